@@ -1,0 +1,274 @@
+/*
+ * engine - everything persistent: groups (ordered key/value maps) and bodies, in one store.
+ *
+ * Invariant: a batch is visible to reads, and answered ENGINE_OK, only after it is durable; batches
+ * of one group take effect in the order of their commit calls, each wholly or not at all.
+ *
+ * One thread, the owner, calls everything here. Work is answered by callbacks, which run only
+ * inside engine_dispatch(), never inside the call that started the work; the owner calls
+ * engine_dispatch() when engine_fd() is readable. The functions named _now answer at once or say
+ * ENGINE_AGAIN.
+ *
+ * Sandbox. engine_open() needs: the directory's descriptor, /proc/self/fd (LMDB opens by path, only
+ * then), and threads: call it before chroot, Landlock and seccomp, and never fork afterwards. Later
+ * it works below that descriptor only (Landlock: read, write, truncate, make and remove regular
+ * files in it) with openat, unlinkat, fallocate, ftruncate, fsync, fdatasync, pread64, pwrite64,
+ * preadv2, pwritev, writev, fstat, newfstatat, lseek, getdents64, read, write, close, fcntl, futex,
+ * mmap, munmap, mremap, madvise, mincore, brk, clock_gettime, timerfd_settime, getrandom,
+ * rt_sigprocmask, sched_yield, rseq, exit. It makes no socket, no thread and no process after
+ * engine_open().
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/base/slice.h"
+
+/* Answers. Negative values are our own faults (-errno), already logged. */
+enum engine_rc {
+	ENGINE_OK = 0,
+	ENGINE_NOTFOUND, /* no such group, key or body */
+	ENGINE_STALE, /* another open of this group took over: drop your state, nothing was stored
+		       */
+	ENGINE_CANCELLED, /* an earlier batch of this group failed before this one: nothing was
+			     stored */
+	ENGINE_UNKNOWN,   /* stored or not: close the group, open it again, compare
+			     engine_group_batch() */
+	ENGINE_FULL,      /* disk, map or quota of the store: nothing was stored, try later */
+	ENGINE_TOOBIG,    /* beyond engine_limits() */
+	ENGINE_CORRUPT,   /* this item's bytes fail their checksum; other items are not affected */
+	ENGINE_IO,    /* device error: nothing was stored; the store recovers by itself or says so
+			 in engine_health() */
+	ENGINE_AGAIN, /* _now: would block, ask the asynchronous twin; body_append: wait for room */
+	ENGINE_VERSION, /* open: the store was written by a newer version */
+	ENGINE_BUSY,    /* open: another process has this store open */
+};
+
+const char *engine_rc_name(int rc);
+
+struct engine;
+struct engine_group;
+struct engine_batch;
+struct engine_body;
+
+/* Opaque place of a durable body; compare and keep it as bytes, in host memory and in rows alike.
+ */
+struct engine_loc {
+	uint8_t b[24];
+};
+
+struct engine_limits {
+	size_t group_id_bytes, key_bytes, value_bytes;
+	size_t batch_bytes;      /* encoded, without bodies */
+	size_t batch_keys;       /* operations in one batch */
+	unsigned commit_batches; /* batches in one engine_commit() */
+	unsigned scan_rows;      /* rows one scan answers at most, whatever the caller's limit */
+	size_t body_read_bytes;  /* bytes one body read answers at most */
+	size_t body_buffered;    /* an upload holds at most this much memory, larger ones spill */
+	bool commit_atomic;      /* a commit of several batches is one atom (else: use intents) */
+	bool bodies_shared;      /* a second reference shares the bytes (else they are copied) */
+	bool many_nodes;         /* other machines can open the same store */
+};
+
+struct engine_conf {
+	unsigned readers;     /* threads for cold reads; 0 = default (2) */
+	size_t segment_bytes; /* log segment; 0 = default (64 MiB) */
+	size_t overlay_bytes; /* changes held in memory before a checkpoint; 0 = default (16 MiB) */
+	size_t log_max_bytes; /* log since the last checkpoint; 0 = default (64 MiB) */
+	unsigned
+	    checkpoint_ms; /* longest time a change waits for a checkpoint; 0 = default (5000) */
+	size_t map_bytes;  /* first map of the index, grows by doubling; 0 = default (256 MiB) */
+};
+
+enum engine_health {
+	ENGINE_HEALTHY,
+	ENGINE_RECOVERING,  /* a sync failed: commits answer ENGINE_IO until the tail is verified */
+	ENGINE_INDEX_STUCK, /* checkpoints fail (disk full, map full): commits go on until the
+			       overlay is full */
+	ENGINE_BROKEN, /* only a restart helps: reads may still work, commits answer ENGINE_IO */
+};
+
+/*
+ * Opens the store that `spec` names: "lmdb" (below dir_fd, which is duplicated) or "mem" with
+ * optional faults, "mem:delay_ms=2,unknown=50" (see engine_faults; dir_fd may be -1). `conf` may be
+ * NULL. Creates an empty store where there is none. ENGINE_CORRUPT: acknowledged changes are
+ * damaged, the store needs repair and is left as it is. ENGINE_VERSION, ENGINE_BUSY, ENGINE_FULL,
+ * ENGINE_IO, -EINVAL (spec).
+ */
+int engine_open(const char *spec, int dir_fd, const struct engine_conf *conf, struct engine **ret_e)
+    __attribute__((warn_unused_result));
+
+/* Waits for commits in flight, drops their callbacks, checkpoints, frees. Groups, batches and
+ * bodies must have been freed before. Sets *e to NULL. */
+void engine_close(struct engine **e);
+
+/* Readable when engine_dispatch() has something to do. Stays owned by the engine. */
+int engine_fd(const struct engine *e);
+
+/* Runs the callbacks that are due, at most `max` (0: all that are due now). Returns how many. Not
+ * to be called from a callback. */
+unsigned engine_dispatch(struct engine *e, unsigned max);
+
+const struct engine_limits *engine_limits(const struct engine *e);
+enum engine_health engine_health(const struct engine *e);
+
+/* ---- groups ---- */
+
+typedef void engine_done_fn(void *arg, int rc);
+typedef void engine_group_fn(void *arg, int rc, struct engine_group *take_group);
+
+enum {
+	ENGINE_CREATE = 1
+}; /* open: a group without a header is an empty group, not ENGINE_NOTFOUND */
+
+/*
+ * Opens a group for one owner. `id`: 1 to limits.group_id_bytes bytes. `epoch` of a cluster's
+ * owner, 0 on one machine; lower than the stored one is ENGINE_STALE. Earlier opens of the same
+ * group get ENGINE_STALE from then on. Nothing is written until the first batch. Each group handle
+ * is closed by the caller.
+ */
+void engine_group_open(struct engine *e, struct slice id, uint64_t epoch, unsigned flags,
+    engine_group_fn *done, void *arg);
+int engine_group_open_now(struct engine *e, struct slice id, uint64_t epoch, unsigned flags,
+    struct engine_group **ret_group) __attribute__((warn_unused_result));
+
+/* Commits in flight go on; their callbacks still come. Reads in flight answer too. */
+void engine_group_close(struct engine_group **g);
+
+/* Header as of the last answered commit: batches ever committed, and the id of the last of them. */
+uint64_t engine_group_seq(const struct engine_group *g);
+uint64_t engine_group_batch(const struct engine_group *g);
+
+/* ---- batches: filled without I/O, copied bytes ---- */
+
+/* NULL when memory is out. Freed by engine_commit() or engine_batch_free(). */
+struct engine_batch *engine_batch_new(struct engine_group *g);
+void engine_batch_free(struct engine_batch **b);
+
+/* Later operations of a batch see and override earlier ones. 0, ENGINE_TOOBIG, -ENOMEM. */
+int engine_put(struct engine_batch *b, struct slice key, struct slice val)
+    __attribute__((warn_unused_result));
+int engine_del(struct engine_batch *b, struct slice key) __attribute__((warn_unused_result));
+/* Deletes from <= key < to; an empty `to` means the end of the group. */
+int engine_del_range(struct engine_batch *b, struct slice from, struct slice to)
+    __attribute__((warn_unused_result));
+
+/* A row that refers to a body: the reference, not a counter, keeps the body alive. */
+int engine_put_body(struct engine_batch *b, struct slice key, struct slice val,
+    struct engine_body *body) __attribute__((warn_unused_result)); /* durable with the commit */
+int engine_put_ref(
+    struct engine_batch *b, struct slice key, struct slice val, const struct engine_loc *loc)
+    __attribute__((warn_unused_result)); /* body_ref: already durable */
+
+/* The batch's own id, never used again by this store: see ENGINE_UNKNOWN. */
+uint64_t engine_batch_id(const struct engine_batch *b);
+
+/*
+ * Commits n batches (each of another group) as one atom where limits.commit_atomic, and takes them.
+ * One answer: OK, STALE, CANCELLED, UNKNOWN, FULL, TOOBIG, IO. When a batch fails, every batch of
+ * its groups that was handed in before the failure's callback ran gets CANCELLED; from inside that
+ * callback on, new batches are accepted. After UNKNOWN or STALE the group must be closed and opened
+ * again.
+ */
+void engine_commit(struct engine *e, struct engine_batch **take_batches, unsigned n,
+    engine_done_fn *done, void *arg);
+
+/* ---- reads: committed state only ---- */
+
+struct engine_row {
+	struct slice key, val;
+	struct engine_loc loc;
+	bool has_loc;
+};
+
+/* Bytes are valid inside the callback only. `more`: the scan stopped at its limit, go on behind the
+ * last key. An empty scan answers OK with n = 0. */
+typedef void engine_rows_fn(void *arg, int rc, const struct engine_row *rows, size_t n, bool more);
+typedef void engine_data_fn(void *arg, int rc, struct slice data);
+
+void engine_get(struct engine_group *g, struct slice key, engine_rows_fn *done, void *arg);
+/* Rows with from <= key < to in order; an empty `to` means the end. limit 0: limits.scan_rows. */
+void engine_scan(struct engine_group *g, struct slice from, struct slice to, unsigned limit,
+    engine_rows_fn *done, void *arg);
+
+/* Answers from memory: OK, NOTFOUND, AGAIN, IO. The callback (not called on AGAIN and on a get's
+ * NOTFOUND) runs inside the call; it must not call the engine. */
+int engine_get_now(struct engine_group *g, struct slice key, engine_rows_fn *row, void *arg)
+    __attribute__((warn_unused_result));
+int engine_scan_now(struct engine_group *g, struct slice from, struct slice to, unsigned limit,
+    engine_rows_fn *rows, void *arg) __attribute__((warn_unused_result));
+
+/* ---- bodies ---- */
+
+/*
+ * An upload is begun, appended to, ended, then put into batches (any number of rows and groups,
+ * also in one commit), then let go. `size_hint`: expected bytes or 0. `room` is called after an
+ * append said ENGINE_AGAIN, when the next may succeed. NULL when memory is out.
+ */
+struct engine_body *engine_body_begin(
+    struct engine *e, uint64_t size_hint, engine_done_fn *room, void *arg);
+
+/* Takes all of `data` or nothing. AGAIN, TOOBIG (data longer than limits.body_buffered / 2), FULL,
+ * IO. */
+int engine_body_append(struct engine_body *b, struct slice data)
+    __attribute__((warn_unused_result));
+
+/* No more bytes. OK: ready for batches now, `done` is not called. AGAIN: ready when `done` says OK
+ * (a spilled body is being made durable). FULL, IO. */
+int engine_body_end(struct engine_body *b, engine_done_fn *done, void *arg)
+    __attribute__((warn_unused_result));
+
+uint64_t engine_body_bytes(const struct engine_body *b);
+
+/* Where a body is, after a commit with it was answered OK. NOTFOUND before. */
+int engine_body_loc(const struct engine_body *b, struct engine_loc *ret_loc)
+    __attribute__((warn_unused_result));
+
+/* Lets go of an upload in any state (batches hold their own hold on it). Cancels its callbacks. An
+ * upload without a committed row leaves nothing behind, after a crash at the next open at the
+ * latest. */
+void engine_body_free(struct engine_body **b);
+
+uint64_t engine_loc_bytes(const struct engine_loc *loc);
+
+/* At most limits.body_read_bytes from `off`, fewer at the end of the body; off = size answers OK
+ * and no bytes. The bytes have been checked against the body's checksum: CORRUPT is this body's own
+ * damage. Reads of whole multiples of 64 KiB at multiples of 64 KiB are cheapest. NOTFOUND, IO. */
+void engine_body_read(struct engine *e, const struct engine_loc *loc, uint64_t off, size_t len,
+    engine_data_fn *done, void *arg);
+/* Into the caller's buffer, or AGAIN when the bytes are not in memory. */
+int engine_body_read_now(struct engine *e, const struct engine_loc *loc, uint64_t off, void *buf,
+    size_t len, size_t *ret_n) __attribute__((warn_unused_result));
+
+/* ---- faults, memory engine only ---- */
+
+/* "1 in N" where not said otherwise; 0 = never. All runs are reproducible by `seed`. */
+struct engine_faults {
+	uint64_t seed;
+	unsigned delay_ms;  /* each answer waits 0..delay_ms */
+	unsigned again;     /* _now calls that answer AGAIN */
+	bool reorder;       /* answers of different groups overtake each other */
+	unsigned unknown;   /* commits answered UNKNOWN, stored or not as the seed decides */
+	unsigned full;      /* commits and appends answered FULL */
+	unsigned io;        /* commits and reads answered IO */
+	unsigned corrupt;   /* body reads answered CORRUPT */
+	uint64_t max_bytes; /* FULL once the store holds more than this; 0 = no bound */
+};
+
+/* -ENOTSUP on other engines. Takes effect on calls from now on. */
+int engine_faults_set(struct engine *e, const struct engine_faults *f);
+
+/* The part of a spec behind "mem:": "delay_ms=2,unknown=50,reorder=1". -EINVAL. */
+int engine_faults_parse(const char *text, struct engine_faults *ret_f);
+
+/* ---- figures for the operator ---- */
+
+struct engine_stats {
+	uint64_t commits, frames, frame_bytes, syncs, checkpoints, checkpoint_rows;
+	uint64_t overlay_rows, overlay_bytes, replayed_frames, cut_bytes;
+	uint64_t reads_now, reads_pool, sync_failures;
+};
+
+void engine_stats(const struct engine *e, struct engine_stats *ret_s);
