@@ -1,0 +1,128 @@
+"""What is measured, one function each: takes a running server, returns {row: value}."""
+import json
+import os
+import subprocess
+import time
+
+from servers import PASSWORD, wait_greeting
+
+
+class Failed(Exception):
+    pass
+
+
+class Loader:
+    """Runs gatehouse-load and hands back its JSON line; a wrong answer is an error, not a figure."""
+
+    def __init__(self, program, pack):
+        self.program = program
+        self.pack = pack
+
+    def command(self, kind, port, **opts):
+        cmd = [self.program, kind, "--port", str(port), "--password", PASSWORD]
+        for key, value in opts.items():
+            cmd += ["--" + key.replace("_", "-")] + ([] if value is True else [str(value)])
+        return cmd
+
+    def run(self, kind, port, **opts):
+        cmd = self.command(kind, port, **opts)
+        done = subprocess.run(cmd, capture_output=True, text=True)
+        if done.returncode != 0:
+            raise Failed("%s: exit %d: %s%s" % (" ".join(cmd[1:]), done.returncode, done.stdout,
+                                                done.stderr))
+        return json.loads(done.stdout)
+
+
+def lmtp(server, load, opt):
+    out = {}
+    for sessions in (1, 10, 50):
+        got = load.run("lmtp", server.ports["lmtp"], sessions=sessions, accounts=opt.accounts,
+                       count=opt.deliveries, messages=load.pack)
+        out["LMTP deliveries/s, %d sessions" % sessions] = got["per_s"]
+        out["LMTP p99 ms, %d sessions" % sessions] = got["p99_ms"]
+    return out
+
+
+def fill(server, load, opt):
+    """Makes the big mailbox of the account after the others, once per data directory."""
+    mark = os.path.join(opt.scratch, server.name.lower().replace(" ", "-") + ".filled")
+    if os.path.exists(mark):
+        return
+    load.run("lmtp", server.ports["lmtp"], sessions=8, first_account=opt.accounts + 1,
+             count=opt.messages, messages=load.pack)
+    open(mark, "w").close()
+
+
+def pop3(server, load, opt):
+    fill(server, load, opt)
+    out = {}
+    for depth, name in ((1, "lock-step"), (50, "50 deep")):
+        got = load.run("pop3", server.ports["pop3"], first_account=opt.accounts + 1, depth=depth,
+                       count=opt.messages)
+        out["POP3 RETR/s, %s" % name] = got["per_s"]
+    out["POP3 login+LIST ms, %d messages" % opt.messages] = got["login_ms"] + got["list_ms"]
+    return out
+
+
+def login(server, load, opt):
+    out = {}
+    for sessions in (1, 4):
+        for port, tls in (("pop3", {}), ("pop3s", {"tls": True})):
+            got = load.run("login", server.ports[port], sessions=sessions, accounts=opt.accounts,
+                           count=opt.logins, **tls)
+            out["logins/s %s, %d at once" % ("TLS" if tls else "plain", sessions)] = got["per_s"]
+    return out
+
+
+def pss_kib(pids):
+    total = 0
+    for pid in pids:
+        try:
+            with open("/proc/%d/smaps_rollup" % pid) as f:
+                total += sum(int(x.split()[1]) for x in f if x.startswith("Pss:"))
+        except (OSError, ValueError):
+            continue  # a process that ended between listing and reading holds nothing
+    return total
+
+
+def mem_available_kib():
+    with open("/proc/meminfo") as f:
+        return next(int(x.split()[1]) for x in f if x.startswith("MemAvailable:"))
+
+
+def idle(server, load, opt):
+    """Memory per logged-in idle connection; the client's own growth is taken off the drop."""
+    out = {}
+    for port, tls in (("pop3", {}), ("pop3s", {"tls": True})):
+        time.sleep(1)
+        pss0, avail0 = pss_kib(server.pids()), mem_available_kib()
+        cmd = load.command("idle", server.ports[port], count=opt.idle, sessions=4,
+                           accounts=opt.accounts, spread=True, **tls)
+        client = subprocess.Popen(cmd, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        said = client.stdout.readline(), client.stdout.readline()
+        if said[1] != "ready\n":
+            raise Failed("idle: " + repr(said))
+        time.sleep(1)
+        pids = server.pids()
+        pss1, avail1, own = pss_kib(pids), mem_available_kib(), pss_kib([client.pid])
+        client.stdin.close()
+        if client.wait() != 0:
+            raise Failed("idle: " + client.stdout.read())
+        kind = "TLS" if tls else "plain"
+        out["idle POP %s: PSS KiB/connection" % kind] = (pss1 - pss0) / opt.idle
+        out["idle POP %s: MemAvailable KiB/connection" % kind] = (avail0 - avail1 - own) / opt.idle
+        time.sleep(1)
+    return out
+
+
+def start(server, load, opt):
+    """Cold start to greeting, taken when the round started the server; and memory at rest."""
+    time.sleep(0.5)
+    return {"cold start to greeting ms": server.cold_start_s * 1e3,
+            "PSS KiB at rest": pss_kib(server.pids()),
+            "greeting ms, warm": wait_greeting(server.ports["pop3"]) * 1e3}
+
+
+ALL = {"start": start, "lmtp": lmtp, "pop3": pop3, "login": login, "idle": idle}
+# Rows where a smaller figure is the better one; the ratio is turned round for them.
+SMALLER = ("ms", "KiB")
