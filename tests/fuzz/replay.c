@@ -3,12 +3,12 @@
  * finding and every seed is a test with any compiler.
  */
 #include "common/base/io.h"
+#include "tests/fuzz/fuzz.h"
 
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
 static int replay_fd(int fd, const char *name)
 {

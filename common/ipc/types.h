@@ -1,0 +1,188 @@
+/*
+ * types - the words that messages use: roles, channel kinds, states, statuses, flags, and the
+ * structs made from schema.def. A protocol core includes this and nothing else of common/ipc.
+ */
+#pragma once
+
+#include "common/base/slice.h"
+
+enum ipc_role {
+	IPC_ROLE_NONE,
+	IPC_ROLE_MASTER,
+	IPC_ROLE_LOGD,
+	IPC_ROLE_SIGNER,
+	IPC_ROLE_STORED,
+	IPC_ROLE_AUTHD,
+	IPC_ROLE_ROUTERD,
+	IPC_ROLE_WORKER,
+	IPC_ROLE_PARSED,
+	IPC_ROLE_EXTERNAL,
+	IPC_ROLE_POP3,
+	IPC_ROLE_SMTP,
+	IPC_ROLE_ADMIN,
+	IPC_ROLE_IMAP,
+	IPC_ROLES
+};
+
+/* Kinds of channel; the lower end is named first. */
+enum ipc_ch {
+	IPC_CH_ANY,
+	IPC_CH_CONTROL,     /* every process, master */
+	IPC_CH_ATTACH_LOG,  /* acceptor, logd */
+	IPC_CH_ATTACH_SIGN, /* acceptor, signer */
+	IPC_CH_ATTACH_AUTH, /* acceptor, authd */
+	IPC_CH_ATTACH_RCPT, /* acceptor, routerd */
+	IPC_CH_ATTACH_POST, /* acceptor, stored */
+	IPC_CH_SIGN,        /* connection, signer */
+	IPC_CH_DIALOGUE,    /* connection, authd */
+	IPC_CH_RCPT,        /* connection, routerd */
+	IPC_CH_POST,        /* connection, stored */
+	IPC_CH_SESSION,     /* connection, stored */
+	IPC_CH_WORK_POOL,   /* authd-worker, authd */
+	IPC_CH_WORK,        /* one worker, authd */
+	IPC_CH_AUTH_ROUTE,  /* routerd, authd */
+	IPC_CH_AUTH_STORE,  /* authd, stored */
+	IPC_CH_ROUTE_STORE, /* routerd, stored */
+	IPC_CH_PARSE,       /* parsed, stored */
+	IPC_CH_EXTERNAL,    /* stored-external, stored */
+	IPC_CH_ADMIN_DIR,   /* admin connection, routerd */
+	IPC_CH_ADMIN_AUTH,  /* admin connection, authd */
+	IPC_CH_ADMIN_STORE, /* admin connection, stored */
+	IPC_CHS
+};
+
+/* States of a channel, seen by the receiver; bits so that a message may be legal in several. */
+enum ipc_state {
+	IPC_IN_START = 1 << 0,    /* hello not yet seen */
+	IPC_IN_SETUP = 1 << 1,    /* control: before ctl_ready */
+	IPC_IN_RUN = 1 << 2,      /* normal work */
+	IPC_IN_IDLE = 1 << 3,     /* dialogue: no mechanism under way */
+	IPC_IN_DIALOGUE = 1 << 4, /* dialogue: a mechanism under way */
+	IPC_IN_CLOSED = 1 << 5,   /* nothing is legal any more */
+	IPC_IN_ANY = IPC_IN_SETUP | IPC_IN_RUN | IPC_IN_IDLE | IPC_IN_DIALOGUE,
+};
+
+enum {
+	IPC_PACKET_MAX = 65536,
+	IPC_FDS_MAX = 4,
+	IPC_WINDOW_BYTES = 262144, /* body bytes in flight on a session or post channel */
+};
+
+enum ipc_listen_flags {
+	IPC_LISTEN_TLS = 1 << 0,   /* TLS from the first byte */
+	IPC_LISTEN_PROXY = 1 << 1, /* a PROXY v2 header comes first */
+	IPC_LISTEN_LMTP = 1 << 2,
+	IPC_LISTEN_SUBMISSION = 1 << 3,
+	IPC_LISTEN_PLAIN_LOGIN = 1 << 4, /* clear-text passwords without TLS (demo) */
+};
+
+enum ipc_conn_flags {
+	IPC_CONN_TLS = 1 << 0,
+	IPC_CONN_PROXIED = 1 << 1, /* peer and local are the proxy's claim */
+	IPC_CONN_PLAIN_LOGIN = 1 << 2,
+};
+
+enum ipc_key_what { IPC_KEY_CHAIN = 1, IPC_KEY_PRIVATE = 2 };
+
+/* Answers of authentication. */
+enum ipc_auth_status {
+	IPC_AUTH_OK,
+	IPC_AUTH_BAD,      /* name or password; the client is not told which */
+	IPC_AUTH_ROUTE,    /* the Router's answer; `text` says what */
+	IPC_AUTH_NOMECH,   /* mechanism unknown or not possible for this account */
+	IPC_AUTH_SYNTAX,   /* the mechanism's message is malformed */
+	IPC_AUTH_NEEDTLS,  /* clear-text password on a link without TLS */
+	IPC_AUTH_TRYLATER, /* a server of ours is away or busy */
+	IPC_AUTH_CANCELLED,
+	IPC_AUTH_DISABLED, /* account or service switched off */
+};
+
+/* Answers of routing. */
+enum ipc_route_status {
+	IPC_ROUTE_OK,
+	IPC_ROUTE_UNKNOWN,  /* no such user */
+	IPC_ROUTE_NOTLOCAL, /* leads to another module than local delivery */
+	IPC_ROUTE_SYNTAX,
+	IPC_ROUTE_LOOP,
+	IPC_ROUTE_DISABLED,
+	IPC_ROUTE_TRYLATER,
+	IPC_ROUTE_OVERQUOTA, /* over quota by policy: temporary for mail */
+	IPC_ROUTE_REFUSED,   /* special name "error" and the like */
+	IPC_ROUTE_DISCARD,   /* accepted and dropped ("null") */
+};
+
+/* Answers of the store. */
+enum ipc_store_status {
+	IPC_ST_OK,
+	IPC_ST_NOTFOUND,
+	IPC_ST_DENIED,
+	IPC_ST_EXISTS,
+	IPC_ST_OVERQUOTA,
+	IPC_ST_FULL,     /* disk or map full: temporary */
+	IPC_ST_TRYLATER, /* unknown outcome, shard reopening, I/O error: temporary */
+	IPC_ST_CORRUPT,  /* this item is damaged */
+	IPC_ST_TOOBIG,
+	IPC_ST_BAD, /* the request makes no sense */
+};
+
+/* Answers to an administrator. */
+enum ipc_dir_status {
+	IPC_DIR_OK,
+	IPC_DIR_NOTFOUND,
+	IPC_DIR_EXISTS,
+	IPC_DIR_DENIED,
+	IPC_DIR_BAD,
+	IPC_DIR_TRYLATER,
+};
+
+enum ipc_right { IPC_RIGHT_MASTER = 1 << 0 };
+
+enum ipc_mbox_flags { IPC_MBOX_READONLY = 1 << 0, IPC_MBOX_EVENTS = 1 << 1 };
+
+enum ipc_msg_flags {
+	IPC_FLAG_SEEN = 1 << 0,
+	IPC_FLAG_ANSWERED = 1 << 1,
+	IPC_FLAG_FLAGGED = 1 << 2,
+	IPC_FLAG_DELETED = 1 << 3,
+	IPC_FLAG_DRAFT = 1 << 4,
+};
+
+enum ipc_flags_op { IPC_FLAGS_SET, IPC_FLAGS_ADD, IPC_FLAGS_REMOVE };
+
+enum ipc_event_what { IPC_EV_NEW = 1, IPC_EV_FLAGS = 2, IPC_EV_EXPUNGED = 3 };
+
+/* Why a session ends. */
+enum ipc_bye {
+	IPC_BYE_STOP = 1,
+	IPC_BYE_KICKED,
+	IPC_BYE_IDENTITY,
+	IPC_BYE_STORE,
+	IPC_BYE_PROTOCOL
+};
+
+enum ipc_type {
+	IPC_NONE,
+#define MSG(name, channel, direction, when, fds) IPC_##name,
+#include "common/ipc/schema.def"
+	IPC_TYPES
+};
+
+#define IPC_CTYPE_U32   uint32_t
+#define IPC_CTYPE_U64   uint64_t
+#define IPC_CTYPE_I64   int64_t
+#define IPC_CTYPE_BYTES struct slice
+#define IPC_CTYPE_TEXT  struct slice
+
+/* struct ipc_hello { struct slice schema; uint32_t role; ... } and so on. */
+#define MSG(name, channel, direction, when, fds) struct ipc_##name {
+#define FIELD(name, field, kind, max)            IPC_CTYPE_##kind field;
+#define END(name)         \
+	char ipc_end_[0]; \
+	}                 \
+	;
+#include "common/ipc/schema.def"
+
+union ipc_any {
+#define MSG(name, channel, direction, when, fds) struct ipc_##name name;
+#include "common/ipc/schema.def"
+};
