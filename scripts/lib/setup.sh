@@ -1,0 +1,45 @@
+# Sourced: installs the Debian packages of the lists named as arguments, when some are missing.
+# An ordinary user is told what is missing; the build then says what it cannot do without.
+
+setup_packages()
+{
+	local want have missing
+
+	command -v dpkg-query >/dev/null || { echo "not a Debian system: packages are left to you" >&2; return 0; }
+	want=$(sed -e 's/#.*//' "$@" | awk 'NF' | sort -u)
+	have=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' 2>/dev/null | awk '$1 == "installed" { print $2 }' | sort -u)
+	missing=$(comm -23 <(printf '%s\n' "$want") <(printf '%s\n' "$have"))
+	[ -n "$missing" ] || return 0
+	if [ "$(id -u)" -ne 0 ]; then
+		echo "missing packages (install as root): $(echo $missing)" >&2
+		return 0
+	fi
+	echo "installing: $(echo $missing)" >&2
+	export DEBIAN_FRONTEND=noninteractive
+	apt-get -q update >&2 </dev/null || true
+	# Mail servers are used as private instances by the tests; none may start as a service of the machine.
+	local policy=/usr/sbin/policy-rc.d made=
+	if [ ! -e "$policy" ]; then
+		printf '#!/bin/sh\nexit 101\n' >"$policy" && chmod 755 "$policy" && made=1
+	fi
+	apt-get -q -y --no-install-recommends install $missing >&2 </dev/null || {
+		# One name that a release lacks must not keep out the others.
+		for p in $missing; do
+			apt-get -q -y --no-install-recommends install "$p" >&2 </dev/null || echo "could not install $p" >&2
+		done
+	}
+	[ -z "$made" ] || rm -f "$policy"
+}
+
+# setup_build DIR [meson options...]: configures once, then builds; output only when it fails.
+setup_build()
+{
+	local dir=$1 log
+	shift
+	log=$dir.log
+	if [ ! -f "$dir/build.ninja" ]; then
+		CC=${CC:-$(command -v ccache >/dev/null && echo 'ccache gcc' || echo gcc)} \
+			meson setup "$dir" "$@" >"$log" 2>&1 </dev/null || { cat "$log" >&2; return 1; }
+	fi
+	ninja -C "$dir" >"$log" 2>&1 </dev/null || { tail -n 60 "$log" >&2; return 1; }
+}

@@ -1,0 +1,151 @@
+"""tree - rules about the source itself.
+
+- includes point down: program -> common; a pure parser -> common/base only; programs never include each other.
+- <lmdb.h> is included below common/engine/lmdb only.
+- every event and key that is logged is a row of common/base/events.def.
+- docs/configuration.md agrees with common/conf/options.def.
+"""
+import os
+import re
+import subprocess
+import sys
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+PROGRAMS = ["master", "protocols", "authd", "routerd", "stored", "ctl"]
+
+# What a folder of common may include besides itself and common/base. Others: nothing more.
+COMMON = {
+    "base": [],
+    "ipc": [],
+    "conf": [],
+    "sandbox": ["ipc"],
+    "mail": [],
+    "engine": [],
+    "proc": ["ipc", "conf", "sandbox"],
+    "front": ["ipc", "conf", "sandbox", "proc", "mail"],
+}
+# Programs whose folders hold a pure core: these files include common/base (and the words of messages) only.
+PURE = re.compile(r"^protocols/[^/]+/core[^/]*\.[ch]$")
+PURE_MAY = {"common/base", "common/mail", "common/ipc/types.h"}
+
+INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.M)
+
+
+def sources():
+    for top in ["common"] + PROGRAMS:
+        for folder, _, names in os.walk(os.path.join(ROOT, top)):
+            for name in sorted(names):
+                if name.endswith((".c", ".h", ".def")):
+                    path = os.path.join(folder, name)
+                    with open(path, encoding="utf-8") as f:
+                        yield os.path.relpath(path, ROOT), f.read()
+
+
+def unit_of(path):
+    """The program or library a file belongs to: common/ipc, protocols/pop3, stored ..."""
+    parts = path.split("/")
+    return "/".join(parts[:2]) if parts[0] in ("common", "protocols") else parts[0]
+
+
+def may_include(path, target):
+    mine, theirs = unit_of(path), unit_of(target)
+    if mine == theirs:
+        return True
+    if not theirs.startswith("common/"):
+        return False
+    if not mine.startswith("common/"):
+        return True
+    lib = theirs.split("/")[1]
+    return lib == "base" or lib in COMMON.get(mine.split("/")[1], [])
+
+
+def include_errors():
+    for path, text in sources():
+        for bracket, target in INCLUDE.findall(text):
+            if bracket == "<":
+                if target == "lmdb.h" and not path.startswith("common/engine/lmdb"):
+                    yield "%s includes <lmdb.h>" % path
+                continue
+            if "/" not in target:
+                if not os.path.exists(os.path.join(ROOT, os.path.dirname(path), target)):
+                    yield "%s includes \"%s\", which is not beside it" % (path, target)
+                continue
+            if not may_include(path, target):
+                yield "%s includes %s: the arrow goes the wrong way" % (path, target)
+            if PURE.match(path) and unit_of(target) != unit_of(path) and not any(
+                    target == m or target.startswith(m + "/") for m in PURE_MAY):
+                yield "%s is a pure core and includes %s" % (path, target)
+
+
+def event_table():
+    with open(os.path.join(ROOT, "common/base/events.def"), encoding="utf-8") as f:
+        return {n: set(k.split()) for n, k in re.findall(r'EVENT\("([^"]+)",\s*"([^"]*)"', f.read())}
+
+
+def call_text(text, start):
+    """The arguments of a call that starts at the bracket text[start]."""
+    depth, i, quoted = 0, start, False
+    while i < len(text):
+        c = text[i]
+        if quoted:
+            i += c == "\\"
+            quoted = c != '"'
+        elif c == '"':
+            quoted = True
+        elif c in "()":
+            depth += 1 if c == "(" else -1
+            if depth == 0:
+                return text[start:i + 1]
+        i += 1
+    return text[start:]
+
+
+def event_errors():
+    events = event_table()
+    for path, text in sources():
+        if path == "common/base/log.h" or path.endswith(".def"):
+            continue
+        for m in re.finditer(r"\blog_ev\s*(\()\s*(?!level, event)", text):
+            call = call_text(text, m.start(1))
+            name = re.search(r'"([^"]+)"', call)
+            line = text.count("\n", 0, m.start()) + 1
+            if name is None:
+                yield "%s:%d: the event's name is not a literal" % (path, line)
+                continue
+            if name.group(1) not in events:
+                yield "%s:%d: event %s is not in events.def" % (path, line, name.group(1))
+                continue
+            for key in re.findall(r'\bkv_\w+\(\s*"([^"]+)"', call):
+                if key not in events[name.group(1)]:
+                    yield "%s:%d: event %s has no key %s" % (path, line, name.group(1), key)
+
+
+def option_errors():
+    r = subprocess.run([sys.executable, os.path.join(ROOT, "scripts/lib/options-doc"), "--check"],
+                       stdout=subprocess.PIPE)
+    if r.returncode != 0:
+        yield r.stdout.decode().strip()
+
+
+def self_errors():
+    """The rules can fail: an arrow that goes the wrong way is seen."""
+    for path, target in (("common/base/buf.c", "common/ipc/chan.h"), ("stored/main.c", "authd/x.h"),
+                         ("common/ipc/chan.c", "common/proc/proc.h"), ("common/mail/x.c", "common/ipc/chan.h")):
+        if may_include(path, target):
+            yield "the rule lets %s include %s" % (path, target)
+
+
+def main():
+    passed = failed = 0
+    for name, errors in (("includes", include_errors()), ("events", event_errors()),
+                         ("options", option_errors()), ("the rules themselves", self_errors())):
+        found = list(errors)
+        for e in found:
+            print(e)
+        print("%s %s" % ("ok" if not found else "not ok", name))
+        passed, failed = passed + (not found), failed + bool(found)
+    print("%d passed, %d failed" % (passed, failed))
+    return 1 if failed else 0
+
+
+sys.exit(main())
