@@ -1,0 +1,31 @@
+/*
+ * The signer's channels: an acceptor's brings channels of connections, a connection's brings
+ * questions. The owner runs the event loop and adds what master passes.
+ *
+ * Invariant: a channel of a connection can do nothing but ask; whatever else comes on it closes it
+ * and no other. One channel costs at most SIGNER_SIGNATURES signatures, so a taken child can delay
+ * the others by that much and no more.
+ */
+#pragma once
+
+#include "authd/signer/signer_keys.h"
+
+#include <stddef.h>
+
+struct event_base;
+struct signer_serve;
+
+/* Serves KEYS (borrowed) on BASE. 0 or -ENOMEM. */
+int signer_serve_new(struct event_base *base, const struct signer_keys *keys,
+    struct signer_serve **ret_serve) __attribute__((warn_unused_result));
+void signer_serve_free(struct signer_serve **serve);
+
+/*
+ * Adds our end of a channel to an acceptor (IPC_CH_ATTACH_SIGN); INSTANCE is what our hello tells.
+ * 0 or -ENOMEM; the descriptor is taken in both cases.
+ */
+int signer_serve_attach(struct signer_serve *serve, int take_fd, uint64_t instance)
+    __attribute__((warn_unused_result));
+
+/* Open channels of both kinds: an old signer may end when there are none. */
+size_t signer_serve_count(const struct signer_serve *serve);
