@@ -22,7 +22,8 @@ COMMON = {
     "mail": [],
     "engine": [],
     "proc": ["ipc", "conf", "sandbox"],
-    "front": ["ipc", "conf", "sandbox", "proc", "mail"],
+    "tls": ["ipc"],
+    "front": ["ipc", "conf", "sandbox", "proc", "mail", "tls"],
 }
 # Programs whose folders hold a pure core: these files include common/base (and the words of messages) only.
 PURE = re.compile(r"^protocols/[^/]+/core[^/]*\.[ch]$")
