@@ -74,6 +74,7 @@ enum ipc_listen_flags {
 	IPC_LISTEN_LMTP = 1 << 2,
 	IPC_LISTEN_SUBMISSION = 1 << 3,
 	IPC_LISTEN_PLAIN_LOGIN = 1 << 4, /* clear-text passwords without TLS (demo) */
+	IPC_LISTEN_STARTTLS = 1 << 5,
 };
 
 enum ipc_conn_flags {
