@@ -61,15 +61,16 @@ struct engine_loc {
 
 struct engine_limits {
 	size_t group_id_bytes, key_bytes, value_bytes;
-	size_t batch_bytes;      /* encoded, without bodies */
-	size_t batch_keys;       /* operations in one batch */
-	unsigned commit_batches; /* batches in one engine_commit() */
-	unsigned scan_rows;      /* rows one scan answers at most, whatever the caller's limit */
-	size_t body_read_bytes;  /* bytes one body read answers at most */
-	size_t body_buffered;    /* an upload holds at most this much memory, larger ones spill */
-	bool commit_atomic;      /* a commit of several batches is one atom (else: use intents) */
-	bool bodies_shared;      /* a second reference shares the bytes (else they are copied) */
-	bool many_nodes;         /* other machines can open the same store */
+	size_t batch_bytes;       /* encoded, without bodies */
+	size_t batch_keys;        /* operations in one batch */
+	unsigned commit_batches;  /* batches in one engine_commit() */
+	unsigned scan_rows;       /* rows one scan answers at most, whatever the caller's limit */
+	size_t body_read_bytes;   /* bytes one body read answers at most */
+	size_t body_append_bytes; /* bytes one append takes at most */
+	size_t body_buffered;     /* an upload holds at most this much memory, larger ones spill */
+	bool commit_atomic;       /* a commit of several batches is one atom (else: use intents) */
+	bool bodies_shared;       /* a second reference shares the bytes (else they are copied) */
+	bool many_nodes;          /* other machines can open the same store */
 };
 
 struct engine_conf {
@@ -210,7 +211,7 @@ int engine_scan_now(struct engine_group *g, struct slice from, struct slice to, 
 struct engine_body *engine_body_begin(
     struct engine *e, uint64_t size_hint, engine_done_fn *room, void *arg);
 
-/* Takes all of `data` or nothing. AGAIN, TOOBIG (data longer than limits.body_buffered / 2), FULL,
+/* Takes all of `data` or nothing. AGAIN, TOOBIG (limits.body_append_bytes), FULL,
  * IO. */
 int engine_body_append(struct engine_body *b, struct slice data)
     __attribute__((warn_unused_result));

@@ -1,0 +1,257 @@
+/* Uploads, their checksums and the opaque place. The engine below decides where the bytes go. */
+#include "common/engine/engine-private.h"
+
+#include "common/base/checked.h"
+#include "common/base/wire.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <xxhash.h>
+
+/* u64 kind (top byte) and file, u64 off << 32 | size or size alone, u64 sum */
+void loc_encode(const struct loc_parts *p, struct engine_loc *ret_loc)
+{
+	uint64_t place = p->kind == LOC_SEGMENT ? p->off << 32 | p->size : p->size;
+
+	wire_store_u64(ret_loc->b, (uint64_t)p->kind << 56 | p->file);
+	wire_store_u64(ret_loc->b + 8, place);
+	wire_store_u64(ret_loc->b + 16, p->sum);
+}
+
+void loc_decode(const struct engine_loc *loc, struct loc_parts *ret_p)
+{
+	uint64_t file = wire_load_u64(loc->b), place = wire_load_u64(loc->b + 8);
+
+	ret_p->kind = (enum loc_kind)(file >> 56);
+	ret_p->file = file & (((uint64_t)1 << 56) - 1);
+	ret_p->off = ret_p->kind == LOC_SEGMENT ? place >> 32 : 0;
+	ret_p->size = ret_p->kind == LOC_SEGMENT ? place & UINT32_MAX : place;
+	ret_p->sum = wire_load_u64(loc->b + 16);
+}
+
+uint64_t engine_loc_bytes(const struct engine_loc *loc)
+{
+	struct loc_parts p;
+
+	loc_decode(loc, &p);
+	return p.size;
+}
+
+bool body_has_table(uint64_t size)
+{
+	return size > ENGINE_BODY_CHUNK;
+}
+
+bool body_check(const struct loc_parts *loc, uint64_t first, struct slice data, struct slice table)
+{
+	if (!body_has_table(loc->size))
+		return first == 0 && data.n == loc->size && XXH3_64bits(data.p, data.n) == loc->sum;
+	if (XXH3_64bits(table.p, table.n) != loc->sum)
+		return false;
+	for (; data.n > 0; first++) {
+		struct slice c = slice_part(data, 0, ENGINE_BODY_CHUNK);
+
+		if ((first + 1) * 8 > table.n ||
+		    XXH3_64bits(c.p, c.n) != wire_load_u64(table.p + first * 8))
+			return false;
+		data = slice_from(data, c.n);
+	}
+	return true;
+}
+
+uint64_t body_sum(const struct engine_body *b)
+{
+	if (!body_has_table(b->size))
+		return b->n_sums == 0 ? XXH3_64bits(NULL, 0) : b->sums[0];
+	return XXH3_64bits(b->sums, b->n_sums * 8);
+}
+
+struct engine_body *engine_body_begin(
+    struct engine *e, uint64_t size_hint, engine_done_fn *room, void *arg)
+{
+	struct engine_body *b = calloc(1, sizeof(*b));
+	size_t cap = size_hint > ENGINE_BODY_CHUNK ? ENGINE_BODY_CHUNK : size_hint;
+
+	if (b == NULL)
+		return NULL;
+	b->e = e;
+	b->refs = 1;
+	b->room = room;
+	b->room_arg = arg;
+	b->first = malloc(sizeof(*b->first) + (cap < 4096 ? 4096 : cap));
+	if (b->first == NULL) {
+		free(b);
+		return NULL;
+	}
+	*b->first = (struct body_chunk){ .cap = cap < 4096 ? 4096 : cap };
+	b->last = b->first;
+	return b;
+}
+
+/* A chunk is whole (or the last): its sum is kept for good. Little-endian, as it goes to disk. */
+static int chunk_finish(struct engine_body *b, const struct body_chunk *c)
+{
+	if (b->n_sums == b->cap_sums) {
+		size_t cap = b->cap_sums == 0 ? 1 : 2 * b->cap_sums;
+		uint64_t *p = realloc(b->sums, cap * sizeof(*p));
+
+		if (p == NULL)
+			return -ENOMEM;
+		b->sums = p;
+		b->cap_sums = cap;
+	}
+	wire_store_u64((uint8_t *)&b->sums[b->n_sums], XXH3_64bits(c->data, c->n));
+	b->n_sums++;
+	return 0;
+}
+
+/* The last chunk grows by doubling to its full size; then a new one is hung behind it. */
+static int chunk_room(struct engine_body *b)
+{
+	struct body_chunk *c = b->last, **at;
+	size_t cap;
+	int r;
+
+	if (c != NULL && c->n < c->cap)
+		return 0;
+	if (c != NULL && c->cap < ENGINE_BODY_CHUNK) {
+		assert(b->first == c);
+		cap = 2 * c->cap > ENGINE_BODY_CHUNK ? ENGINE_BODY_CHUNK : 2 * c->cap;
+		c = realloc(c, sizeof(*c) + cap);
+		if (c == NULL)
+			return -ENOMEM;
+		c->cap = cap;
+		b->first = b->last = c;
+		return 0;
+	}
+	if (c != NULL && (r = chunk_finish(b, c)) != 0)
+		return r;
+	at = c != NULL ? &c->next : &b->first;
+	*at = malloc(sizeof(*c) + ENGINE_BODY_CHUNK);
+	if (*at == NULL) {
+		if (c != NULL)
+			b->n_sums--;
+		return -ENOMEM;
+	}
+	**at = (struct body_chunk){ .cap = ENGINE_BODY_CHUNK };
+	b->last = *at;
+	return 0;
+}
+
+int engine_body_append(struct engine_body *b, struct slice data)
+{
+	uint64_t size;
+	int r;
+
+	assert(!b->ended);
+	if (b->failed != 0)
+		return b->failed;
+	if (data.n > ENGINE_BODY_APPEND_MAX || add_overflows_u64(b->size, data.n, &size) ||
+	    size > ENGINE_BODY_MAX)
+		return ENGINE_TOOBIG;
+	if (b->e->ops->append_fault != NULL && (r = b->e->ops->append_fault(b->e)) != 0)
+		return r;
+	if (b->buffered + data.n > b->e->limits.body_buffered) {
+		if ((r = b->e->ops->spill(b->e, b, false)) != 0)
+			return r;
+		if (b->buffered + data.n > b->e->limits.body_buffered) {
+			b->want_room = true;
+			return ENGINE_AGAIN;
+		}
+	}
+	while (data.n > 0) {
+		struct slice part;
+
+		if ((r = chunk_room(b)) != 0)
+			return b->failed = r;
+		part = slice_part(data, 0, b->last->cap - b->last->n);
+		memcpy(b->last->data + b->last->n, part.p, part.n);
+		b->last->n += part.n;
+		b->buffered += part.n;
+		b->size += part.n;
+		data = slice_from(data, part.n);
+	}
+	return 0;
+}
+
+int engine_body_end(struct engine_body *b, engine_done_fn *done, void *arg)
+{
+	int r;
+
+	assert(!b->ended);
+	if (b->failed != 0)
+		return b->failed;
+	if (b->last != NULL && b->last->n > 0 && (r = chunk_finish(b, b->last)) != 0)
+		return b->failed = r;
+	b->ended = true;
+	b->done = done;
+	b->done_arg = arg;
+	if (b->spill != NULL)
+		return b->e->ops->spill(b->e, b, true);
+	b->ready = true;
+	return 0;
+}
+
+void body_on_spilled(struct engine_body *b, int rc, bool durable)
+{
+	bool want = b->want_room;
+
+	if (rc != 0)
+		b->failed = rc;
+	b->want_room = false;
+	if (b->ended && (durable || rc != 0)) {
+		b->ready = rc == 0;
+		if (!b->let_go && b->done != NULL)
+			b->done(b->done_arg, rc);
+		return;
+	}
+	if (want && !b->let_go && b->room != NULL)
+		b->room(b->room_arg, rc);
+}
+
+void body_free_chunks(struct engine_body *b)
+{
+	struct body_chunk *next;
+
+	for (struct body_chunk *c = b->first; c != NULL; c = next) {
+		next = c->next;
+		free(c);
+	}
+	b->first = b->last = NULL;
+	b->buffered = 0;
+}
+
+void body_unref(struct engine_body *b)
+{
+	assert(b->refs > 0);
+	if (--b->refs > 0)
+		return;
+	if (b->spill != NULL)
+		b->e->ops->spill_drop(b->e, b);
+	body_free_chunks(b);
+	free(b->sums);
+	free(b);
+}
+
+void engine_body_free(struct engine_body **b)
+{
+	if (*b == NULL)
+		return;
+	(*b)->let_go = true;
+	body_unref(*b);
+	*b = NULL;
+}
+
+uint64_t engine_body_bytes(const struct engine_body *b)
+{
+	return b->size;
+}
+
+int engine_body_loc(const struct engine_body *b, struct engine_loc *ret_loc)
+{
+	if (!b->placed)
+		return ENGINE_NOTFOUND;
+	*ret_loc = b->loc;
+	return 0;
+}

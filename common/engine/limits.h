@@ -1,0 +1,22 @@
+/* Limits of the engine. Those that a user of the engine meets are also in engine_limits(). */
+#pragma once
+
+enum {
+	ENGINE_GROUP_ID_MAX = 24,
+	ENGINE_KEY_MAX = 400,
+	ENGINE_KEY_ENCODED_MAX = 1 + ENGINE_GROUP_ID_MAX + ENGINE_KEY_MAX + 1, /* LMDB allows 511 */
+	ENGINE_VALUE_MAX = 32 << 10,
+	ENGINE_BATCH_BYTES_MAX = 4 << 20,
+	ENGINE_BATCH_KEYS_MAX = 20000,
+	ENGINE_COMMIT_BATCHES_MAX = 64,
+	ENGINE_SCAN_ROWS_MAX = 1024,
+	ENGINE_SCAN_BYTES_MAX =
+	    1 << 20,                  /* values of one scan's answer, as soon as it has one row */
+	ENGINE_BODY_CHUNK = 64 << 10, /* bytes under one checksum */
+	ENGINE_BODY_BUFFERED_MAX = 1 << 20,
+	ENGINE_BODY_APPEND_MAX = 512 << 10,
+	ENGINE_BODY_READ_MAX = 256 << 10,
+	ENGINE_CORE_BUCKETS = 4096,
+};
+
+#define ENGINE_BODY_MAX ((uint64_t)1 << 40)
