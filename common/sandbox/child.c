@@ -29,7 +29,7 @@ int sandbox_child_prepare(const struct sandbox_row *row, struct sandbox_child **
 	r = child->ruleset_fd < 0 && geteuid() == 0 ? child->ruleset_fd : 0;
 	if (r == 0) {
 		layer = "seccomp";
-		r = filter_compile(row, &child->prog);
+		r = filter_narrow(row, &sandbox_rows[row->parent], &child->prog);
 	}
 	if (r < 0) {
 		log_ev(LOG_ERR, "sandbox.failed", kv_s("name", row->name), kv_s("layer", layer),
@@ -53,8 +53,12 @@ void sandbox_child_free(struct sandbox_child *child)
 
 int sandbox_child_enter(struct sandbox_child *child)
 {
-	int r = limits_enter_child(&child->row->limits);
+	int r;
 
+	/* The child's program counts on its parent's. */
+	if (sandbox_entered() != &sandbox_rows[child->row->parent])
+		return -EPERM;
+	r = limits_enter_child(&child->row->limits);
 	/* A domain of its own: siblings share the parent's and could reach each other in it. */
 	if (r == 0 && child->ruleset_fd >= 0) {
 		r = landlock_enter(child->ruleset_fd);

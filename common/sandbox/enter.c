@@ -21,6 +21,7 @@
 
 /* One process, one sandbox. */
 static char missing[128];
+static const struct sandbox_row *entered;
 
 struct entering {
 	const struct sandbox_row *row;
@@ -33,6 +34,11 @@ struct entering {
 const char *sandbox_missing(void)
 {
 	return missing;
+}
+
+const struct sandbox_row *sandbox_entered(void)
+{
+	return entered;
 }
 
 /* The files of the host only: system users live there, and no library is loaded to ask. */
@@ -275,6 +281,7 @@ int sandbox_enter(const struct sandbox_row *row, const struct sandbox_env *env)
 		}
 		note_missing(layers[i].name);
 	}
+	entered = row;
 	if (missing[0] != '\0')
 		log_ev(LOG_NOTICE, "sandbox.partial", kv_s("name", row->name),
 		    kv_s("missing", missing));

@@ -1,4 +1,4 @@
-#include "common/sandbox/filter.h"
+#include "common/sandbox/filter-private.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -8,7 +8,6 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sched.h>
-#include <seccomp.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,16 +46,6 @@
 	    CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID |      \
 	    CLONE_NEWNET | CLONE_FILES | CLONE_FS | CLONE_IO)
 
-enum rule_kind { RULE_ALLOW, RULE_KILL, RULE_KILL_IF, RULE_KILL_HOST };
-
-struct rule {
-	enum rule_kind kind;
-	int nr;
-	uint32_t group;
-	unsigned n_args;
-	struct scmp_arg_cmp args[2];
-};
-
 #define CMP(arg_, mask_, value_)                                                           \
 	{                                                                                  \
 		.arg = (arg_), .op = SCMP_CMP_MASKED_EQ, .datum_a = (scmp_datum_t)(mask_), \
@@ -70,19 +59,12 @@ struct rule {
 #define KILL_IF(call, a, m, v) { RULE_KILL_IF, SCMP_SYS(call), 0, 1, { CMP(a, m, v) } },
 #define KILL_HOST(call)        { RULE_KILL_HOST, SCMP_SYS(call), 0, 0, { { 0 } } },
 
-static const struct rule rules[] = {
+const struct rule filter_rules[] = {
 #include "common/sandbox/sys.def"
 };
 
-#define N_RULES (sizeof(rules) / sizeof(rules[0]))
-
-#ifdef GH_SANDBOX_LOG_ONLY
-#define ACT_KILL   SCMP_ACT_LOG
-#define ACT_REFUSE SCMP_ACT_LOG
-#else
-#define ACT_KILL   SCMP_ACT_KILL_PROCESS
-#define ACT_REFUSE SCMP_ACT_ERRNO(ENOSYS)
-#endif
+#define N_RULES (sizeof(filter_rules) / sizeof(filter_rules[0]))
+const size_t filter_n_rules = N_RULES;
 
 #if defined(__SANITIZE_ADDRESS__)
 /* What the run-time of the sanitizers asks for besides; never in a build for use. */
@@ -103,7 +85,7 @@ static const int sanitizer_calls[] = {
 static const int sanitizer_calls[] = { __NR_SCMP_ERROR };
 #endif
 
-static bool is_sanitizer_call(int nr)
+bool filter_is_sanitizer_call(int nr)
 {
 	for (size_t i = 0; i < sizeof(sanitizer_calls) / sizeof(sanitizer_calls[0]); i++) {
 		if (sanitizer_calls[i] == nr)
@@ -112,14 +94,35 @@ static bool is_sanitizer_call(int nr)
 	return false;
 }
 
-static bool row_allows(const struct sandbox_row *row, int nr)
+bool filter_row_allows(const struct sandbox_row *row, int nr)
 {
 	for (size_t i = 0; i < N_RULES; i++) {
-		if (rules[i].kind == RULE_ALLOW && rules[i].nr == nr && (rules[i].group & row->sys))
+		if (filter_rules[i].kind == RULE_ALLOW && filter_rules[i].nr == nr &&
+		    (filter_rules[i].group & row->sys))
 			return true;
 	}
 	/* ENOSYS, not death: this is how glibc learns to take clone. */
 	return nr == SCMP_SYS(clone3) && (row->sys & (SYS_FORK | SYS_THREADS));
+}
+
+bool filter_is_deadly(int nr)
+{
+	for (size_t i = 0; i < N_RULES; i++) {
+		if (filter_rules[i].kind == RULE_KILL && filter_rules[i].nr == nr)
+			return true;
+	}
+	return false;
+}
+
+void filter_find_pid_holes(struct filter_program *prog)
+{
+	prog->n_pid_at = 0;
+	for (uint16_t i = 0; i < prog->n_insns; i++) {
+		if (prog->insns[i].k != FILTER_PID_HOLE)
+			continue;
+		assert(prog->n_pid_at < sizeof(prog->pid_at) / sizeof(prog->pid_at[0]));
+		prog->pid_at[prog->n_pid_at++] = i;
+	}
 }
 
 /* What a rule means for a row: 0 nothing, else an action. */
@@ -131,7 +134,7 @@ static uint32_t rule_action(const struct rule *rule, const struct sandbox_row *r
 	case RULE_ALLOW:
 		return (rule->group & row->sys) ? SCMP_ACT_ALLOW : 0;
 	case RULE_KILL:
-		return host || row_allows(row, rule->nr) ? 0 : ACT_KILL;
+		return host || filter_row_allows(row, rule->nr) ? 0 : ACT_KILL;
 	case RULE_KILL_IF:
 		return host ? 0 : ACT_KILL;
 	case RULE_KILL_HOST:
@@ -143,14 +146,15 @@ static uint32_t rule_action(const struct rule *rule, const struct sandbox_row *r
 static int add_rules(scmp_filter_ctx ctx, const struct sandbox_row *row)
 {
 	for (size_t i = 0; i < N_RULES; i++) {
-		uint32_t action = rule_action(&rules[i], row);
+		uint32_t action = rule_action(&filter_rules[i], row);
 		int r;
 
 		/* Negative: this processor's kernel has no such call. */
-		if (action == 0 || rules[i].nr < 0 || is_sanitizer_call(rules[i].nr))
+		if (action == 0 || filter_rules[i].nr < 0 ||
+		    filter_is_sanitizer_call(filter_rules[i].nr))
 			continue;
 		r = seccomp_rule_add_array(
-		    ctx, action, rules[i].nr, rules[i].n_args, rules[i].args);
+		    ctx, action, filter_rules[i].nr, filter_rules[i].n_args, filter_rules[i].args);
 		if (r < 0 && r != -EEXIST)
 			return r;
 	}
@@ -191,12 +195,7 @@ static int export_program(scmp_filter_ctx ctx, struct filter_program *ret_prog)
 		return r;
 	}
 	prog.n_insns = (uint16_t)((size_t)st.st_size / sizeof(*prog.insns));
-	for (uint16_t i = 0; i < prog.n_insns; i++) {
-		if (prog.insns[i].k != FILTER_PID_HOLE)
-			continue;
-		assert(prog.n_pid_at < sizeof(prog.pid_at) / sizeof(prog.pid_at[0]));
-		prog.pid_at[prog.n_pid_at++] = i;
-	}
+	filter_find_pid_holes(&prog);
 	*ret_prog = prog;
 	return 0;
 }

@@ -25,6 +25,15 @@ struct filter_program {
 /* Compiles by libseccomp through a memfd. Returns 0 or -errno; *ret_prog is freed by _fini. */
 int filter_compile(const struct sandbox_row *row, struct filter_program *ret_prog)
     __attribute__((warn_unused_result));
+
+/*
+ * The program of a child below its parent's: only what the parent may and the child may not, all
+ * else is left to the parent's program, which goes on holding (the kernel takes the stricter answer
+ * of both). Short, because every fork pays for the kernel's translation of it. 0 or -errno.
+ */
+int filter_narrow(const struct sandbox_row *child, const struct sandbox_row *parent,
+    struct filter_program *ret_prog) __attribute__((warn_unused_result));
+
 void filter_fini(struct filter_program *prog);
 
 /* Puts the calling process (all threads) under the program, for its own pid. 0 or -errno. */

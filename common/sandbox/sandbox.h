@@ -33,9 +33,10 @@ int sandbox_enter(const struct sandbox_row *row, const struct sandbox_env *env)
     __attribute__((warn_unused_result));
 
 /*
- * A child's sandbox, made ready once by the parent: the compiled filter and the Landlock ruleset.
- * `row` is the child's. Call before the parent's own sandbox_enter() (it needs a memfd and
- * libseccomp's memory), keep it for the life of the parent. Returns 0 or -errno, logged.
+ * A child's sandbox, made ready once by the parent: a filter that narrows the parent's and a
+ * Landlock ruleset. `row` is the child's, and its parent's row is the one that is entered next.
+ * Call before the parent's own sandbox_enter() (it needs a memfd and libseccomp's memory), keep it
+ * for the life of the parent. Returns 0 or -errno, logged.
  */
 struct sandbox_child;
 int sandbox_child_prepare(const struct sandbox_row *row, struct sandbox_child **ret_child)
@@ -52,3 +53,6 @@ int sandbox_child_enter(struct sandbox_child *child) __attribute__((warn_unused_
 /* Names of the layers that the last sandbox_enter() of this process could not put on, separated
  * by commas; "" when none. */
 const char *sandbox_missing(void);
+
+/* The row that this process, or the one that forked it, has entered; NULL before. */
+const struct sandbox_row *sandbox_entered(void);
