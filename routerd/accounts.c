@@ -1,0 +1,321 @@
+/*
+ * accounts - creation and deletion span the directory, the store and the secrets. The object's
+ * state on disk is the intent; every step may be repeated; start-up and the return of a peer finish
+ * what was begun.
+ */
+#include "routerd/routerd.h"
+
+#include "common/base/log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { WAITS_STORED = 1, WAITS_AUTHD = 2 };
+
+struct op {
+	struct routerd *rd;
+	uint32_t seq;
+	uint64_t account;
+	unsigned waits;
+	struct dir_answer answer; /* conn 0: nobody waits */
+	UT_hash_handle hh;
+};
+
+static struct op *op_new(struct routerd *rd, struct object *o, struct dir_answer a)
+{
+	struct op *op = calloc(1, sizeof(*op));
+
+	if (op == NULL)
+		return NULL;
+	*op = (struct op){ .rd = rd, .seq = ++rd->next_seq, .account = o->id, .answer = a };
+	HASH_ADD(hh, rd->ops, seq, sizeof(op->seq), op);
+	o->in_flow = true;
+	return op;
+}
+
+static void op_end(struct op *op, enum ipc_dir_status status, const char *text)
+{
+	struct object *o = directory_account(&op->rd->db.dir, op->account);
+
+	if (o != NULL)
+		o->in_flow = false;
+	dir_reply_status(op->rd, op->answer, status, text);
+	HASH_DEL(op->rd->ops, op);
+	free(op);
+}
+
+/* Hands a batch in, or answers for it: `done` is called in every case but that. */
+static void commit_or_end(struct op *op, struct engine_batch *b, int rc, engine_done_fn *done)
+{
+	if (b == NULL || rc != 0) {
+		engine_batch_free(&b);
+		op_end(op, IPC_DIR_TRYLATER, "out of memory");
+		return;
+	}
+	engine_commit(op->rd->db.engine, &b, 1, done, op);
+}
+
+static void check_commit(struct routerd *rd, int rc)
+{
+	if (rc == ENGINE_UNKNOWN || rc == ENGINE_STALE || rc < 0)
+		routerd_commit_failed(rd, rc);
+}
+
+/* ---- creation ---- */
+
+static void create_active(void *arg, int rc)
+{
+	struct op *op = arg;
+	struct object *o = directory_account(&op->rd->db.dir, op->account);
+	char id[24];
+
+	check_commit(op->rd, rc);
+	if (rc != 0) {
+		op_end(
+		    op, IPC_DIR_TRYLATER, "the disk is full or failing; the account follows later");
+		return;
+	}
+	o->state = STATE_ACTIVE;
+	op->rd->stat.changes++;
+	snprintf(id, sizeof(id), "%llu", (unsigned long long)o->id);
+	op_end(op, IPC_DIR_OK, id);
+}
+
+static void create_made(struct op *op, struct object *o)
+{
+	struct engine_batch *b = db_begin(&op->rd->db);
+	int rc = 0;
+
+	if (b != NULL) {
+		o->state = STATE_ACTIVE;
+		rc = db_put_object(b, o);
+		o->state = STATE_CREATING;
+	}
+	commit_or_end(op, b, rc, create_active);
+}
+
+static void create_ask_stored(struct op *op)
+{
+	struct ipc_account_make m = { .seq = op->seq, .account = op->account };
+
+	if (op->rd->stored == NULL) {
+		op_end(
+		    op, IPC_DIR_TRYLATER, "the store is away; the account follows when it is back");
+		return;
+	}
+	op->waits = WAITS_STORED;
+	if (ipc_send(op->rd->stored, IPC_account_make, &m, NULL) != 0)
+		op_end(
+		    op, IPC_DIR_TRYLATER, "the store is away; the account follows when it is back");
+}
+
+static void create_noted(void *arg, int rc)
+{
+	struct op *op = arg;
+	struct object *o = directory_account(&op->rd->db.dir, op->account);
+
+	check_commit(op->rd, rc);
+	if (rc != 0) {
+		op_end(op, IPC_DIR_TRYLATER, "the disk is full or failing");
+		directory_remove_object(&op->rd->db.dir, o);
+		return;
+	}
+	o->state = STATE_CREATING;
+	create_ask_stored(op);
+}
+
+void account_create(struct routerd *rd, struct domain *dom, struct slice name, uint64_t quota_bytes,
+    struct dir_answer a)
+{
+	struct object *o =
+	    directory_add_account(&rd->db.dir, dom, name, rd->db.dir.next_id, STATE_NEW);
+	struct op *op = o != NULL ? op_new(rd, o, a) : NULL;
+	struct engine_batch *b;
+	int rc = 0;
+
+	if (op == NULL) {
+		if (o != NULL)
+			directory_remove_object(&rd->db.dir, o);
+		dir_reply_status(rd, a, IPC_DIR_TRYLATER, "out of memory");
+		return;
+	}
+	rd->db.dir.next_id++;
+	o->quota_bytes = quota_bytes;
+	b = db_begin(&rd->db);
+	if (b != NULL)
+		rc = db_put_object(b, o);
+	if (b != NULL && rc == 0)
+		rc = db_put_next_id(&rd->db, b);
+	if (b == NULL || rc != 0)
+		create_noted(op, ENGINE_FULL);
+	else
+		engine_commit(rd->db.engine, &b, 1, create_noted, op);
+}
+
+/* ---- deletion ---- */
+
+static void delete_final(void *arg, int rc)
+{
+	struct op *op = arg;
+	struct object *o = directory_account(&op->rd->db.dir, op->account);
+
+	check_commit(op->rd, rc);
+	if (rc != 0) {
+		op_end(
+		    op, IPC_DIR_TRYLATER, "the disk is full or failing; the rest is removed later");
+		return;
+	}
+	op->rd->stat.changes++;
+	op_end(op, IPC_DIR_OK, "");
+	directory_remove_object(&op->rd->db.dir, o);
+}
+
+static void delete_ask_peers(struct op *op)
+{
+	struct routerd *rd = op->rd;
+	struct ipc_account_drop drop = { .seq = op->seq, .account = op->account };
+	struct ipc_secret_drop secret = { .seq = op->seq, .account = op->account };
+
+	if (rd->stored == NULL || rd->authd == NULL) {
+		op_end(
+		    op, IPC_DIR_TRYLATER, "a server is away; the rest is removed when it is back");
+		return;
+	}
+	op->waits = WAITS_STORED | WAITS_AUTHD;
+	ipc_send(rd->stored, IPC_account_drop, &drop, NULL);
+	ipc_send(rd->authd, IPC_secret_drop, &secret, NULL);
+}
+
+static void delete_noted(void *arg, int rc)
+{
+	struct op *op = arg;
+	struct object *o = directory_account(&op->rd->db.dir, op->account);
+
+	check_commit(op->rd, rc);
+	if (rc != 0) {
+		o->state = STATE_ACTIVE;
+		op_end(op, IPC_DIR_TRYLATER, "the disk is full or failing");
+		return;
+	}
+	account_tell_changed(op->rd, o);
+	delete_ask_peers(op);
+}
+
+void account_delete(struct routerd *rd, struct object *o, struct dir_answer a)
+{
+	struct op *op = op_new(rd, o, a);
+	struct engine_batch *b;
+	int rc = 0;
+
+	if (op == NULL) {
+		dir_reply_status(rd, a, IPC_DIR_TRYLATER, "out of memory");
+		return;
+	}
+	o->state = STATE_DELETING;
+	b = db_begin(&rd->db);
+	if (b != NULL)
+		rc = db_put_object(b, o);
+	if (b == NULL || rc != 0) {
+		engine_batch_free(&b);
+		delete_noted(op, ENGINE_FULL);
+		return;
+	}
+	engine_commit(rd->db.engine, &b, 1, delete_noted, op);
+}
+
+static void delete_dropped(struct op *op, struct object *o)
+{
+	struct engine_batch *b = db_begin(&op->rd->db);
+
+	commit_or_end(op, b, b != NULL ? db_del_object(b, o) : 0, delete_final);
+}
+
+/* ---- answers of the peers ---- */
+
+static struct op *op_waiting(struct routerd *rd, uint32_t seq, unsigned who)
+{
+	struct op *op = NULL;
+
+	HASH_FIND(hh, rd->ops, &seq, sizeof(seq), op);
+	return op != NULL && (op->waits & who) != 0 ? op : NULL;
+}
+
+static void peer_answered(struct op *op, unsigned who, bool ok)
+{
+	struct object *o = directory_account(&op->rd->db.dir, op->account);
+
+	op->waits &= ~who;
+	if (!ok) {
+		op->waits = 0;
+		op_end(op, IPC_DIR_TRYLATER, "the store cannot do it now; it follows later");
+		return;
+	}
+	if (op->waits != 0)
+		return;
+	if (o->state == STATE_CREATING)
+		create_made(op, o);
+	else
+		delete_dropped(op, o);
+}
+
+void account_on_done(struct routerd *rd, const struct ipc_account_done *m)
+{
+	struct op *op = op_waiting(rd, m->seq, WAITS_STORED);
+
+	if (op != NULL)
+		peer_answered(op, WAITS_STORED, m->status == IPC_ST_OK);
+}
+
+void account_on_secret_dropped(struct routerd *rd, const struct ipc_secret_dropped *m)
+{
+	struct op *op = op_waiting(rd, m->seq, WAITS_AUTHD);
+
+	if (op != NULL)
+		peer_answered(op, WAITS_AUTHD, m->status == IPC_AUTH_OK);
+}
+
+void account_on_peer_gone(struct routerd *rd)
+{
+	struct op *op, *tmp;
+
+	HASH_ITER(hh, rd->ops, op, tmp)
+	{
+		if (op->waits != 0)
+			op_end(
+			    op, IPC_DIR_TRYLATER, "a server went away; it follows when it is back");
+	}
+}
+
+void account_resume_all(struct routerd *rd)
+{
+	struct object *o, *tmp;
+	struct op *op;
+
+	HASH_ITER(hh_id, rd->db.dir.accounts, o, tmp)
+	{
+		if (o->in_flow || (o->state != STATE_CREATING && o->state != STATE_DELETING))
+			continue;
+		op = op_new(rd, o, (struct dir_answer){ 0 });
+		if (op == NULL)
+			return;
+		if (o->state == STATE_CREATING)
+			create_ask_stored(op);
+		else
+			delete_ask_peers(op);
+	}
+}
+
+void account_tell_changed(struct routerd *rd, const struct object *o)
+{
+	struct ipc_account_changed m = { .account = o->id };
+
+	if (rd->stored != NULL)
+		ipc_send(rd->stored, IPC_account_changed, &m, NULL);
+}
+
+void routerd_commit_failed(struct routerd *rd, int rc)
+{
+	log_ev(LOG_ERR, "proc.fail", kv_s("name", "routerd"),
+	    kv_s("why", "commit of unknown outcome"), kv_s("err", engine_rc_name(rc)));
+	exit(1);
+}

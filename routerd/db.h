@@ -1,0 +1,50 @@
+/*
+ * db - the directory made durable: one engine group holds every row, memory holds it all.
+ *
+ * Rows (keys sort so that what is referred to comes first; integers are little endian in values,
+ * big endian in keys; each value starts with its version, 1):
+ *
+ *     D name            domain: u64 id, u8 state, u8 is the Main Domain
+ *     I family address  local address of a domain: u64 domain id
+ *     N                 u64 next id, for domains and accounts alike
+ *     O u64 domain name account: u8 state, u8 suspended, u64 id, u64 quota in bytes
+ *     P u64 domain name alias: u64 id of its account
+ *     T u16 part        Router table, its text in parts
+ *     d name            other name of a domain: u64 domain id
+ *
+ * Commits of one group keep their order, so the caller changes memory when it hands a batch in (in
+ * a state that routing does not see) and makes it count when the batch is durable.
+ */
+#pragma once
+
+#include "common/engine/engine.h"
+#include "routerd/directory.h"
+
+struct db {
+	struct engine *engine;
+	struct engine_group *group;
+	struct directory dir;
+};
+
+/*
+ * Reads the directory; waits for the engine, so it is for start-up only. A new store gets the Main
+ * Domain `main_domain`. 0; -EUCLEAN when a row makes no sense; another negative value of the
+ * engine.
+ */
+int db_open(struct db *db, struct engine *e, struct slice main_domain);
+void db_close(struct db *db);
+
+/* A change: rows are put, then committed as one. NULL without memory. */
+struct engine_batch *db_begin(struct db *db);
+int db_put_domain(struct db *db, struct engine_batch *b, const struct domain *dom);
+int db_put_object(struct engine_batch *b, const struct object *o);
+int db_put_next_id(struct db *db, struct engine_batch *b);
+int db_put_table(struct engine_batch *b, struct slice text);
+/* All other names (addresses) of the domain in place of the old ones. */
+int db_put_domain_aliases(struct db *db, struct engine_batch *b, const struct domain *dom,
+    const struct slice *names, size_t n);
+int db_put_domain_ips(struct db *db, struct engine_batch *b, const struct domain *dom,
+    const struct addr *ips, size_t n);
+/* The object's row, and an account's aliases' rows. */
+int db_del_object(struct engine_batch *b, const struct object *o);
+int db_del_domain(struct db *db, struct engine_batch *b, const struct domain *dom);

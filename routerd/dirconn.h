@@ -1,0 +1,28 @@
+/*
+ * dirconn - what verbs.c and changes.c share: one administrator's request with its arguments.
+ */
+#pragma once
+
+#include "routerd/routerd.h"
+
+struct request {
+	struct routerd *rd;
+	struct dir_answer answer;
+	const struct slice *args;
+	size_t n;
+};
+
+typedef void verb_fn(struct request *q);
+
+#define VERB(name, least, most) verb_fn verb_##name;
+#include "routerd/verbs.def"
+
+static inline void reply_error(struct request *q, enum ipc_dir_status status, const char *text)
+{
+	dir_reply_status(q->rd, q->answer, status, text);
+}
+
+/* The account that `name` means (an alias will do); NULL after having answered NOTFOUND. */
+struct object *request_account(struct request *q, struct slice name);
+/* The domain; NULL after having answered NOTFOUND. */
+struct domain *request_domain(struct request *q, struct slice name);

@@ -1,0 +1,14 @@
+/* limits - what routerd accepts at most. A row is a promise of bounded work. */
+#pragma once
+
+enum {
+	NAME_MAX_BYTES = 128,     /* name of an object inside a domain */
+	DOMAIN_MAX_BYTES = 255,   /* RFC 1035 section 2.3.4 */
+	ADDRESS_MAX_BYTES = 1024, /* any address, before and between rewrites */
+	ROUTE_STEPS_MAX = 30,     /* rewrites of one address before it counts as a loop */
+	TABLE_BYTES_MAX = 57344,  /* the Router table as text */
+	TABLE_RECORDS_MAX = 10000,
+	ALIASES_PER_OBJECT_MAX = 200,
+	LIST_PAGE_ROWS = 500, /* rows of a listing in one reply */
+	TRACE_BYTES_MAX = 8192,
+};

@@ -1,0 +1,45 @@
+#include "routerd/routerd.h"
+
+#include "routerd/limits.h"
+
+static void on_route_login(struct routerd *rd, struct ipc_chan *c, const struct ipc_route_login *m)
+{
+	struct route *r = &rd->route;
+	struct buf name = BUF_INIT(NAME_MAX_BYTES + 1 + DOMAIN_MAX_BYTES);
+	struct addr local = { 0 };
+	struct ipc_route_login_reply reply = { .seq = m->seq };
+
+	rd->stat.logins++;
+	addr_unpack(m->local, &local);
+	route_login(&rd->db.dir, m->name, m->domain, &local, r);
+	reply.status = r->status;
+	reply.text = slice_str(route_status_text(r->status));
+	if (r->status == IPC_ROUTE_OK) {
+		put_object_name(&name, r->account);
+		reply.account = r->account->id;
+		reply.name = buf_slice(&name);
+	}
+	ipc_send(c, IPC_route_login_reply, &reply, NULL);
+	buf_fini(&name);
+}
+
+void login_on_msg(
+    void *arg, struct ipc_chan *c, enum ipc_type type, const union ipc_any *m, int *fds)
+{
+	struct routerd *rd = arg;
+
+	switch (type) {
+	case IPC_route_login:
+		on_route_login(rd, c, &m->route_login);
+		break;
+	case IPC_secret_dropped:
+		account_on_secret_dropped(rd, &m->secret_dropped);
+		break;
+	case IPC_dir_open:
+		dir_on_open(rd, &m->dir_open, fds[0]);
+		fds[0] = -1;
+		break;
+	default:
+		break;
+	}
+}

@@ -1,0 +1,75 @@
+/*
+ * routerd - the program's parts: its state, who asks it, and the flows that span processes.
+ *
+ * Invariant: a change is answered only after it is durable here and in every process it concerns;
+ * what a crash interrupts is finished at the next start from the state kept with the object.
+ */
+#pragma once
+
+#include "common/ipc/chan.h"
+#include "routerd/db.h"
+#include "routerd/route.h"
+
+struct dir_conn;
+struct rcpt_conn;
+struct op;
+
+struct routerd {
+	struct event_base *base;
+	struct db db;
+	struct ipc_chan *authd, *stored; /* NULL while away */
+	struct dir_conn *dir_conns;
+	struct rcpt_conn *rcpt_conns;
+	struct op *ops; /* waiting for stored or authd, by seq */
+	uint32_t next_seq;
+	bool names_in_flight; /* a change of domains' other names or addresses is on its way */
+	struct route route; /* scratch, one address at a time */
+	struct {
+		uint64_t logins, recipients, changes;
+	} stat;
+};
+
+/* ---- login.c: authd asks where a login name leads ---- */
+void login_on_msg(
+    void *arg, struct ipc_chan *c, enum ipc_type type, const union ipc_any *m, int *fds);
+
+/* ---- rcpt.c: recipients of a connection that delivers mail ---- */
+void rcpt_on_attach(struct routerd *rd, const struct ipc_rcpt_attach *m, int take_fd);
+void rcpt_on_target_done(struct routerd *rd, const struct ipc_post_target_done *m);
+/* stored is away: everything that waits for it is answered "try later". */
+void rcpt_on_stored_gone(struct routerd *rd);
+
+/* ---- verbs.c, changes.c: administrators ---- */
+void dir_on_open(struct routerd *rd, const struct ipc_dir_open *m, int take_fd);
+
+/* An answer to an administrator, who may have gone: then nothing happens. */
+struct dir_answer {
+	uint64_t conn;
+	uint32_t seq;
+};
+
+void dir_reply_status(
+    struct routerd *rd, struct dir_answer a, enum ipc_dir_status status, const char *text);
+void dir_reply_item(struct routerd *rd, struct dir_answer a, struct slice item);
+
+/* ---- accounts.c: accounts come and go in three databases ---- */
+
+/*
+ * Makes the account and answers with its id when stored has it, too. `name` is valid and free.
+ * quota_bytes 0: none.
+ */
+void account_create(struct routerd *rd, struct domain *dom, struct slice name, uint64_t quota_bytes,
+    struct dir_answer a);
+void account_delete(struct routerd *rd, struct object *o, struct dir_answer a);
+void account_on_done(struct routerd *rd, const struct ipc_account_done *m);
+void account_on_secret_dropped(struct routerd *rd, const struct ipc_secret_dropped *m);
+/* A peer is back: whatever was left half done goes on. */
+void account_resume_all(struct routerd *rd);
+/* The peer is away: those who wait are told "try later"; the intent stays. */
+void account_on_peer_gone(struct routerd *rd);
+/* Tells stored that sessions of the account must end. */
+void account_tell_changed(struct routerd *rd, const struct object *o);
+
+/* A commit failed in a way that leaves memory and disk apart: ends the process, which starts anew.
+ */
+void routerd_commit_failed(struct routerd *rd, int rc) __attribute__((noreturn));

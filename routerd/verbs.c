@@ -1,0 +1,425 @@
+/* verbs - administrators' channels: requests in, replies out, and the verbs that only look. */
+#include "routerd/dirconn.h"
+
+#include "common/base/log.h"
+#include "common/base/wire.h"
+#include "routerd/limits.h"
+#include "routerd/names.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { ARGS_MAX = 256, REPLY_BYTES = 48 << 10, ADMIN_QUEUE_BYTES = 64 << 20 };
+
+struct dir_conn {
+	struct routerd *rd;
+	struct ipc_chan *chan;
+	uint64_t id, rights;
+	struct buf items;
+	uint32_t items_seq;
+	struct dir_conn *next, **prev;
+};
+
+static const struct {
+	const char *name;
+	size_t least, most;
+	verb_fn *run;
+} verbs[] = {
+#define VERB(name, least, most) { #name, least, most, verb_##name },
+#include "routerd/verbs.def"
+};
+
+static struct dir_conn *conn_find(struct routerd *rd, uint64_t id)
+{
+	struct dir_conn *dc = rd->dir_conns;
+
+	while (dc != NULL && dc->id != id)
+		dc = dc->next;
+	return dc;
+}
+
+static void send_reply(
+    struct dir_conn *dc, uint32_t seq, enum ipc_dir_status status, bool more, struct slice data)
+{
+	struct ipc_dir_reply m = { .seq = seq, .status = status, .more = more, .data = data };
+
+	ipc_send(dc->chan, IPC_dir_reply, &m, NULL);
+}
+
+void dir_reply_item(struct routerd *rd, struct dir_answer a, struct slice item)
+{
+	struct dir_conn *dc = conn_find(rd, a.conn);
+
+	if (dc == NULL)
+		return;
+	if (dc->items.n + item.n + 4 > REPLY_BYTES) {
+		send_reply(dc, a.seq, IPC_DIR_OK, true, buf_slice(&dc->items));
+		buf_reset(&dc->items);
+	}
+	wire_put_bytes(&dc->items, item);
+	dc->items_seq = a.seq;
+}
+
+void dir_reply_status(
+    struct routerd *rd, struct dir_answer a, enum ipc_dir_status status, const char *text)
+{
+	struct dir_conn *dc = conn_find(rd, a.conn);
+	struct buf one = BUF_INIT(TRACE_BYTES_MAX);
+
+	if (dc == NULL)
+		return;
+	if (dc->items.n > 0 && dc->items_seq == a.seq) {
+		send_reply(dc, a.seq, status, false, buf_slice(&dc->items));
+		buf_reset(&dc->items);
+		return;
+	}
+	if (*text != '\0')
+		wire_put_bytes(&one, slice_str(text));
+	send_reply(dc, a.seq, status, false, buf_slice(&one));
+	buf_fini(&one);
+}
+
+struct domain *request_domain(struct request *q, struct slice name)
+{
+	struct directory *d = &q->rd->db.dir;
+	struct domain *dom = name.n == 0 ? d->main : directory_domain_any(d, name);
+
+	if (dom == NULL || dom->state != STATE_ACTIVE) {
+		reply_error(q, IPC_DIR_NOTFOUND, "there is no such domain");
+		return NULL;
+	}
+	return dom;
+}
+
+struct object *request_account(struct request *q, struct slice name)
+{
+	struct directory *d = &q->rd->db.dir;
+	struct address a;
+	struct domain *dom;
+	struct object *o;
+
+	if (address_split(name, &a) != 0) {
+		reply_error(q, IPC_DIR_BAD, "this is not a valid name");
+		return NULL;
+	}
+	dom = request_domain(q, a.domain);
+	if (dom == NULL)
+		return NULL;
+	o = directory_object(d, dom, a.local);
+	if (o != NULL && o->kind == OBJECT_ALIAS)
+		o = o->owner;
+	if (o == NULL || o->state == STATE_NEW) {
+		reply_error(q, IPC_DIR_NOTFOUND, "there is no such account");
+		return NULL;
+	}
+	return o;
+}
+
+static void item(struct request *q, struct slice s)
+{
+	dir_reply_item(q->rd, q->answer, s);
+}
+
+static void done(struct request *q)
+{
+	dir_reply_status(q->rd, q->answer, IPC_DIR_OK, "");
+}
+
+void verb_main_domain(struct request *q)
+{
+	item(q, q->rd->db.dir.main->name);
+	done(q);
+}
+
+static int cmp_names(const void *a, const void *b)
+{
+	return slice_cmp(*(const struct slice *)a, *(const struct slice *)b);
+}
+
+/* Names collected, then sorted, then answered. */
+struct names {
+	struct slice *v;
+	size_t n, cap;
+};
+
+static void names_add(struct names *l, struct slice s)
+{
+	if (l->n == l->cap) {
+		size_t cap = l->cap > 0 ? l->cap * 2 : 64;
+		struct slice *v = reallocarray(l->v, cap, sizeof(*v));
+
+		if (v == NULL)
+			return;
+		l->v = v;
+		l->cap = cap;
+	}
+	l->v[l->n++] = s;
+}
+
+static void names_reply(struct request *q, struct names *l)
+{
+	if (l->n > 0)
+		qsort(l->v, l->n, sizeof(*l->v), cmp_names);
+	for (size_t i = 0; i < l->n; i++)
+		item(q, l->v[i]);
+	free(l->v);
+	done(q);
+}
+
+void verb_domain_list(struct request *q)
+{
+	struct names l = { 0 };
+	struct domain *dom, *tmp;
+
+	HASH_ITER(hh, q->rd->db.dir.domains, dom, tmp)
+	{
+		if (dom->state == STATE_ACTIVE)
+			names_add(&l, dom->name);
+	}
+	names_reply(q, &l);
+}
+
+void verb_domain_aliases(struct request *q)
+{
+	struct domain *dom = request_domain(q, q->args[0]);
+	struct domain_alias *a, *tmp;
+	struct names l = { 0 };
+
+	if (dom == NULL)
+		return;
+	HASH_ITER(hh, q->rd->db.dir.domain_aliases, a, tmp)
+	{
+		if (a->domain == dom)
+			names_add(&l, a->name);
+	}
+	names_reply(q, &l);
+}
+
+void verb_domain_ips(struct request *q)
+{
+	struct domain *dom = request_domain(q, q->args[0]);
+	struct domain_ip *ip, *tmp;
+	char text[ADDR_TEXT_MAX];
+
+	if (dom == NULL)
+		return;
+	HASH_ITER(hh, q->rd->db.dir.ips, ip, tmp)
+	{
+		struct addr a = { .family = ip->key[0] };
+
+		if (ip->domain != dom)
+			continue;
+		memcpy(a.ip, ip->key + 1, sizeof(a.ip));
+		item(q, slice_str(addr_ip_text(&a, text)));
+	}
+	done(q);
+}
+
+void verb_account_list(struct request *q)
+{
+	struct domain *dom = request_domain(q, q->args[0]);
+	struct names l = { 0 };
+	struct object *o, *tmp;
+
+	if (dom == NULL)
+		return;
+	HASH_ITER(hh_id, q->rd->db.dir.accounts, o, tmp)
+	{
+		if (o->domain == dom && o->state == STATE_ACTIVE)
+			names_add(&l, o->name);
+	}
+	names_reply(q, &l);
+}
+
+static const char *state_word(const struct object *o)
+{
+	if (o->state == STATE_CREATING)
+		return "creating";
+	if (o->state == STATE_DELETING)
+		return "deleting";
+	return o->suspended ? "suspended" : "active";
+}
+
+static void item_u64(struct request *q, uint64_t v)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)v);
+	item(q, slice_str(text));
+}
+
+void verb_account_info(struct request *q)
+{
+	struct object *o = request_account(q, q->args[0]);
+	struct buf name = BUF_INIT(NAME_MAX_BYTES + 1 + DOMAIN_MAX_BYTES);
+
+	if (o == NULL)
+		return;
+	put_object_name(&name, o);
+	item_u64(q, o->id);
+	item(q, buf_slice(&name));
+	item(q, slice_str(state_word(o)));
+	item_u64(q, o->quota_bytes);
+	buf_fini(&name);
+	done(q);
+}
+
+void verb_account_aliases(struct request *q)
+{
+	struct object *o = request_account(q, q->args[0]);
+	struct names l = { 0 };
+
+	if (o == NULL)
+		return;
+	for (struct object *a = o->aliases; a != NULL; a = a->next_alias)
+		if (a->state == STATE_ACTIVE)
+			names_add(&l, a->name);
+	names_reply(q, &l);
+}
+
+void verb_router_table(struct request *q)
+{
+	struct slice text = table_text(q->rd->db.dir.table);
+
+	while (text.n > 0)
+		item(q, slice_take(&text, '\n'));
+	done(q);
+}
+
+static void route_reply(struct request *q)
+{
+	struct route *r = &q->rd->route;
+	struct slice lines = buf_slice(&r->trace);
+
+	item(q, slice_str(r->module != NULL ? r->module : ""));
+	item(q, buf_slice(&r->queue));
+	item(q, buf_slice(&r->address));
+	item(q, slice_str(r->status == IPC_ROUTE_OK ? "ok" : route_status_text(r->status)));
+	while (lines.n > 0)
+		item(q, slice_take(&lines, '\n'));
+	done(q);
+}
+
+void verb_route(struct request *q)
+{
+	enum route_mode mode = ROUTE_ACCESS;
+
+	if (q->n > 1 && slice_ieq(q->args[1], SLICE("mail")))
+		mode = ROUTE_MAIL;
+	else if (q->n > 1 && slice_ieq(q->args[1], SLICE("signal")))
+		mode = ROUTE_SIGNAL;
+	else if (q->n > 1 && !slice_ieq(q->args[1], SLICE("access"))) {
+		reply_error(q, IPC_DIR_BAD, "the mode is mail, access or signal");
+		return;
+	}
+	route_address(&q->rd->db.dir, q->args[0], mode, &q->rd->route);
+	route_reply(q);
+}
+
+void verb_login(struct request *q)
+{
+	struct addr local = { 0 };
+
+	if (q->args[1].n > 0 && addr_parse_ip(q->args[1], &local) != 0) {
+		reply_error(q, IPC_DIR_BAD, "the local address is not an IP address");
+		return;
+	}
+	route_login(
+	    &q->rd->db.dir, q->args[0], q->n > 2 ? q->args[2] : SLICE_NONE, &local, &q->rd->route);
+	route_reply(q);
+}
+
+void verb_stat(struct request *q)
+{
+	struct routerd *rd = q->rd;
+	const struct {
+		const char *name;
+		uint64_t v;
+	} rows[] = {
+		{ "directory.domains", HASH_COUNT(rd->db.dir.domains) },
+		{ "directory.accounts", HASH_CNT(hh_id, rd->db.dir.accounts) },
+		{ "directory.objects", HASH_COUNT(rd->db.dir.objects) },
+		{ "router.records", table_records(rd->db.dir.table) },
+		{ "router.logins", rd->stat.logins },
+		{ "router.recipients", rd->stat.recipients },
+		{ "directory.changes", rd->stat.changes },
+	};
+	char line[80];
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		snprintf(
+		    line, sizeof(line), "%s %llu", rows[i].name, (unsigned long long)rows[i].v);
+		item(q, slice_str(line));
+	}
+	done(q);
+}
+
+/* ---- channels ---- */
+
+static void on_ask(struct dir_conn *dc, const struct ipc_dir_ask *m)
+{
+	struct slice args[ARGS_MAX];
+	struct request q = { .rd = dc->rd, .answer = { dc->id, m->seq }, .args = args };
+	struct wire_reader r = wire_reader(m->args);
+
+	while (wire_left(&r) > 0 && !r.bad && q.n < ARGS_MAX)
+		args[q.n++] = wire_get_bytes(&r, UINT32_MAX);
+	if (m->verb >= sizeof(verbs) / sizeof(verbs[0]) || !wire_done(&r))
+		reply_error(&q, IPC_DIR_BAD, "malformed request");
+	else if ((dc->rights & IPC_RIGHT_MASTER) == 0)
+		reply_error(&q, IPC_DIR_DENIED, "this needs the Master right");
+	else if (q.n < verbs[m->verb].least || q.n > verbs[m->verb].most)
+		reply_error(&q, IPC_DIR_BAD, "wrong number of arguments");
+	else
+		verbs[m->verb].run(&q);
+}
+
+static void on_msg(
+    void *arg, struct ipc_chan *c, enum ipc_type type, const union ipc_any *m, int *fds)
+{
+	if (type == IPC_dir_ask)
+		on_ask(arg, &m->dir_ask);
+}
+
+static void conn_free(struct dir_conn *dc)
+{
+	*dc->prev = dc->next;
+	if (dc->next != NULL)
+		dc->next->prev = dc->prev;
+	ipc_chan_free(&dc->chan);
+	buf_fini(&dc->items);
+	free(dc);
+}
+
+static void on_gone(void *arg, struct ipc_chan *c, enum ipc_gone why)
+{
+	conn_free(arg);
+}
+
+static const struct ipc_ops dir_ops = { .on_msg = on_msg, .on_gone = on_gone };
+
+void dir_on_open(struct routerd *rd, const struct ipc_dir_open *m, int take_fd)
+{
+	static uint64_t next_id;
+	struct dir_conn *dc = calloc(1, sizeof(*dc));
+
+	if (dc == NULL) {
+		close(take_fd);
+		return;
+	}
+	*dc = (struct dir_conn){ .rd = rd,
+		.id = ++next_id,
+		.rights = m->rights,
+		.items = BUF_INIT(REPLY_BYTES + TABLE_BYTES_MAX),
+		.next = rd->dir_conns,
+		.prev = &rd->dir_conns };
+	if (dc->next != NULL)
+		dc->next->prev = &dc->next;
+	rd->dir_conns = dc;
+	dc->chan = ipc_chan_new(rd->base, take_fd, IPC_CH_ADMIN_DIR, true, &dir_ops, dc);
+	if (dc->chan == NULL)
+		conn_free(dc);
+	else
+		ipc_chan_set_queue_max(dc->chan, ADMIN_QUEUE_BYTES);
+}
