@@ -116,8 +116,8 @@ static void create_noted(void *arg, int rc)
 
 	check_commit(op->rd, rc);
 	if (rc != 0) {
-		op_end(op, IPC_DIR_TRYLATER, "the disk is full or failing");
 		directory_remove_object(&op->rd->db.dir, o);
+		op_end(op, IPC_DIR_TRYLATER, "the disk is full or failing");
 		return;
 	}
 	o->state = STATE_CREATING;
@@ -166,8 +166,8 @@ static void delete_final(void *arg, int rc)
 		return;
 	}
 	op->rd->stat.changes++;
-	op_end(op, IPC_DIR_OK, "");
 	directory_remove_object(&op->rd->db.dir, o);
+	op_end(op, IPC_DIR_OK, "");
 }
 
 static void delete_ask_peers(struct op *op)

@@ -89,6 +89,20 @@ static void change_commit(struct change *ch, struct engine_batch *b, int rc)
 
 /* ---- domains ---- */
 
+/* One change of names at a time: two that are checked before either is made could both win a name.
+ */
+static bool names_busy(struct request *q)
+{
+	if (q->rd->names_in_flight)
+		reply_error(q, IPC_DIR_TRYLATER, "another change of domain names is on its way");
+	return q->rd->names_in_flight;
+}
+
+static void names_free(struct change *ch)
+{
+	ch->rd->names_in_flight = false;
+}
+
 static void domain_live(struct change *ch)
 {
 	ch->domain->state = STATE_ACTIVE;
@@ -160,19 +174,6 @@ void verb_domain_delete(struct request *q)
 	ch->undo = domain_live;
 	b = db_begin(db);
 	change_commit(ch, b, b != NULL ? db_del_domain(db, b, dom) : 0);
-}
-
-/* One change of names at a time: two that are checked before either is made could both win a name. */
-static bool names_busy(struct request *q)
-{
-	if (q->rd->names_in_flight)
-		reply_error(q, IPC_DIR_TRYLATER, "another change of domain names is on its way");
-	return q->rd->names_in_flight;
-}
-
-static void names_free(struct change *ch)
-{
-	ch->rd->names_in_flight = false;
 }
 
 static void aliases_apply(struct change *ch)

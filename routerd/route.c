@@ -59,9 +59,20 @@ struct work {
 
 static void trace(struct work *w, const char *step, struct slice what)
 {
-	buf_printf(&w->r->trace, "%s: %.*s%s%.*s%s%.*s\n", step, SLICE_FMT(buf_slice(&w->local)),
-	    w->domain.n > 0 ? "@" : "", SLICE_FMT(buf_slice(&w->domain)), what.n > 0 ? " <- " : "",
-	    SLICE_FMT(what));
+	struct buf *t = &w->r->trace;
+
+	buf_puts(t, step);
+	buf_puts(t, ": ");
+	buf_put(t, buf_slice(&w->local));
+	if (w->domain.n > 0) {
+		buf_putc(t, '@');
+		buf_put(t, buf_slice(&w->domain));
+	}
+	if (what.n > 0) {
+		buf_puts(t, " <- ");
+		buf_put(t, what);
+	}
+	buf_putc(t, '\n');
 }
 
 static void end(struct work *w, enum ipc_route_status status, const char *module)
@@ -125,9 +136,14 @@ static enum turn step_own_domain(struct work *w)
 
 static enum turn step_table(struct work *w)
 {
-	const struct record *rec =
-	    table_find(w->d->table, buf_slice(&w->local), buf_slice(&w->domain));
+	struct slice local = buf_slice(&w->local), domain = buf_slice(&w->domain);
+	const struct record *rec = table_find(w->d->table, local, domain), *full = NULL;
 
+	/* A record may also spell the Main Domain's name out. */
+	if (domain.n == 0 && w->d->main != NULL)
+		full = table_find(w->d->table, local, w->d->main->name);
+	if (full != NULL && !full->whole_domain && (rec == NULL || full->line < rec->line))
+		rec = full;
 	if (rec == NULL)
 		return TURN_ON;
 	if (rec->whole_domain) {

@@ -23,7 +23,7 @@ struct routerd {
 	struct op *ops; /* waiting for stored or authd, by seq */
 	uint32_t next_seq;
 	bool names_in_flight; /* a change of domains' other names or addresses is on its way */
-	struct route route; /* scratch, one address at a time */
+	struct route route;   /* scratch, one address at a time */
 	struct {
 		uint64_t logins, recipients, changes;
 	} stat;
