@@ -1,0 +1,187 @@
+"""Unmodified POP3 clients with their default options: each fetches a whole mailbox.
+
+A client is a function (account, server, how, scratch) -> list of messages as the program handed them
+over, line ends made LF. `how` is plain, stls or tls; CLIENTS says what each program can do. Some
+programs keep line ends as LF and write lines of their own on top; the caller allows for that.
+"""
+import os
+import poplib
+import re
+import ssl
+import subprocess
+
+PASSWORD = "gatehouse"
+TIMEOUT_S = 300
+
+
+class ClientFailed(Exception):
+    pass
+
+
+def lf(data):
+    return data.replace(b"\r\n", b"\n")
+
+
+def run(cmd, scratch, ok=(0,), **kw):
+    env = dict(os.environ, HOME=scratch, FETCHMAILHOME=scratch, LC_ALL="C.UTF-8")
+    done = subprocess.run(cmd, capture_output=True, timeout=TIMEOUT_S, env=env, cwd=scratch, **kw)
+    if done.returncode not in ok:
+        raise ClientFailed("%s: exit %d: %s" % (os.path.basename(cmd[0]), done.returncode, (
+            done.stderr + done.stdout)[-600:].decode("latin-1")))
+    return done
+
+
+def private(path, text):
+    with open(path, "w") as f:
+        os.fchmod(f.fileno(), 0o600)
+        f.write(text)
+    return path
+
+
+def fetched(folder):
+    """Files of a folder in the order of their names."""
+    out = []
+    for name in sorted(os.listdir(folder)):
+        with open(os.path.join(folder, name), "rb") as f:
+            out.append(f.read())
+    return out
+
+
+def curl(account, server, how, scratch):
+    scheme, port = ("pop3s", "pop3s") if how == "tls" else ("pop3", "pop3")
+    base = "%s://localhost:%d/" % (scheme, server.ports[port])
+    common = ["curl", "-sS", "-4", "-u", "%s:%s" % (account, PASSWORD), "--cacert", server.ca]
+    common += ["--ssl-reqd"] if how == "stls" else []
+    count = len(run(common + [base], scratch).stdout.splitlines())
+    if count == 0:
+        return []
+    os.makedirs(scratch + "/out")
+    run(common + [base + "[00001-%05d]" % count, "-o", scratch + "/out/#1"], scratch)
+    return [lf(m) for m in fetched(scratch + "/out")]
+
+
+def keep_script(scratch):
+    """A delivery program that keeps its input, numbered by a file's size."""
+    os.makedirs(scratch + "/out")
+    path = private(scratch + "/keep", "#!/bin/sh\nprintf x >>%s/count\n"
+                   "n=$(stat -c %%s %s/count)\ncat >%s/out/$(printf %%06d $n)\n"
+                   % (scratch, scratch, scratch))
+    os.chmod(path, 0o700)
+    return path
+
+
+def fetchmail(account, server, how, scratch):
+    port = server.ports["pop3s" if how == "tls" else "pop3"]
+    # localhost also means ::1 for fetchmail, which then tries the next address by itself.
+    text = "poll localhost protocol pop3 port %d user \"%s\" password \"%s\" " % (port, account, PASSWORD)
+    text += {"plain": "sslproto \"\" ", "stls": "sslproto \"TLS1.2+\" ", "tls": "ssl "}[how]
+    text += "sslcertfile \"%s\" mda \"%s\"\n" % (server.ca, keep_script(scratch))
+    run(["fetchmail", "-f", private(scratch + "/rc", text), "--nodetach", "--nosyslog"], scratch)
+    return [lf(m) for m in fetched(scratch + "/out")]
+
+
+def getmail(account, server, how, scratch):
+    kind = "SimplePOP3SSLRetriever" if how == "tls" else "SimplePOP3Retriever"
+    port = server.ports["pop3s" if how == "tls" else "pop3"]
+    text = "[retriever]\ntype = %s\nserver = localhost\nport = %d\nusername = %s\npassword = %s\n" % (
+        kind, port, account, PASSWORD)
+    text += "ca_certs = %s\n" % server.ca if how == "tls" else ""
+    # It refuses to run an external program as root; the setting is its own way to allow it.
+    text += ("[destination]\ntype = MDA_external\npath = %s\nallow_root_commands = true\n"
+             % keep_script(scratch))
+    os.makedirs(scratch + "/getmail", mode=0o700)
+    private(scratch + "/getmail/rc", text)
+    run(["getmail", "--getmaildir", scratch + "/getmail", "--rcfile", "rc"], scratch)
+    return [lf(m) for m in fetched(scratch + "/out")]
+
+
+def mpop(account, server, how, scratch):
+    port = server.ports["pop3s" if how == "tls" else "pop3"]
+    text = "account x\nhost localhost\nport %d\nuser %s\npassword %s\n" % (port, account, PASSWORD)
+    text += {"plain": "auth user\ntls off\n", "stls": "tls on\ntls_starttls on\n",
+             "tls": "tls on\ntls_starttls off\n"}[how]
+    text += "tls_trust_file %s\n" % server.ca if how != "plain" else ""
+    text += "delivery mda %s\nuidls_file %s/uidls\n" % (keep_script(scratch), scratch)
+    run(["mpop", "-C", private(scratch + "/rc", text), "x"], scratch)
+    return [lf(m) for m in fetched(scratch + "/out")]
+
+
+def pop_open(account, server, how):
+    ctx = ssl.create_default_context(cafile=server.ca) if how != "plain" else None
+    if how == "tls":
+        pop = poplib.POP3_SSL("localhost", server.ports["pop3s"], timeout=60, context=ctx)
+    else:
+        pop = poplib.POP3("localhost", server.ports["pop3"], timeout=60)
+        if how == "stls":
+            pop.stls(ctx)
+    pop.user(account)
+    pop.pass_(PASSWORD)
+    return pop
+
+
+def python_poplib(account, server, how, scratch):
+    """Messages whose lines are too long for poplib (2048 bytes) come as None."""
+    pop = pop_open(account, server, how)
+    count, total = pop.stat()
+    sizes = [int(x.split()[1]) for x in pop.list()[1]]
+    uids = [x.split()[1] for x in pop.uidl()[1]]
+    if len(sizes) != count or sum(sizes) != total or len(set(uids)) != count:
+        raise ClientFailed("STAT, LIST and UIDL disagree")
+    out = []
+    for i in range(count):
+        try:
+            data = b"".join(line + b"\n" for line in pop.retr(i + 1)[1])
+        except poplib.error_proto as e:
+            if "line too long" not in str(e):
+                raise
+            # Out of step with the server for good: go on in a new connection.
+            pop.close()
+            pop = pop_open(account, server, how)
+            out.append(None)
+            continue
+        if len(data) + data.count(b"\n") != sizes[i]:
+            raise ClientFailed("message %d has another size than LIST says" % (i + 1))
+        out.append(data)
+    pop.quit()
+    return out
+
+
+def raw(account, server):
+    """A mailbox as it is on the wire, without any client's opinion: CR LF bytes, nothing deleted."""
+    pop = pop_open(account, server, "plain")
+    poplib._MAXLINE, limit = 1 << 20, poplib._MAXLINE
+    try:
+        count = pop.stat()[0]
+        return [b"".join(x + b"\r\n" for x in pop.retr(i + 1)[1]) for i in range(count)]
+    finally:
+        poplib._MAXLINE = limit
+        pop.close()
+
+
+CLIENTS = [(curl, ("plain", "stls", "tls")),
+           (fetchmail, ("plain", "stls", "tls")),
+           (getmail, ("plain", "tls")),  # 6.18 has no STLS
+           (mpop, ("plain", "stls", "tls")),
+           (python_poplib, ("plain", "stls", "tls"))]
+
+# These take a message apart and write it anew; see reference.py.
+REWRITERS = (fetchmail, getmail)
+
+TRACE = re.compile(rb"(?:(?:Return-Path|Delivered-To|Received|X-Original-To):[^\n]*\n(?:[ \t][^\n]*\n)*)*",
+                   re.IGNORECASE)
+
+
+def same(got, sent):
+    """True if `got` is `sent` (both LF) under trace header lines only."""
+    if not got.endswith(sent):
+        return False
+    return TRACE.fullmatch(got[:len(got) - len(sent)]) is not None
+
+
+def under_trace(got):
+    """The message below its leading trace lines (LF); boundaries that getmail draws by lot are named."""
+    return re.sub(rb"={15}\d{19}==", b"BOUNDARY", got[TRACE.match(got).end():])
+
+
+def longest_line(data):
+    return max(len(line) for line in data.split(b"\n"))
