@@ -43,3 +43,16 @@ setup_build()
 	fi
 	ninja -C "$dir" >"$log" 2>&1 </dev/null || { tail -n 60 "$log" >&2; return 1; }
 }
+
+# As root: the system users of systemd/sysusers.d, where they are missing. Each has a group of its own.
+setup_users()
+{
+	local user
+
+	[ "$(id -u)" -eq 0 ] || return 0
+	for user in $(awk '$1 == "u" { print $2 }' systemd/sysusers.d/gatehouse.conf); do
+		getent passwd "$user" >/dev/null && continue
+		useradd --system --user-group --no-create-home --home-dir /nonexistent \
+			--shell /usr/sbin/nologin "$user" >&2 || return 1
+	done
+}

@@ -1,0 +1,89 @@
+/*
+ * logs - the sink's channels. Every process writes its lines into a socket whose other end the sink
+ * reads; we keep a copy of that end, so that a restarted sink finds what was written meanwhile.
+ */
+#include "master/master.h"
+
+#include "common/base/io.h"
+#include "common/base/log.h"
+#include "master/master-private.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+static int own_level(const struct master *m)
+{
+	return log_level_parse(slice_str(conf_get_str(&m->conf, CONF_log_level)));
+}
+
+static void on_sink_msg(
+    void *arg, struct ipc_chan *c, enum ipc_type type, const union ipc_any *m, int *fds)
+{
+}
+
+static void on_sink_gone(void *arg, struct ipc_chan *c, enum ipc_gone why)
+{
+	struct master *m = arg;
+
+	ipc_chan_free(&m->sink);
+}
+
+static const struct ipc_ops sink_ops = { .on_msg = on_sink_msg, .on_gone = on_sink_gone };
+
+/*
+ * The id that goes with the channel: 0 vouches for every session; an instance alone (lower half 0)
+ * for the sessions of that instance.
+ */
+static void attach(struct master *m, const char *name, uint64_t sid, int take_fd)
+{
+	struct ipc_log_attach msg = { .sid = sid, .name = slice_str(name) };
+
+	if (take_fd >= 0)
+		ipc_send(m->sink, IPC_log_attach, &msg, &take_fd);
+}
+
+void master_attach_log(struct child *c)
+{
+	if (c->m->sink == NULL || c->log_far_fd < 0)
+		return;
+	attach(c->m, program_name(c->prog), c->prog->vouches_sid ? 0 : c->instance << 32,
+	    fcntl(c->log_far_fd, F_DUPFD_CLOEXEC, 0));
+}
+
+/* Our own lines; kept across a restart of the sink in the same way. */
+static void attach_self(struct master *m)
+{
+	int fds[2];
+
+	if (ipc_pair(fds) != 0)
+		return;
+	attach(m, "master", 0, fds[1]);
+	m->log_sink_fd = fds[0];
+	log_init(m->log_sink_fd, true, own_level(m));
+}
+
+void master_attach_logs(struct child *logd)
+{
+	struct master *m = logd->m;
+	int fds[2];
+
+	if (ipc_pair(fds) != 0)
+		return;
+	m->sink = ipc_chan_new(m->base, fds[0], IPC_CH_ATTACH_LOG, false, &sink_ops, m);
+	ipc_send(logd->control, IPC_ctl_peer,
+	    &(struct ipc_ctl_peer){ IPC_ROLE_MASTER, IPC_CH_ATTACH_LOG, 1 }, &fds[1]);
+	if (m->sink == NULL)
+		return;
+	ipc_chan_hello(m->sink, IPC_ROLE_MASTER, 0, IPC_ROLE_LOGD, IPC_IN_RUN);
+	attach_self(m);
+	for (int i = 0; i < PROGRAMS; i++)
+		master_attach_log(&m->children[i]);
+}
+
+void master_logs_gone(struct master *m)
+{
+	ipc_chan_free(&m->sink);
+	if (m->log_sink_fd >= 0)
+		log_init(STDERR_FILENO, false, own_level(m));
+	fd_close(&m->log_sink_fd);
+}

@@ -1,0 +1,488 @@
+/*
+ * master - the life of the suite: start, restarts, reload, orderly stop.
+ */
+#include "master/master.h"
+
+#include "common/base/clock.h"
+#include "common/base/io.h"
+#include "common/base/log.h"
+#include "common/conf/limits.h"
+#include "common/sandbox/sandbox.h"
+#include "master/master-private.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+enum {
+	TICK_MS = 1000,
+	STOP_DEADLINE_MS = 10000, /* each stage of an orderly stop */
+	QUICK_DEATHS_TOLD = 3,    /* deaths before ready in a row: say that it is configuration */
+};
+
+struct child *master_child(struct master *m, enum ipc_role role)
+{
+	for (int i = 0; i < PROGRAMS; i++)
+		if (m->children[i].prog->role == role)
+			return &m->children[i];
+	return NULL;
+}
+
+/* Never the same twice, not even for the next master on this machine. */
+uint64_t master_next_instance(struct master *m)
+{
+	uint64_t now = (uint64_t)clock_wall_s() & 0xffffffff;
+
+	m->last_instance = now > m->last_instance ? now : m->last_instance + 1;
+	return m->last_instance;
+}
+
+static bool wanted(const struct master *m, const struct program *prog)
+{
+	return !program_is_door(prog) || listeners_any(&m->listeners, prog->role);
+}
+
+/* --- readiness --- */
+
+static void say_ready(struct master *m)
+{
+	m->ready = true;
+	log_ev(LOG_NOTICE, "master.ready", kv_s("version", GH_VERSION), kv_i("pid", getpid()));
+	notify_state("READY=1");
+	if (m->ready_fd >= 0 && io_write_all(m->ready_fd, SLICE("ready\n")) != 0)
+		log_ev(LOG_WARNING, "proc.fail", kv_s("name", "master"), kv_s("why", "ready-fd"),
+		    kv_err("err", EPIPE));
+	fd_close(&m->ready_fd);
+}
+
+void master_on_ready(struct child *c, struct slice missing)
+{
+	struct master *m = c->m;
+
+	c->ready_at_ms = clock_mono_ms();
+	if (c->state == CHILD_STARTING)
+		c->state = CHILD_READY;
+	log_ev(LOG_INFO, "master.child", kv_s("name", program_name(c->prog)), kv_i("pid", c->pid),
+	    kv_u("instance", c->instance), kv_str("missing", missing));
+	if (m->ready || m->stopping)
+		return;
+	for (int i = 0; i < PROGRAMS; i++)
+		if (wanted(m, m->children[i].prog) && m->children[i].state != CHILD_READY)
+			return;
+	say_ready(m);
+}
+
+/* --- orderly stop --- */
+
+static bool stage_over(const struct master *m, enum stop_stage stage)
+{
+	for (int i = 0; i < PROGRAMS; i++)
+		if (m->children[i].prog->stage == stage && m->children[i].pid != 0)
+			return false;
+	return true;
+}
+
+static void stop_stage(struct master *m)
+{
+	while (m->stage < STOP_STAGES && stage_over(m, m->stage)) {
+		m->stage++;
+		for (int i = 0; i < PROGRAMS && m->stage < STOP_STAGES; i++)
+			if (m->children[i].prog->stage == m->stage)
+				child_stop(&m->children[i], STOP_DEADLINE_MS);
+	}
+	if (m->stage >= STOP_STAGES)
+		event_base_loopbreak(m->base);
+}
+
+static void master_stop(struct master *m, const char *why)
+{
+	if (m->stopping)
+		return;
+	m->stopping = true;
+	log_ev(LOG_NOTICE, "proc.stop", kv_s("name", "master"), kv_s("why", why));
+	notify_state("STOPPING=1");
+	m->stage = STOP_DOORS;
+	for (int i = 0; i < PROGRAMS; i++)
+		if (m->children[i].prog->stage == STOP_DOORS ||
+		    m->children[i].state == CHILD_WAITING)
+			child_stop(&m->children[i], STOP_DEADLINE_MS);
+	stop_stage(m);
+}
+
+/* --- deaths and restarts --- */
+
+static void start_or_wait(struct child *c);
+
+static void on_delay_over(evutil_socket_t fd, short what, void *arg)
+{
+	struct child *c = arg;
+
+	if (c->state == CHILD_WAITING)
+		start_or_wait(c);
+}
+
+static void wait_for_restart(struct child *c)
+{
+	const struct sandbox_restart *rule = &sandbox_rows[c->prog->row].restart;
+	struct timeval tv;
+
+	if (c->delay_ms < rule->first_ms)
+		c->delay_ms = rule->first_ms;
+	tv = (struct timeval){ c->delay_ms / 1000, (c->delay_ms % 1000) * 1000 };
+	c->delay_ms = c->delay_ms * 2 < rule->max_ms ? c->delay_ms * 2 : rule->max_ms;
+	c->state = CHILD_WAITING;
+	if (c->timer != NULL)
+		event_free(c->timer);
+	c->timer = event_new(c->m->base, -1, 0, on_delay_over, c);
+	if (c->timer == NULL || event_add(c->timer, &tv) != 0)
+		master_stop(c->m, "memory");
+}
+
+static void start_or_wait(struct child *c)
+{
+	int r = child_start(c);
+
+	if (r == 0)
+		return;
+	log_ev(LOG_ERR, "proc.fail", kv_s("name", program_name(c->prog)), kv_s("why", c->why),
+	    kv_err("err", r));
+	/* With a process: its exit is seen and leads to the restart. */
+	if (c->pid == 0)
+		wait_for_restart(c);
+}
+
+static void describe_exit(const struct child *c, int status, char out[300])
+{
+	if (c->why[0] != '\0')
+		snprintf(out, 300, "%s", c->why);
+	else if (status == 127)
+		snprintf(
+		    out, 300, "there is no program %s/%s", c->m->libexec, program_name(c->prog));
+	else if (status > 128)
+		snprintf(out, 300, "ended by signal %d", status - 128);
+	else
+		snprintf(out, 300, "ended with status %d", status);
+}
+
+/* Death before ready: at the start of the suite that ends it; later it is told and tried again. */
+static void on_early_death(struct child *c, const char *why)
+{
+	struct master *m = c->m;
+
+	log_ev(LOG_ERR, "master.fault", kv_s("name", program_name(c->prog)), kv_s("why", why));
+	c->quick_deaths++;
+	if (!m->ready) {
+		fprintf(stderr, "gatehouse: %s did not start: %s\n", program_name(c->prog), why);
+		m->failed = true;
+		master_stop(m, "a process did not start");
+		return;
+	}
+	if (c->quick_deaths == QUICK_DEATHS_TOLD)
+		log_ev(LOG_ERR, "master.fault", kv_s("name", program_name(c->prog)),
+		    kv_s("why", "it dies before it is ready: look at the configuration"));
+	wait_for_restart(c);
+}
+
+static void on_death(struct child *c, const char *why)
+{
+	const struct sandbox_restart *rule = &sandbox_rows[c->prog->row].restart;
+	int64_t lived_ms = clock_mono_ms() - c->ready_at_ms;
+
+	c->quick_deaths = 0;
+	if (lived_ms >= (int64_t)rule->good_after_s * 1000)
+		c->delay_ms = 0;
+	log_ev(LOG_WARNING, "master.death", kv_s("name", program_name(c->prog)), kv_s("why", why),
+	    kv_i("lived_ms", lived_ms),
+	    kv_u("delay_ms", c->delay_ms > rule->first_ms ? c->delay_ms : rule->first_ms));
+	wait_for_restart(c);
+}
+
+void master_on_exit(struct child *c, int status)
+{
+	struct master *m = c->m;
+	bool was_ready = c->state == CHILD_READY;
+	char why[300];
+
+	describe_exit(c, status, why);
+	if (c->prog->role == IPC_ROLE_LOGD)
+		master_logs_gone(m);
+	if (c->timer != NULL)
+		event_free(c->timer);
+	c->timer = NULL;
+	if (m->stopping) {
+		c->state = CHILD_OFF;
+		stop_stage(m);
+	} else if (c->state == CHILD_STOPPING) {
+		c->state = CHILD_OFF;
+		if (c->restart_wanted)
+			start_or_wait(c);
+	} else if (was_ready) {
+		on_death(c, why);
+	} else {
+		on_early_death(c, why);
+	}
+}
+
+/* --- reload --- */
+
+static void restart(struct child *c)
+{
+	log_ev(LOG_NOTICE, "master.restart", kv_s("name", program_name(c->prog)),
+	    kv_s("why", "its configuration changed"));
+	child_stop(c, STOP_DEADLINE_MS);
+	c->restart_wanted = true;
+	if (c->pid == 0)
+		start_or_wait(c);
+}
+
+/* Does a change between the two need a restart of the program, or anything at all? */
+static enum {
+	SAME,
+	RELOAD,
+	RESTARTS
+} compare(const struct conf *a, const struct conf *b, const char *who)
+{
+	int found = SAME;
+
+	for (int k = 0; k < CONF_KEYS; k++) {
+		if (!conf_receives(k, who) || a->top.v[k].text == NULL)
+			continue;
+		if (strcmp(a->top.v[k].text, b->top.v[k].text) == 0)
+			continue;
+		if (conf_rows[k].change == CONF_CHANGE_RESTART)
+			return RESTARTS;
+		found = RELOAD;
+	}
+	return found;
+}
+
+static void tell_start_options(const struct conf *a, const struct conf *b)
+{
+	for (int k = 0; k < CONF_KEYS; k++)
+		if (conf_rows[k].change == CONF_CHANGE_START && a->top.v[k].text != NULL &&
+		    strcmp(a->top.v[k].text, b->top.v[k].text) != 0)
+			log_ev(LOG_WARNING, "master.later", kv_s("what", conf_rows[k].name));
+}
+
+static void apply_to_child(struct child *c, const struct conf *old, const struct listeners *old_ls)
+{
+	struct master *m = c->m;
+	const char *who = program_name(c->prog);
+	bool want = wanted(m, c->prog);
+	int change = compare(old, &m->conf, who);
+
+	if (!want && c->state != CHILD_OFF)
+		child_stop(c, STOP_DEADLINE_MS);
+	else if (want && c->state == CHILD_OFF)
+		start_or_wait(c);
+	else if (want &&
+		 (change == RESTARTS || !listeners_same(old_ls, &m->listeners, c->prog->role)))
+		restart(c);
+	else if (c->state == CHILD_READY && c->control != NULL)
+		child_send_conf(c, true);
+}
+
+static void apply(struct master *m, struct conf *take_conf, struct listeners *take_ls,
+    struct key_files *take_keys)
+{
+	struct conf old = m->conf;
+	struct listeners old_ls = m->listeners;
+
+	tell_start_options(&m->conf, take_conf);
+	m->conf = *take_conf;
+	m->listeners = *take_ls;
+	key_files_fini(&m->keys);
+	m->keys = *take_keys;
+	for (int i = 0; i < PROGRAMS; i++)
+		apply_to_child(&m->children[i], &old, &old_ls);
+	listeners_fini(&old_ls, &m->listeners);
+	conf_fini(&old);
+}
+
+/* One event a line, so that each error stands by itself in the log. */
+static void log_errors(struct buf *errors)
+{
+	struct slice rest = buf_slice(errors);
+
+	while (rest.n > 0)
+		log_ev(LOG_ERR, "conf.bad", kv_str("why", slice_take(&rest, '\n')));
+}
+
+static void reload(struct master *m)
+{
+	struct buf errors = BUF_INIT(CONF_ERRORS_BYTES);
+	struct conf conf = { 0 };
+	struct listeners ls = { 0 };
+	struct key_files keys = { 0 };
+	int r;
+
+	notify_reloading();
+	r = readconf(m->conf_path, m->empty_fd, &conf, &errors);
+	if (r == 0) {
+		r = listeners_open(&conf, &m->listeners, &ls, &errors);
+		if (r == 0)
+			r = key_files_open(&conf, &keys, &errors);
+		if (r == 0)
+			apply(m, &conf, &ls, &keys);
+		else {
+			listeners_fini(&ls, &m->listeners);
+			conf_fini(&conf);
+		}
+	}
+	if (r == 0) {
+		log_ev(LOG_NOTICE, "conf.reload", kv_s("what", m->conf_path));
+	} else {
+		log_errors(&errors);
+		log_ev(LOG_ERR, "conf.kept", kv_s("what", m->conf_path));
+	}
+	buf_fini(&errors);
+	notify_state("READY=1");
+}
+
+/* --- signals and the watchdog --- */
+
+static void on_signal(evutil_socket_t fd, short what, void *arg)
+{
+	struct master *m = arg;
+	struct signalfd_siginfo si;
+
+	while (read(fd, &si, sizeof(si)) == (ssize_t)sizeof(si)) {
+		if (si.ssi_signo == SIGHUP && !m->stopping)
+			reload(m);
+		else if (si.ssi_signo == SIGTERM || si.ssi_signo == SIGINT)
+			master_stop(m, si.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM");
+	}
+}
+
+static void ping(struct child *c, int64_t now_ms)
+{
+	int64_t limit = (int64_t)conf_get_u64(&c->m->conf, CONF_watchdog_timeout);
+
+	if (c->state != CHILD_READY || c->control == NULL || limit == 0)
+		return;
+	if (c->ping_at_ms == 0) {
+		c->ping_at_ms = now_ms;
+		ipc_send(
+		    c->control, IPC_ctl_ping, &(struct ipc_ctl_ping){ (uint64_t)now_ms }, NULL);
+	} else if (now_ms - c->ping_at_ms > limit) {
+		log_ev(LOG_ERR, "master.killed", kv_s("name", program_name(c->prog)),
+		    kv_s("why", "does not answer"));
+		child_kill(c);
+	}
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+	struct master *m = arg;
+	int64_t now_ms = clock_mono_ms();
+
+	for (int i = 0; i < PROGRAMS; i++)
+		ping(&m->children[i], now_ms);
+	if (notify_watchdog_ms() > 0)
+		notify_state("WATCHDOG=1");
+}
+
+static int start_signals(struct master *m)
+{
+	struct timeval tv = { TICK_MS / 1000, (TICK_MS % 1000) * 1000 };
+	sigset_t set;
+
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&set);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGCHLD); /* waited for by pidfd; blocked so that nothing is interrupted */
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	sigdelset(&set, SIGCHLD);
+	m->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (m->signal_fd < 0)
+		return -errno;
+	m->ev_signal = event_new(m->base, m->signal_fd, EV_READ | EV_PERSIST, on_signal, m);
+	m->ev_tick = event_new(m->base, -1, EV_PERSIST, on_tick, m);
+	if (m->ev_signal == NULL || m->ev_tick == NULL)
+		return -ENOMEM;
+	event_add(m->ev_signal, NULL);
+	event_add(m->ev_tick, &tv);
+	return 0;
+}
+
+/* --- start --- */
+
+static void start_all(struct master *m)
+{
+	for (int i = 0; i < PROGRAMS && !m->stopping; i++)
+		if (wanted(m, m->children[i].prog))
+			start_or_wait(&m->children[i]);
+}
+
+/* All that needs more rights than we keep: sockets, directories, keys, the lock. */
+static int open_all(struct master *m, struct buf *why)
+{
+	struct listeners none = { 0 };
+	int r = readconf(m->conf_path, m->empty_fd, &m->conf, why);
+
+	if (r == 0)
+		r = files_pid_open(m, why);
+	for (int i = 0; i < PROGRAMS && r == 0; i++) {
+		int fd;
+
+		if (programs[i].dir == NULL)
+			continue;
+		fd = files_data_dir(m, programs[i].dir, sandbox_rows[programs[i].row].user, why);
+		r = fd < 0 ? fd : 0;
+		fd_close(&fd);
+	}
+	if (r == 0)
+		r = key_files_open(&m->conf, &m->keys, why);
+	if (r == 0)
+		r = listeners_open(&m->conf, &none, &m->listeners, why);
+	return r;
+}
+
+static void fini(struct master *m)
+{
+	for (int i = 0; i < PROGRAMS; i++)
+		child_fini(&m->children[i]);
+	master_logs_gone(m);
+	listeners_fini(&m->listeners, NULL);
+	key_files_fini(&m->keys);
+	if (m->ev_signal != NULL)
+		event_free(m->ev_signal);
+	if (m->ev_tick != NULL)
+		event_free(m->ev_tick);
+	fd_close(&m->signal_fd);
+	files_pid_close(m);
+	event_base_free(m->base);
+	conf_fini(&m->conf);
+}
+
+int master_run(struct master *m)
+{
+	struct buf why = BUF_INIT(CONF_ERRORS_BYTES);
+	struct sandbox_env env = { .root_fd = -1 };
+
+	m->base = event_base_new();
+	if (m->base == NULL)
+		return 1;
+	for (int i = 0; i < PROGRAMS; i++)
+		m->children[i] =
+		    (struct child){ .m = m, .prog = &programs[i], .pidfd = -1, .log_far_fd = -1 };
+	if (open_all(m, &why) != 0) {
+		fprintf(stderr, "%s", why.n > 0 ? buf_cstr(&why) : "gatehouse: out of memory\n");
+		m->failed = true;
+	}
+	buf_fini(&why);
+	if (!m->failed && sandbox_enter(&sandbox_rows[PROC_MASTER], &env) != 0)
+		m->failed = true;
+	if (!m->failed && start_signals(m) == 0) {
+		start_all(m);
+		event_base_dispatch(m->base);
+	}
+	fini(m);
+	return m->failed ? 1 : 0;
+}

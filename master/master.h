@@ -1,0 +1,189 @@
+/*
+ * master - what the files of the supervisor share: the suite's state, and who may talk to whom.
+ *
+ * Invariant: every other process of the suite is a child of this one, in one struct child, and
+ * every descriptor that leaves here was asked for by a row of programs[] or peer_pairs[].
+ */
+#pragma once
+
+#include "common/conf/conf.h"
+#include "common/ipc/chan.h"
+#include "common/sandbox/table.h"
+
+#include <sys/types.h>
+
+struct event;
+struct event_base;
+struct master;
+
+/* --- programs.c: the tables --- */
+
+/* Doors are stopped first, so that nobody new comes in; the sink last, so that it hears everybody.
+ */
+enum stop_stage { STOP_DOORS, STOP_HELPERS, STOP_STORE, STOP_LOG, STOP_STAGES };
+
+struct program {
+	enum ipc_role role;
+	enum sandbox_proc row;
+	enum stop_stage stage;
+	const char *dir;  /* its data directory, below data_dir; NULL for none */
+	bool vouches_sid; /* its log lines may name any session; others only their own */
+};
+
+enum { PROGRAMS = 11 };
+extern const struct program programs[PROGRAMS]; /* in the order of starting */
+
+struct peer_pair {
+	enum ipc_role lower, upper;
+	enum ipc_ch kind;
+};
+
+enum { PEER_PAIRS = 15 };
+extern const struct peer_pair peer_pairs[PEER_PAIRS];
+
+static inline const char *program_name(const struct program *prog)
+{
+	return ipc_role_name(prog->role);
+}
+
+static inline bool program_is_door(const struct program *prog)
+{
+	return prog->stage == STOP_DOORS;
+}
+
+/* --- child.c: one process --- */
+
+enum child_state {
+	CHILD_OFF,      /* not wanted, or not started yet */
+	CHILD_STARTING, /* running, not ready */
+	CHILD_READY,
+	CHILD_STOPPING, /* was told to stop, or was killed */
+	CHILD_WAITING,  /* dead; starts again when its delay is over */
+};
+
+struct child {
+	struct master *m;
+	const struct program *prog;
+	enum child_state state;
+	pid_t pid;
+	int pidfd,
+	    log_far_fd; /* the sink's end of its log channel: a restarted sink needs it again */
+	uint64_t instance;
+	struct ipc_chan *control;
+	struct event *ev_exit, *timer; /* timer: restart delay, or the deadline of a stop */
+	unsigned delay_ms, quick_deaths;
+	int64_t ready_at_ms, ping_at_ms; /* 0: none */
+	bool restart_wanted;             /* a stop that is part of a restart */
+	char why[256];                   /* its own last words */
+};
+
+/* Starts the process and sends it all that it is to have: 0 or -errno. */
+int child_start(struct child *c);
+void child_stop(struct child *c, unsigned deadline_ms);
+void child_kill(struct child *c);
+void child_fini(struct child *c);
+
+/* Its part of the configuration, keys included; `reload` for a process that is running. */
+void child_send_conf(struct child *c, bool reload);
+
+/* --- peers.c --- */
+
+/* Channels between `c` and everyone who runs, in both directions of the table. */
+void peers_connect(struct child *c);
+
+/* --- listen.c --- */
+
+struct listener {
+	enum ipc_role role;
+	char name[65];
+	struct addr addr;
+	char path[108];
+	mode_t mode;
+	char owner[65], group[65];
+	uint32_t flags;
+	char *clients, *proxies;
+	int fd;
+};
+
+struct listeners {
+	struct listener *l;
+	size_t n;
+};
+
+/*
+ * The sockets that `conf` wants. A socket of `old` for the same place is taken over; others are
+ * made. 0, or -errno after a sentence in `why`, with `old` as it was.
+ */
+int listeners_open(
+    const struct conf *conf, struct listeners *old, struct listeners *ret, struct buf *why);
+
+/* Closes, and removes the Unix sockets that are not in `kept`. */
+void listeners_fini(struct listeners *ls, const struct listeners *kept);
+bool listeners_same(const struct listeners *a, const struct listeners *b, enum ipc_role role);
+bool listeners_any(const struct listeners *ls, enum ipc_role role);
+
+/* --- files.c: directories, keys, the pid file --- */
+
+/* Directory `name` below the data directory, made with the owner `user` where it is missing. A new
+ * descriptor, or -errno after a sentence in `why`. */
+int files_data_dir(const struct master *m, const char *name, const char *user, struct buf *why);
+
+/* An empty directory owned by root, for processes to have as their root; -1 as ordinary user. */
+int files_empty_dir(struct buf *why);
+
+/* The suite's lock: 0, or -errno after a sentence. */
+int files_pid_open(struct master *m, struct buf *why);
+void files_pid_close(struct master *m);
+
+struct key_files {
+	struct key_file {
+		char *name;
+		int chain_fd, key_fd;
+	} * k;
+	size_t n;
+};
+
+int key_files_open(const struct conf *conf, struct key_files *ret, struct buf *why);
+void key_files_fini(struct key_files *k);
+
+/* --- readconf.c --- */
+
+/* Parses the file in a process of its own without rights. 0; or 1 or -errno with text in `errors`.
+ */
+int readconf(const char *path, int empty_fd, struct conf *ret, struct buf *errors);
+
+/* --- notify.c: what systemd is told; nothing without it --- */
+void notify_state(const char *state);
+void notify_reloading(void);
+int64_t notify_watchdog_ms(void);
+
+/* --- master.c --- */
+
+struct master {
+	struct event_base *base;
+	const char *conf_path, *libexec;
+	bool as_root, keep_stderr, ready, stopping, failed;
+	int ready_fd, empty_fd, signal_fd, pid_fd, log_sink_fd; /* our own log channel's near end */
+	uint64_t last_instance;
+	enum stop_stage stage;
+	struct conf conf;
+	struct listeners listeners;
+	struct key_files keys;
+	struct child children[PROGRAMS];
+	struct ipc_chan *sink; /* attach channel to logd */
+	struct event *ev_signal, *ev_tick;
+};
+
+/* Everything up to the loop, and the loop: an exit status. */
+int master_run(struct master *m);
+
+struct child *master_child(struct master *m, enum ipc_role role);
+uint64_t master_next_instance(struct master *m);
+
+/* What a child's life means for the suite. */
+void master_on_ready(struct child *c, struct slice missing);
+void master_on_exit(struct child *c, int status);
+
+/* Connects the sink: every process's log channel, and ours. After each start of logd. */
+void master_attach_logs(struct child *logd);
+void master_attach_log(struct child *c);

@@ -1,0 +1,47 @@
+/*
+ * peers - channels between processes, made here and given to both ends.
+ */
+#include "master/master.h"
+
+#include "common/base/log.h"
+
+static bool runs(const struct child *c)
+{
+	return c != NULL && c->control != NULL &&
+	       (c->state == CHILD_STARTING || c->state == CHILD_READY);
+}
+
+static void give_end(
+    struct child *to, enum ipc_role role, enum ipc_ch kind, bool upper, int take_fd)
+{
+	struct ipc_ctl_peer m = { .role = role, .channel = kind, .upper = upper };
+
+	ipc_send(to->control, IPC_ctl_peer, &m, &take_fd);
+}
+
+static void connect_pair(struct child *lower, struct child *upper, enum ipc_ch kind)
+{
+	int fds[2], r = ipc_pair(fds);
+
+	if (r != 0) {
+		log_ev(LOG_ERR, "proc.fail", kv_s("name", "master"), kv_s("why", "channel"),
+		    kv_err("err", r));
+		return;
+	}
+	give_end(lower, upper->prog->role, kind, false, fds[0]);
+	give_end(upper, lower->prog->role, kind, true, fds[1]);
+}
+
+void peers_connect(struct child *c)
+{
+	enum ipc_role role = c->prog->role;
+
+	for (int i = 0; i < PEER_PAIRS; i++) {
+		const struct peer_pair *pair = &peer_pairs[i];
+		struct child *lower = master_child(c->m, pair->lower);
+		struct child *upper = master_child(c->m, pair->upper);
+
+		if ((pair->lower == role || pair->upper == role) && runs(lower) && runs(upper))
+			connect_pair(lower, upper, pair->kind);
+	}
+}
