@@ -39,18 +39,18 @@ static int prov_init(const OSSL_CORE_HANDLE *core, const OSSL_DISPATCH *in,
 
 int tls_provider_load(void)
 {
-	static bool loaded;
+	static OSSL_PROVIDER *provs[2]; /* held until the process ends */
 
-	if (loaded)
+	if (provs[1] != NULL)
 		return 0;
-	if (!OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_LOAD_SSL_STRINGS, NULL) ||
-	    OSSL_PROVIDER_load(NULL, "default") == NULL ||
-	    !OSSL_PROVIDER_add_builtin(NULL, "remote", prov_init) ||
-	    OSSL_PROVIDER_load(NULL, "remote") == NULL ||
+	if (!OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_LOAD_SSL_STRINGS, NULL))
+		return -ENOTSUP;
+	provs[0] = OSSL_PROVIDER_load(NULL, "default");
+	if (provs[0] == NULL || !OSSL_PROVIDER_add_builtin(NULL, "remote", prov_init) ||
 	    !EVP_set_default_properties(NULL, "?provider=default"))
 		return -ENOTSUP;
-	loaded = true;
-	return 0;
+	provs[1] = OSSL_PROVIDER_load(NULL, "remote");
+	return provs[1] != NULL ? 0 : -ENOTSUP;
 }
 
 static const char *remote_type(const EVP_PKEY *pub)
