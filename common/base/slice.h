@@ -40,7 +40,7 @@ static inline struct slice slice_part(struct slice s, size_t off, size_t n)
 		off = s.n;
 	if (n > s.n - off)
 		n = s.n - off;
-	return (struct slice){ s.p + off, n };
+	return (struct slice){ off > 0 ? s.p + off : s.p, n }; /* NULL + 0 is not C */
 }
 
 static inline struct slice slice_from(struct slice s, size_t off)

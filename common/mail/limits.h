@@ -21,6 +21,10 @@
 /* Addresses looked at in one field. */
 #define ADDRESS_COUNT_MAX 4096
 
+/* One part of an encoded word (RFC 2047 2 says 75 for all of it); neighbours decoded together. */
+#define WORD_MAX     1024
+#define WORD_RUN_MAX 4096
+
 /* Octets of a date without its comments and doubled blanks. */
 #define MAIL_DATE_MAX 128
 
@@ -37,6 +41,9 @@
 #define MIME_TOKEN_MAX 80
 /* Texts of all parts together. */
 #define MIME_TEXT_MAX (256 * 1024)
+
+/* A message id without its brackets. */
+#define THREAD_ID_MAX 512
 
 /* Facts: the whole blob, and its pieces (octets; the preview in characters, RFC 8970 4). */
 #define FACTS_MAX            (32 * 1024)
