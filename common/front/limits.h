@@ -1,0 +1,24 @@
+/*
+ * limits - what one connection can make a front-end hold, and how long it may take over it.
+ */
+#pragma once
+
+/* Bytes read from the client and not yet understood. More than any line limit of a core. */
+#define FRONT_IN_MAX (64 * 1024)
+/* Output at which a core takes no further command and gives stored no further credit. */
+#define FRONT_OUT_HIGH (128 * 1024)
+/* Output below which it goes on. */
+#define FRONT_OUT_LOW (48 * 1024)
+/* Bound of the output buffer: the mark above, a whole window of stored's, both dot-stuffed. */
+#define FRONT_OUT_MAX (2 * 1024 * 1024)
+/* Output buffers above this are given back when they are empty. */
+#define FRONT_OUT_KEEP (64 * 1024)
+/* Unsent output is moved to the front of its buffer only past this. */
+#define FRONT_OUT_SHIFT (256 * 1024)
+
+/* A text of another process's in a reply to the client. */
+#define FRONT_TEXT_MAX 255
+
+/* One response of a SASL exchange, base64 (RFC 4954 4 asks for 12288). */
+#define FRONT_SASL_LINE_MAX 12290
+#define FRONT_SASL_MAX      8192
