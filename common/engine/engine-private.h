@@ -79,12 +79,18 @@ struct row_range {
 	bool exact; /* a get: only `from` */
 };
 
+struct index_reader;
+
+/* Work for a thread of the pool; the answer is d.run() on the owner. */
+struct pool_job {
+	struct engine_done d;
+	struct pool_job *next;
+	void (*work)(struct engine *e, struct pool_job *p, struct index_reader *r);
+};
+
 /* An asynchronous read: rows are copied into `copy`, since the answer comes later. */
 struct read_job {
-	struct engine_done d;
-	struct read_job *next;                              /* the pool's queue */
-	void (*work)(struct engine *e, struct read_job *j); /* on a pool thread */
-	struct engine *e;
+	struct pool_job p;
 	engine_rows_fn *rows_done;
 	engine_data_fn *data_done;
 	void *arg;
@@ -98,6 +104,7 @@ struct read_job {
 	struct engine_loc loc;
 	uint64_t off;
 	size_t len;
+	struct body_file *file; /* the LMDB engine's */
 };
 
 /* ---- bodies ---- */

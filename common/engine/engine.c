@@ -299,8 +299,7 @@ static void open_finish(struct engine *e, struct engine_done *d)
 static void open_start(struct engine *e, struct group_open *o)
 {
 	header_range(o->core, &o->j.range);
-	o->j.d.run = open_finish;
-	o->j.e = e;
+	o->j.p.d.run = open_finish;
 	e->ops->rows(e, &o->j);
 }
 

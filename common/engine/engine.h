@@ -79,8 +79,9 @@ struct engine_conf {
 	size_t overlay_bytes; /* changes held in memory before a checkpoint; 0 = default (16 MiB) */
 	size_t log_max_bytes; /* log since the last checkpoint; 0 = default (64 MiB) */
 	unsigned
-	    checkpoint_ms; /* longest time a change waits for a checkpoint; 0 = default (5000) */
-	size_t map_bytes;  /* first map of the index, grows by doubling; 0 = default (256 MiB) */
+	    checkpoint_ms;    /* longest time a change waits for a checkpoint; 0 = default (5000) */
+	size_t map_bytes;     /* first map of the index, grows by doubling; 0 = default (256 MiB) */
+	size_t map_max_bytes; /* the index is full beyond this; 0 = no bound */
 };
 
 enum engine_health {

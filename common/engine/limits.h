@@ -19,4 +19,5 @@ enum {
 	ENGINE_CORE_BUCKETS = 4096,
 };
 
-#define ENGINE_BODY_MAX ((uint64_t)1 << 40)
+/* A read of a part reads the sums of the whole, 8 bytes per 64 KiB. */
+#define ENGINE_BODY_MAX ((uint64_t)4 << 30)

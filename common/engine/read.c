@@ -139,8 +139,7 @@ static struct read_job *job_new(struct engine *e, void *arg)
 	struct read_job *j = calloc(1, sizeof(*j));
 
 	assert(j != NULL);
-	j->d.run = read_done_run;
-	j->e = e;
+	j->p.d.run = read_done_run;
 	j->arg = arg;
 	return j;
 }

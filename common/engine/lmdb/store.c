@@ -1,8 +1,345 @@
-#include "common/engine/engine-private.h"
+/*
+ * The LMDB engine put together: opening (everything that needs a path, a thread or a long wait
+ * happens here, before the sandbox), answering, closing.
+ */
+#include "common/engine/lmdb/lmdb-private.h"
 
+#include "common/base/io.h"
+#include "common/base/log.h"
+
+#include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+enum { THREAD_STACK = 256 << 10 };
+
+int store_rc(const char *what, int err)
+{
+	bool full = err == ENOSPC || err == EDQUOT || err == EFBIG || err == MDB_MAP_FULL;
+
+	log_ev(full ? LOG_WARNING : LOG_ERR, "engine.error", kv_s("what", what),
+	    kv_s("err", err > 0 ? strerrordesc_np(err) : mdb_strerror(err)));
+	if (full)
+		return ENGINE_FULL;
+	if (err == MDB_CORRUPTED || err == MDB_PAGE_NOTFOUND || err == MDB_INVALID)
+		return ENGINE_CORRUPT;
+	return err == MDB_VERSION_MISMATCH ? ENGINE_VERSION : ENGINE_IO;
+}
+
+/* ---- answers ---- */
+
+void store_answer(struct engine *e, struct engine_done *d)
+{
+	struct store *s = (struct store *)e;
+	uint64_t one = 1;
+	bool first;
+
+	d->next = NULL;
+	pthread_mutex_lock(&s->done_lock);
+	first = s->done == NULL;
+	*s->done_tail = d;
+	s->done_tail = &d->next;
+	pthread_mutex_unlock(&s->done_lock);
+	if (first && write(e->fd, &one, sizeof(one)) != sizeof(one))
+		abort(); /* an eventfd takes 2^64 - 2 of these */
+}
+
+static struct engine_done *store_pull(struct engine *e)
+{
+	struct store *s = (struct store *)e;
+	struct engine_done *list;
+	uint64_t n;
+
+	if (read(e->fd, &n, sizeof(n)) < 0)
+		assert(errno == EAGAIN);
+	pthread_mutex_lock(&s->done_lock);
+	list = s->done;
+	s->done = NULL;
+	s->done_tail = &s->done;
+	pthread_mutex_unlock(&s->done_lock);
+	return list;
+}
+
+static void store_push_back(struct engine *e, struct engine_done *list)
+{
+	struct store *s = (struct store *)e;
+	struct engine_done *last = list;
+	uint64_t one = 1;
+
+	while (last->next != NULL)
+		last = last->next;
+	pthread_mutex_lock(&s->done_lock);
+	last->next = s->done;
+	if (s->done == NULL)
+		s->done_tail = &last->next;
+	s->done = list;
+	pthread_mutex_unlock(&s->done_lock);
+	if (write(e->fd, &one, sizeof(one)) != sizeof(one))
+		abort();
+}
+
+/* ---- threads ---- */
+
+void store_thread_ready(struct store *s)
+{
+	pthread_mutex_lock(&s->pool_lock);
+	s->n_ready++;
+	pthread_cond_signal(&s->ready);
+	pthread_mutex_unlock(&s->pool_lock);
+}
+
+int thread_start(pthread_t *t, void *(*fn)(void *), void *arg)
+{
+	pthread_attr_t a;
+	int r;
+
+	pthread_attr_init(&a);
+	pthread_attr_setstacksize(&a, THREAD_STACK);
+	r = pthread_create(t, &a, fn, arg);
+	pthread_attr_destroy(&a);
+	return r == 0 ? 0 : -r;
+}
+
+/* All threads, with every signal blocked, and past what a sandbox would refuse them. */
+static int threads_start(struct store *s)
+{
+	sigset_t all, old;
+	int r;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	r = thread_start(&s->committer, committer_main, s);
+	if (r == 0) {
+		s->threads = 1;
+		r = thread_start(&s->checkpointer, checkpointer_main, s);
+	}
+	if (r == 0)
+		s->threads = 2;
+	while (r == 0 && s->n_pool < s->conf.readers) {
+		r = thread_start(&s->pool[s->n_pool], pool_main, s);
+		if (r == 0)
+			s->n_pool++;
+	}
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	pthread_mutex_lock(&s->pool_lock);
+	while (r == 0 && s->n_ready < s->threads + s->n_pool)
+		pthread_cond_wait(&s->ready, &s->pool_lock);
+	pthread_mutex_unlock(&s->pool_lock);
+	return r;
+}
+
+/* The committer first: it drains its queue, and may wait for a checkpoint while it does. */
+static void threads_stop(struct store *s)
+{
+	if (s->threads >= 1) {
+		pthread_mutex_lock(&s->commit_lock);
+		s->commit_stop = true;
+		pthread_cond_signal(&s->commit_more);
+		pthread_mutex_unlock(&s->commit_lock);
+		pthread_join(s->committer, NULL);
+	}
+	if (s->threads >= 2) {
+		pthread_mutex_lock(&s->check_lock);
+		s->check_stop = true;
+		pthread_cond_signal(&s->check_wake);
+		pthread_mutex_unlock(&s->check_lock);
+		pthread_join(s->checkpointer, NULL);
+	}
+	pthread_mutex_lock(&s->pool_lock);
+	s->pool_stop = true;
+	pthread_cond_broadcast(&s->pool_more);
+	pthread_mutex_unlock(&s->pool_lock);
+	for (unsigned i = 0; i < s->n_pool; i++)
+		pthread_join(s->pool[i], NULL);
+}
+
+static void store_fini(struct store *s)
+{
+	bodies_close(s);
+	index_reader_free(&s->owner_reader);
+	index_close(s);
+	fd_close(&s->log.fd);
+	free(s->log.iov);
+	free(s->rows_buf);
+	free(s->body_scratch);
+	for (int i = 0; i < 2; i++) {
+		struct map *m = i == 0 ? s->active : s->frozen;
+
+		if (m != NULL)
+			map_fini(m);
+		free(m);
+	}
+	fd_close(&s->lock_fd);
+	fd_close(&s->dir_fd);
+	fd_close(&s->e.fd);
+}
+
+static void store_close(struct engine *e)
+{
+	struct store *s = (struct store *)e;
+	struct engine_done *d, *next;
+
+	threads_stop(s);
+	for (d = store_pull(e); d != NULL; d = next) {
+		next = d->next;
+		d->run(e, d);
+	}
+	/* So that the next open has nothing to replay and no zeros to look through. */
+	if (s->health == ENGINE_HEALTHY && (s->active->rows > 0 || s->active->n_ranges > 0) &&
+	    checkpoint(s) != 0)
+		log_ev(LOG_NOTICE, "engine.unclean");
+	if (s->health == ENGINE_HEALTHY && s->log.ahead > s->log.pos.off)
+		log_cut(&s->log, s->log.pos.off);
+	store_fini(s);
+}
+
+/* ---- opening ---- */
+
+static enum engine_health store_health(const struct engine *e)
+{
+	return (enum engine_health)((const struct store *)e)->health;
+}
+
+static int no_faults(struct engine *e, const struct engine_faults *f)
+{
+	return -ENOTSUP;
+}
+
+static void store_stats(const struct engine *e, struct engine_stats *st)
+{
+	struct store *s = (struct store *)(uintptr_t)e;
+
+	pthread_rwlock_rdlock(&s->rows_lock);
+	st->overlay_rows = s->active->rows;
+	st->overlay_bytes = s->active->bytes;
+	pthread_rwlock_unlock(&s->rows_lock);
+	st->commits = s->n_commits;
+	st->frames = s->n_frames;
+	st->frame_bytes = s->n_frame_bytes;
+	st->syncs = s->n_syncs;
+	st->checkpoints = s->n_checkpoints;
+	st->checkpoint_rows = s->n_checkpoint_rows;
+	st->sync_failures = s->n_sync_failures;
+	st->replayed_frames = s->n_replayed;
+	st->cut_bytes = s->n_cut;
+	st->reads_now = s->n_reads_now;
+	st->reads_pool = s->n_reads_pool;
+}
+
+static const struct engine_ops lmdb_ops = {
+	.close = store_close,
+	.pull = store_pull,
+	.push_back = store_push_back,
+	.commit = commit_submit,
+	.rows_now = rows_now,
+	.rows = rows_later,
+	.body_now = body_now,
+	.body = body_later,
+	.spill = spill,
+	.spill_drop = spill_drop,
+	.faults = no_faults,
+	.stats = store_stats,
+	.health = store_health,
+};
+
+static void conf_fill(struct engine_conf *c, const struct engine_conf *from)
+{
+	*c = *from;
+	c->readers = c->readers == 0 ? 2 : c->readers > 8 ? 8 : c->readers;
+	c->segment_bytes = c->segment_bytes == 0 ? 64 << 20 : c->segment_bytes;
+	if (c->segment_bytes > (size_t)1 << 30)
+		c->segment_bytes = (size_t)1 << 30; /* offsets in a loc have 32 bits */
+	c->overlay_bytes = c->overlay_bytes == 0 ? 16 << 20 : c->overlay_bytes;
+	c->log_max_bytes = c->log_max_bytes == 0 ? 64 << 20 : c->log_max_bytes;
+	c->checkpoint_ms = c->checkpoint_ms == 0 ? 5000 : c->checkpoint_ms;
+	c->map_bytes = c->map_bytes == 0 ? 256 << 20 : c->map_bytes;
+}
+
+static struct store *store_new(const struct engine_conf *conf)
+{
+	struct store *s = calloc(1, sizeof(*s));
+	pthread_rwlockattr_t ra;
+	pthread_condattr_t ca;
+
+	if (s == NULL)
+		return NULL;
+	engine_base_init(&s->e, &lmdb_ops);
+	conf_fill(&s->conf, conf);
+	s->dir_fd = s->lock_fd = s->log.fd = -1;
+	s->queue_tail = &s->queue;
+	s->jobs_tail = &s->jobs;
+	s->done_tail = &s->done;
+	/* The committer must not starve behind a stream of reads. */
+	pthread_rwlockattr_init(&ra);
+	pthread_rwlockattr_setkind_np(&ra, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+	pthread_rwlock_init(&s->rows_lock, &ra);
+	pthread_rwlock_init(&s->map_lock, &ra);
+	pthread_rwlockattr_destroy(&ra);
+	pthread_condattr_init(&ca);
+	pthread_condattr_setclock(&ca, CLOCK_MONOTONIC);
+	pthread_cond_init(&s->check_wake, &ca);
+	pthread_condattr_destroy(&ca);
+	pthread_cond_init(&s->check_done, NULL);
+	pthread_cond_init(&s->commit_more, NULL);
+	pthread_cond_init(&s->pool_more, NULL);
+	pthread_cond_init(&s->ready, NULL);
+	pthread_mutex_init(&s->commit_lock, NULL);
+	pthread_mutex_init(&s->check_lock, NULL);
+	pthread_mutex_init(&s->pool_lock, NULL);
+	pthread_mutex_init(&s->done_lock, NULL);
+	s->active = malloc(sizeof(*s->active));
+	if (s->active != NULL)
+		map_init(s->active, true);
+	return s;
+}
+
+static int store_lock(struct store *s)
+{
+	s->lock_fd = openat(s->dir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (s->lock_fd < 0)
+		return store_rc("lock", errno);
+	if (flock(s->lock_fd, LOCK_EX | LOCK_NB) != 0)
+		return errno == EWOULDBLOCK ? ENGINE_BUSY : store_rc("lock", errno);
+	return 0;
+}
+
+static int store_load(struct store *s, int dir_fd)
+{
+	struct log_pos from;
+	int r;
+
+	s->dir_fd = fcntl(dir_fd, F_DUPFD_CLOEXEC, 3);
+	s->e.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (s->dir_fd < 0 || s->e.fd < 0 || s->active == NULL)
+		return s->active == NULL ? -ENOMEM : -errno;
+	s->log.dir_fd = s->dir_fd;
+	s->log.segment_bytes = s->conf.segment_bytes;
+	if ((r = store_lock(s)) != 0 || (r = index_open(s, &from, &s->log.store_id)) != 0 ||
+	    (r = replay(s, &from)) != 0 || (r = index_reader_new(s, &s->owner_reader)) != 0 ||
+	    (r = bodies_sweep(s)) != 0)
+		return r;
+	index_look(s);
+	return threads_start(s);
+}
 
 int engine_lmdb_open(int dir_fd, const struct engine_conf *conf, struct engine **ret_e)
 {
-	return -ENOTSUP;
+	struct store *s = store_new(conf);
+	int r = s == NULL ? -ENOMEM : store_load(s, dir_fd);
+
+	if (r == 0) {
+		*ret_e = &s->e;
+		return 0;
+	}
+	if (s == NULL)
+		return r;
+	threads_stop(s);
+	store_fini(s);
+	free(s);
+	return r;
 }

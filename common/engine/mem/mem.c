@@ -272,7 +272,7 @@ static void mem_rows(struct engine *e, struct read_job *j)
 	m->stats.reads_pool++;
 	j->rc =
 	    one_in(m, m->faults.io) ? ENGINE_IO : mem_rows_find(m, &j->range, read_copy_rows, j);
-	answer(m, &j->d, &none);
+	answer(m, &j->p.d, &none);
 }
 
 static int body_find(
@@ -329,7 +329,7 @@ static void mem_body(struct engine *e, struct read_job *j)
 			memcpy(j->copy, p, j->len);
 		j->copy_n = j->len;
 	}
-	answer(m, &j->d, &none);
+	answer(m, &j->p.d, &none);
 }
 
 /* ---- the rest ---- */

@@ -1,0 +1,327 @@
+/* Reading bodies: whole chunks, checked, from the page cache if they are there. */
+#include "common/engine/lmdb/lmdb-private.h"
+
+#include "common/base/io.h"
+#include "common/base/wire.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum {
+	FILES_MAX = 64, /* descriptors kept open for reading */
+	/* the chunks that an unaligned read touches */
+	SPAN_MAX = ENGINE_BODY_READ_MAX + 2 * ENGINE_BODY_CHUNK,
+};
+
+/* ---- open files ---- */
+
+static int file_fd(struct store *s, const struct loc_parts *p)
+{
+	char name[32];
+	int fd;
+
+	if (p->kind == LOC_SEGMENT)
+		return log_segment_open(s->dir_fd, p->file, O_RDONLY);
+	log_body_name(p->file, name);
+	fd = openat(s->dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	return fd < 0 ? -errno : fd;
+}
+
+/* Closes the one that was used longest ago and is not being read. */
+static void files_trim(struct store *s)
+{
+	struct body_file **at, **victim = NULL, *f;
+
+	if (s->n_files < FILES_MAX)
+		return;
+	for (at = &s->files; *at != NULL; at = &(*at)->next)
+		if ((*at)->refs == 0)
+			victim = at;
+	if (victim == NULL)
+		return;
+	f = *victim;
+	*victim = f->next;
+	close(f->fd);
+	free(f);
+	s->n_files--;
+}
+
+static int file_get(struct store *s, const struct loc_parts *p, struct body_file **ret_f)
+{
+	struct body_file **at, *f;
+	int fd;
+
+	for (at = &s->files; (f = *at) != NULL; at = &f->next)
+		if (f->no == p->file && f->kind == p->kind) {
+			*at = f->next;
+			goto front;
+		}
+	files_trim(s);
+	fd = file_fd(s, p);
+	if (fd < 0)
+		return fd == -ENOENT ? ENGINE_NOTFOUND : store_rc("body", -fd);
+	f = malloc(sizeof(*f));
+	if (f == NULL) {
+		close(fd);
+		return -ENOMEM;
+	}
+	*f = (struct body_file){ .kind = p->kind, .no = p->file, .fd = fd };
+	s->n_files++;
+front:
+	f->next = s->files;
+	s->files = f;
+	*ret_f = f;
+	return 0;
+}
+
+void bodies_close(struct store *s)
+{
+	struct body_file *f;
+
+	while ((f = s->files) != NULL) {
+		s->files = f->next;
+		close(f->fd);
+		free(f);
+	}
+}
+
+/* ---- what to read for a part of a body ---- */
+
+struct span {
+	uint64_t first; /* chunk */
+	uint64_t file_off;
+	size_t n;          /* whole chunks, or to the end of the body */
+	size_t skip, want; /* the caller's part of them */
+	uint64_t table_off;
+	size_t table_n;
+};
+
+static int span_of(const struct loc_parts *p, uint64_t off, size_t len, struct span *ret_sp)
+{
+	uint64_t base = p->kind == LOC_SEGMENT ? p->off : SEG_HEAD, end;
+	struct span sp = { 0 };
+
+	if ((p->kind != LOC_SEGMENT && p->kind != LOC_FILE) || off > p->size ||
+	    p->size > ENGINE_BODY_MAX)
+		return ENGINE_NOTFOUND;
+	sp.want = len < p->size - off ? len : p->size - off;
+	sp.first = off / ENGINE_BODY_CHUNK;
+	sp.skip = off % ENGINE_BODY_CHUNK;
+	end = (off + sp.want + ENGINE_BODY_CHUNK - 1) / ENGINE_BODY_CHUNK * ENGINE_BODY_CHUNK;
+	if (end > p->size)
+		end = p->size;
+	if (sp.first * ENGINE_BODY_CHUNK < end)
+		sp.n = end - sp.first * ENGINE_BODY_CHUNK;
+	sp.file_off = base + sp.first * ENGINE_BODY_CHUNK;
+	if (body_has_table(p->size)) {
+		sp.table_off = base + frame_pad(p->size);
+		sp.table_n = (p->size + ENGINE_BODY_CHUNK - 1) / ENGINE_BODY_CHUNK * 8;
+	}
+	*ret_sp = sp;
+	return 0;
+}
+
+static int read_flags(int fd, void *to, size_t n, uint64_t off, int flags)
+{
+	uint8_t *p = to;
+
+	while (n > 0) {
+		struct iovec v = { p, n };
+		ssize_t r = preadv2(fd, &v, 1, (off_t)off, flags);
+
+		if (r < 0 && errno == EINTR)
+			continue;
+		if (r < 0 && flags != 0 && (errno == EAGAIN || errno == EOPNOTSUPP))
+			return ENGINE_AGAIN;
+		if (r < 0)
+			return store_rc("body", errno);
+		if (r == 0)
+			return ENGINE_CORRUPT; /* the file is shorter than it was */
+		p += r;
+		off += (uint64_t)r;
+		n -= (size_t)r;
+	}
+	return 0;
+}
+
+/* Reads a span and its table into `buf` (n + table_n bytes) and checks them. */
+static int span_read(
+    int fd, const struct loc_parts *p, const struct span *sp, uint8_t *buf, int flags)
+{
+	int r = read_flags(fd, buf, sp->n, sp->file_off, flags);
+
+	if (r == 0 && sp->table_n > 0)
+		r = read_flags(fd, buf + sp->n, sp->table_n, sp->table_off, flags);
+	if (r != 0)
+		return r;
+	if (sp->n == 0 && p->size > 0)
+		return 0; /* at the end: nothing to check */
+	return body_check(p, sp->first, slice_of(buf, sp->n), slice_of(buf + sp->n, sp->table_n))
+		   ? 0
+		   : ENGINE_CORRUPT;
+}
+
+/* The tables of most bodies fit into the owner's scratch; for others it grows. */
+static uint8_t *scratch_room(struct store *s, size_t n)
+{
+	if (s->body_scratch_n < n) {
+		uint8_t *p = realloc(s->body_scratch, n < SPAN_MAX ? SPAN_MAX : n);
+
+		if (p == NULL)
+			return NULL;
+		s->body_scratch = p;
+		s->body_scratch_n = n < SPAN_MAX ? SPAN_MAX : n;
+	}
+	return s->body_scratch;
+}
+
+int body_now(struct engine *e, const struct engine_loc *loc, uint64_t off, void *buf, size_t len,
+    size_t *ret_n)
+{
+	struct store *s = (struct store *)e;
+	struct body_file *f;
+	struct loc_parts p;
+	struct span sp;
+	uint8_t *to = buf;
+	int r;
+
+	loc_decode(loc, &p);
+	if ((r = span_of(&p, off, len, &sp)) != 0 || (r = file_get(s, &p, &f)) != 0)
+		return r;
+	if (sp.skip != 0 || sp.n + sp.table_n > len) {
+		to = scratch_room(s, sp.n + sp.table_n);
+		if (to == NULL)
+			return -ENOMEM;
+	}
+	r = span_read(f->fd, &p, &sp, to, RWF_NOWAIT);
+	if (r != 0)
+		return r;
+	if (to != buf && sp.want > 0)
+		memcpy(buf, to + sp.skip, sp.want);
+	*ret_n = sp.want;
+	s->n_reads_now++;
+	return 0;
+}
+
+static void body_work(struct engine *e, struct pool_job *pj, struct index_reader *ir)
+{
+	struct read_job *j = (struct read_job *)pj;
+	struct loc_parts p;
+	struct span sp;
+
+	loc_decode(&j->loc, &p);
+	j->rc = span_of(&p, j->off, j->len, &sp);
+	if (j->rc != 0)
+		return;
+	j->copy = malloc(sp.n + sp.table_n + 1);
+	if (j->copy == NULL) {
+		j->rc = -ENOMEM;
+		return;
+	}
+	j->rc = span_read(j->file->fd, &p, &sp, j->copy, 0);
+	if (j->rc == 0 && sp.skip > 0)
+		memmove(j->copy, j->copy + sp.skip, sp.want);
+	j->copy_n = sp.want;
+}
+
+static void body_work_done(struct engine *e, struct engine_done *d)
+{
+	struct read_job *j = (struct read_job *)d;
+
+	j->file->refs--;
+	read_done_run(e, d);
+}
+
+void body_later(struct engine *e, struct read_job *j)
+{
+	struct store *s = (struct store *)e;
+	struct loc_parts p;
+
+	j->copy = malloc(j->len + 1);
+	if (j->copy == NULL)
+		j->rc = -ENOMEM;
+	else
+		j->rc = body_now(e, &j->loc, j->off, j->copy, j->len, &j->copy_n);
+	loc_decode(&j->loc, &p);
+	if (j->rc == ENGINE_AGAIN)
+		j->rc = file_get(s, &p, &j->file);
+	else
+		goto now;
+	if (j->rc != 0)
+		goto now;
+	free(j->copy);
+	j->copy = NULL;
+	j->file->refs++;
+	j->p.work = body_work;
+	j->p.d.run = body_work_done;
+	s->n_reads_pool++;
+	pool_submit(s, &j->p);
+	return;
+now:
+	store_answer(e, &j->p.d);
+}
+
+int body_verify_fd(int fd, const struct loc_parts *p)
+{
+	uint8_t *buf = malloc(SPAN_MAX + (p->size / ENGINE_BODY_CHUNK + 1) * 8);
+	uint64_t off = 0;
+	struct span sp;
+	int r = buf == NULL ? -ENOMEM : 0;
+
+	do {
+		if (r == 0)
+			r = span_of(p, off, ENGINE_BODY_READ_MAX, &sp);
+		if (r == 0)
+			r = span_read(fd, p, &sp, buf, 0);
+		off += ENGINE_BODY_READ_MAX;
+	} while (r == 0 && off < p->size);
+	free(buf);
+	return r;
+}
+
+/* ---- files of uploads that no frame adopted ---- */
+
+static void file_adopted(void *arg, int rc, const struct engine_row *rows, size_t n, bool more)
+{
+	*(bool *)arg = n == 1;
+}
+
+/* Runs at open, when rows can be read. */
+int bodies_sweep(struct store *s)
+{
+	int fd = openat(s->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), r = 0;
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *de;
+
+	if (d == NULL) {
+		fd_close(&fd);
+		return store_rc("sweep", errno);
+	}
+	s->next_file = 1;
+	while (r == 0 && (de = readdir(d)) != NULL) {
+		struct row_range k = { .from = { SYS_PREFIX, 'f' }, .from_n = 10, .exact = true };
+		unsigned long long no;
+		char canonical[32];
+		bool keep = false;
+
+		if (strncmp(de->d_name, "body-", 5) != 0)
+			continue;
+		no = strtoull(de->d_name + 5, NULL, 16);
+		log_body_name(no, canonical);
+		if (strcmp(canonical, de->d_name) != 0)
+			continue;
+		if (no >= s->next_file)
+			s->next_file = no + 1;
+		wire_store_u64be(k.from + 2, no);
+		r = rows_find(s, s->owner_reader, &k, file_adopted, &keep);
+		if (r == ENGINE_NOTFOUND)
+			r = 0;
+		if (r == 0 && !keep)
+			unlinkat(s->dir_fd, de->d_name, 0);
+	}
+	closedir(d);
+	return r;
+}

@@ -1,0 +1,202 @@
+/*
+ * lmdb-private - the parts of the LMDB engine: the shard's log, the overlay, the index in LMDB, the
+ * pool.
+ *
+ * Threads: the owner (calls), the committer (log, and writes to the overlay), the checkpointer
+ * (writes to LMDB), and the pool (cold reads, spilled bodies). Lock order: rows_lock, map_lock,
+ * then any mutex; rows_lock guards `active`, `frozen` and `applied`, map_lock keeps transactions
+ * away while the map grows.
+ */
+#pragma once
+
+#include <lmdb.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/uio.h>
+
+#include "common/engine/engine-private.h"
+#include "common/engine/lmdb/frame.h"
+#include "common/engine/map.h"
+
+/* System calls that a test may make fail. */
+struct engine_sys {
+	ssize_t (*pwritev)(int fd, const struct iovec *v, int n, off_t off);
+	int (*fdatasync)(int fd);
+	int (*ftruncate)(int fd, off_t size);
+	int (*mdb_commit)(MDB_txn *t);
+};
+
+extern struct engine_sys engine_sys;
+
+struct log_pos {
+	uint32_t seg;
+	uint64_t off;
+	uint64_t seq; /* of the frame that comes next */
+};
+
+struct log {
+	int dir_fd, fd;
+	uint64_t store_id;
+	size_t segment_bytes;
+	struct log_pos pos; /* where the next frame goes */
+	uint64_t ahead;     /* the segment is filled with zeros up to here */
+	bool fresh_segment; /* the next frame begins a new one */
+	struct iovec *iov;
+	size_t n_iov, cap_iov;
+};
+
+/* One thread's way into LMDB. */
+struct index_reader {
+	MDB_txn *txn;
+	MDB_cursor *cur;
+	struct engine_row rows[ENGINE_SCAN_ROWS_MAX];
+};
+
+struct store;
+
+struct body_file {
+	struct body_file *next; /* most recently used first */
+	enum loc_kind kind;
+	uint64_t no;
+	int fd;
+	unsigned refs; /* reads in flight */
+};
+
+struct store {
+	struct engine e;
+	int dir_fd, lock_fd;
+	struct engine_conf conf;
+	_Atomic int health;
+
+	unsigned threads; /* committer, checkpointer: how many run */
+
+	/* rows */
+	pthread_rwlock_t rows_lock, map_lock;
+	struct map *active, *frozen;
+	struct log_pos applied;    /* `active` holds everything before this */
+	struct log_pos frozen_pos; /* the checkpointer's: the same of `frozen` */
+
+	/* index */
+	MDB_env *env;
+	MDB_dbi dbi;
+	size_t map_bytes;
+	struct index_reader *owner_reader;
+	_Atomic bool resident; /* all of data.mdb is in memory: the owner may look */
+
+	/* committer */
+	pthread_t committer;
+	pthread_mutex_t commit_lock;
+	pthread_cond_t commit_more;
+	struct commit *queue, **queue_tail;
+	bool commit_stop;
+	struct log log;
+	uint8_t *rows_buf;
+	size_t rows_cap;
+	int64_t recover_at_ms;
+	uint64_t attempt; /* names each try to write a frame */
+
+	/* checkpointer */
+	pthread_t checkpointer;
+	pthread_mutex_t check_lock;
+	pthread_cond_t check_wake, check_done;
+	bool check_dirty, check_now, check_look, check_stop, check_stuck;
+	uint64_t check_log_bytes; /* since the last checkpoint */
+	int64_t check_due_ms;     /* 0: not set */
+
+	/* pool */
+	pthread_t pool[8];
+	unsigned n_pool;
+	unsigned n_ready; /* under pool_lock */
+	pthread_cond_t ready;
+	pthread_mutex_t pool_lock;
+	pthread_cond_t pool_more;
+	struct pool_job *jobs, **jobs_tail;
+	bool pool_stop;
+
+	/* answers */
+	pthread_mutex_t done_lock;
+	struct engine_done *done, **done_tail;
+
+	/* bodies: the owner's */
+	struct body_file *files;
+	unsigned n_files;
+	uint64_t next_file;
+	uint8_t *body_scratch;
+	size_t body_scratch_n;
+
+	uint64_t reads_since_look;
+	_Atomic uint64_t n_commits, n_frames, n_frame_bytes, n_syncs, n_checkpoints,
+	    n_checkpoint_rows, n_sync_failures;
+	uint64_t n_replayed, n_cut, n_reads_now, n_reads_pool;
+};
+
+/* store.c */
+void store_answer(struct engine *e, struct engine_done *d); /* any thread */
+void store_thread_ready(struct store *s);                   /* says a thread of itself */
+int store_rc(const char *what, int err);                    /* logs, errno or LMDB's -> ENGINE_* */
+int thread_start(pthread_t *t, void *(*fn)(void *), void *arg);
+
+/* log.c: 0 or ENGINE_* */
+int log_segment_open(int dir_fd, uint64_t no, int flags); /* fd or -errno */
+int log_segment_new(struct log *l);
+int log_begin(struct log *l, const struct frame_head *h); /* rotates; then l->pos is the place */
+int log_add(struct log *l, const void *p, size_t n);
+int log_write(struct log *l, const struct frame_head *h);
+int log_cut(struct log *l, uint64_t off);
+int log_reopen(struct log *l);
+void log_body_name(uint64_t no, char ret_name[32]);
+
+/* replay.c */
+int replay(struct store *s, const struct log_pos *from);
+int log_verify(int fd, uint64_t off, const struct log_pos *to, uint64_t store_id);
+
+/* commit.c */
+void commit_submit(struct engine *e, struct commit *c);
+void *committer_main(void *arg);
+
+/* checkpoint.c, index.c */
+int index_open(struct store *s, struct log_pos *ret_pos, uint64_t *ret_store_id);
+void index_close(struct store *s);
+int index_apply(struct store *s, const struct map *m, const struct log_pos *pos);
+int index_reader_new(struct store *s, struct index_reader **ret_r);
+void index_reader_free(struct index_reader **r);
+int index_begin(struct store *s, struct index_reader *r); /* takes map_lock for reading */
+void index_end(struct store *s, struct index_reader *r);
+void index_look(struct store *s);
+int checkpoint(struct store *s);
+void *checkpointer_main(void *arg);
+int checkpoint_room(struct store *s); /* waits while the overlay is full: 0 or ENGINE_FULL */
+void checkpoint_kick(struct store *s, uint64_t frame_bytes, size_t overlay_bytes);
+
+/* rows.c */
+int rows_now(struct engine *e, const struct row_range *r, engine_rows_fn *fn, void *arg);
+void rows_later(struct engine *e, struct read_job *j);
+int rows_find(struct store *s, struct index_reader *ir, const struct row_range *r,
+    engine_rows_fn *fn, void *arg);
+
+/* pool.c */
+void pool_submit(struct store *s, struct pool_job *p);
+void *pool_main(void *arg);
+
+/* bodies.c */
+int body_now(struct engine *e, const struct engine_loc *loc, uint64_t off, void *buf, size_t len,
+    size_t *ret_n);
+void body_later(struct engine *e, struct read_job *j);
+int body_verify_fd(int fd, const struct loc_parts *p); /* 0, ENGINE_CORRUPT, ENGINE_IO */
+void bodies_close(struct store *s);
+int bodies_sweep(struct store *s);
+
+/* spill.c */
+struct body_spill {
+	struct pool_job p;
+	struct store *s;
+	struct engine_body *b;
+	struct body_chunk *chunks;
+	size_t chunk_bytes;
+	int fd, rc;
+	uint64_t no, written;
+	bool busy, end, durable, end_wanted;
+};
+
+int spill(struct engine *e, struct engine_body *b, bool end);
+void spill_drop(struct engine *e, struct engine_body *b);

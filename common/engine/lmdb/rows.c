@@ -1,0 +1,288 @@
+/* Reading rows: the overlay, the frozen overlay and LMDB as one ordered map. */
+#include "common/engine/lmdb/lmdb-private.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+enum { LOOK_EVERY = 65536 }; /* reads by the owner between two looks at what is in memory */
+
+/* ---- one key ---- */
+
+enum found { FOUND_NOT, FOUND_ROW, FOUND_DELETED };
+
+static enum found map_look(const struct map *m, struct slice key, struct slice *ret_val)
+{
+	const struct map_node *n;
+
+	if (m == NULL)
+		return FOUND_NOT;
+	n = map_find(m, key);
+	if (n == NULL)
+		return map_covering(m, key) != NULL ? FOUND_DELETED : FOUND_NOT;
+	*ret_val = map_val(n);
+	return n->deleted ? FOUND_DELETED : FOUND_ROW;
+}
+
+static enum found overlay_look(const struct store *s, struct slice key, struct slice *ret_val)
+{
+	enum found f = map_look(s->active, key, ret_val);
+
+	return f != FOUND_NOT ? f : map_look(s->frozen, key, ret_val);
+}
+
+static int answer_one(const struct row_range *r, struct slice stored, engine_rows_fn *fn, void *arg)
+{
+	struct engine_row row;
+
+	if (!row_decode(stored, &row))
+		return ENGINE_CORRUPT;
+	row.key = slice_from(range_from(r), r->prefix_n);
+	fn(arg, 0, &row, 1, false);
+	return 0;
+}
+
+static int find_one(struct store *s, struct index_reader *ir, const struct row_range *r,
+    engine_rows_fn *fn, void *arg)
+{
+	MDB_val k = { r->from_n, (void *)(uintptr_t)r->from }, v;
+	struct slice stored;
+	enum found f = overlay_look(s, range_from(r), &stored);
+	int e;
+
+	if (f == FOUND_DELETED)
+		return ENGINE_NOTFOUND;
+	if (f == FOUND_ROW)
+		return answer_one(r, stored, fn, arg);
+	if (ir == NULL)
+		return ENGINE_AGAIN;
+	if ((e = index_begin(s, ir)) != 0)
+		return e;
+	e = mdb_get(ir->txn, s->dbi, &k, &v);
+	if (e == 0)
+		e = answer_one(r, slice_of(v.mv_data, v.mv_size), fn, arg);
+	else
+		e = e == MDB_NOTFOUND ? ENGINE_NOTFOUND : store_rc("read", e);
+	index_end(s, ir);
+	return e;
+}
+
+/* ---- many: three ordered sources, the newer one wins and hides ---- */
+
+struct merge {
+	struct store *s;
+	struct index_reader *ir;
+	struct slice end;
+	const struct map_node *active, *frozen;
+	MDB_val k, v;
+	bool more; /* LMDB stands at k */
+};
+
+static int cursor_move(struct merge *m, MDB_cursor_op op)
+{
+	int e = mdb_cursor_get(m->ir->cur, &m->k, &m->v, op);
+
+	m->more = e == 0 && slice_cmp(slice_of(m->k.mv_data, m->k.mv_size), m->end) < 0;
+	return e == 0 || e == MDB_NOTFOUND ? 0 : store_rc("read", e);
+}
+
+/* Moves LMDB's cursor to the next row that no deleted range hides. */
+static int cursor_settle(struct merge *m)
+{
+	while (m->more) {
+		struct slice key = slice_of(m->k.mv_data, m->k.mv_size);
+		const struct map_range *r = map_covering(m->s->active, key);
+		int e;
+
+		if (r == NULL && m->s->frozen != NULL)
+			r = map_covering(m->s->frozen, key);
+		if (r == NULL)
+			return 0;
+		m->k = (MDB_val){ r->to.n, (void *)(uintptr_t)r->to.p };
+		if ((e = cursor_move(m, MDB_SET_RANGE)) != 0)
+			return e;
+	}
+	return 0;
+}
+
+static const struct map_node *frozen_settle(const struct merge *m, const struct map_node *n)
+{
+	while (n != NULL && map_covering(m->s->active, map_key(n)) != NULL)
+		n = n->next[0];
+	return n != NULL && slice_cmp(map_key(n), m->end) < 0 ? n : NULL;
+}
+
+static const struct map_node *active_settle(const struct merge *m, const struct map_node *n)
+{
+	return n != NULL && slice_cmp(map_key(n), m->end) < 0 ? n : NULL;
+}
+
+static int merge_begin(struct merge *m, struct slice from)
+{
+	int e;
+
+	m->active = active_settle(m, map_seek(m->s->active, from));
+	m->frozen = m->s->frozen == NULL ? NULL : frozen_settle(m, map_seek(m->s->frozen, from));
+	m->k = (MDB_val){ from.n, (void *)(uintptr_t)from.p };
+	e = cursor_move(m, MDB_SET_RANGE);
+	return e == 0 ? cursor_settle(m) : e;
+}
+
+/* The next row in order: 1 and key, value; 0 at the end; negative never. Deleted rows are passed
+ * over. */
+static int merge_next(struct merge *m, struct slice *ret_key, struct slice *ret_val, int *ret_rc)
+{
+	for (;;) {
+		struct slice key = SLICE_NONE, val = SLICE_NONE;
+		bool deleted = false, any = false;
+
+		if (m->more) {
+			key = slice_of(m->k.mv_data, m->k.mv_size);
+			val = slice_of(m->v.mv_data, m->v.mv_size);
+			any = true;
+		}
+		if (m->frozen != NULL && (!any || slice_cmp(map_key(m->frozen), key) <= 0)) {
+			key = map_key(m->frozen);
+			val = map_val(m->frozen);
+			deleted = m->frozen->deleted;
+			any = true;
+		}
+		if (m->active != NULL && (!any || slice_cmp(map_key(m->active), key) <= 0)) {
+			key = map_key(m->active);
+			val = map_val(m->active);
+			deleted = m->active->deleted;
+			any = true;
+		}
+		if (!any)
+			return 0;
+		/* Every source that stands at this key moves on. LMDB's last: its bytes stay put.
+		 */
+		if (m->active != NULL && slice_eq(map_key(m->active), key))
+			m->active = active_settle(m, m->active->next[0]);
+		if (m->frozen != NULL && slice_eq(map_key(m->frozen), key))
+			m->frozen = frozen_settle(m, m->frozen->next[0]);
+		if (m->more && slice_eq(slice_of(m->k.mv_data, m->k.mv_size), key)) {
+			if ((*ret_rc = cursor_move(m, MDB_NEXT)) != 0 ||
+			    (*ret_rc = cursor_settle(m)) != 0)
+				return 0;
+		}
+		if (deleted)
+			continue;
+		*ret_key = key;
+		*ret_val = val;
+		return 1;
+	}
+}
+
+static int find_many(struct store *s, struct index_reader *ir, const struct row_range *r,
+    engine_rows_fn *fn, void *arg)
+{
+	struct merge m = { .s = s, .ir = ir, .end = range_to(r) };
+	struct slice key, stored;
+	size_t n = 0, bytes = 0;
+	bool more = false;
+	int rc = index_begin(s, ir);
+
+	if (rc != 0)
+		return rc;
+	rc = merge_begin(&m, range_from(r));
+	while (rc == 0 && merge_next(&m, &key, &stored, &rc) == 1) {
+		more = n == r->limit || (n > 0 && bytes + stored.n > ENGINE_SCAN_BYTES_MAX);
+		if (more)
+			break;
+		if (!row_decode(stored, &ir->rows[n])) {
+			rc = ENGINE_CORRUPT;
+			break;
+		}
+		ir->rows[n++].key = slice_from(key, r->prefix_n);
+		bytes += key.n + stored.n;
+	}
+	if (rc == 0)
+		fn(arg, 0, ir->rows, n, more);
+	index_end(s, ir);
+	return rc;
+}
+
+int rows_find(struct store *s, struct index_reader *ir, const struct row_range *r,
+    engine_rows_fn *fn, void *arg)
+{
+	int rc;
+
+	pthread_rwlock_rdlock(&s->rows_lock);
+	rc = r->exact ? find_one(s, ir, r, fn, arg) : find_many(s, ir, r, fn, arg);
+	pthread_rwlock_unlock(&s->rows_lock);
+	return rc;
+}
+
+/* ---- now and later ---- */
+
+static void look_soon(struct store *s)
+{
+	s->reads_since_look = 0;
+	pthread_mutex_lock(&s->check_lock);
+	s->check_look = true;
+	pthread_cond_signal(&s->check_wake);
+	pthread_mutex_unlock(&s->check_lock);
+}
+
+int rows_now(struct engine *e, const struct row_range *r, engine_rows_fn *fn, void *arg)
+{
+	struct store *s = (struct store *)e;
+	bool warm = s->resident;
+	int rc;
+
+	if (++s->reads_since_look == LOOK_EVERY || (!warm && s->reads_since_look > 64))
+		look_soon(s);
+	if (!warm && !r->exact)
+		return ENGINE_AGAIN;
+	rc = rows_find(s, warm ? s->owner_reader : NULL, r, fn, arg);
+	if (rc != ENGINE_AGAIN)
+		s->n_reads_now++;
+	return rc;
+}
+
+/* Touches the pages without the overlay's lock, so that a cold disk holds up this thread only. */
+static void rows_warm(struct store *s, struct index_reader *ir, const struct row_range *r)
+{
+	MDB_val k = { r->from_n, (void *)(uintptr_t)r->from }, v;
+	volatile uint8_t touch = 0;
+	unsigned n = 0;
+	int e;
+
+	if (index_begin(s, ir) != 0)
+		return;
+	e = mdb_cursor_get(ir->cur, &k, &v, MDB_SET_RANGE);
+	for (; e == 0 && n < r->limit; n++) {
+		for (size_t at = 0; at < v.mv_size; at += 4096)
+			touch ^= ((const uint8_t *)v.mv_data)[at];
+		e = mdb_cursor_get(ir->cur, &k, &v, MDB_NEXT);
+	}
+	index_end(s, ir);
+}
+
+static void rows_work(struct engine *e, struct pool_job *p, struct index_reader *ir)
+{
+	struct store *s = (struct store *)e;
+	struct read_job *j = (struct read_job *)p;
+	int rc;
+
+	rows_warm(s, ir, &j->range);
+	rc = rows_find(s, ir, &j->range, read_copy_rows, j);
+	if (rc != 0)
+		j->rc = rc;
+}
+
+void rows_later(struct engine *e, struct read_job *j)
+{
+	struct store *s = (struct store *)e;
+	int rc = rows_now(e, &j->range, read_copy_rows, j);
+
+	if (rc == ENGINE_AGAIN) {
+		s->n_reads_pool++;
+		j->p.work = rows_work;
+		pool_submit(s, &j->p);
+		return;
+	}
+	if (rc != 0)
+		j->rc = rc;
+	store_answer(e, &j->p.d);
+}
