@@ -235,6 +235,9 @@ class Gatehouse(Server):
         super().__init__(scratch, accounts, base_port, load)
         self.dense = dense
         self.tree = root
+        self.output = self.dir + ".out"  # what scripts/run said
+        self.env = None
+        self.ca = None
         self.ports = {"lmtp": base_port + 24, "pop3": base_port + 110, "pop3s": base_port + 995}
 
     def why_not(self):
@@ -251,8 +254,14 @@ class Gatehouse(Server):
 
     def start(self):
         began = time.monotonic()
-        with open(self.dir + ".out", "w") as out:
-            subprocess.run(self.command(), check=True, stdout=out, stderr=subprocess.STDOUT)
+        with open(self.output, "w") as out:
+            done = subprocess.run(self.command(), stdout=out, stderr=subprocess.STDOUT, env=self.env)
+        with open(self.output) as out:
+            said = out.read()
+        if done.returncode != 0:
+            raise RuntimeError("scripts/run: exit %d: %s" % (done.returncode, said[-400:]))
+        ca = re.search(r"(/[^\s\"']+\.(?:pem|crt))", said)
+        self.ca = ca.group(1) if ca else None
         wait_greeting(self.ports["pop3"])
         self.cold_start_s = time.monotonic() - began
         self.find_root()
