@@ -220,6 +220,7 @@ struct engine_ops {
 	void (*stats)(const struct engine *e, struct engine_stats *s);
 	enum engine_health (*health)(const struct engine *e);
 	int (*append_fault)(struct engine *e); /* may be NULL */
+	int (*start)(struct engine *e);        /* may be NULL */
 };
 
 struct engine {

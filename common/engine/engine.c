@@ -34,6 +34,11 @@ int engine_open(const char *spec, int dir_fd, const struct engine_conf *conf, st
 	return -EINVAL;
 }
 
+int engine_start(struct engine *e)
+{
+	return e->ops->start != NULL ? e->ops->start(e) : 0;
+}
+
 void engine_base_init(struct engine *e, const struct engine_ops *ops)
 {
 	e->ops = ops;

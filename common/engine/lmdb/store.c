@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { THREAD_STACK = 256 << 10 };
@@ -231,6 +232,8 @@ static void store_stats(const struct engine *e, struct engine_stats *st)
 	st->reads_pool = s->n_reads_pool;
 }
 
+static int store_start(struct engine *e);
+
 static const struct engine_ops lmdb_ops = {
 	.close = store_close,
 	.pull = store_pull,
@@ -245,6 +248,7 @@ static const struct engine_ops lmdb_ops = {
 	.faults = no_faults,
 	.stats = store_stats,
 	.health = store_health,
+	.start = store_start,
 };
 
 static void conf_fill(struct engine_conf *c, const struct engine_conf *from)
@@ -324,13 +328,38 @@ static int store_load(struct store *s, int dir_fd)
 	    (r = bodies_sweep(s)) != 0)
 		return r;
 	index_look(s);
-	return threads_start(s);
+	return s->conf.hold_threads ? 0 : threads_start(s);
+}
+
+static int store_start(struct engine *e)
+{
+	struct store *s = (struct store *)e;
+
+	return s->threads > 0 ? 0 : threads_start(s);
+}
+
+/* Root makes files as the directory's owner: the process that uses them is no longer root then. */
+static int load_as_owner(struct store *s, int dir_fd)
+{
+	struct stat st;
+	int r;
+
+	if (geteuid() != 0)
+		return store_load(s, dir_fd);
+	if (fstat(dir_fd, &st) != 0)
+		return -errno;
+	if (setegid(st.st_gid) != 0 || seteuid(st.st_uid) != 0)
+		return -errno;
+	r = store_load(s, dir_fd);
+	if (seteuid(0) != 0 || setegid(0) != 0)
+		abort(); /* half a root is nobody's idea of a start */
+	return r;
 }
 
 int engine_lmdb_open(int dir_fd, const struct engine_conf *conf, struct engine **ret_e)
 {
 	struct store *s = store_new(conf);
-	int r = s == NULL ? -ENOMEM : store_load(s, dir_fd);
+	int r = s == NULL ? -ENOMEM : load_as_owner(s, dir_fd);
 
 	if (r == 0) {
 		*ret_e = &s->e;
