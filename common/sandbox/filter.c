@@ -40,11 +40,11 @@
 #define PTR                0xffffffffffffffffull
 #define OWN_PID            FILTER_PID_HOLE
 #define FUTEX_CMD_MASK_INT (INT & ~(uint64_t)(FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME))
-#define CLONE_THREAD_MUST  (CLONE_VM | CLONE_THREAD | CLONE_SIGHAND)
-#define CLONE_NOT_FORK                                                                          \
-	(CLONE_VM | CLONE_THREAD | CLONE_PARENT | CLONE_UNTRACED | CLONE_PTRACE | CLONE_NEWNS | \
-	    CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID |      \
-	    CLONE_NEWNET | CLONE_FILES | CLONE_FS | CLONE_IO)
+/* Exactly what glibc's fork() and pthread_create() ask for, nothing more shared or parted. */
+#define CLONE_FORK_MASK (PTR & ~(uint64_t)(CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID))
+#define CLONE_THREAD_FLAGS                                                                  \
+	(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SYSVSEM | CLONE_SIGHAND | CLONE_THREAD | \
+	    CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID)
 
 #define CMP(arg_, mask_, value_)                                                           \
 	{                                                                                  \

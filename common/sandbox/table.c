@@ -18,7 +18,9 @@
 /* An event loop around channels: what every daemon without files is made of. */
 #define SYS_DAEMON (SYS_BASE | SYS_LOOP | SYS_FD_IN | SYS_FD_OUT)
 /* What a forked child needs: its event loop's parts are made after the fork, before its filter. */
-#define SYS_CHILD    (SYS_BASE | SYS_FD_IN | SYS_FD_OUT)
+#define SYS_CHILD (SYS_BASE | SYS_FD_IN | SYS_FD_OUT)
+/* Opens databases of its own, with the threads of common/engine. */
+#define SYS_ENGINE   (SYS_THREADS | SYS_FILES_AT | SYS_DB)
 #define SYS_ACCEPTOR (SYS_DAEMON | SYS_PAIR | SYS_ACCEPT | SYS_FORK)
 
 const struct sandbox_row sandbox_rows[PROC_COUNT] = {
@@ -55,7 +57,7 @@ const struct sandbox_row sandbox_rows[PROC_COUNT] = {
 	},
 	[PROC_STORED] = {
 		.name = "stored", .user = "gatehouse-stored", .parent = PROC_MASTER, .root = EMPTY_DIR,
-		.caps = CAPS_NONE, .sys = SYS_DAEMON | SYS_PAIR | SYS_THREADS | SYS_FILES_AT,
+		.caps = CAPS_NONE, .sys = SYS_DAEMON | SYS_PAIR | SYS_ENGINE,
 		.ns = NS_NET | NS_IPC, .fs = FS_HELD_DIRS,
 		.limits = { .nofile = 65536, .may_multiply = true },
 		.peers = PEER(AUTHD) | PEER(ROUTERD) | PEER(EXTERNAL) | PEER(PARSED) | PEER(SMTP) |
@@ -88,7 +90,7 @@ const struct sandbox_row sandbox_rows[PROC_COUNT] = {
 	},
 	[PROC_AUTHD] = {
 		.name = "authd", .user = "gatehouse-authd", .parent = PROC_MASTER, .root = EMPTY_DIR,
-		.caps = CAPS_NONE, .sys = SYS_DAEMON | SYS_PAIR | SYS_THREADS | SYS_FILES_AT,
+		.caps = CAPS_NONE, .sys = SYS_DAEMON | SYS_PAIR | SYS_ENGINE,
 		.ns = NS_NET | NS_IPC, .fs = FS_HELD_DIRS,
 		.limits = { .nofile = 65536, .may_multiply = true },
 		.peers = PEER(POP3) | PEER(SMTP) | PEER(ADMIN) | PEER(ROUTERD) | PEER(STORED) |
@@ -114,7 +116,7 @@ const struct sandbox_row sandbox_rows[PROC_COUNT] = {
 	[PROC_ROUTERD] = {
 		.name = "routerd", .user = "gatehouse-routerd", .parent = PROC_MASTER,
 		.root = EMPTY_DIR,
-		.caps = CAPS_NONE, .sys = SYS_DAEMON | SYS_PAIR | SYS_THREADS | SYS_FILES_AT,
+		.caps = CAPS_NONE, .sys = SYS_DAEMON | SYS_PAIR | SYS_ENGINE,
 		.ns = NS_NET | NS_IPC, .fs = FS_HELD_DIRS,
 		.limits = { .nofile = 65536, .may_multiply = true },
 		.peers = PEER(AUTHD) | PEER(STORED) | PEER(SMTP) | PEER(ADMIN) | PEER(LOGD),

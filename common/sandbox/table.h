@@ -53,7 +53,8 @@ enum sandbox_sys {
 	SYS_FORK = 1u << 6,    /* fork, wait for and end own children; give them a tighter filter */
 	SYS_THREADS = 1u << 7, /* start threads in the same process */
 	SYS_FILES_AT = 1u << 8, /* open, write, rename and remove beneath held directories */
-	SYS_HOST = 1u << 9,     /* master: all but what no part of the suite ever asks for */
+	SYS_DB = 1u << 9,       /* map the files of an engine's database */
+	SYS_HOST = 1u << 10,    /* master: all but what no part of the suite ever asks for */
 };
 
 /* Namespaces of its own. Held sockets keep working: they stay in the network they came from. */
