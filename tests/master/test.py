@@ -1,0 +1,462 @@
+"""test - the life of the suite under the master, with stand-ins for the daemons (stub.c).
+
+    test.py BUILDDIR
+
+As root everything runs twice: with the whole sandbox, and as an ordinary user.
+"""
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+NAMES = ["logd", "signer", "stored", "authd", "authd-worker", "routerd", "parsed", "stored-external",
+         "pop3", "smtp", "admin"]
+PAIRS = [("pop3", "logd"), ("smtp", "logd"), ("admin", "logd"), ("pop3", "signer"), ("smtp", "signer"),
+         ("pop3", "authd"), ("admin", "authd"), ("smtp", "routerd"), ("smtp", "stored"),
+         ("authd-worker", "authd"), ("routerd", "authd"), ("authd", "stored"), ("routerd", "stored"),
+         ("parsed", "stored"), ("stored-external", "stored")]
+DIRS = {"stored": 1, "authd": 1, "routerd": 1}
+LISTENERS = {"pop3": 2, "smtp": 1, "admin": 1}
+KEYS = {"signer": 1, "pop3": 1, "smtp": 1, "admin": 1}
+BUILD = os.path.abspath(sys.argv[1])
+NOBODY = 65534
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+class Suite:
+    """One master with its own directory, configuration and programs."""
+
+    def __init__(self, uid):
+        self.uid = uid
+        self.dir = tempfile.mkdtemp(prefix="gatehouse-master-")
+        self.libexec = os.path.join(self.dir, "libexec")
+        os.mkdir(self.libexec)
+        self.log_path = os.path.join(self.dir, "log")
+        self.ports = [free_port(), free_port(), free_port()]
+        self.lines = {"main_domain": "example.test", "data_dir": self.dir + "/data",
+                      "run_dir": self.dir + "/run", "engine": "memory"}
+        stub = os.path.join(BUILD, "tests", "master", "stub")
+        for name in NAMES:
+            source = os.path.join(BUILD, "master", "logd", "logd") if name == "logd" else stub
+            shutil.copy(source, os.path.join(self.libexec, name))
+        self.program = shutil.copy(os.path.join(BUILD, "master", "gatehouse"), self.dir + "/gatehouse")
+        for name in ("chain", "key"):
+            with open(os.path.join(self.dir, name), "w", encoding="ascii") as f:
+                f.write("not looked at by the stand-ins\n")
+            os.chmod(os.path.join(self.dir, name), 0o600)
+        self.process = None
+        self.sections = ""
+        self.default_sections()
+        if uid:
+            for folder, _, names in os.walk(self.dir):
+                for path in [folder] + [os.path.join(folder, n) for n in names]:
+                    os.chown(path, uid, uid)
+
+    def default_sections(self):
+        self.sections = "".join(
+            "listener %s {\n\taddress = 127.0.0.1\n\tport = %d\n%s}\n" % (name, port, more)
+            for name, port, more in (("pop3", self.ports[0], ""), ("pop3", self.ports[1], "\ttls = yes\n"),
+                                     ("smtp", self.ports[2], "\tprotocol = lmtp\n\tclients = 127.0.0.1\n")))
+        self.sections += "listener admin {\n\tsocket = %s/admin.sock\n\tmode = 0660\n}\n" % self.dir
+        self.sections += "certificate c {\n\tchain = %s/chain\n\tkey = %s/key\n}\n" % (self.dir, self.dir)
+
+    def write_conf(self, text=None):
+        if text is None:
+            text = "".join("%s = %s\n" % kv for kv in self.lines.items()) + self.sections
+        with open(self.dir + "/c.conf", "w", encoding="utf-8") as f:
+            f.write(text)
+
+    def _command(self, *more):
+        return [self.program, "--libexec", self.libexec, *more, self.dir + "/c.conf"]
+
+    def run(self, *more):
+        return subprocess.run(self._command(*more), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              timeout=60, user=self.uid or None, group=self.uid or None,
+                              extra_groups=[] if self.uid else None)
+
+    def start(self):
+        self.write_conf()
+        r, w = os.pipe()
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen(
+                self._command("--ready-fd", str(w)), stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+                pass_fds=[w], user=self.uid or None, group=self.uid or None,
+                extra_groups=[] if self.uid else None)
+        os.close(w)
+        with os.fdopen(r, "rb") as f:
+            if f.read() != b"ready\n":
+                raise AssertionError("not ready:\n" + self.log())
+
+    def log(self):
+        with open(self.log_path, encoding="utf-8", errors="replace") as f:
+            return f.read()
+
+    def children(self):
+        """pid of each process, by the title that ps shows."""
+        found = {}
+        with open("/proc/%d/task/%d/children" % (self.process.pid, self.process.pid), encoding="ascii") as f:
+            for pid in f.read().split():
+                try:
+                    with open("/proc/%s/cmdline" % pid, "rb") as c:
+                        title = c.read().rstrip(b"\0").decode()
+                except FileNotFoundError:
+                    continue
+                if title.startswith("gatehouse: "):
+                    found[title[len("gatehouse: "):]] = int(pid)
+        return found
+
+    def wait_log(self, pattern, count=1, seconds=20):
+        end = time.monotonic() + seconds
+        while len(re.findall(pattern, self.log(), re.M)) < count:
+            if time.monotonic() > end:
+                raise AssertionError("no %d times /%s/ in the log:\n%s" % (count, pattern, self.log()))
+            time.sleep(0.02)
+
+    def ready_count(self, name):
+        return len(re.findall(r"master\.child name=%s " % name, self.log()))
+
+    def wait_all(self, seconds=20):
+        end = time.monotonic() + seconds
+        while set(self.children()) != set(NAMES):
+            if time.monotonic() > end:
+                raise AssertionError("only %s run:\n%s" % (sorted(self.children()), self.log()))
+            time.sleep(0.02)
+
+    def reload(self, text=None):
+        self.write_conf(text)
+        self.process.send_signal(signal.SIGHUP)
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        status = self.process.wait(timeout=60)
+        self.process = None
+        return status
+
+    def close(self):
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+
+def expect(condition, what, suite=None):
+    if not condition:
+        raise AssertionError(what + ("\n" + suite.log() if suite else ""))
+
+
+def test_bad_file_refuses_to_start(s):
+    s.write_conf("main_domain = example.test\nlog_levle = info\nengine = disk\n")
+    for more in ((), ("--check",)):
+        r = s.run(*more)
+        text = r.stdout.decode()
+        expect(r.returncode == 1, "status %d: %s" % (r.returncode, text))
+        expect(s.dir + '/c.conf:2: unknown key "log_levle"; the nearest is "log_level"\n' in text, text)
+        expect(s.dir + "/c.conf:3: engine must be one of: lmdb memory\n" in text, text)
+    expect(not os.path.exists(s.dir + "/data"), "a refused start made a data directory")
+
+
+def test_good_file_passes_check(s):
+    s.write_conf()
+    r = s.run("--check")
+    expect(r.returncode == 0, r.stdout.decode())
+
+
+def test_starts_and_stops_in_order(s):
+    s.start()
+    children = s.children()
+    expect(set(children) == set(NAMES), "running: %s" % children, s)
+    for port in s.ports:
+        socket.create_connection(("127.0.0.1", port), 5).close()
+    expect(os.stat(s.dir + "/admin.sock").st_mode & 0o777 == 0o660, "mode of the admin socket")
+    pid = s.process.pid
+    with open(s.dir + "/run/gatehouse.pid", encoding="ascii") as f:
+        expect(int(f.read()) == pid, "pid file")
+    second = s.run()
+    expect(second.returncode == 1 and b"running already" in second.stdout, second.stdout.decode())
+    expect(s.stop() == 0, "stop", s)
+    for name, child in children.items():
+        expect(not os.path.exists("/proc/%d" % child), "%s still runs" % name, s)
+    expect(not os.path.exists(s.dir + "/admin.sock"), "the admin socket is left")
+    expect(os.path.getsize(s.dir + "/run/gatehouse.pid") == 0, "the pid file still names a process")
+
+
+def test_every_process_comes_back(s):
+    s.start()
+    for name in NAMES:
+        before = s.children()[name]
+        seen = s.ready_count(name)
+        os.kill(before, signal.SIGKILL)
+        s.wait_log(r"master\.child name=%s " % name, seen + 1)
+        expect(s.children()[name] != before, "%s has its old pid" % name, s)
+        expect(re.search(r'master\.death name=%s why="ended by signal 9"' % name, s.log()), "no word of it", s)
+    s.wait_all()
+    check_descriptors(s)
+    expect(s.stop() == 0, "stop", s)
+
+
+def links(pid):
+    folder = "/proc/%d/fd" % pid
+    found = {}
+    for fd in os.listdir(folder):
+        try:
+            found[int(fd)] = os.readlink(os.path.join(folder, fd))
+        except FileNotFoundError:
+            pass
+    return found
+
+
+def check_descriptors(s):
+    """Each process holds exactly what it may: standard three, control, log, its loop, its peers, its own."""
+    if s.uid:
+        return  # not dumpable: only root may look
+    time.sleep(0.2)
+    for name, pid in s.children().items():
+        held = links(pid)
+        peers = sum(name in pair for pair in PAIRS)
+        want = {"/dev/null": 3, "socket": 2 + peers + LISTENERS.get(name, 0),
+                "anon": 1, "pipe": 2, "dir": DIRS.get(name, 0), "file": KEYS.get(name, 0)}
+        if name == "logd":
+            # the log itself; every process's log channel and the attach channel of the master
+            want["file"] = 1
+            want["socket"] += len(NAMES) + 1 + 1
+        got = dict.fromkeys(want, 0)
+        for target in held.values():
+            if target == "/dev/null":
+                got[target] += 1
+            elif target.startswith("socket:"):
+                got["socket"] += 1
+            elif target.startswith("anon_inode:"):
+                got["anon"] += 1
+            elif target.startswith("pipe:"):
+                got["pipe"] += 1  # the loop's own, for signals
+            elif target.startswith(s.dir + "/data/") or target == "/":
+                got["dir"] += 1
+            else:
+                got["file"] += 1
+        expect(got == want, "%s holds %s, wants %s: %s" % (name, got, want, held))
+
+
+def test_processes_are_confined(s):
+    s.start()
+    check_descriptors(s)
+    users = set()
+    for name, pid in s.children().items():
+        with open("/proc/%d/status" % pid, encoding="ascii") as f:
+            status = dict(line.rstrip("\n").split(":\t", 1) for line in f if ":\t" in line)
+        expect(int(status["CapEff"], 16) == 0, name + " has capabilities")
+        expect(status["NoNewPrivs"].strip() == "1", name + " may gain rights")
+        expect(status["Seccomp"].strip() == "2", name + " has no filter")
+        users.add(status["Uid"].split()[0])
+    missing = re.findall(r"master\.child name=\S+ .* missing=(\S+)", s.log())
+    if s.uid:
+        expect(users == {str(s.uid)}, "users %s" % users)
+        expect(all(m != '""' for m in missing), "what is missing is not named: %s" % missing)
+    else:
+        expect(len(users) == len(NAMES) and "0" not in users, "users are shared: %s" % users)
+        expect(all(m == '""' for m in missing), "layers are missing: %s" % missing)
+    expect(s.stop() == 0, "stop", s)
+
+
+def test_bad_reload_keeps_the_old_one(s):
+    s.start()
+    before = s.children()
+    s.reload("main_domain = example.test\nconections_max = 3\n")
+    s.wait_log(r"master error conf\.kept")
+    expect('c.conf:2: unknown key \\"conections_max\\"; the nearest is \\"connections_max\\"' in s.log(),
+           "the reason is not in the log", s)
+    s.sections = s.sections.replace("port = %d" % s.ports[0], "port = 1", 1)
+    taken = socket.socket()
+    taken.bind(("127.0.0.1", 0))
+    taken.listen()
+    s.sections = s.sections.replace("port = 1\n", "port = %d\n" % taken.getsockname()[1], 1)
+    s.reload()
+    s.wait_log(r"master error conf\.kept", 2)
+    expect("cannot listen on 127.0.0.1 port" in s.log(), "the port is not named", s)
+    taken.close()
+    expect(s.children() == before, "a refused reload changed processes", s)
+    socket.create_connection(("127.0.0.1", s.ports[0]), 5).close()
+    expect(s.stop() == 0, "stop", s)
+
+
+def test_reload_does_what_the_row_says(s):
+    s.start()
+    before = s.children()
+    s.lines["pop3_idle_timeout"] = "1m"
+    s.reload()
+    s.wait_log(r"pop3 info stub\.reload level=info")
+    expect(s.children() == before, "a change for new connections restarted somebody", s)
+    s.lines["engine"] = "lmdb"
+    counts = {n: s.ready_count(n) for n in NAMES}
+    s.reload()
+    for name in ("stored", "authd", "routerd"):
+        s.wait_log(r"master\.child name=%s " % name, counts[name] + 1)
+    after = s.children()
+    for name in NAMES:
+        changed = before[name] != after[name]
+        expect(changed == (name in ("stored", "authd", "routerd")), name + " restarted or not", s)
+    s.lines["data_dir"] = s.dir + "/elsewhere"
+    s.reload()
+    s.wait_log(r"master\.later what=data_dir")
+    s.wait_log(r"conf\.reload", 3)
+    expect(s.stop() == 0, "stop", s)
+
+
+def test_reload_moves_a_listener(s):
+    s.start()
+    before = s.children()
+    old, new = s.ports[0], free_port()
+    seen = s.ready_count("pop3")
+    s.sections = s.sections.replace("port = %d" % old, "port = %d" % new, 1)
+    s.reload()
+    s.wait_log(r"master\.child name=pop3 ", seen + 1)
+    socket.create_connection(("127.0.0.1", new), 5).close()
+    try:
+        socket.create_connection(("127.0.0.1", old), 5).close()
+        raise AssertionError("the old port still listens")
+    except ConnectionRefusedError:
+        pass
+    after = s.children()
+    expect({n for n in NAMES if before[n] != after[n]} == {"pop3"}, "others were restarted", s)
+    expect(s.stop() == 0, "stop", s)
+
+
+def test_death_before_ready_is_a_fault(s):
+    s.lines["host_name"] = "dies-early"
+    s.write_conf()
+    r = s.run()
+    text = r.stdout.decode()
+    expect(r.returncode == 1 and "did not start: was told to die early" in text, text)
+    del s.lines["host_name"]
+    os.remove(s.libexec + "/parsed")
+    s.write_conf()
+    r = s.run()
+    expect(r.returncode == 1 and b"parsed did not start: there is no program" in r.stdout, r.stdout.decode())
+
+
+def test_later_fault_is_told_and_tried_again(s):
+    s.start()
+    s.lines["host_name"] = "dies-early"
+    s.reload()
+    s.wait_log(r"master error master\.fault name=pop3 why=\"was told to die early\"", 2)
+    s.wait_log(r"master\.fault name=pop3 why=\"it dies before it is ready: look at the configuration\"")
+    del s.lines["host_name"]
+    s.reload()
+    s.wait_all()
+    expect(s.stop() == 0, "stop", s)
+
+
+def test_a_hung_process_is_replaced(s):
+    s.lines["watchdog_timeout"] = "1s"
+    s.start()
+    before = s.children()
+    os.kill(before["signer"], signal.SIGSTOP)
+    s.wait_log(r'master\.killed name=signer why="does not answer"')
+    s.wait_log(r"master\.child name=signer ", 2)
+    expect(s.children()["pop3"] == before["pop3"], "somebody else was replaced", s)
+    expect(s.stop() == 0, "stop", s)
+
+
+def test_a_stopped_process_does_not_hold_up_the_stop(s):
+    s.start()
+    os.kill(s.children()["pop3"], signal.SIGSTOP)
+    start = time.monotonic()
+    expect(s.stop() == 0, "stop", s)
+    expect(8 < time.monotonic() - start < 30, "took %.1f s" % (time.monotonic() - start), s)
+    expect('master.killed name=pop3 why="did not stop in time"' in s.log(), "no word of it", s)
+
+
+def test_lines_outlive_the_sink(s):
+    s.start()
+    seen = s.ready_count("logd")
+    os.kill(s.children()["logd"], signal.SIGSTOP)
+    s.lines["pop3_idle_timeout"] = "2m"
+    s.reload()
+    time.sleep(0.3)
+    os.kill(s.children()["logd"], signal.SIGKILL)
+    s.wait_log(r"master\.child name=logd ", seen + 1)
+    s.wait_log(r"pop3 info stub\.reload")
+    expect(s.stop() == 0, "stop", s)
+
+
+def test_without_the_master_all_end(s):
+    s.start()
+    children = s.children()
+    s.process.kill()
+    s.process.wait()
+    end = time.monotonic() + 10
+    left = set(children)
+    while left and time.monotonic() < end:
+        left = {n for n in left if os.path.exists("/proc/%d" % children[n])}
+        time.sleep(0.05)
+    expect(not left, "still running: %s" % left, s)
+    s.start()  # the lock and the admin socket of the dead one are no obstacle
+    expect(s.stop() == 0, "stop", s)
+
+
+def test_a_private_parent_folder_works(s):
+    s.lines["data_dir"] = s.dir + "/private/data"
+    os.mkdir(s.dir + "/private", 0o700)
+    if s.uid:
+        os.chown(s.dir + "/private", s.uid, s.uid)
+    s.start()
+    expect(os.stat(s.dir + "/private/data/store").st_mode & 0o777 == 0o700, "mode of the data directory")
+    if not s.uid:
+        expect(os.stat(s.dir + "/private/data/store").st_uid != os.stat(s.dir + "/private/data/secrets").st_uid,
+               "data directories share an owner")
+    expect(s.stop() == 0, "stop", s)
+
+
+def test_the_log_goes_to_a_file_and_can_be_rotated(s):
+    path = s.dir + "/mail.log"
+    s.lines["log_target"], s.lines["log_file"] = "file", path
+    s.write_conf()
+    s.process = subprocess.Popen(s._command(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                 user=s.uid or None, group=s.uid or None, extra_groups=[] if s.uid else None)
+    s.log_path = path
+    open(path, "a", encoding="ascii").close()
+    if s.uid:
+        os.chown(path, s.uid, s.uid)
+    s.wait_log(r"master\.ready")
+    os.rename(path, path + ".1")
+    s.reload()
+    end = time.monotonic() + 10
+    while not os.path.exists(path) and time.monotonic() < end:
+        time.sleep(0.02)
+    s.wait_log(r"conf\.reload|stub\.reload")
+    expect(s.stop() == 0, "stop", s)
+
+
+def main():
+    tests = [(n, f) for n, f in sorted(globals().items()) if n.startswith("test_")]
+    only = sys.argv[2] if len(sys.argv) > 2 else ""
+    passed = failed = 0
+    for uid in ([0, NOBODY] if os.geteuid() == 0 else [0]):
+        for name, test in tests:
+            if only not in name:
+                continue
+            suite = Suite(uid)
+            try:
+                test(suite)
+                passed += 1
+                print("ok %s%s" % (name, " as ordinary user" if uid else ""))
+            except Exception as e:  # every failure is reported, whatever it was
+                failed += 1
+                print("not ok %s%s: %s: %s" % (name, " as ordinary user" if uid else "", type(e).__name__, e))
+            finally:
+                suite.close()
+            sys.stdout.flush()
+    print("%d passed, %d failed" % (passed, failed))
+    return 1 if failed else 0
+
+
+sys.exit(main())
