@@ -434,6 +434,9 @@ static long field_of(const char *path, const char *name)
 	return kib;
 }
 
+static pid_t signer_pid = -1;
+static long signer_dirty; /* KiB of the signer before the connections */
+
 static void report_memory(long available_before)
 {
 	long pss = 0, dirty = 0, pte = 0, n = shared->n_pids - 1;
@@ -451,6 +454,11 @@ static void report_memory(long available_before)
 		snprintf(path, sizeof(path), "/proc/%d/smaps_rollup", shared->pids[0]);
 		pss = field_of(path, "Pss:");
 		dirty = field_of(path, "Private_Dirty:");
+	}
+	if (signer_pid > 0) {
+		snprintf(path, sizeof(path), "/proc/%d/smaps_rollup", (int)signer_pid);
+		printf("signer, per connection KiB: Private_Dirty %.1f\n",
+		    (double)(field_of(path, "Private_Dirty:") - signer_dirty) / opt.conns);
 	}
 	printf("processes %ld  per connection KiB: PSS %.1f  Private_Dirty %.1f  page tables %.1f  "
 	       "MemAvailable %.1f\n",
@@ -481,6 +489,12 @@ static void run_hold(void)
 	must(read(done[0], &p, 1) == 1, "client");
 	usleep(300000);
 	shared->n_pids = opt.per > 1 ? shared->n_pids : 1;
+	if (signer_pid > 0) {
+		char path[64];
+
+		snprintf(path, sizeof(path), "/proc/%d/smaps_rollup", (int)signer_pid);
+		signer_dirty = field_of(path, "Private_Dirty:");
+	}
 	before = field_of("/proc/meminfo", "MemAvailable:");
 	must(write(go[1], "g", 1) == 1 && read(done[0], &p, 1) == 1, "client");
 	usleep(300000);
@@ -573,7 +587,7 @@ static void options(int argc, char **argv)
 int main(int argc, char **argv)
 {
 	struct rlimit files = { 65536, 65536 };
-	pid_t signer = -1, server;
+	pid_t server;
 
 	options(argc, argv);
 	setrlimit(RLIMIT_NOFILE, &files);
@@ -582,7 +596,7 @@ int main(int argc, char **argv)
 	must(shared != MAP_FAILED, "mmap");
 	listen_make();
 	if (!opt.local)
-		signer = signer_start();
+		signer_pid = signer_start();
 	server = server_start();
 	if (signer_control >= 0)
 		close(signer_control);
@@ -594,8 +608,8 @@ int main(int argc, char **argv)
 		run_rate();
 	kill(server, SIGTERM);
 	waitpid(server, NULL, 0);
-	if (signer > 0)
-		waitpid(signer, NULL, 0);
+	if (signer_pid > 0)
+		waitpid(signer_pid, NULL, 0);
 	if (!opt.hold)
 		printf("  CPU us per handshake: server %.0f signer %.0f\n",
 		    shared->server_cpu * 1e6 / (double)shared->handshakes,
