@@ -22,11 +22,19 @@ struct signer_keys {
 	size_t n;
 };
 
-int signer_heap_init(int *ret_locked)
+int signer_heap_init(size_t n_keys, bool *ret_locked)
 {
-	int r = CRYPTO_secure_malloc_init(SIGNER_HEAP_BYTES, SIGNER_HEAP_MIN_BYTES);
+	size_t want, bytes = SIGNER_HEAP_BYTES;
+	int r;
 
-	if (r == 0 && !CRYPTO_secure_malloc_initialized())
+	if (n_keys > SIGNER_KEYS)
+		n_keys = SIGNER_KEYS;
+	for (want = bytes + 2 * n_keys * SIGNER_HEAP_KEY_BYTES; bytes < want;)
+		bytes *= 2; /* OpenSSL asks for a power of two */
+	if (!OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL))
+		return -ENOMEM;
+	r = CRYPTO_secure_malloc_init(bytes, SIGNER_HEAP_MIN_BYTES);
+	if (!CRYPTO_secure_malloc_initialized())
 		return -ENOMEM;
 	*ret_locked = r == 1;
 	return 0;

@@ -10,6 +10,7 @@
 #include "common/base/slice.h"
 #include "common/tls/keyref.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <openssl/types.h>
@@ -23,11 +24,11 @@ enum signer_key_answer {
 };
 
 /*
- * Makes OpenSSL's secure heap (locked, not dumped, wiped on free), once per process and before
- * anything is read into it. 0; or -ENOMEM; locking may fail for want of RLIMIT_MEMLOCK, which
- * *ret_locked tells.
+ * Makes OpenSSL's secure heap (locked, not dumped, wiped on free) large enough for N_KEYS keys and
+ * as many again in a reload; once per process, before anything is read into it and before the
+ * sandbox. 0, or -ENOMEM. Locking may fail for want of RLIMIT_MEMLOCK, which *ret_locked tells.
  */
-int signer_heap_init(int *ret_locked) __attribute__((warn_unused_result));
+int signer_heap_init(size_t n_keys, bool *ret_locked) __attribute__((warn_unused_result));
 
 int signer_keys_new(struct signer_keys **ret_keys) __attribute__((warn_unused_result));
 void signer_keys_free(struct signer_keys **keys);

@@ -5,6 +5,7 @@
 #include "common/ipc/chan.h"
 
 #include <errno.h>
+#include <event2/event.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -18,7 +19,8 @@ struct peer {
 
 struct signer_serve {
 	struct event_base *base;
-	const struct signer_keys *keys;
+	struct signer_keys *keys, *old_keys;
+	struct event *ev_old;
 	struct peer *peers;
 	size_t n_peers;
 };
@@ -62,6 +64,15 @@ static struct peer *peer_new(
 	return peer;
 }
 
+/* The old keys only where the new ones do not know the name. */
+static const struct signer_keys *keys_for(const struct signer_serve *serve, struct slice ref)
+{
+	if (serve->old_keys != NULL && ref.n == TLS_KEY_REF_BYTES &&
+	    signer_keys_find(serve->keys, ref.p) == NULL)
+		return serve->old_keys;
+	return serve->keys;
+}
+
 static void on_ask(
     void *arg, struct ipc_chan *chan, enum ipc_type type, const union ipc_any *m, int *fds)
 {
@@ -72,7 +83,8 @@ static void on_ask(
 
 	if (type != IPC_sign_ask)
 		return;
-	answer = signer_core_answer(peer->serve->keys, &peer->channel, &m->sign_ask, sig, &reply);
+	answer = signer_core_answer(
+	    keys_for(peer->serve, m->sign_ask.key), &peer->channel, &m->sign_ask, sig, &reply);
 	if (reply.status != SIGNER_SIGNED) {
 		log_set_sid(peer->sid);
 		log_ev(LOG_NOTICE, "sign.refused", kv_s("why", signer_status_text(reply.status)),
@@ -105,38 +117,65 @@ static void on_attach(
 
 static const struct ipc_ops attach_ops = { .on_msg = on_attach, .on_gone = on_peer_gone };
 
+static void on_old_keys_due(evutil_socket_t fd, short what, void *arg)
+{
+	signer_keys_free(&((struct signer_serve *)arg)->old_keys);
+}
+
 int signer_serve_new(
-    struct event_base *base, const struct signer_keys *keys, struct signer_serve **ret_serve)
+    struct event_base *base, struct signer_keys *take_keys, struct signer_serve **ret_serve)
 {
 	struct signer_serve *serve = calloc(1, sizeof(*serve));
 
 	if (serve == NULL)
 		return -ENOMEM;
+	serve->ev_old = event_new(base, -1, 0, on_old_keys_due, serve);
+	if (serve->ev_old == NULL) {
+		free(serve);
+		return -ENOMEM;
+	}
 	serve->base = base;
-	serve->keys = keys;
+	serve->keys = take_keys;
 	*ret_serve = serve;
 	return 0;
 }
 
+void signer_serve_set_keys(struct signer_serve *serve, struct signer_keys *take_keys)
+{
+	const struct timeval wait = { .tv_sec = SIGNER_OLD_KEYS_MS / 1000 };
+
+	signer_keys_free(&serve->old_keys);
+	serve->old_keys = serve->keys;
+	serve->keys = take_keys;
+	/* Without a timer they would stay for ever. */
+	if (event_add(serve->ev_old, &wait) != 0)
+		signer_keys_free(&serve->old_keys);
+}
+
 void signer_serve_free(struct signer_serve **serve)
 {
-	if (*serve == NULL)
+	struct signer_serve *s = *serve;
+
+	if (s == NULL)
 		return;
-	while ((*serve)->peers != NULL)
-		peer_free((*serve)->peers);
-	free(*serve);
+	while (s->peers != NULL)
+		peer_free(s->peers);
+	event_free(s->ev_old);
+	signer_keys_free(&s->keys);
+	signer_keys_free(&s->old_keys);
+	free(s);
 	*serve = NULL;
 }
 
-int signer_serve_attach(struct signer_serve *serve, int take_fd, uint64_t instance)
+int signer_serve_attach(
+    struct signer_serve *serve, int take_fd, enum ipc_role role, uint64_t instance)
 {
 	struct peer *peer = peer_new(serve, take_fd, IPC_CH_ATTACH_SIGN, &attach_ops);
 
 	if (peer == NULL)
 		return -ENOMEM;
-	return ipc_chan_hello(peer->chan, IPC_ROLE_SIGNER, instance, IPC_ROLE_NONE, IPC_IN_RUN) == 0
-		   ? 0
-		   : -ENOMEM;
+	ipc_chan_hello(peer->chan, IPC_ROLE_SIGNER, instance, role, IPC_IN_RUN);
+	return 0;
 }
 
 size_t signer_serve_count(const struct signer_serve *serve)

@@ -9,23 +9,31 @@
 #pragma once
 
 #include "authd/signer/signer_keys.h"
+#include "common/ipc/types.h"
 
 #include <stddef.h>
 
 struct event_base;
 struct signer_serve;
 
-/* Serves KEYS (borrowed) on BASE. 0 or -ENOMEM. */
-int signer_serve_new(struct event_base *base, const struct signer_keys *keys,
+/* Serves on BASE with KEYS, which it owns from then on. 0 or -ENOMEM. */
+int signer_serve_new(struct event_base *base, struct signer_keys *take_keys,
     struct signer_serve **ret_serve) __attribute__((warn_unused_result));
 void signer_serve_free(struct signer_serve **serve);
 
 /*
- * Adds our end of a channel to an acceptor (IPC_CH_ATTACH_SIGN); INSTANCE is what our hello tells.
- * 0 or -ENOMEM; the descriptor is taken in both cases.
+ * Adds our end of a channel to an acceptor (IPC_CH_ATTACH_SIGN), which must say in its hello that
+ * it is PEER (IPC_ROLE_NONE: anybody); INSTANCE is what ours tells. 0 or -ENOMEM; the descriptor is
+ * taken in both cases.
  */
-int signer_serve_attach(struct signer_serve *serve, int take_fd, uint64_t instance)
-    __attribute__((warn_unused_result));
+int signer_serve_attach(struct signer_serve *serve, int take_fd, enum ipc_role peer,
+    uint64_t instance) __attribute__((warn_unused_result));
+
+/*
+ * Takes new keys in the place of those in force. Those stay usable for SIGNER_OLD_KEYS_MS, because
+ * acceptors are told of new certificates a little later or earlier than we of new keys.
+ */
+void signer_serve_set_keys(struct signer_serve *serve, struct signer_keys *take_keys);
 
 /* Open channels of both kinds: an old signer may end when there are none. */
 size_t signer_serve_count(const struct signer_serve *serve);

@@ -1,10 +1,12 @@
 #include "common/tls/tls-private.h"
+#include "common/base/io.h"
 #include "common/tls/provider.h"
 #include "common/tls/remote.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/rand.h>
@@ -209,6 +211,44 @@ int tls_ctx_add_cert(struct tls_ctx *ctx, struct slice pem, size_t *ret_cert)
 	*ret_cert = ctx->n_certs;
 	ctx->certs[ctx->n_certs++] = cert;
 	return 0;
+}
+
+int tls_ctx_add_file(struct tls_ctx *ctx, struct slice name, int fd, size_t *ret_cert)
+{
+	uint8_t *pem;
+	size_t n;
+	int r = lseek(fd, 0, SEEK_SET) == 0 ? io_slurp(fd, TLS_PEM_BYTES, &pem, &n) : -errno;
+
+	if (r == 1)
+		return TLS_CTX_FULL;
+	if (r != 0)
+		return r;
+	r = tls_ctx_add_cert(ctx, slice_of(pem, n), ret_cert);
+	free(pem);
+	if (r == 0)
+		r = tls_ctx_add_own_names(ctx, *ret_cert);
+	if (r == 0)
+		r = tls_ctx_add_name(ctx, name, *ret_cert);
+	return r == TLS_CTX_BAD_NAME ? 0 : r;
+}
+
+const char *tls_ctx_answer_text(int answer)
+{
+	switch (answer) {
+	case TLS_CTX_BAD_CERT:
+		return "not a certificate in PEM with its chain in order, or its key is neither "
+		       "RSA of 2048 bits and more, P-256, P-384 nor Ed25519";
+	case TLS_CTX_BAD_NAME:
+		return "not a host name";
+	case TLS_CTX_FULL:
+		return "too large, or too many certificates or names";
+	case TLS_CTX_NO_CERT:
+		return "there is no certificate";
+	case TLS_CTX_NO_SIGNATURE:
+		return "the signer has no private key that fits the certificate";
+	default:
+		return "a failure of our own";
+	}
 }
 
 void tls_ctx_after_fork(void)

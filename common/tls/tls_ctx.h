@@ -48,6 +48,17 @@ int tls_ctx_add_name(struct tls_ctx *ctx, struct slice name, size_t cert)
 int tls_ctx_add_own_names(struct tls_ctx *ctx, size_t cert) __attribute__((warn_unused_result));
 
 /*
+ * Reads the PEM file behind FD (borrowed), adds it, gives it its own names and, where that is a
+ * host name, NAME too: the certificate's name in the configuration. The answers of the above, or
+ * -errno.
+ */
+int tls_ctx_add_file(struct tls_ctx *ctx, struct slice name, int fd, size_t *ret_cert)
+    __attribute__((warn_unused_result));
+
+/* One fixed sentence for an answer above, for whoever configures. */
+const char *tls_ctx_answer_text(int answer);
+
+/*
  * Makes one handshake in memory for each certificate and TLS version. It proves that the signer has
  * the keys, which SSL_CTX_check_private_key cannot (it compares the certificate with itself), and
  * it warms up what each child would otherwise do after fork. Uses two signatures of SIGNER_FD's

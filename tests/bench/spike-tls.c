@@ -119,12 +119,12 @@ static void signer_run(int take_fd)
 	struct signer_serve *serve;
 	struct signer_keys *keys;
 	uint8_t ref[TLS_KEY_REF_BYTES];
-	int locked;
+	bool locked;
 
-	must(signer_heap_init(&locked) == 0 && signer_keys_new(&keys) == 0 &&
+	must(signer_heap_init(1, &locked) == 0 && signer_keys_new(&keys) == 0 &&
 		 signer_keys_add_fd(keys, open_in_dir("key.pem"), ref) == 0 &&
 		 signer_serve_new(loop, keys, &serve) == 0 &&
-		 signer_serve_attach(serve, take_fd, 1) == 0,
+		 signer_serve_attach(serve, take_fd, IPC_ROLE_POP3, 1) == 0,
 	    "signer");
 	while (signer_serve_count(serve) > 0)
 		event_base_loop(loop, EVLOOP_ONCE);

@@ -69,17 +69,16 @@ static void signer_main(int take_fd, char *const *dirs, size_t n)
 	struct signer_serve *serve;
 	struct signer_keys *keys;
 	uint8_t ref[TLS_KEY_REF_BYTES];
-	int locked;
+	bool locked;
 
-	assert(signer_heap_init(&locked) == 0 && signer_keys_new(&keys) == 0);
+	assert(signer_heap_init(n, &locked) == 0 && signer_keys_new(&keys) == 0);
 	for (size_t i = 0; i < n; i++)
 		assert(signer_keys_add_fd(keys, file_open(dirs[i], "key.pem"), ref) == 0);
 	assert(signer_serve_new(base, keys, &serve) == 0);
-	assert(signer_serve_attach(serve, take_fd, 1) == 0);
+	assert(signer_serve_attach(serve, take_fd, IPC_ROLE_POP3, 1) == 0);
 	while (signer_serve_count(serve) > 0)
 		event_base_loop(base, EVLOOP_ONCE);
 	signer_serve_free(&serve);
-	signer_keys_free(&keys);
 	event_base_free(base);
 }
 
