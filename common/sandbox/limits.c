@@ -37,11 +37,13 @@ static int limits_common(const struct sandbox_limits *limits)
 
 int limits_enter(const struct sandbox_limits *limits)
 {
-	static const int none[] = { RLIMIT_CORE, RLIMIT_MEMLOCK, RLIMIT_MSGQUEUE };
+	static const int none[] = { RLIMIT_CORE, RLIMIT_MSGQUEUE };
 	int r = limits_common(limits);
 
 	for (unsigned i = 0; r == 0 && i < sizeof(none) / sizeof(none[0]); i++)
 		r = limit_lower(none[i], 0);
+	if (r == 0)
+		r = limit_lower(RLIMIT_MEMLOCK, (rlim_t)limits->memlock_mb << 20);
 	return r;
 }
 

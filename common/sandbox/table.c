@@ -30,7 +30,8 @@ const struct sandbox_row sandbox_rows[PROC_COUNT] = {
 		.caps = CAP(CHOWN) | CAP(DAC_READ_SEARCH) | CAP(KILL) | CAP(SETGID) | CAP(SETUID) |
 			CAP(SETPCAP) | CAP(NET_BIND_SERVICE) | CAP(SYS_CHROOT) | CAP(SYS_ADMIN),
 		.sys = SYS_HOST, .ns = 0, .fs = FS_HOST,
-		.limits = { .nofile = 65536, .may_multiply = true },
+		/* What may be locked is inherited; the signer locks its keys before it is sandboxed. */
+		.limits = { .nofile = 65536, .memlock_mb = 64, .may_multiply = true },
 		.peers = 0,
 	},
 	/* Reads the configuration text from a descriptor, answers on another, once. */

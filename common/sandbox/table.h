@@ -74,9 +74,10 @@ enum sandbox_fs {
 #define CAPS_NONE 0ull
 
 struct sandbox_limits {
-	uint32_t nofile;   /* descriptors */
-	uint32_t data_mb;  /* private memory; 0: not limited */
-	bool may_multiply; /* false: RLIMIT_NPROC is 0, no fork and no thread */
+	uint32_t nofile;     /* descriptors */
+	uint32_t data_mb;    /* private memory; 0: not limited */
+	uint32_t memlock_mb; /* memory kept from being paged out; 0: none */
+	bool may_multiply;   /* false: RLIMIT_NPROC is 0, no fork and no thread */
 };
 
 struct sandbox_restart {
