@@ -102,7 +102,8 @@ struct reading {
 	bool zone_unknown;
 };
 
-static int read_time(struct reading *rd, struct slice w)
+/* RFC 5256 2.2: an invalid time counts as 00:00:00, an invalid zone as UTC. */
+static void read_time(struct reading *rd, struct slice w)
 {
 	uint64_t h, m, s = 0;
 	struct slice hh = slice_take(&w, ':'), mm = slice_take(&w, ':');
@@ -110,28 +111,27 @@ static int read_time(struct reading *rd, struct slice w)
 
 	if (dot >= 0)
 		w.n = (size_t)dot;
-	if (rd->have_time || slice_u64(hh, 23, &h) != 0 || slice_u64(mm, 59, &m) != 0 ||
-	    (w.n > 0 && slice_u64(w, 60, &s) != 0))
-		return MAIL_DATE_BAD;
-	rd->c.hour = (int)h;
-	rd->c.minute = (int)m;
-	rd->c.second = (int)s;
+	if (slice_u64(hh, 23, &h) == 0 && slice_u64(mm, 59, &m) == 0 &&
+	    (w.n == 0 || slice_u64(w, 60, &s) == 0)) {
+		rd->c.hour = (int)h;
+		rd->c.minute = (int)m;
+		rd->c.second = (int)s;
+	}
 	rd->have_time = true;
-	return 0;
 }
 
-static int read_zone_digits(struct reading *rd, struct slice w)
+static void read_zone_digits(struct reading *rd, struct slice w)
 {
 	uint64_t v;
 
+	rd->have_zone = true;
+	rd->zone_unknown = true;
 	if (w.n != 5 || slice_u64(slice_from(w, 1), 9999, &v) != 0 || v % 100 > 59 || v > 2400)
-		return MAIL_DATE_BAD;
+		return;
 	rd->zone_min = (int16_t)(v / 100 * 60 + v % 100);
 	if (w.p[0] == '-')
 		rd->zone_min = (int16_t)-rd->zone_min;
 	rd->zone_unknown = w.p[0] == '-' && v == 0;
-	rd->have_zone = true;
-	return 0;
 }
 
 static int read_number(struct reading *rd, struct slice w)
@@ -154,8 +154,7 @@ static int read_number(struct reading *rd, struct slice w)
 	return 0;
 }
 
-/* A word of letters: weekday, month, zone, or noise after the zone ("(CET)" without its brackets).
- */
+/* A word of letters: weekday, month or zone. */
 static int read_name(struct reading *rd, struct slice w)
 {
 	int m = find_name(w, months, 12);
@@ -166,8 +165,6 @@ static int read_name(struct reading *rd, struct slice w)
 	}
 	if (!rd->have_time)
 		return find_name(w, weekdays, 7) >= 0 ? 0 : MAIL_DATE_BAD;
-	if (rd->have_zone)
-		return 0;
 	rd->have_zone = true;
 	rd->zone_unknown = true;
 	for (size_t i = 0; i < sizeof(zones) / sizeof(zones[0]); i++) {
@@ -181,13 +178,21 @@ static int read_name(struct reading *rd, struct slice w)
 
 static int read_word(struct reading *rd, struct slice w)
 {
-	if (slice_find(w, ':') >= 0)
-		return read_time(rd, w);
-	if ((w.p[0] == '+' || w.p[0] == '-') && rd->have_time)
-		return rd->have_zone ? 0 : read_zone_digits(rd, w);
-	if (ascii_digit(w.p[0]))
-		return read_number(rd, w);
-	return read_name(rd, w);
+	if (slice_find(w, ':') >= 0) {
+		read_time(rd, w);
+		return 0;
+	}
+	if ((w.p[0] == '+' || w.p[0] == '-') && rd->have_time) {
+		read_zone_digits(rd, w);
+		return 0;
+	}
+	return ascii_digit(w.p[0]) ? read_number(rd, w) : read_name(rd, w);
+}
+
+/* Nothing after these matters: the name of a zone without its brackets, a second date. */
+static bool is_complete(const struct reading *rd)
+{
+	return rd->have_zone && rd->have_time && rd->c.year != 0;
 }
 
 static bool is_space(uint8_t c)
@@ -253,9 +258,9 @@ int mail_date_parse(struct slice in, struct mail_date *ret_date)
 	struct slice s = slice_of(text, normalise(in, text, sizeof(text))), w;
 	int r = 0;
 
-	while (r == 0 && (w = next_word(&s, rd.have_time)).n > 0)
+	while (r == 0 && !is_complete(&rd) && (w = next_word(&s, rd.have_time)).n > 0)
 		r = read_word(&rd, w);
-	if (r != 0 || !rd.have_time || rd.c.month == 0 || rd.c.day == 0 || rd.c.year == 0)
+	if (r != 0 || rd.c.month == 0 || rd.c.day == 0 || rd.c.year == 0)
 		return MAIL_DATE_BAD;
 	r = civil_to_date(&rd.c, rd.zone_min, &d);
 	d.zone_unknown = rd.zone_unknown || !rd.have_zone;
@@ -307,26 +312,25 @@ void mail_date_print_internal(const struct mail_date *d, struct buf *out)
 
 int mail_date_parse_internal(struct slice in, struct mail_date *ret_date)
 {
+	uint8_t text[26];
+	struct buf again = BUF_INIT(sizeof(text));
 	struct mail_date d;
-	struct slice s = in;
+	bool same;
 
-	/* dd-Mon-yyyy hh:mm:ss +zzzz: 26 octets, the fixed ones looked at, the rest read as above.
-	 */
-	if (s.n != 26 || s.p[2] != '-' || s.p[6] != '-' || s.p[11] != ' ' || s.p[14] != ':' ||
-	    s.p[17] != ':' || s.p[20] != ' ' || (s.p[21] != '+' && s.p[21] != '-'))
-		return MAIL_DATE_BAD;
-	for (size_t i = 0; i < s.n; i++) {
-		bool digit = ascii_digit(s.p[i]);
-
-		if ((i == 0 && s.p[0] == ' ') || i == 2 || (i >= 3 && i <= 6) || i == 11 ||
-		    i == 14 || i == 17 || i == 20 || i == 21)
-			continue;
-		if (!digit)
-			return MAIL_DATE_BAD;
-	}
-	if (mail_date_parse(in, &d) != 0)
+	if (in.n != sizeof(text) || mail_date_parse(in, &d) != 0)
 		return MAIL_DATE_BAD;
 	d.zone_unknown = false;
+	/* Exactly what would be printed, but for a zero before the day, case, and the sign of no zone. */
+	memcpy(text, in.p, sizeof(text));
+	if (text[0] == '0')
+		text[0] = ' ';
+	if (d.zone_min == 0 && text[21] == '-')
+		text[21] = '+';
+	mail_date_print_internal(&d, &again);
+	same = slice_ieq(slice_of(text, sizeof(text)), buf_slice(&again));
+	buf_fini(&again);
+	if (!same)
+		return MAIL_DATE_BAD;
 	*ret_date = d;
 	return 0;
 }

@@ -12,8 +12,13 @@
 /* A source route is dropped, but somebody has to send it first. */
 #define SMTP_ROUTE_MAX 1024
 
-/* One header section kept for reading; what follows is skipped, its end is still found. */
+/* Of one header section the fields that somebody reads are kept: so much, and of one field so much.
+ */
 #define HEADER_KEEP_MAX (64 * 1024)
+#define FIELD_KEEP_MAX  (16 * 1024)
+/* Octets of the longest such name ("Content-Transfer-Encoding") and a few blanks. */
+#define HEADER_WANTED_MAX 40
+/* Octets of any name. */
 #define HEADER_NAME_MAX 256
 
 /* Unquoted text of one address (name, route, local part, domain each). */

@@ -2,6 +2,20 @@
 #include "common/mail/mime-private.h"
 #include "common/mail/param.h"
 
+bool mime_header_wanted(struct slice name)
+{
+	/* None is longer than HEADER_WANTED_MAX. */
+	static const char *const wanted[] = { "Date", "Subject", "From", "Sender", "Reply-To", "To",
+		"Cc", "Bcc", "In-Reply-To", "Message-ID", "References", "Content-Type",
+		"Content-Transfer-Encoding", "Content-Disposition", "Content-ID",
+		"Content-Description", "Content-Language", "Content-Location", "Content-MD5" };
+
+	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
+		if (slice_ieq(name, slice_str(wanted[i])))
+			return true;
+	return false;
+}
+
 /* Adds a text to the row; what does not fit any more is left out and flagged. */
 static void set_text(struct mime_part *part, enum mime_field f, struct slice s, struct buf *text)
 {

@@ -9,3 +9,6 @@
  * one. */
 void mime_header_read(struct mime_part *part, struct slice header, bool in_digest, struct buf *text,
     uint8_t *ret_boundary, size_t *ret_boundary_n);
+
+/* Whether a field of that name is read by anybody behind the scanner. */
+bool mime_header_wanted(struct slice name);

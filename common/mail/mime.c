@@ -29,6 +29,13 @@ enum line_state {
 	LINE_CLOSE,     /* it is one that ends a multipart */
 };
 
+/* What becomes of the header field at hand. */
+enum field_state {
+	FIELD_DROP,
+	FIELD_NAME, /* not known before its colon */
+	FIELD_KEEP,
+};
+
 struct mime {
 	struct mime_sink sink;
 	struct mime_part *parts;
@@ -40,6 +47,9 @@ struct mime {
 	uint64_t size, lf;   /* octets and LFs before the next byte */
 	uint64_t line_start; /* octets before the current line */
 	uint64_t line_lf;    /* LFs before the current line */
+	enum field_state field;
+	uint8_t name[HEADER_WANTED_MAX + 2]; /* a field's name, until it is known */
+	size_t name_n, field_n;
 	enum line_state line;
 	uint8_t head[LINE_HEAD_MAX];
 	size_t head_n;
@@ -95,6 +105,7 @@ static bool part_begin(struct mime *m)
 	f->boundary_n = 0;
 	f->lf_at_start = m->lf;
 	buf_reset(&m->header);
+	m->field = FIELD_DROP;
 	return true;
 }
 
@@ -110,8 +121,6 @@ static void header_end(struct mime *m, uint64_t end, uint64_t lf)
 	struct frame *f = top(m);
 	struct mime_part *p = &m->parts[f->part];
 
-	if (end - p->header_start > HEADER_KEEP_MAX)
-		p->flags |= MIME_CUT;
 	p->body_start = end;
 	p->header_lines = lf - f->lf_at_start;
 	f->lf_at_start = lf;
@@ -247,6 +256,62 @@ static void body_bytes(struct mime *m, struct slice s)
 		m->held[m->held_n++] = s.p[n++];
 }
 
+static void field_keep(struct mime *m, struct slice s)
+{
+	size_t room = HEADER_KEEP_MAX - m->header.n, n = FIELD_KEEP_MAX - m->field_n;
+
+	if (n > room)
+		n = room;
+	if (n > s.n)
+		n = s.n;
+	if (n < s.n)
+		m->parts[top(m)->part].flags |= MIME_CUT;
+	buf_put(&m->header, slice_part(s, 0, n));
+	m->field_n += n;
+}
+
+/* The name is complete with its colon: fields that nobody asks for are not kept. */
+static void field_decide(struct mime *m)
+{
+	struct slice name = slice_trim(slice_of(m->name, m->name_n - 1));
+
+	m->field = mime_header_wanted(name) ? FIELD_KEEP : FIELD_DROP;
+	m->field_n = 0;
+	if (m->field != FIELD_KEEP)
+		return;
+	/* The field before may have been cut inside a line. */
+	if (m->header.n > 0 && m->header.p[m->header.n - 1] != '\n')
+		field_keep(m, SLICE("\n"));
+	m->field_n = 0;
+	field_keep(m, slice_of(m->name, m->name_n));
+}
+
+static void header_bytes(struct mime *m, struct slice s)
+{
+	size_t i = 0;
+
+	if (m->size == m->line_start) {
+		bool folded = s.p[0] == ' ' || s.p[0] == '\t';
+
+		if (!folded)
+			m->field = FIELD_NAME;
+		else if (m->field == FIELD_NAME)
+			m->field = FIELD_DROP;
+		m->name_n = 0;
+	}
+	while (m->field == FIELD_NAME && i < s.n) {
+		uint8_t c = s.p[i++];
+
+		m->name[m->name_n++] = c;
+		if (c == ':')
+			field_decide(m);
+		else if (m->name_n == sizeof(m->name))
+			m->field = FIELD_DROP;
+	}
+	if (m->field == FIELD_KEEP)
+		field_keep(m, slice_from(s, i));
+}
+
 /* Bytes of a line that is no delimiter; a line end is the last byte or not there. */
 static void line_bytes(struct mime *m, struct slice s)
 {
@@ -255,7 +320,8 @@ static void line_bytes(struct mime *m, struct slice s)
 	if (f->state == IN_BODY) {
 		body_bytes(m, s);
 	} else if (f->state == IN_HEADER) {
-		buf_put(&m->header, slice_part(s, 0, HEADER_KEEP_MAX - m->header.n));
+		if (s.n > 0)
+			header_bytes(m, s);
 	}
 }
 

@@ -1,11 +1,12 @@
 /*
  * mime - the structure of a message by exact byte offsets (RFC 2045, 2046), while it passes.
  *
- * The message is fed in pieces of any size and not kept: what is held is one header section
- * (HEADER_KEEP_MAX), the start of one line, and a row per part. The result depends on the bytes
- * alone, never on how they were cut. Offsets nest: a part lies inside its parent's body, siblings
- * are in order, header_start <= body_start <= end. What is past a limit becomes opaque (a part
- * without its children) and is said so by a flag; nothing is an error.
+ * The message is fed in pieces of any size and not kept: what is held is the fields
+ * of one header that somebody reads (HEADER_KEEP_MAX), the start of one line, and a row per part.
+ * The result depends on the bytes alone, never on how they were cut. Offsets nest: a part lies
+ * inside its parent's body, siblings are in order, header_start <= body_start <= end. What is past
+ * a limit becomes opaque (a part without its children) and is said so by a flag; nothing is an
+ * error.
  */
 #pragma once
 

@@ -110,10 +110,16 @@ static const struct {
 	    " 1-Jan-2004 00:00:00 +0000" },
 	{ "", MAIL_DATE_BAD },
 	{ "yesterday", MAIL_DATE_BAD },
-	{ "21 Nov 1997", MAIL_DATE_BAD },
+	{ "21 Nov 1997", 0, 880070400, 0, "Fri, 21 Nov 1997 00:00:00 -0000",
+	    "21-Nov-1997 00:00:00 +0000" },
 	{ "32 Nov 1997 00:00:00 +0000", MAIL_DATE_BAD },
-	{ "21 Nov 1997 24:00:00 +0000", MAIL_DATE_BAD },
-	{ "21 Nov 1997 00:00:00 +99999", MAIL_DATE_BAD },
+	{ "21 Nov 1997 24:00:00 +0000", 0, 880070400, 0, "Fri, 21 Nov 1997 00:00:00 +0000",
+	    "21-Nov-1997 00:00:00 +0000" },
+	{ "21 Nov 1997 00:00:00 +070", 0, 880070400, 0, "Fri, 21 Nov 1997 00:00:00 -0000",
+	    "21-Nov-1997 00:00:00 +0000" },
+	{ "21 Nov 1997 00:00:00 +0000 Central 5", 0, 880070400, 0,
+	    "Fri, 21 Nov 1997 00:00:00 +0000", "21-Nov-1997 00:00:00 +0000" },
+	{ "Nov 1997", MAIL_DATE_BAD },
 };
 
 static void dates_parse_and_print_as_listed(void **state)
@@ -153,6 +159,9 @@ static void internal_dates_have_one_form(void **state)
 	assert_int_equal(mail_date_parse_internal(SLICE("01 Jan 1970 00:00:00 +0000"), &d), 1);
 	assert_int_equal(mail_date_parse_internal(SLICE("01-Jan-1970 00:00:00  0000"), &d), 1);
 	assert_int_equal(mail_date_parse_internal(SLICE("01-Foo-1970 00:00:00 +0000"), &d), 1);
+	assert_int_equal(mail_date_parse_internal(SLICE("01-Jan-1970 25:00:00 +0000"), &d), 1);
+	assert_int_equal(mail_date_parse_internal(SLICE("01-Jan-1970 00:00:00 +0060"), &d), 1);
+	assert_int_equal(mail_date_parse_internal(SLICE("01-JAN-1970 00:00:00 -0000"), &d), 0);
 	assert_int_equal(mail_date_parse_internal(SLICE("00-Jan-1970 00:00:00 +0000"), &d), 1);
 }
 
