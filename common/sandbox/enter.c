@@ -17,6 +17,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 /* One process, one sandbox. */
@@ -269,6 +270,7 @@ int sandbox_enter(const struct sandbox_row *row, const struct sandbox_env *env)
 	struct entering e = { .row = row, .env = env, .as_root = geteuid() == 0 };
 
 	missing[0] = '\0';
+	tzset(); /* else the first gmtime() opens /etc/localtime, and dies of it */
 	for (size_t i = 0; i < sizeof(layers) / sizeof(layers[0]); i++) {
 		int r = layers[i].enter(&e);
 
