@@ -31,7 +31,7 @@ struct map_range {
 
 struct map {
 	struct map_node *head[MAP_LEVELS];
-	struct map_range *ranges; /* sorted, disjoint */
+	struct map_range *ranges; /* sorted, disjoint, may touch */
 	size_t n_ranges, cap_ranges;
 	size_t rows, bytes;
 	uint64_t rnd;

@@ -18,14 +18,11 @@ enum {
 	CHECK_NICE = 5, /* commits and reads come first on a busy machine */
 };
 
-/* Swaps in an empty overlay, unless one is frozen already (a checkpoint that failed). */
+/* Swaps in an empty overlay. */
 static int freeze(struct store *s)
 {
-	struct map *fresh;
+	struct map *fresh = malloc(sizeof(*fresh));
 
-	if (s->frozen != NULL)
-		return 0;
-	fresh = malloc(sizeof(*fresh));
 	if (fresh == NULL)
 		return -ENOMEM;
 	map_init(fresh, true);
@@ -37,13 +34,11 @@ static int freeze(struct store *s)
 	return 0;
 }
 
-int checkpoint(struct store *s)
+static int apply_frozen(struct store *s)
 {
 	struct map *m;
-	int r = freeze(s);
+	int r = index_apply(s, s->frozen, &s->frozen_pos);
 
-	if (r == 0)
-		r = index_apply(s, s->frozen, &s->frozen_pos);
 	if (r != 0)
 		return r;
 	pthread_rwlock_wrlock(&s->rows_lock);
@@ -55,6 +50,16 @@ int checkpoint(struct store *s)
 	map_fini(m);
 	free(m);
 	return 0;
+}
+
+/* All of the overlay at this moment; first what an earlier checkpoint could not apply. */
+int checkpoint(struct store *s)
+{
+	int r = s->frozen != NULL ? apply_frozen(s) : 0;
+
+	if (r == 0)
+		r = freeze(s);
+	return r == 0 ? apply_frozen(s) : r;
 }
 
 void checkpoint_kick(struct store *s, uint64_t frame_bytes, size_t overlay_bytes)
@@ -109,7 +114,7 @@ static bool wait_for_work(struct store *s)
 {
 	struct timespec t;
 
-	while (!s->check_dirty && !s->check_look && !s->check_stop)
+	while (!s->check_dirty && !s->check_now && !s->check_look && !s->check_stop)
 		pthread_cond_wait(&s->check_wake, &s->check_lock);
 	if (s->check_due_ms == 0)
 		s->check_due_ms =
