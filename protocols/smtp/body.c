@@ -1,0 +1,332 @@
+/*
+ * body - DATA and BDAT: text to stored as it comes, facts made on the way, and the answers.
+ *
+ * A body that is refused is still read to its end, because what comes after it are commands.
+ */
+#include "protocols/smtp/smtp-private.h"
+
+#include "common/base/wire.h"
+
+enum { LINE_END = 2 }; /* that we may have to add */
+
+static void post_stop(struct smtp *s)
+{
+	struct ipc_post_abort m = { .tag = s->tag };
+
+	if (s->txn.posting)
+		front_send(s->port, FRONT_POST, IPC_post_abort, &m);
+	s->txn.posting = false;
+	buf_reset(&s->chunk);
+}
+
+static void body_fail(struct smtp *s, enum smtp_body_fault fault)
+{
+	if (s->txn.fault == SMTP_BODY_GOOD)
+		s->txn.fault = fault;
+	post_stop(s);
+}
+
+static void chunk_send(struct smtp *s)
+{
+	struct ipc_post_data m = { .tag = s->tag, .data = buf_slice(&s->chunk) };
+
+	if (s->chunk.n > 0 && s->txn.posting) {
+		s->window -= (int64_t)s->chunk.n;
+		if (front_send(s->port, FRONT_POST, IPC_post_data, &m) != 0)
+			body_fail(s, SMTP_BODY_LOST);
+	}
+	buf_reset(&s->chunk);
+}
+
+static void body_put(struct smtp *s, struct slice text)
+{
+	if (s->txn.fault != SMTP_BODY_GOOD)
+		return;
+	facts_maker_feed(s->txn.facts, text);
+	while (text.n > 0 && s->txn.posting) {
+		struct slice part = slice_part(text, 0, SMTP_CHUNK_MAX - s->chunk.n);
+
+		if (buf_put(&s->chunk, part) != 0)
+			body_fail(s, SMTP_BODY_LOST);
+		text = slice_from(text, part.n);
+		if (s->chunk.n == SMTP_CHUNK_MAX)
+			chunk_send(s);
+	}
+}
+
+/* Text of the client's: counted and checked, then kept. */
+static void body_take(struct smtp *s, struct slice text, bool bare)
+{
+	unsigned hops;
+	bool final;
+
+	s->txn.size += text.n;
+	if (bare)
+		body_fail(s, SMTP_BODY_BARE);
+	if (s->txn.size > s->conf.size_max)
+		body_fail(s, SMTP_BODY_LARGE);
+	body_put(s, text);
+	if (s->txn.fault != SMTP_BODY_GOOD)
+		return;
+	hops = facts_maker_received(s->txn.facts, &final);
+	if (hops > s->conf.hops_max + 1) /* ours is one of them */
+		body_fail(s, SMTP_BODY_LOOP);
+}
+
+static bool handle_known(const struct smtp_txn *t, size_t before, uint32_t handle)
+{
+	for (size_t i = 0; i < before; i++)
+		if (t->rcpts[i].handle == handle)
+			return true;
+	return false;
+}
+
+/* Several recipients may lead to one account: it gets one copy. */
+static void handles_put(const struct smtp_txn *t, struct buf *out)
+{
+	for (size_t i = 0; i < t->n_rcpts; i++)
+		if (t->rcpts[i].handle != 0 && !handle_known(t, i, t->rcpts[i].handle))
+			wire_put_u32(out, t->rcpts[i].handle);
+}
+
+static void body_begin(struct smtp *s)
+{
+	struct smtp_txn *t = &s->txn;
+	struct buf handles = BUF_INIT(SMTP_HANDLES_MAX * 4), trace = BUF_INIT(SMTP_TRACE_MAX);
+	struct ipc_post_begin m = { .tag = ++s->tag, .size_hint = t->declared };
+
+	handles_put(t, &handles);
+	m.handles = buf_slice(&handles);
+	t->facts = facts_maker_new();
+	if (t->facts == NULL || handles.overflow) {
+		body_fail(s, SMTP_BODY_LOST);
+	} else if (handles.n > 0) {
+		t->posting = front_send(s->port, FRONT_POST, IPC_post_begin, &m) == 0;
+		if (!t->posting)
+			body_fail(s, SMTP_BODY_LOST);
+	}
+	smtp_trace_put(s, &trace);
+	body_put(s, buf_slice(&trace));
+	buf_fini(&handles);
+	buf_fini(&trace);
+}
+
+static const char *fault_text(enum smtp_body_fault fault)
+{
+	switch (fault) {
+	case SMTP_BODY_BARE:
+		return "550 5.6.0 a CR or LF of its own in the message";
+	case SMTP_BODY_LARGE:
+		return "552 5.3.4 the message is larger than we take";
+	case SMTP_BODY_LOOP:
+		return "554 5.4.6 the message has been in too many places";
+	default:
+		return "451 4.3.0 not stored, try again";
+	}
+}
+
+static const char *store_text(uint32_t status)
+{
+	switch (status) {
+	case IPC_ST_OK:
+		return "250 2.0.0 delivered";
+	case IPC_ST_OVERQUOTA:
+		return "452 4.2.2 the mailbox is over its quota";
+	case IPC_ST_FULL:
+		return "452 4.3.1 no space on the server";
+	case IPC_ST_TOOBIG:
+		return "552 5.3.4 the message is larger than we take";
+	case IPC_ST_NOTFOUND:
+	case IPC_ST_DENIED:
+		return "550 5.2.1 the mailbox takes no mail";
+	default:
+		return "451 4.3.0 not stored, try again";
+	}
+}
+
+/* RFC 2033 4.2: one answer for each recipient that was taken, in their order. */
+static void answer_all(struct smtp *s)
+{
+	struct smtp_txn *t = &s->txn;
+
+	for (size_t i = 0; i < t->n_rcpts; i++)
+		smtp_reply(s, t->fault != SMTP_BODY_GOOD ? fault_text(t->fault)
+							 : store_text(t->rcpts[i].status));
+	smtp_txn_end(s);
+}
+
+static bool all_answered(const struct smtp_txn *t)
+{
+	for (size_t i = 0; i < t->n_rcpts; i++)
+		if (t->rcpts[i].handle != 0 && !t->rcpts[i].answered)
+			return false;
+	return true;
+}
+
+static void body_commit(struct smtp *s)
+{
+	struct buf facts = BUF_INIT(FACTS_MAX);
+	struct ipc_post_commit m = { .tag = s->tag };
+
+	/* Without facts stored has them made: no reason to refuse the message. */
+	if (facts_maker_finish(s->txn.facts, &facts) == 0)
+		m.facts = buf_slice(&facts);
+	chunk_send(s);
+	if (s->txn.posting && front_send(s->port, FRONT_POST, IPC_post_commit, &m) != 0)
+		body_fail(s, SMTP_BODY_LOST);
+	s->txn.posting = false;
+	buf_fini(&facts);
+}
+
+static void body_end(struct smtp *s)
+{
+	if (s->txn.fault == SMTP_BODY_GOOD && s->txn.posting)
+		body_commit(s);
+	if (s->txn.fault != SMTP_BODY_GOOD || all_answered(&s->txn))
+		answer_all(s);
+	else
+		smtp_enter(s, SMTP_RESULTS);
+}
+
+void smtp_cmd_data(struct smtp *s, struct slice arg)
+{
+	if (s->txn.n_rcpts == 0) {
+		smtp_error(s, "503 5.5.1 no recipient was taken");
+		return;
+	}
+	smtp_reply(s, "354 send the message, then a line with a dot alone");
+	smtp_enter(s, SMTP_DATA);
+	body_begin(s);
+}
+
+static const char *bdat_refusal(const struct smtp *s)
+{
+	if (s->state != SMTP_MAIL && s->state != SMTP_CHUNKS)
+		return "503 5.5.1 MAIL comes first";
+	return s->txn.n_rcpts == 0 ? "503 5.5.1 no recipient was taken" : NULL;
+}
+
+/* RFC 3030 2: the octets follow whatever the answer is, so that they are read even when refused. */
+void smtp_cmd_bdat(struct smtp *s, struct slice arg)
+{
+	struct slice rest = arg, size = slice_take(&rest, ' ');
+	uint64_t n;
+
+	rest = slice_trim(rest);
+	if (slice_u64(size, INT64_MAX, &n) != 0 ||
+	    (rest.n > 0 && !slice_ieq(rest, SLICE("LAST")))) {
+		/* How many octets follow is anybody's guess. */
+		smtp_close(s, "421 4.5.4 BDAT takes a size and maybe LAST");
+		return;
+	}
+	s->chunk_left = n;
+	s->chunk_last = rest.n > 0;
+	s->chunk_refused = bdat_refusal(s);
+	if (s->chunk_refused == NULL && s->state == SMTP_MAIL)
+		body_begin(s);
+	s->chunk_return = s->state;
+	smtp_enter(s, SMTP_CHUNK);
+}
+
+static void chunk_end(struct smtp *s)
+{
+	struct smtp_txn *t = &s->txn;
+
+	if (s->chunk_refused != NULL) {
+		smtp_enter(s, s->chunk_return);
+		smtp_error(s, s->chunk_refused);
+	} else if (s->chunk_last) {
+		body_take(s, SLICE_NONE, t->strict.cr);
+		if (t->size > 0 && !t->strict.ended)
+			body_put(s, SLICE("\r\n"));
+		body_end(s);
+	} else if (t->fault != SMTP_BODY_GOOD) {
+		const char *text = fault_text(t->fault);
+
+		smtp_txn_end(s);
+		smtp_error(s, text);
+	} else {
+		smtp_enter(s, SMTP_CHUNKS);
+		smtp_reply(s, "250 2.0.0 chunk taken");
+	}
+}
+
+static size_t chunk_feed(struct smtp *s, struct slice in)
+{
+	struct slice part = slice_part(in, 0, s->chunk_left);
+
+	s->chunk_left -= part.n;
+	if (s->chunk_refused == NULL) {
+		strict_feed(&s->txn.strict, part);
+		body_take(s, part, s->txn.strict.bare);
+	}
+	if (s->chunk_left == 0)
+		chunk_end(s);
+	return part.n;
+}
+
+static size_t dots_feed(struct smtp *s, struct slice in)
+{
+	struct slice run;
+	size_t used;
+	bool end = dot_next(&s->txn.dot, in, &run, &used);
+
+	body_take(s, run, s->txn.dot.bare);
+	if (end)
+		body_end(s);
+	return used;
+}
+
+bool smtp_body_waits(const struct smtp *s)
+{
+	return s->txn.posting && s->window <= (int64_t)s->chunk.n + LINE_END;
+}
+
+/* What stored has no room for stays with the client. */
+size_t smtp_body_feed(struct smtp *s, struct slice in)
+{
+	if (smtp_body_waits(s))
+		return 0;
+	if (s->txn.posting)
+		in = slice_part(in, 0, (size_t)(s->window - (int64_t)s->chunk.n) - LINE_END);
+	s->touched |= in.n > 0;
+	return s->state == SMTP_CHUNK ? chunk_feed(s, in) : dots_feed(s, in);
+}
+
+static void on_result(struct smtp *s, const struct ipc_post_result *m)
+{
+	struct smtp_txn *t = &s->txn;
+
+	if (s->state != SMTP_RESULTS || m->tag != s->tag)
+		return;
+	for (size_t i = 0; i < t->n_rcpts; i++) {
+		if (t->rcpts[i].handle != m->handle || m->handle == 0)
+			continue;
+		t->rcpts[i].status = m->status;
+		t->rcpts[i].answered = true;
+	}
+	if (all_answered(t))
+		answer_all(s);
+}
+
+void smtp_post_msg(struct smtp *s, enum ipc_type type, const union ipc_any *m)
+{
+	if (type == IPC_post_credit)
+		s->window += m->post_credit.bytes;
+	else if (type == IPC_post_result)
+		on_result(s, &m->post_result);
+}
+
+void smtp_post_give_up(struct smtp *s)
+{
+	struct smtp_txn *t = &s->txn;
+
+	if (t->posting)
+		body_fail(s, SMTP_BODY_LOST);
+	if (s->state != SMTP_RESULTS)
+		return;
+	for (size_t i = 0; i < t->n_rcpts; i++)
+		if (t->rcpts[i].handle != 0 && !t->rcpts[i].answered)
+			t->rcpts[i].status = IPC_ST_TRYLATER;
+	answer_all(s);
+}

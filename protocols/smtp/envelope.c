@@ -1,0 +1,261 @@
+/*
+ * envelope - MAIL and RCPT. A recipient is asked for at routerd while the next ones are read; the
+ * replies keep the order of the commands.
+ */
+#include "protocols/smtp/smtp-private.h"
+
+#include <stdlib.h>
+
+static const char too_many[] = "452 4.5.3 too many recipients";
+
+/* Takes "FROM:" or "TO:" off; blanks after the colon are passed over by the path parser. */
+static bool take_word(struct slice *arg, struct slice word)
+{
+	if (!slice_istarts(*arg, word))
+		return false;
+	*arg = slice_from(*arg, word.n);
+	return true;
+}
+
+static const char *size_param(struct smtp *s, struct slice value)
+{
+	uint64_t n;
+
+	/* RFC 1870 3: up to 20 digits; what does not fit in 64 bits is too large in any case. */
+	if (value.n == 0 || value.n > 20)
+		return "501 5.5.4 SIZE takes a number";
+	for (size_t i = 0; i < value.n; i++)
+		if (!ascii_digit(value.p[i]))
+			return "501 5.5.4 SIZE takes a number";
+	if (slice_u64(value, UINT64_MAX, &n) != 0 || n > s->conf.size_max)
+		return "552 5.3.4 the message is larger than we take";
+	s->txn.declared = n;
+	return NULL;
+}
+
+/* One parameter of MAIL: NULL, or the refusal. */
+static const char *mail_param(struct smtp *s, struct slice param, unsigned *seen)
+{
+	struct slice value = param, name = slice_take(&value, '=');
+	bool has_value = name.n < param.n;
+	unsigned bit = slice_ieq(name, SLICE("SIZE"))       ? 1
+		       : slice_ieq(name, SLICE("BODY"))     ? 2
+		       : slice_ieq(name, SLICE("SMTPUTF8")) ? 4
+							    : 0;
+
+	if (bit == 0)
+		return "555 5.5.4 unknown parameter";
+	if ((*seen & bit) != 0)
+		return "501 5.5.4 a parameter twice";
+	*seen |= bit;
+	if (bit == 1)
+		return size_param(s, value);
+	if (bit == 4) {
+		s->txn.utf8 = true;
+		return has_value ? "501 5.5.4 SMTPUTF8 takes no value" : NULL;
+	}
+	if (slice_ieq(value, SLICE("8BITMIME")) || slice_ieq(value, SLICE("7BIT")))
+		return NULL;
+	return "501 5.5.4 BODY is 7BIT or 8BITMIME";
+}
+
+/* Parameters stand one space apart; what has none before it is no parameter. */
+static const char *mail_params(struct smtp *s, struct slice rest)
+{
+	const char *refusal = NULL;
+	unsigned seen = 0;
+
+	if (rest.n > 0 && rest.p[0] != ' ')
+		return "501 5.5.4 something after the address";
+	rest = slice_trim(rest);
+	while (rest.n > 0 && refusal == NULL) {
+		refusal = mail_param(s, slice_take(&rest, ' '), &seen);
+		rest = slice_trim(rest);
+	}
+	return refusal;
+}
+
+static const char *mail_check(struct smtp *s, struct slice arg)
+{
+	struct smtp_path *sender = &s->txn.sender;
+	struct slice rest;
+	const char *refusal;
+
+	if (!take_word(&arg, SLICE("FROM:")))
+		return "501 5.5.4 MAIL FROM:<address>";
+	if (smtp_path_parse(arg, sender, &rest) != 0 || sender->kind == SMTP_PATH_LOCAL)
+		return "501 5.1.7 not an address";
+	refusal = mail_params(s, rest);
+	if (refusal == NULL && sender->utf8 && !s->txn.utf8)
+		refusal = "550 5.6.7 this address needs SMTPUTF8";
+	return refusal;
+}
+
+void smtp_cmd_mail(struct smtp *s, struct slice arg)
+{
+	const char *refusal;
+
+	if (s->rcpt_gone || s->post_gone) {
+		/* A new connection gets channels to the servers that run by then. */
+		smtp_close(s, "421 4.3.2 come back in a moment");
+		return;
+	}
+	refusal = mail_check(s, arg);
+	if (refusal != NULL) {
+		smtp_txn_end(s);
+		smtp_error(s, refusal);
+		return;
+	}
+	smtp_enter(s, SMTP_MAIL);
+	smtp_reply(s, "250 2.1.0 sender taken");
+}
+
+static const char *rcpt_check(struct smtp *s, struct slice arg, struct smtp_path *path)
+{
+	struct slice rest;
+
+	if (!take_word(&arg, SLICE("TO:")))
+		return "501 5.5.4 RCPT TO:<address>";
+	if (smtp_path_parse(arg, path, &rest) != 0 || path->kind == SMTP_PATH_NULL)
+		return "501 5.1.3 not an address";
+	/* Without a domain an '@' inside quotes would become one. */
+	if (path->kind == SMTP_PATH_LOCAL && slice_find(smtp_path_local(path), '@') >= 0)
+		return "501 5.1.3 not an address";
+	if (slice_find(smtp_path_local(path), 0) >= 0)
+		return "501 5.1.3 not an address";
+	if (path->utf8 && !s->txn.utf8)
+		return "553 5.6.7 this address needs SMTPUTF8";
+	if (slice_trim(rest).n > 0)
+		return "555 5.5.4 unknown parameter";
+	if (s->txn.n_rcpts >= s->conf.rcpts_max)
+		return too_many;
+	return NULL;
+}
+
+static void rcpt_ask(struct smtp *s, const struct smtp_path *path)
+{
+	struct smtp_pending *p = smtp_pending_add(s);
+	struct buf address = BUF_INIT(2 * SMTP_PATH_MAX);
+	struct ipc_rcpt_ask m = { .seq = p->seq = ++s->seq };
+
+	smtp_path_print(path, &p->address);
+	buf_put(&address, smtp_path_local(path));
+	if (path->kind != SMTP_PATH_LOCAL) {
+		buf_putc(&address, '@');
+		buf_put(&address, smtp_path_domain(path));
+	}
+	m.address = buf_slice(&address);
+	if (front_send(s->port, FRONT_RCPT, IPC_rcpt_ask, &m) != 0) {
+		s->rcpt_gone = true;
+		smtp_rcpt_give_up(s);
+	}
+	buf_fini(&address);
+}
+
+void smtp_cmd_rcpt(struct smtp *s, struct slice arg)
+{
+	struct smtp_path path;
+	const char *refusal = rcpt_check(s, arg, &path);
+
+	if (refusal != NULL)
+		smtp_error(s, refusal);
+	else
+		rcpt_ask(s, &path);
+}
+
+static int rcpt_accept(struct smtp *s, struct smtp_pending *p, uint32_t handle)
+{
+	struct smtp_txn *t = &s->txn;
+	struct smtp_rcpt *r;
+
+	if (t->n_rcpts == t->cap_rcpts) {
+		size_t cap = t->cap_rcpts == 0 ? 4 : t->cap_rcpts * 2;
+
+		r = realloc(t->rcpts, cap * sizeof(*r));
+		if (r == NULL)
+			return 1;
+		t->rcpts = r;
+		t->cap_rcpts = cap;
+	}
+	if (t->n_rcpts == 0)
+		buf_put(&t->only_rcpt, buf_slice(&p->address));
+	t->rcpts[t->n_rcpts++] = (struct smtp_rcpt){ .handle = handle };
+	return 0;
+}
+
+static const char *route_text(uint32_t status)
+{
+	switch (status) {
+	case IPC_ROUTE_OK:
+	case IPC_ROUTE_DISCARD:
+		return "250 2.1.5 recipient taken";
+	case IPC_ROUTE_UNKNOWN:
+		return "550 5.1.1 no such user here";
+	case IPC_ROUTE_NOTLOCAL:
+		return "550 5.7.1 this address leads away from here, and we do not relay";
+	case IPC_ROUTE_SYNTAX:
+		return "553 5.1.3 not an address";
+	case IPC_ROUTE_LOOP:
+		return "550 5.4.6 this address leads in a circle";
+	case IPC_ROUTE_DISABLED:
+		return "550 5.2.1 mail is switched off for this account";
+	case IPC_ROUTE_OVERQUOTA:
+		return "452 4.2.2 the mailbox is over its quota";
+	case IPC_ROUTE_REFUSED:
+		return "550 5.7.1 refused";
+	default:
+		return "451 4.3.0 not known now, try again";
+	}
+}
+
+static void rcpt_answer(
+    struct smtp *s, struct smtp_pending *p, uint32_t status, uint32_t handle, struct slice text)
+{
+	bool accept = status == IPC_ROUTE_OK || status == IPC_ROUTE_DISCARD;
+	bool full = accept && s->txn.n_rcpts >= s->conf.rcpts_max;
+
+	if (accept && !full && rcpt_accept(s, p, status == IPC_ROUTE_OK ? handle : 0) != 0)
+		status = IPC_ROUTE_TRYLATER;
+	buf_puts(&p->reply, full ? too_many : route_text(status));
+	if (!accept && text.n > 0) {
+		buf_puts(&p->reply, ": ");
+		text_put_safe(&p->reply, text, s->txn.utf8);
+	}
+	buf_puts(&p->reply, "\r\n");
+	p->seq = 0;
+}
+
+void smtp_pending_flush(struct smtp *s)
+{
+	while (s->pending_n > 0 && s->pending[s->pending_head].seq == 0) {
+		struct smtp_pending *p = &s->pending[s->pending_head];
+
+		buf_put(&s->port->out, buf_slice(&p->reply));
+		s->pending_head = (s->pending_head + 1) % SMTP_PENDING_MAX;
+		s->pending_n--;
+	}
+}
+
+void smtp_rcpt_msg(struct smtp *s, const struct ipc_rcpt_reply *m)
+{
+	for (unsigned i = 0; i < s->pending_n; i++) {
+		struct smtp_pending *p = &s->pending[(s->pending_head + i) % SMTP_PENDING_MAX];
+
+		if (p->seq != 0 && p->seq == m->seq) {
+			rcpt_answer(s, p, m->status, m->handle, m->text);
+			break;
+		}
+	}
+	smtp_pending_flush(s);
+}
+
+void smtp_rcpt_give_up(struct smtp *s)
+{
+	for (unsigned i = 0; i < s->pending_n; i++) {
+		struct smtp_pending *p = &s->pending[(s->pending_head + i) % SMTP_PENDING_MAX];
+
+		if (p->seq != 0)
+			rcpt_answer(s, p, IPC_ROUTE_TRYLATER, 0, SLICE_NONE);
+	}
+	smtp_pending_flush(s);
+}
