@@ -110,6 +110,17 @@ static void on_control_msg(
 
 static const struct ipc_ops control_ops = { .on_msg = on_control_msg, .on_gone = on_control_gone };
 
+/* Its last words lie in the socket still: the loop may see the death before them. */
+static void hear_last_words(struct child *c)
+{
+	enum ipc_type type;
+	union ipc_any msg;
+	int fds[IPC_FDS_MAX];
+
+	while (c->control != NULL && ipc_recv_wait(c->control, 0, &type, &msg, fds) == 0)
+		on_control_msg(c, c->control, type, &msg, fds);
+}
+
 static void on_exit_event(evutil_socket_t fd, short what, void *arg)
 {
 	struct child *c = arg;
@@ -121,6 +132,8 @@ static void on_exit_event(evutil_socket_t fd, short what, void *arg)
 	c->ev_exit = NULL;
 	fd_close(&c->pidfd);
 	fd_close(&c->log_far_fd);
+	groups_add(c->m, c->pid);
+	hear_last_words(c);
 	c->pid = 0;
 	ipc_chan_free(&c->control);
 	master_on_exit(c, si.si_code == CLD_EXITED ? si.si_status : 128 + si.si_status);
@@ -207,7 +220,7 @@ static bool wants_keys(const struct child *c)
 	return c->prog->role == IPC_ROLE_SIGNER || program_is_door(c->prog);
 }
 
-static void send_log_file(struct child *c)
+void child_send_log_file(struct child *c)
 {
 	const struct conf *conf = &c->m->conf;
 	int fd = -1;
@@ -233,7 +246,7 @@ void child_send_conf(struct child *c, bool reload)
 	if (wants_keys(c))
 		send_keys(c);
 	if (c->prog->role == IPC_ROLE_LOGD)
-		send_log_file(c);
+		child_send_log_file(c);
 	if (reload)
 		ipc_send(c->control, IPC_ctl_reload, &(struct ipc_ctl_reload){}, NULL);
 }

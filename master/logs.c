@@ -80,6 +80,12 @@ void master_attach_logs(struct child *logd)
 		master_attach_log(&m->children[i]);
 }
 
+void master_logs_level(struct master *m)
+{
+	log_init(m->log_sink_fd >= 0 ? m->log_sink_fd : STDERR_FILENO, m->log_sink_fd >= 0,
+	    own_level(m));
+}
+
 void master_logs_gone(struct master *m)
 {
 	ipc_chan_free(&m->sink);

@@ -31,7 +31,8 @@ static const char help[] =
     "  --ready-fd N     write \"ready\" and a line end to descriptor N when everything runs\n"
     "  --keep-stderr    leave standard error open in every process (for debuggers, sanitizers)\n"
     "  --version, --help\n"
-    "SIGHUP reads the configuration again; SIGTERM stops in order.\n";
+    "SIGHUP reads the configuration again, SIGUSR1 opens the log file again, SIGTERM stops in "
+    "order.\n";
 
 enum { OPT_CHECK = 256, OPT_LIBEXEC, OPT_READY_FD, OPT_KEEP_STDERR, OPT_VERSION, OPT_HELP };
 

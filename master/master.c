@@ -89,6 +89,11 @@ static bool stage_over(const struct master *m, enum stop_stage stage)
 static void stop_stage(struct master *m)
 {
 	while (m->stage < STOP_STAGES && stage_over(m, m->stage)) {
+		if (m->stage == STOP_DOORS) {
+			groups_kill(m);
+			if (m->n_groups > 0)
+				return; /* SIGCHLD brings us back */
+		}
 		m->stage++;
 		for (int i = 0; i < PROGRAMS && m->stage < STOP_STAGES; i++)
 			if (m->children[i].prog->stage == m->stage)
@@ -260,12 +265,21 @@ static enum {
 	return found;
 }
 
-static void tell_start_options(const struct conf *a, const struct conf *b)
+/* Options that count from the next start keep the value that is in force: a process restarted
+ * tomorrow must find today's data. */
+static void keep_start_options(struct conf *old, struct conf *new)
 {
-	for (int k = 0; k < CONF_KEYS; k++)
-		if (conf_rows[k].change == CONF_CHANGE_START && a->top.v[k].text != NULL &&
-		    strcmp(a->top.v[k].text, b->top.v[k].text) != 0)
-			log_ev(LOG_WARNING, "master.later", kv_s("what", conf_rows[k].name));
+	for (int k = 0; k < CONF_KEYS; k++) {
+		struct conf_value *a = &old->top.v[k], *b = &new->top.v[k], swap;
+
+		if (conf_rows[k].change != CONF_CHANGE_START || a->text == NULL ||
+		    strcmp(a->text, b->text) == 0)
+			continue;
+		log_ev(LOG_WARNING, "master.later", kv_s("what", conf_rows[k].name));
+		swap = *a;
+		*a = *b;
+		*b = swap;
+	}
 }
 
 static void apply_to_child(struct child *c, const struct conf *old, const struct listeners *old_ls)
@@ -292,8 +306,9 @@ static void apply(struct master *m, struct conf *take_conf, struct listeners *ta
 	struct conf old = m->conf;
 	struct listeners old_ls = m->listeners;
 
-	tell_start_options(&m->conf, take_conf);
+	keep_start_options(&old, take_conf);
 	m->conf = *take_conf;
+	master_logs_level(m);
 	m->listeners = *take_ls;
 	key_files_fini(&m->keys);
 	m->keys = *take_keys;
@@ -345,6 +360,21 @@ static void reload(struct master *m)
 
 /* --- signals and the watchdog --- */
 
+static void on_orphan_end(struct master *m)
+{
+	groups_reap(m);
+	if (m->stopping)
+		stop_stage(m);
+}
+
+static void reopen_log(struct master *m)
+{
+	struct child *logd = master_child(m, IPC_ROLE_LOGD);
+
+	if (logd->control != NULL)
+		child_send_log_file(logd);
+}
+
 static void on_signal(evutil_socket_t fd, short what, void *arg)
 {
 	struct master *m = arg;
@@ -353,6 +383,10 @@ static void on_signal(evutil_socket_t fd, short what, void *arg)
 	while (read(fd, &si, sizeof(si)) == (ssize_t)sizeof(si)) {
 		if (si.ssi_signo == SIGHUP && !m->stopping)
 			reload(m);
+		else if (si.ssi_signo == SIGUSR1)
+			reopen_log(m);
+		else if (si.ssi_signo == SIGCHLD)
+			on_orphan_end(m);
 		else if (si.ssi_signo == SIGTERM || si.ssi_signo == SIGINT)
 			master_stop(m, si.ssi_signo == SIGINT ? "SIGINT" : "SIGTERM");
 	}
@@ -396,9 +430,9 @@ static int start_signals(struct master *m)
 	sigaddset(&set, SIGHUP);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGCHLD); /* waited for by pidfd; blocked so that nothing is interrupted */
+	sigaddset(&set, SIGUSR1);
+	sigaddset(&set, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &set, NULL);
-	sigdelset(&set, SIGCHLD);
 	m->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (m->signal_fd < 0)
 		return -errno;
@@ -480,6 +514,7 @@ int master_run(struct master *m)
 	if (!m->failed && sandbox_enter(&sandbox_rows[PROC_MASTER], &env) != 0)
 		m->failed = true;
 	if (!m->failed && start_signals(m) == 0) {
+		groups_init(m);
 		start_all(m);
 		event_base_dispatch(m->base);
 	}

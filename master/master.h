@@ -86,6 +86,9 @@ void child_fini(struct child *c);
 /* Its part of the configuration, keys included; `reload` for a process that is running. */
 void child_send_conf(struct child *c, bool reload);
 
+/* To logd: the log file, opened again. */
+void child_send_log_file(struct child *c);
+
 /* --- peers.c --- */
 
 /* Channels between `c` and everyone who runs, in both directions of the table. */
@@ -152,6 +155,15 @@ void key_files_fini(struct key_files *k);
  */
 int readconf(const char *path, int empty_fd, struct conf *ret, struct buf *errors);
 
+/* --- groups.c: connections whose acceptor died --- */
+
+enum { GROUPS_MAX = 64 };
+
+void groups_init(struct master *m);
+void groups_add(struct master *m, pid_t group); /* the dead acceptor's pid, just reaped */
+void groups_reap(struct master *m);
+void groups_kill(struct master *m);
+
 /* --- notify.c: what systemd is told; nothing without it --- */
 void notify_state(const char *state);
 void notify_reloading(void);
@@ -172,6 +184,8 @@ struct master {
 	struct child children[PROGRAMS];
 	struct ipc_chan *sink; /* attach channel to logd */
 	struct event *ev_signal, *ev_tick;
+	pid_t groups[GROUPS_MAX];
+	size_t n_groups;
 };
 
 /* Everything up to the loop, and the loop: an exit status. */

@@ -27,6 +27,7 @@ struct ipc_chan {
 	int fd;
 	enum ipc_ch kind;
 	bool upper, gone, dead, paused, greet_needed;
+	bool mute;     /* the peer is closed; what it wrote before is still read */
 	unsigned busy; /* callbacks under way: freed at the end of the outermost */
 	enum ipc_state state, next;
 	enum ipc_role peer_role;
@@ -116,7 +117,7 @@ static void packet_free(struct packet *p)
 	free(p);
 }
 
-static void chan_destroy(struct ipc_chan *c)
+static void queue_drop(struct ipc_chan *c)
 {
 	while (c->head != NULL) {
 		struct packet *p = c->head;
@@ -124,6 +125,13 @@ static void chan_destroy(struct ipc_chan *c)
 		c->head = p->next;
 		packet_free(p);
 	}
+	c->tail = &c->head;
+	c->queued = 0;
+}
+
+static void chan_destroy(struct ipc_chan *c)
+{
+	queue_drop(c);
 	free(c->rx);
 	free(c);
 }
@@ -202,9 +210,13 @@ static ssize_t packet_recv(int fd, uint8_t *p, int *fds, unsigned *ret_nfds)
 	bool too_many = false;
 	ssize_t got;
 
+	/*
+	 * A peer that closes with something of ours unread gives ECONNRESET once, before what it
+	 * wrote itself: its last words come after.
+	 */
 	do
 		got = recvmsg(fd, &mh, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-	while (got < 0 && errno == EINTR);
+	while (got < 0 && (errno == EINTR || errno == ECONNRESET));
 	if (got < 0)
 		return -errno;
 	for (struct cmsghdr *h = CMSG_FIRSTHDR(&mh); h != NULL; h = CMSG_NXTHDR(&mh, h)) {
@@ -364,6 +376,22 @@ static int packet_send(int fd, struct slice data, const int *fds, unsigned nfds)
 	return r < 0 ? -errno : 0;
 }
 
+/*
+ * A closed peer takes nothing more, but what it wrote before may lie in our socket: the end of file
+ * behind it is what ends the channel, unless the owner does not read.
+ */
+static void send_failed(struct ipc_chan *c, int r)
+{
+	if ((r != -EPIPE && r != -ECONNRESET) || c->paused) {
+		chan_gone(c, r == -EPIPE || r == -ECONNRESET ? IPC_GONE_EOF : IPC_GONE_ERROR);
+		return;
+	}
+	c->mute = true;
+	queue_drop(c);
+	if (c->ev_out != NULL)
+		event_del(c->ev_out);
+}
+
 static void on_writable(evutil_socket_t fd, short what, void *arg)
 {
 	struct ipc_chan *c = arg;
@@ -375,8 +403,7 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
 		if (r == -EAGAIN || r == -ENOBUFS)
 			return;
 		if (r != 0) {
-			chan_gone(
-			    c, r == -EPIPE || r == -ECONNRESET ? IPC_GONE_EOF : IPC_GONE_ERROR);
+			send_failed(c, r);
 			return;
 		}
 		c->head = p->next;
@@ -429,15 +456,14 @@ int ipc_send(struct ipc_chan *c, enum ipc_type type, const void *msg, int *take_
 	assert(d != NULL);
 	buf_reset(&out);
 	r = ipc_encode(type, msg, &out);
-	if (r == 0 && (c->gone || c->dead))
+	if (r == 0 && (c->gone || c->dead || c->mute))
 		r = 1;
 	if (r == 0 && c->head == NULL) {
 		r = packet_send(c->fd, buf_slice(&out), take_fds, d->fds);
 		if (r == -EAGAIN || r == -ENOBUFS) {
 			r = packet_queue(c, buf_slice(&out), take_fds, d->fds);
 		} else if (r != 0) {
-			chan_gone(
-			    c, r == -EPIPE || r == -ECONNRESET ? IPC_GONE_EOF : IPC_GONE_ERROR);
+			send_failed(c, r);
 			r = 1;
 		}
 	} else if (r == 0) {

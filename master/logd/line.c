@@ -15,16 +15,24 @@ uint64_t sink_judge(uint64_t attached, uint64_t claimed)
 	return claimed >> 32 == attached >> 32 ? claimed : 0;
 }
 
-void sink_line(
-    struct buf *out, int64_t wall_ms, const char *name, uint64_t sid, int level, struct slice text)
+static void put_time(struct buf *out, int64_t wall_ms)
 {
 	time_t wall_s = (time_t)(wall_ms / 1000);
 	struct tm tm;
 
 	gmtime_r(&wall_s, &tm);
-	buf_printf(out, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ %s %s", tm.tm_year + 1900,
-	    tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, (int)(wall_ms % 1000),
-	    name, log_level_name(level));
+	buf_printf(out, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ ", tm.tm_year + 1900, tm.tm_mon + 1,
+	    tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, (int)(wall_ms % 1000));
+}
+
+void sink_line(
+    struct buf *out, int64_t wall_ms, const char *name, uint64_t sid, int level, struct slice text)
+{
+	if (wall_ms < 0)
+		buf_printf(out, "<%d>", level);
+	else
+		put_time(out, wall_ms);
+	buf_printf(out, "%s %s", name, log_level_name(level));
 	if (sid != 0)
 		buf_printf(out, " sid=%" PRIx64 "-%" PRIx64, sid >> 32, sid & 0xffffffff);
 	buf_putc(out, ' ');

@@ -34,13 +34,15 @@ struct attacher {
 void sink_init(struct sink *s, struct proc *p)
 {
 	s->p = p;
+	s->journal = conf_is_word(proc_conf(p), CONF_log_target, "journal");
 }
 
 static void write_line(struct sink *s, const char *name, uint64_t sid, int level, struct slice text)
 {
 	struct buf line = BUF_INIT(SINK_LINE_MAX + 200);
 
-	sink_line(&line, clock_wall_ms(), name, sid, level, slice_part(text, 0, SINK_LINE_MAX));
+	sink_line(&line, s->journal ? -1 : clock_wall_ms(), name, sid, level,
+	    slice_part(text, 0, SINK_LINE_MAX));
 	if (s->out_fd >= 0 && !line.overflow)
 		io_write_all(s->out_fd, buf_slice(&line)); /* a full disk has nobody to be told */
 	buf_fini(&line);

@@ -14,6 +14,7 @@ enum { SINK_NAME_MAX = 32, SINK_TURN_LINES = 64, SINK_LINES_PER_S = 2000, SINK_L
 struct sink {
 	struct proc *p;
 	int out_fd;
+	bool journal;           /* lines with systemd's level marks, without a time of ours */
 	struct source *sources; /* a ring of all channels */
 	/* The life that a role's attach channel speaks for, told by master; 0 for none. */
 	uint64_t instance[IPC_ROLES];
@@ -27,7 +28,10 @@ void sink_attacher_open(struct sink *s, struct proc_peer *peer);
 /* Writes what is waiting in all channels, once. */
 void sink_drain(struct sink *s);
 
-/* Pure: the line of one packet. `claim` has been judged already. */
+/*
+ * Pure: the line of one packet, its session id judged already. With wall_ms -1 it starts with the
+ * level mark that systemd's journal reads ("<5>") in place of the time.
+ */
 void sink_line(
     struct buf *out, int64_t wall_ms, const char *name, uint64_t sid, int level, struct slice text);
 

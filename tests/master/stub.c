@@ -53,6 +53,9 @@ static int start(struct proc *p, void *arg)
 
 	proc_listeners(p, &n_listeners);
 	proc_keys(p, &n_keys);
+	if (told(p, "forks") && fork() == 0)
+		for (;;)
+			pause();
 	log_ev(LOG_INFO, "stub.start", kv_u("listeners", n_listeners), kv_u("keys", n_keys));
 	return 0;
 }
@@ -60,8 +63,6 @@ static int start(struct proc *p, void *arg)
 static void on_reload(struct proc *p, void *arg, const struct conf *old)
 {
 	log_ev(LOG_INFO, "stub.reload", kv_s("level", conf_get_str(proc_conf(p), CONF_log_level)));
-	while (told(p, "hangs"))
-		sleep(1);
 }
 
 int main(int argc, char **argv)

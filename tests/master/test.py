@@ -86,6 +86,8 @@ class Suite:
 
     def start(self):
         self.write_conf()
+        open(self.log_path, "ab").close()
+        before = len(re.findall(r"master\.ready", self.log()))
         r, w = os.pipe()
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
@@ -96,6 +98,7 @@ class Suite:
         with os.fdopen(r, "rb") as f:
             if f.read() != b"ready\n":
                 raise AssertionError("not ready:\n" + self.log())
+        self.wait_log(r"master\.ready", before + 1)  # what came before it is in the log now, too
 
     def log(self):
         with open(self.log_path, encoding="utf-8", errors="replace") as f:
@@ -311,6 +314,33 @@ def test_reload_does_what_the_row_says(s):
     expect(s.stop() == 0, "stop", s)
 
 
+def test_connections_outlive_their_acceptor_and_end_with_the_suite(s):
+    s.lines["host_name"] = "forks"
+    s.start()
+    door = s.children()["pop3"]
+    with open("/proc/%d/task/%d/children" % (door, door), encoding="ascii") as f:
+        connection = int(f.read())
+    seen = s.ready_count("pop3")
+    os.kill(door, signal.SIGKILL)
+    s.wait_log(r"master\.child name=pop3 ", seen + 1)
+    expect(os.path.exists("/proc/%d" % connection), "the connection died with its acceptor", s)
+    expect(s.stop() == 0, "stop", s)
+    expect(not os.path.exists("/proc/%d" % connection), "the connection outlived the suite", s)
+
+
+def test_a_moved_data_folder_waits_for_the_next_start(s):
+    s.start()
+    old = s.lines["data_dir"]
+    s.lines["data_dir"] = s.dir + "/elsewhere"
+    s.lines["engine"] = "lmdb"
+    seen = s.ready_count("stored")
+    s.reload()
+    s.wait_log(r"master\.later what=data_dir")
+    s.wait_log(r"master\.child name=stored ", seen + 1)
+    expect(os.path.isdir(old) and not os.path.exists(s.dir + "/elsewhere"), "stored was given other data", s)
+    expect(s.stop() == 0, "stop", s)
+
+
 def test_reload_moves_a_listener(s):
     s.start()
     before = s.children()
@@ -433,6 +463,11 @@ def test_the_log_goes_to_a_file_and_can_be_rotated(s):
     while not os.path.exists(path) and time.monotonic() < end:
         time.sleep(0.02)
     s.wait_log(r"conf\.reload|stub\.reload")
+    os.rename(path, path + ".2")
+    s.process.send_signal(signal.SIGUSR1)
+    while not os.path.exists(path) and time.monotonic() < end:
+        time.sleep(0.02)
+    expect(os.path.exists(path), "SIGUSR1 did not open the log again")
     expect(s.stop() == 0, "stop", s)
 
 

@@ -279,6 +279,28 @@ static void end_of_file_and_free_inside_handler(void **state)
 	rig_fini(&r);
 }
 
+/* The peer writes, leaves something of ours unread, and closes; we notice by a failing send. */
+static void last_words_are_heard(void **state)
+{
+	struct rig r;
+
+	rig_init(&r, IPC_CH_CONTROL);
+	assert_int_equal(ipc_send(r.up.chan, IPC_ctl_ping, &(struct ipc_ctl_ping){ 1 }, NULL), 0);
+	assert_int_equal(
+	    ipc_send(r.low.chan, IPC_ctl_failed, &(struct ipc_ctl_failed){ SLICE("why") }, NULL),
+	    0);
+	ipc_chan_free(&r.low.chan);
+	ipc_send(r.up.chan, IPC_ctl_ping, &(struct ipc_ctl_ping){ 2 }, NULL);
+	assert_int_equal(ipc_send(r.up.chan, IPC_ctl_ping, &(struct ipc_ctl_ping){ 3 }, NULL), 1);
+	event_base_loop(r.base, EVLOOP_NONBLOCK);
+	event_base_loop(r.base, EVLOOP_NONBLOCK);
+	assert_int_equal(r.up.messages, 1);
+	assert_int_equal(r.up.last, IPC_ctl_failed);
+	assert_int_equal(r.up.gone, 1);
+	assert_int_equal(r.up.why, IPC_GONE_EOF);
+	rig_fini(&r);
+}
+
 static void waiting_receives_without_the_loop(void **state)
 {
 	struct rig r;
@@ -306,6 +328,7 @@ int main(void)
 		cmocka_unit_test(hello_must_match),
 		cmocka_unit_test(queue_keeps_order_and_descriptors),
 		cmocka_unit_test(end_of_file_and_free_inside_handler),
+		cmocka_unit_test(last_words_are_heard),
 		cmocka_unit_test(waiting_receives_without_the_loop),
 	};
 

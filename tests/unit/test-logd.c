@@ -39,6 +39,9 @@ static void a_line_is_stamped_and_printable(void **state)
 	buf_reset(&b);
 	sink_line(&b, 0, "stored", 0, LOG_ERR, SLICE("x"));
 	assert_string_equal(buf_cstr(&b), "1970-01-01T00:00:00.000Z stored error x\n");
+	buf_reset(&b);
+	sink_line(&b, -1, "stored", 0, LOG_ERR, SLICE("x"));
+	assert_string_equal(buf_cstr(&b), "<3>stored error x\n");
 	buf_fini(&b);
 }
 
