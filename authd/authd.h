@@ -1,0 +1,55 @@
+/*
+ * authd - the program's parts: dialogues of connections, workers, administrators.
+ *
+ * Invariant: a session descriptor goes to the connection whose dialogue a worker has answered yes,
+ * for the account that routerd named for the name that worker gave, and to nobody else.
+ */
+#pragma once
+
+#include "authd/secrets.h"
+#include "common/ipc/chan.h"
+
+#include <uthash.h>
+
+struct dialogue;
+struct work;
+struct admin;
+
+struct authd {
+	struct event_base *base;
+	struct secrets secrets;
+	struct ipc_chan *routerd, *stored, *pool; /* NULL while away */
+	const char *host, *scheme;                /* host name; how new passwords are stored */
+	const char *mechs;                        /* words of auth_mechanisms */
+	uid_t admin_uids[16];
+	size_t n_admin_uids;
+	bool hide_unknown;
+	struct dialogue *by_seq; /* dialogues that wait for routerd or stored */
+	uint32_t next_seq;
+	unsigned workers;
+};
+
+/* ---- dialogue.c ---- */
+void dialogue_open(struct authd *a, const struct ipc_conn_new *m, int take_fd);
+void dialogue_on_route(struct authd *a, const struct ipc_route_login_reply *m);
+void dialogue_on_session(struct authd *a, uint32_t seq, int *take_fd, uint32_t status);
+/* routerd or stored went away: those who wait are told "try later". */
+void dialogue_on_peer_gone(struct authd *a);
+
+/* ---- pool.c: one worker process for one piece of work ---- */
+struct work_ops {
+	void (*on_msg)(void *arg, enum ipc_type type, const union ipc_any *m);
+	void (*on_lost)(void *arg); /* the worker ended without an answer */
+};
+
+/* NULL when the pool is away or all workers are busy. */
+struct work *work_new(struct authd *a, const struct work_ops *ops, void *arg);
+int work_send(struct work *w, enum ipc_type type, const void *msg);
+/* Accepts NULL, sets NULL; the worker's process ends by itself. */
+void work_free(struct work **w);
+
+/* ---- admin.c ---- */
+/* A new administrator's channel; the other end is returned, -1 without memory. */
+int admin_open(struct authd *a, uint64_t sid);
+void admin_on_secret_drop(struct authd *a, const struct ipc_secret_drop *m);
+void authd_commit_failed(int rc) __attribute__((noreturn));

@@ -1,0 +1,496 @@
+/*
+ * dialogue - one connection's way to its session: mechanism in a worker, name through routerd,
+ * secret to that worker, session from stored, descriptor to the connection.
+ */
+#include "authd/authd.h"
+
+#include "authd/limits.h"
+#include "common/base/addr.h"
+#include "common/base/io.h"
+#include "common/base/log.h"
+
+#include <event2/event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum dialogue_state {
+	DLG_IDLE,    /* no mechanism under way */
+	DLG_WORKER,  /* the worker has the word */
+	DLG_CLIENT,  /* a challenge is out */
+	DLG_ROUTE,   /* routerd is asked */
+	DLG_SECRET,  /* the database is asked */
+	DLG_SESSION, /* stored is asked */
+	DLG_DONE,    /* granted or used up: nothing is legal any more */
+};
+
+struct dialogue {
+	struct authd *a;
+	struct ipc_chan *chan;
+	struct work *work;
+	struct event *timer;
+	enum dialogue_state state;
+	unsigned attempts, holds; /* holds: database answers under way */
+	bool dead;
+	uint32_t seq; /* of the question to routerd or stored */
+	bool in_table;
+	uint64_t sid, account;
+	uint32_t flags, uid;
+	char service[33], mech[33], domain[256];
+	struct buf peer, local, name, last;
+	UT_hash_handle hh;
+};
+
+static void ask_over(struct dialogue *d)
+{
+	if (d->in_table)
+		HASH_DEL(d->a->by_seq, d);
+	d->in_table = false;
+}
+
+static uint32_t ask_seq(struct dialogue *d)
+{
+	ask_over(d);
+	d->seq = ++d->a->next_seq;
+	HASH_ADD(hh, d->a->by_seq, seq, sizeof(d->seq), d);
+	d->in_table = true;
+	return d->seq;
+}
+
+static void dialogue_destroy(struct dialogue *d)
+{
+	buf_fini(&d->peer);
+	buf_fini(&d->local);
+	buf_fini(&d->name);
+	buf_fini(&d->last);
+	free(d);
+}
+
+static void dialogue_free(struct dialogue *d)
+{
+	ask_over(d);
+	work_free(&d->work);
+	if (d->timer != NULL)
+		event_free(d->timer);
+	d->timer = NULL;
+	ipc_chan_free(&d->chan);
+	d->dead = true;
+	if (d->holds == 0)
+		dialogue_destroy(d);
+}
+
+static void set_deadline(struct dialogue *d, unsigned ms)
+{
+	struct timeval tv = { ms / 1000, (ms % 1000) * 1000 };
+
+	if (ms > 0)
+		event_add(d->timer, &tv);
+	else
+		event_del(d->timer);
+}
+
+static void log_refused(struct dialogue *d, const char *why)
+{
+	struct addr peer = { 0 };
+	char text[ADDR_TEXT_MAX];
+
+	addr_unpack(buf_slice(&d->peer), &peer);
+	log_ev(LOG_NOTICE, "auth.refused", kv_u("sid", d->sid), kv_s("service", d->service),
+	    kv_s("mech", d->mech), kv_str("user", buf_slice(&d->name)),
+	    kv_s("peer", addr_ip_text(&peer, text)), kv_s("why", why));
+}
+
+static const char *status_word(enum ipc_auth_status status)
+{
+	static const char *const words[] = { [IPC_AUTH_BAD] = "credentials",
+		[IPC_AUTH_ROUTE] = "route",
+		[IPC_AUTH_NOMECH] = "mechanism",
+		[IPC_AUTH_SYNTAX] = "syntax",
+		[IPC_AUTH_NEEDTLS] = "cleartext",
+		[IPC_AUTH_TRYLATER] = "unavailable",
+		[IPC_AUTH_CANCELLED] = "cancelled",
+		[IPC_AUTH_DISABLED] = "disabled" };
+
+	return status < sizeof(words) / sizeof(words[0]) && words[status] != NULL ? words[status]
+										  : "unknown";
+}
+
+/* Ends the attempt; what was our own failure does not count against the client. */
+static void refuse(struct dialogue *d, enum ipc_auth_status status, struct slice text)
+{
+	struct ipc_auth_refused m = { .why = status, .text = text };
+
+	ask_over(d);
+	work_free(&d->work);
+	set_deadline(d, 0);
+	log_refused(d, status_word(status));
+	if (status != IPC_AUTH_TRYLATER && status != IPC_AUTH_CANCELLED)
+		d->attempts++;
+	m.left = ATTEMPTS_MAX - d->attempts;
+	ipc_send(d->chan, IPC_auth_refused, &m, NULL);
+	d->state = m.left > 0 ? DLG_IDLE : DLG_DONE;
+	ipc_chan_set_state(d->chan, m.left > 0 ? IPC_IN_IDLE : IPC_IN_CLOSED);
+}
+
+static bool is_clear_text(const char *mech)
+{
+	return strcasecmp(mech, "PLAIN") == 0 || strcasecmp(mech, "LOGIN") == 0;
+}
+
+static bool mech_offered(const struct authd *a, struct slice mech)
+{
+	struct slice list = slice_str(a->mechs);
+
+	while (list.n > 0)
+		if (slice_ieq(slice_take(&list, ' '), mech))
+			return true;
+	return false;
+}
+
+/* ---- from the worker ---- */
+
+static void on_work_name(struct dialogue *d, const struct ipc_work_name *m)
+{
+	struct ipc_route_login ask = { .name = m->authcid,
+		.domain = slice_str(d->domain),
+		.local = buf_slice(&d->local),
+		.service = slice_str(d->service) };
+
+	buf_reset(&d->name);
+	buf_put(&d->name, m->authcid);
+	if (m->authzid.n > 0 && !slice_ieq(m->authzid, m->authcid)) {
+		refuse(d, IPC_AUTH_BAD, SLICE("acting for another account is not allowed"));
+		return;
+	}
+	if (d->a->routerd == NULL) {
+		refuse(d, IPC_AUTH_TRYLATER, SLICE_NONE);
+		return;
+	}
+	d->state = DLG_ROUTE;
+	ask.seq = ask_seq(d);
+	set_deadline(d, PEER_WAIT_MS);
+	ipc_send(d->a->routerd, IPC_route_login, &ask, NULL);
+}
+
+static void give_secret(struct dialogue *d, struct slice stored)
+{
+	struct ipc_work_secret m = { .known = stored.n > 0, .stored = stored };
+
+	d->state = DLG_WORKER;
+	set_deadline(d, DIALOGUE_STEP_MS);
+	work_send(d->work, IPC_work_secret, &m);
+}
+
+static void on_secret(void *arg, int rc, struct slice stored)
+{
+	struct dialogue *d = arg;
+
+	d->holds--;
+	if (d->dead) {
+		if (d->holds == 0)
+			dialogue_destroy(d);
+		return;
+	}
+	if (d->state != DLG_SECRET)
+		return;
+	if (rc != 0)
+		refuse(d, IPC_AUTH_TRYLATER, SLICE_NONE);
+	else
+		give_secret(d, stored);
+}
+
+static enum ipc_auth_status from_route(uint32_t status)
+{
+	switch (status) {
+	case IPC_ROUTE_DISABLED:
+		return IPC_AUTH_DISABLED;
+	case IPC_ROUTE_TRYLATER:
+		return IPC_AUTH_TRYLATER;
+	default:
+		return IPC_AUTH_ROUTE;
+	}
+}
+
+void dialogue_on_route(struct authd *a, const struct ipc_route_login_reply *m)
+{
+	struct dialogue *d = NULL;
+	uint32_t seq = m->seq;
+
+	HASH_FIND(hh, a->by_seq, &seq, sizeof(seq), d);
+	if (d == NULL || d->state != DLG_ROUTE)
+		return;
+	ask_over(d);
+	if (m->status != IPC_ROUTE_OK) {
+		if (a->hide_unknown && m->status != IPC_ROUTE_TRYLATER)
+			give_secret(d, SLICE_NONE);
+		else
+			refuse(d, from_route(m->status), m->text);
+		return;
+	}
+	d->account = m->account;
+	buf_reset(&d->name);
+	buf_put(&d->name, m->name);
+	d->state = DLG_SECRET;
+	d->holds++;
+	secrets_get(&a->secrets, d->account, on_secret, d);
+}
+
+static void on_work_done(struct dialogue *d, const struct ipc_work_done *m)
+{
+	struct ipc_session_open ask = { .sid = d->sid,
+		.account = d->account,
+		.name = buf_slice(&d->name),
+		.service = slice_str(d->service),
+		.peer = buf_slice(&d->peer) };
+
+	if (m->status != IPC_AUTH_OK) {
+		refuse(d, m->status <= IPC_AUTH_DISABLED ? m->status : IPC_AUTH_BAD, SLICE_NONE);
+		return;
+	}
+	if (d->account == 0 || d->a->stored == NULL) {
+		refuse(d, d->account == 0 ? IPC_AUTH_BAD : IPC_AUTH_TRYLATER, SLICE_NONE);
+		return;
+	}
+	buf_reset(&d->last);
+	buf_put(&d->last, m->data);
+	work_free(&d->work);
+	d->state = DLG_SESSION;
+	ask.seq = ask_seq(d);
+	set_deadline(d, PEER_WAIT_MS);
+	ipc_send(d->a->stored, IPC_session_open, &ask, NULL);
+}
+
+static void on_work_msg(void *arg, enum ipc_type type, const union ipc_any *m)
+{
+	struct dialogue *d = arg;
+	struct ipc_auth_challenge challenge;
+
+	if (d->state != DLG_WORKER) {
+		/* A worker speaks when it has the word; one that does not is not to be believed. */
+		refuse(d, IPC_AUTH_TRYLATER, SLICE_NONE);
+		return;
+	}
+	switch (type) {
+	case IPC_work_name:
+		on_work_name(d, &m->work_name);
+		break;
+	case IPC_work_challenge:
+		challenge.data = m->work_challenge.data;
+		d->state = DLG_CLIENT;
+		set_deadline(d, DIALOGUE_STEP_MS);
+		ipc_send(d->chan, IPC_auth_challenge, &challenge, NULL);
+		break;
+	case IPC_work_done:
+		on_work_done(d, &m->work_done);
+		break;
+	default:
+		refuse(d, IPC_AUTH_TRYLATER, SLICE_NONE);
+	}
+}
+
+static void on_work_lost(void *arg)
+{
+	refuse(arg, IPC_AUTH_TRYLATER, SLICE_NONE);
+}
+
+static const struct work_ops dialogue_work = { on_work_msg, on_work_lost };
+
+/* ---- from stored ---- */
+
+void dialogue_on_session(struct authd *a, uint32_t seq, int *take_fd, uint32_t status)
+{
+	struct dialogue *d = NULL;
+	struct ipc_auth_granted m;
+
+	HASH_FIND(hh, a->by_seq, &seq, sizeof(seq), d);
+	if (d == NULL || d->state != DLG_SESSION)
+		return;
+	ask_over(d);
+	if (take_fd == NULL) {
+		refuse(d, IPC_AUTH_TRYLATER, SLICE_NONE);
+		return;
+	}
+	m = (struct ipc_auth_granted){
+		.account = d->account, .name = buf_slice(&d->name), .data = buf_slice(&d->last)
+	};
+	log_ev(LOG_INFO, "auth.granted", kv_u("sid", d->sid), kv_s("service", d->service),
+	    kv_s("mech", d->mech), kv_str("user", buf_slice(&d->name)));
+	ipc_send(d->chan, IPC_auth_granted, &m, take_fd);
+	*take_fd = -1;
+	d->state = DLG_DONE;
+	set_deadline(d, 0);
+	ipc_chan_set_state(d->chan, IPC_IN_CLOSED);
+}
+
+void dialogue_on_peer_gone(struct authd *a)
+{
+	struct dialogue *d, *tmp;
+
+	HASH_ITER(hh, a->by_seq, d, tmp)
+	{
+		if ((d->state == DLG_ROUTE && a->routerd == NULL) ||
+		    (d->state == DLG_SESSION && a->stored == NULL))
+			refuse(d, IPC_AUTH_TRYLATER, SLICE_NONE);
+	}
+}
+
+/* ---- from the connection ---- */
+
+static void on_start(struct dialogue *d, const struct ipc_auth_start *m)
+{
+	struct authd *a = d->a;
+	struct ipc_work_start start = { .mech = m->mech,
+		.service = slice_str(d->service),
+		.host = slice_str(a->host),
+		.has_initial = m->has_initial,
+		.initial = m->initial };
+	bool safe = m->tls != 0 || (d->flags & (IPC_CONN_TLS | IPC_CONN_PLAIN_LOGIN)) != 0;
+
+	snprintf(d->mech, sizeof(d->mech), "%.*s", SLICE_FMT(m->mech));
+	snprintf(d->domain, sizeof(d->domain), "%.*s", SLICE_FMT(m->domain));
+	buf_reset(&d->name);
+	d->account = 0;
+	ipc_chan_set_state(d->chan, IPC_IN_DIALOGUE);
+	if (!mech_offered(a, m->mech)) {
+		refuse(d, IPC_AUTH_NOMECH, SLICE_NONE);
+		return;
+	}
+	if (!safe && is_clear_text(d->mech)) {
+		refuse(d, IPC_AUTH_NEEDTLS, SLICE_NONE);
+		return;
+	}
+	d->work = work_new(a, &dialogue_work, d);
+	if (d->work == NULL) {
+		refuse(d, IPC_AUTH_TRYLATER, SLICE_NONE);
+		return;
+	}
+	d->state = DLG_WORKER;
+	set_deadline(d, DIALOGUE_STEP_MS);
+	work_send(d->work, IPC_work_start, &start);
+}
+
+/* An administrator on this machine, known by the kernel's word about the other end of the socket.
+ */
+static void on_auth_peer(struct dialogue *d)
+{
+	struct authd *a = d->a;
+	struct ipc_auth_admin grant = { .name = SLICE("local"), .rights = IPC_RIGHT_MASTER };
+	struct ipc_dir_open dir = { .sid = d->sid, .name = grant.name, .rights = grant.rights };
+	struct ipc_store_open store = { .sid = d->sid, .name = grant.name, .rights = grant.rights };
+	int dirs[2], stores[2], fds[3];
+	bool known = false;
+
+	ipc_chan_set_state(d->chan, IPC_IN_DIALOGUE);
+	snprintf(d->mech, sizeof(d->mech), "peer");
+	for (size_t i = 0; i < a->n_admin_uids; i++)
+		known |= a->admin_uids[i] == d->uid;
+	if (!known || strcmp(d->service, "admin") != 0) {
+		refuse(d, IPC_AUTH_BAD, SLICE("this user is not an administrator"));
+		return;
+	}
+	if (a->routerd == NULL || a->stored == NULL || ipc_pair(dirs) != 0) {
+		refuse(d, IPC_AUTH_TRYLATER, SLICE_NONE);
+		return;
+	}
+	if (ipc_pair(stores) != 0) {
+		fd_close(&dirs[0]);
+		fd_close(&dirs[1]);
+		refuse(d, IPC_AUTH_TRYLATER, SLICE_NONE);
+		return;
+	}
+	ipc_send(a->routerd, IPC_dir_open, &dir, &dirs[0]);
+	ipc_send(a->stored, IPC_store_open, &store, &stores[0]);
+	fds[0] = dirs[1];
+	fds[1] = admin_open(a, d->sid);
+	fds[2] = stores[1];
+	if (fds[1] < 0) {
+		fd_close(&fds[0]);
+		fd_close(&fds[2]);
+		refuse(d, IPC_AUTH_TRYLATER, SLICE_NONE);
+		return;
+	}
+	log_ev(LOG_NOTICE, "auth.admin", kv_u("sid", d->sid), kv_u("uid", d->uid));
+	ipc_send(d->chan, IPC_auth_admin, &grant, fds);
+	d->state = DLG_DONE;
+	ipc_chan_set_state(d->chan, IPC_IN_CLOSED);
+}
+
+static void on_step(struct dialogue *d, const struct ipc_auth_step *m)
+{
+	struct ipc_work_response response = { .data = m->data };
+
+	if (d->state != DLG_CLIENT) {
+		refuse(d, IPC_AUTH_SYNTAX, SLICE_NONE);
+		return;
+	}
+	d->state = DLG_WORKER;
+	set_deadline(d, DIALOGUE_STEP_MS);
+	work_send(d->work, IPC_work_response, &response);
+}
+
+static void on_msg(
+    void *arg, struct ipc_chan *c, enum ipc_type type, const union ipc_any *m, int *fds)
+{
+	struct dialogue *d = arg;
+
+	switch (type) {
+	case IPC_auth_start:
+		on_start(d, &m->auth_start);
+		break;
+	case IPC_auth_step:
+		on_step(d, &m->auth_step);
+		break;
+	case IPC_auth_cancel:
+		/* Answered, so that both ends agree that the dialogue is idle again. */
+		if (d->state != DLG_IDLE)
+			refuse(d, IPC_AUTH_CANCELLED, SLICE_NONE);
+		break;
+	case IPC_auth_peer:
+		on_auth_peer(d);
+		break;
+	default:
+		break;
+	}
+}
+
+static void on_gone(void *arg, struct ipc_chan *c, enum ipc_gone why)
+{
+	dialogue_free(arg);
+}
+
+static const struct ipc_ops dialogue_ops = { .on_msg = on_msg, .on_gone = on_gone };
+
+static void on_deadline(evutil_socket_t fd, short what, void *arg)
+{
+	struct dialogue *d = arg;
+
+	refuse(d, d->state == DLG_CLIENT ? IPC_AUTH_CANCELLED : IPC_AUTH_TRYLATER, SLICE_NONE);
+}
+
+void dialogue_open(struct authd *a, const struct ipc_conn_new *m, int take_fd)
+{
+	struct dialogue *d = calloc(1, sizeof(*d));
+
+	if (d == NULL) {
+		close(take_fd);
+		return;
+	}
+	*d = (struct dialogue){ .a = a,
+		.sid = m->sid,
+		.flags = m->flags,
+		.uid = m->uid,
+		.peer = BUF_INIT(ADDR_PACKED_MAX),
+		.local = BUF_INIT(ADDR_PACKED_MAX),
+		.name = BUF_INIT(1024),
+		.last = BUF_INIT(8192) };
+	snprintf(d->service, sizeof(d->service), "%.*s", SLICE_FMT(m->service));
+	buf_put(&d->peer, m->peer);
+	buf_put(&d->local, m->local);
+	d->timer = evtimer_new(a->base, on_deadline, d);
+	d->chan = ipc_chan_new(a->base, take_fd, IPC_CH_DIALOGUE, true, &dialogue_ops, d);
+	if (d->timer == NULL || d->chan == NULL) {
+		dialogue_free(d);
+		return;
+	}
+	ipc_chan_set_state(d->chan, IPC_IN_IDLE);
+}

@@ -1,0 +1,198 @@
+/*
+ * authd - who are you: runs login dialogues through workers and hands the session to the
+ * connection.
+ *
+ * Holds:    3 control channel, 4 log, the secrets' database, channels to stored, routerd, the
+ * worker pool and the acceptors; one channel per connection that logs in, one per worker. May: read
+ * and write files below the secrets' folder, threads of the engine, socket pairs. May not:  open
+ * another path, make a socket, fork, exec; read a SASL message or a hash: workers do. Trusts:
+ * master, stored.  Distrusts: connections, workers (beyond the account they work for), routerd
+ * (which can name any account, but not prove anything). If taken: the intruder has every secret and
+ * may open every account.
+ */
+#include "authd/authd.h"
+#include "common/base/io.h"
+#include "common/base/log.h"
+#include "common/database/database.h"
+
+#include <pwd.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+struct program {
+	struct authd a;
+	struct database db;
+	struct ipc_chan *doors[IPC_ROLES];
+};
+
+/* Numbers or names of the users who administer, resolved while there still is a host to ask. */
+static void find_admins(struct authd *a, const char *list)
+{
+	struct slice rest = slice_str(list);
+
+	a->admin_uids[a->n_admin_uids++] = 0;
+	if (getuid() != 0)
+		a->admin_uids[a->n_admin_uids++] = getuid();
+	while (rest.n > 0 && a->n_admin_uids < sizeof(a->admin_uids) / sizeof(a->admin_uids[0])) {
+		struct slice word = slice_take(&rest, ' ');
+		uint64_t uid;
+		char name[64];
+		struct passwd *pw;
+
+		if (word.n == 0 || word.n >= sizeof(name))
+			continue;
+		memcpy(name, word.p, word.n);
+		name[word.n] = '\0';
+		if (slice_u64(word, UINT32_MAX - 1, &uid) == 0)
+			a->admin_uids[a->n_admin_uids++] = (uid_t)uid;
+		else if ((pw = getpwnam(name)) != NULL)
+			a->admin_uids[a->n_admin_uids++] = pw->pw_uid;
+		else
+			log_ev(LOG_WARNING, "auth.nouser", kv_s("user", name));
+	}
+}
+
+static int warm_up(struct proc *p, void *arg)
+{
+	static char host[256];
+	struct program *g = arg;
+	const struct conf *conf = proc_conf(p);
+
+	g->a.base = proc_base(p);
+	g->a.host = conf_get_str(conf, CONF_host_name);
+	if (*g->a.host == '\0' && gethostname(host, sizeof(host) - 1) == 0)
+		g->a.host = host;
+	g->a.scheme = conf_get_str(conf, CONF_password_hash);
+	g->a.mechs = conf_get_str(conf, CONF_auth_mechanisms);
+	g->a.hide_unknown = conf_get_bool(conf, CONF_hide_unknown_account);
+	find_admins(&g->a, conf_get_str(conf, CONF_admin_users));
+	return database_open(&g->db, p, "secrets");
+}
+
+static int start(struct proc *p, void *arg)
+{
+	struct program *g = arg;
+	int r = database_start(&g->db, p);
+
+	if (r != 0)
+		return r;
+	r = secrets_open(&g->a.secrets, g->db.engine);
+	if (r != 0)
+		proc_fail(p, "the secrets cannot be read", r < 0 ? -r : 0);
+	return r == 0 ? 0 : -1;
+}
+
+static void from_stored(
+    void *arg, struct ipc_chan *c, enum ipc_type type, const union ipc_any *m, int *fds)
+{
+	struct program *g = arg;
+
+	if (type == IPC_session_opened)
+		dialogue_on_session(&g->a, m->session_opened.seq, &fds[0], IPC_ST_OK);
+	else if (type == IPC_session_failed)
+		dialogue_on_session(&g->a, m->session_failed.seq, NULL, m->session_failed.status);
+}
+
+static void stored_gone(void *arg, struct ipc_chan *c, enum ipc_gone why)
+{
+	struct program *g = arg;
+
+	ipc_chan_free(&g->a.stored);
+	dialogue_on_peer_gone(&g->a);
+}
+
+static void from_routerd(
+    void *arg, struct ipc_chan *c, enum ipc_type type, const union ipc_any *m, int *fds)
+{
+	struct program *g = arg;
+
+	if (type == IPC_route_login_reply)
+		dialogue_on_route(&g->a, &m->route_login_reply);
+	else if (type == IPC_secret_drop)
+		admin_on_secret_drop(&g->a, &m->secret_drop);
+}
+
+static void routerd_gone(void *arg, struct ipc_chan *c, enum ipc_gone why)
+{
+	struct program *g = arg;
+
+	ipc_chan_free(&g->a.routerd);
+	dialogue_on_peer_gone(&g->a);
+}
+
+static void from_door(
+    void *arg, struct ipc_chan *c, enum ipc_type type, const union ipc_any *m, int *fds)
+{
+	struct program *g = arg;
+
+	if (type != IPC_conn_new)
+		return;
+	dialogue_open(&g->a, &m->conn_new, fds[0]);
+	fds[0] = -1;
+}
+
+static void door_gone(void *arg, struct ipc_chan *c, enum ipc_gone why)
+{
+	struct program *g = arg;
+
+	/* Connections of a door that is gone go on: their channels are their own. */
+	for (int i = 0; i < IPC_ROLES; i++)
+		if (g->doors[i] == c)
+			ipc_chan_free(&g->doors[i]);
+}
+
+static void no_msg(
+    void *arg, struct ipc_chan *c, enum ipc_type type, const union ipc_any *m, int *fds)
+{
+}
+
+static void pool_gone(void *arg, struct ipc_chan *c, enum ipc_gone why)
+{
+	ipc_chan_free(&((struct program *)arg)->a.pool);
+}
+
+static const struct ipc_ops stored_ops = { .on_msg = from_stored, .on_gone = stored_gone };
+static const struct ipc_ops routerd_ops = { .on_msg = from_routerd, .on_gone = routerd_gone };
+static const struct ipc_ops door_ops = { .on_msg = from_door, .on_gone = door_gone };
+static const struct ipc_ops pool_ops = { .on_msg = no_msg, .on_gone = pool_gone };
+
+static void on_peer(struct proc *p, void *arg, struct proc_peer *peer)
+{
+	struct program *g = arg;
+	enum ipc_role role = peer->role < IPC_ROLES ? peer->role : IPC_ROLE_NONE;
+
+	switch (peer->kind) {
+	case IPC_CH_AUTH_STORE:
+		if (g->a.stored != NULL)
+			stored_gone(g, NULL, IPC_GONE_EOF);
+		g->a.stored = proc_peer_open(p, peer, &stored_ops, g);
+		break;
+	case IPC_CH_AUTH_ROUTE:
+		if (g->a.routerd != NULL)
+			routerd_gone(g, NULL, IPC_GONE_EOF);
+		g->a.routerd = proc_peer_open(p, peer, &routerd_ops, g);
+		break;
+	case IPC_CH_WORK_POOL:
+		ipc_chan_free(&g->a.pool);
+		g->a.pool = proc_peer_open(p, peer, &pool_ops, g);
+		break;
+	case IPC_CH_ATTACH_AUTH:
+		ipc_chan_free(&g->doors[role]);
+		g->doors[role] = proc_peer_open(p, peer, &door_ops, g);
+		break;
+	default:
+		break;
+	}
+}
+
+int main(int argc, char **argv)
+{
+	static const struct proc_ops ops = { .role = IPC_ROLE_AUTHD,
+		.row = PROC_AUTHD,
+		.warm_up = warm_up,
+		.start = start,
+		.on_peer = on_peer };
+	static struct program program;
+
+	return proc_main(argc, argv, &ops, &program);
+}

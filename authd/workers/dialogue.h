@@ -1,0 +1,33 @@
+/*
+ * dialogue - one login dialogue in a worker: the mechanism's messages are read here and nowhere
+ * else.
+ *
+ * Invariant: the worker knows one account's secret, for the time of this dialogue, and whatever it
+ * answers can only concern the name it told authd before it got that secret.
+ */
+#pragma once
+
+#include "common/base/buf.h"
+#include "common/ipc/types.h"
+
+struct gsasl_warm; /* what is made once, before processes are forked */
+
+int gsasl_warm_new(struct gsasl_warm **ret); /* 0 or -errno */
+void gsasl_warm_free(struct gsasl_warm **w);
+
+/* How the dialogue reaches authd. Both block; false ends the dialogue. */
+struct dialogue_port {
+	void *ctx;
+	/* Tells the name, gets the stored secret (empty: none, act as if); copied into `ret`. */
+	bool (*name)(void *ctx, struct slice authcid, struct slice authzid, struct buf *ret,
+	    bool *ret_known);
+	/* Sends a challenge, gets the client's response. */
+	bool (*challenge)(void *ctx, struct slice data, struct buf *ret);
+};
+
+/*
+ * Runs the dialogue to its end. Returns an enum ipc_auth_status; with IPC_AUTH_OK the mechanism's
+ * last words are appended to `last`.
+ */
+enum ipc_auth_status dialogue_run(const struct gsasl_warm *warm, const struct ipc_work_start *start,
+    const struct dialogue_port *port, struct buf *last);

@@ -1,0 +1,52 @@
+#include "common/database/database.h"
+
+#include <event2/event.h>
+#include <errno.h>
+
+int database_open(struct database *db, struct proc *p, const char *dir)
+{
+	bool memory = conf_is_word(proc_conf(p), CONF_engine, "memory");
+	const struct engine_conf conf = { .hold_threads = true };
+	int r = engine_open(
+	    memory ? "mem" : "lmdb", memory ? -1 : proc_dir(p, dir), &conf, &db->engine);
+
+	if (r == ENGINE_BUSY)
+		proc_fail(p, "another process has this database open", EBUSY);
+	else if (r == ENGINE_VERSION)
+		proc_fail(p, "this database was written by a newer version", 0);
+	else if (r == ENGINE_CORRUPT)
+		proc_fail(p, "this database is damaged and left as it is", 0);
+	else if (r != 0)
+		proc_fail(p, "the database cannot be opened", r < 0 ? -r : EIO);
+	return r == 0 ? 0 : -1;
+}
+
+static void on_ready(evutil_socket_t fd, short what, void *arg)
+{
+	struct database *db = arg;
+
+	engine_dispatch(db->engine, 0);
+}
+
+int database_start(struct database *db, struct proc *p)
+{
+	int r = engine_start(db->engine);
+
+	if (r == 0) {
+		db->ready = event_new(
+		    proc_base(p), engine_fd(db->engine), EV_READ | EV_PERSIST, on_ready, db);
+		r = db->ready == NULL || event_add(db->ready, NULL) != 0 ? -ENOMEM : 0;
+	}
+	if (r != 0)
+		proc_fail(p, "the database cannot start", -r);
+	return r == 0 ? 0 : -1;
+}
+
+void database_close(struct database *db)
+{
+	if (db->ready != NULL)
+		event_free(db->ready);
+	db->ready = NULL;
+	if (db->engine != NULL)
+		engine_close(&db->engine);
+}

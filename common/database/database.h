@@ -1,0 +1,24 @@
+/*
+ * database - a daemon's engine on its loop: opened before the sandbox, started inside it.
+ */
+#pragma once
+
+#include "common/engine/engine.h"
+#include "common/proc/proc.h"
+
+struct event;
+
+struct database {
+	struct engine *engine;
+	struct event *ready;
+};
+
+/* In warm_up: opens the engine that the configuration names in the directory `dir`. 0, or -1 after
+ * proc_fail(). */
+int database_open(struct database *db, struct proc *p, const char *dir);
+
+/* In start: threads, and callbacks from the loop. 0, or -1 after proc_fail(). */
+int database_start(struct database *db, struct proc *p);
+
+/* At the end: what was handed in is made durable, callbacks are dropped. */
+void database_close(struct database *db);

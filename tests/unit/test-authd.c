@@ -1,0 +1,497 @@
+/* authd with its peers played by the test, and real workers: dialogues, limits, administrators. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "authd/authd.h"
+#include "authd/workers/serve.h"
+#include "common/base/io.h"
+#include "common/base/log.h"
+
+#include <event2/event.h>
+#include <fcntl.h>
+#include <gsasl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static struct authd a;
+static struct engine *engine;
+static struct gsasl_warm *warm;
+static struct ipc_chan *pool_end, *routerd_end, *stored_end, *door, *admin;
+static bool workers_die;
+static struct {
+	enum ipc_type type;
+	uint32_t why, left, status, fds, changed;
+	char text[300], name[400];
+	struct buf data;
+} seen;
+
+static void pool_msg(
+    void *arg, struct ipc_chan *c, enum ipc_type type, const union ipc_any *m, int *fds)
+{
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		/* As the pool does: other ends that live on in a worker would hide who is gone. */
+		close_range(3, (unsigned)fds[0] - 1, 0);
+		close_range((unsigned)fds[0] + 1, ~0U, 0);
+		if (!workers_die)
+			worker_serve(warm, fds[0]);
+		_exit(0);
+	}
+}
+
+/* ann is account 7, ben 8 (no secret), cid 9; everybody else unknown. */
+static void routerd_msg(
+    void *arg, struct ipc_chan *c, enum ipc_type type, const union ipc_any *m, int *fds)
+{
+	static const char *const names[] = { "ann", "ben", "cid" };
+	struct ipc_route_login_reply r = { .status = IPC_ROUTE_UNKNOWN,
+		.text = SLICE("no such user here") };
+
+	if (type != IPC_route_login)
+		return;
+	r.seq = m->route_login.seq;
+	for (int i = 0; i < 3; i++) {
+		if (!slice_eq(m->route_login.name, slice_str(names[i])))
+			continue;
+		r.status = IPC_ROUTE_OK;
+		r.account = (uint64_t)(7 + i);
+		r.name = slice_str(i == 0   ? "ann@example.test"
+				   : i == 1 ? "ben@example.test"
+					    : "cid@example.test");
+	}
+	ipc_send(c, IPC_route_login_reply, &r, NULL);
+}
+
+static void stored_msg(
+    void *arg, struct ipc_chan *c, enum ipc_type type, const union ipc_any *m, int *fds)
+{
+	struct ipc_session_opened r = { 0 };
+	int one[1];
+
+	if (type == IPC_identity_changed)
+		seen.changed++;
+	if (type != IPC_session_open)
+		return;
+	r.seq = m->session_open.seq;
+	one[0] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	ipc_send(c, IPC_session_opened, &r, one);
+}
+
+static void stored_reply(
+    void *arg, struct ipc_chan *c, enum ipc_type type, const union ipc_any *m, int *fds)
+{
+	if (type == IPC_session_opened)
+		dialogue_on_session(&a, m->session_opened.seq, &fds[0], IPC_ST_OK);
+}
+
+static void route_reply(
+    void *arg, struct ipc_chan *c, enum ipc_type type, const union ipc_any *m, int *fds)
+{
+	if (type == IPC_route_login_reply)
+		dialogue_on_route(&a, &m->route_login_reply);
+}
+
+static void door_msg(
+    void *arg, struct ipc_chan *c, enum ipc_type type, const union ipc_any *m, int *fds)
+{
+	seen.type = type;
+	seen.fds = 0;
+	for (int i = 0; i < IPC_FDS_MAX; i++)
+		seen.fds += fds[i] >= 0;
+	buf_reset(&seen.data);
+	if (type == IPC_auth_refused) {
+		seen.why = m->auth_refused.why;
+		seen.left = m->auth_refused.left;
+		snprintf(seen.text, sizeof(seen.text), "%.*s", (int)m->auth_refused.text.n,
+		    m->auth_refused.text.n > 0 ? (const char *)m->auth_refused.text.p : "");
+	} else if (type == IPC_auth_granted) {
+		snprintf(seen.name, sizeof(seen.name), "%.*s", SLICE_FMT(m->auth_granted.name));
+		buf_put(&seen.data, m->auth_granted.data);
+	} else if (type == IPC_auth_challenge) {
+		buf_put(&seen.data, m->auth_challenge.data);
+	} else if (type == IPC_secret_done) {
+		seen.status = m->secret_done.status;
+	}
+}
+
+static void gone(void *arg, struct ipc_chan *c, enum ipc_gone why)
+{
+	if (c == door) {
+		seen.type = IPC_NONE;
+		ipc_chan_free(&door);
+	}
+}
+
+static void no_msg(
+    void *arg, struct ipc_chan *c, enum ipc_type type, const union ipc_any *m, int *fds)
+{
+}
+
+static const struct ipc_ops pool_ops = { pool_msg, gone, NULL },
+			    routerd_ops = { routerd_msg, gone, NULL },
+			    stored_ops = { stored_msg, gone, NULL },
+			    door_ops = { door_msg, gone, NULL }, none_ops = { no_msg, gone, NULL },
+			    from_stored_ops = { stored_reply, gone, NULL },
+			    from_route_ops = { route_reply, gone, NULL };
+
+static void pair(enum ipc_ch kind, bool mine_upper, const struct ipc_ops *mine,
+    const struct ipc_ops *theirs, struct ipc_chan **ret_mine, struct ipc_chan **ret_theirs)
+{
+	int sv[2];
+
+	assert_int_equal(ipc_pair(sv), 0);
+	*ret_mine = ipc_chan_new(a.base, sv[0], kind, mine_upper, mine, NULL);
+	*ret_theirs = ipc_chan_new(a.base, sv[1], kind, !mine_upper, theirs, NULL);
+}
+
+/* Until something has arrived at the door, at most five seconds. */
+static enum ipc_type wait_door(void)
+{
+	seen.type = IPC_TYPES;
+	for (int i = 0; i < 5000 && seen.type == IPC_TYPES; i++) {
+		event_base_loop(a.base, EVLOOP_NONBLOCK);
+		engine_dispatch(engine, 0);
+		if (seen.type == IPC_TYPES)
+			poll(NULL, 0, 1);
+	}
+	return seen.type;
+}
+
+static void knock(uint32_t flags, uint32_t uid, const char *service)
+{
+	struct ipc_conn_new m = {
+		.sid = 5, .service = slice_str(service), .flags = flags, .uid = uid
+	};
+	int sv[2];
+
+	ipc_chan_free(&door);
+	assert_int_equal(ipc_pair(sv), 0);
+	dialogue_open(&a, &m, sv[0]);
+	door = ipc_chan_new(a.base, sv[1], IPC_CH_DIALOGUE, false, &door_ops, NULL);
+	ipc_chan_set_state(door, IPC_IN_DIALOGUE);
+}
+
+static void put_secret(uint64_t account, const char *scheme, const char *password)
+{
+	struct ipc_secret_set m = {
+		.account = account, .scheme = slice_str(scheme), .password = slice_str(password)
+	};
+
+	assert_int_equal(ipc_send(admin, IPC_secret_set, &m, NULL), 0);
+	assert_int_equal(wait_door(), IPC_secret_done);
+}
+
+static int setup(void **state)
+{
+	int fd;
+
+	signal(SIGCHLD, SIG_IGN);
+	memset(&a, 0, sizeof(a));
+	memset(&seen, 0, sizeof(seen));
+	seen.data = BUF_INIT(8192);
+	workers_die = false;
+	a.base = event_base_new();
+	a.host = "mail.example.test";
+	a.scheme = "plain";
+	a.mechs = "PLAIN LOGIN APOP SCRAM-SHA-256";
+	assert_int_equal(gsasl_warm_new(&warm), 0);
+	assert_int_equal(engine_open("mem", -1, NULL, &engine), 0);
+	assert_int_equal(secrets_open(&a.secrets, engine), 0);
+	pair(IPC_CH_WORK_POOL, true, &none_ops, &pool_ops, &a.pool, &pool_end);
+	pair(IPC_CH_AUTH_ROUTE, true, &from_route_ops, &routerd_ops, &a.routerd, &routerd_end);
+	pair(IPC_CH_AUTH_STORE, false, &from_stored_ops, &stored_ops, &a.stored, &stored_end);
+	fd = admin_open(&a, 1);
+	assert_true(fd >= 0);
+	admin = ipc_chan_new(a.base, fd, IPC_CH_ADMIN_AUTH, false, &door_ops, NULL);
+	put_secret(7, "plain", "secret");
+	put_secret(9, "scram-sha-256", "pencil");
+	log_init(open("/dev/null", O_WRONLY | O_CLOEXEC), false, LOG_INFO);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	int fd = log_fd();
+
+	log_init(STDERR_FILENO, false, LOG_INFO);
+	fd_close(&fd);
+	ipc_chan_free(&door);
+	ipc_chan_free(&admin);
+	for (int i = 0; i < 100; i++) {
+		event_base_loop(a.base, EVLOOP_NONBLOCK);
+		engine_dispatch(engine, 0);
+	}
+	ipc_chan_free(&a.pool);
+	ipc_chan_free(&a.routerd);
+	ipc_chan_free(&a.stored);
+	ipc_chan_free(&pool_end);
+	ipc_chan_free(&routerd_end);
+	ipc_chan_free(&stored_end);
+	secrets_close(&a.secrets);
+	engine_close(&engine);
+	gsasl_warm_free(&warm);
+	event_base_free(a.base);
+	buf_fini(&seen.data);
+	return 0;
+}
+
+static enum ipc_type start(const char *mech, const void *initial, size_t n)
+{
+	struct ipc_auth_start m = { .mech = slice_str(mech),
+		.has_initial = initial != NULL,
+		.initial = slice_of(initial, n) };
+
+	assert_int_equal(ipc_send(door, IPC_auth_start, &m, NULL), 0);
+	return wait_door();
+}
+
+static enum ipc_type step(const void *p, size_t n)
+{
+	struct ipc_auth_step m = { .data = slice_of(p, n) };
+
+	assert_int_equal(ipc_send(door, IPC_auth_step, &m, NULL), 0);
+	return wait_door();
+}
+
+static void plain_login_opens_the_account(void **state)
+{
+	knock(IPC_CONN_TLS, 0, "pop3");
+	assert_int_equal(start("PLAIN", "\0ann\0secret", 11), IPC_auth_granted);
+	assert_int_equal(seen.fds, 1);
+	assert_string_equal(seen.name, "ann@example.test");
+	/* One grant, then nothing more on this channel. */
+	ipc_chan_set_state(door, IPC_IN_DIALOGUE);
+	assert_int_equal(start("PLAIN", "\0ann\0secret", 11), IPC_NONE);
+}
+
+static void login_goes_step_by_step(void **state)
+{
+	knock(IPC_CONN_TLS, 0, "pop3");
+	assert_int_equal(start("LOGIN", NULL, 0), IPC_auth_challenge);
+	assert_int_equal(step("ann", 3), IPC_auth_challenge);
+	assert_int_equal(step("secret", 6), IPC_auth_granted);
+}
+
+static void three_refusals_are_the_end(void **state)
+{
+	knock(IPC_CONN_TLS, 0, "pop3");
+	assert_int_equal(start("PLAIN", "\0ann\0wrong", 10), IPC_auth_refused);
+	assert_int_equal(seen.why, IPC_AUTH_BAD);
+	assert_int_equal(seen.left, 2);
+	assert_int_equal(start("PLAIN", "\0nobody\0x", 9), IPC_auth_refused);
+	assert_int_equal(seen.why, IPC_AUTH_ROUTE);
+	assert_string_equal(seen.text, "no such user here");
+	assert_int_equal(start("PLAIN", "\0ben\0x", 6), IPC_auth_refused);
+	assert_int_equal(seen.why, IPC_AUTH_BAD);
+	assert_int_equal(seen.left, 0);
+	assert_int_equal(start("PLAIN", "\0ann\0secret", 11), IPC_NONE);
+}
+
+static void unknown_names_can_be_hidden(void **state)
+{
+	a.hide_unknown = true;
+	knock(IPC_CONN_TLS, 0, "pop3");
+	assert_int_equal(start("PLAIN", "\0nobody\0x", 9), IPC_auth_refused);
+	assert_int_equal(seen.why, IPC_AUTH_BAD);
+	assert_string_equal(seen.text, "");
+}
+
+static void clear_text_needs_tls(void **state)
+{
+	knock(0, 0, "pop3");
+	assert_int_equal(start("PLAIN", "\0ann\0secret", 11), IPC_auth_refused);
+	assert_int_equal(seen.why, IPC_AUTH_NEEDTLS);
+	knock(IPC_CONN_PLAIN_LOGIN, 0, "pop3");
+	assert_int_equal(start("PLAIN", "\0ann\0secret", 11), IPC_auth_granted);
+}
+
+static void bad_mechanisms_and_messages(void **state)
+{
+	knock(IPC_CONN_TLS, 0, "pop3");
+	assert_int_equal(start("DIGEST-MD5", NULL, 0), IPC_auth_refused);
+	assert_int_equal(seen.why, IPC_AUTH_NOMECH);
+	assert_int_equal(start("PLAIN", "rubbish", 7), IPC_auth_refused);
+	assert_int_equal(seen.why, IPC_AUTH_SYNTAX);
+	assert_int_equal(start("PLAIN", "ben\0ann\0secret", 14), IPC_auth_refused);
+	assert_int_equal(seen.why, IPC_AUTH_BAD);
+}
+
+static void apop_needs_the_password_itself(void **state)
+{
+	/* printf '<1@mail.example.test>secret' | md5sum */
+	static const char good[] = "<1@mail.example.test>\0ann\0";
+	struct buf m = BUF_INIT(200);
+
+	knock(0, 0, "pop3");
+	buf_put(&m, slice_of(good, sizeof(good) - 1));
+	buf_puts(&m, "3cbff6c4f7f3e1a34e8b1e4a0b9a0c55");
+	assert_int_equal(start("APOP", m.p, m.n), IPC_auth_refused);
+	assert_int_equal(seen.why, IPC_AUTH_BAD);
+	buf_reset(&m);
+	buf_puts(&m, "<1@mail.example.test>");
+	buf_putc(&m, 0);
+	buf_puts(&m, "cid");
+	buf_putc(&m, 0);
+	buf_puts(&m, "3cbff6c4f7f3e1a34e8b1e4a0b9a0c55");
+	assert_int_equal(start("APOP", m.p, m.n), IPC_auth_refused);
+	assert_int_equal(seen.why, IPC_AUTH_NOMECH);
+	assert_int_equal(start("APOP", "x", 1), IPC_auth_refused);
+	assert_int_equal(seen.why, IPC_AUTH_SYNTAX);
+	knock(0, 0, "pop3");
+	buf_reset(&m);
+	buf_put(&m, slice_of(good, sizeof(good) - 1));
+	buf_puts(&m, "e51fede682e152e50ed3b22dadef3e10");
+	assert_int_equal(start("APOP", m.p, m.n), IPC_auth_granted);
+	buf_fini(&m);
+}
+
+static int client_property(Gsasl *ctx, Gsasl_session *s, Gsasl_property prop)
+{
+	return GSASL_NO_CALLBACK;
+}
+
+/* A whole SCRAM exchange with GNU SASL's client; the last message received is checked by it, too.
+ */
+static enum ipc_type scram(const char *name, const char *password)
+{
+	Gsasl *ctx;
+	Gsasl_session *s;
+	enum ipc_type got;
+	char *out;
+	size_t n;
+
+	assert_int_equal(gsasl_init(&ctx), GSASL_OK);
+	gsasl_callback_set(ctx, client_property);
+	assert_int_equal(gsasl_client_start(ctx, "SCRAM-SHA-256", &s), GSASL_OK);
+	gsasl_property_set(s, GSASL_AUTHID, name);
+	gsasl_property_set(s, GSASL_PASSWORD, password);
+	assert_int_equal(gsasl_step(s, NULL, 0, &out, &n), GSASL_NEEDS_MORE);
+	got = start("SCRAM-SHA-256", out, n);
+	gsasl_free(out);
+	if (got == IPC_auth_challenge) {
+		assert_int_equal(
+		    gsasl_step(s, (char *)seen.data.p, seen.data.n, &out, &n), GSASL_NEEDS_MORE);
+		got = step(out, n);
+		gsasl_free(out);
+	}
+	if (got == IPC_auth_granted)
+		assert_int_equal(
+		    gsasl_step(s, (char *)seen.data.p, seen.data.n, &out, &n), GSASL_OK);
+	gsasl_finish(s);
+	gsasl_done(ctx);
+	return got;
+}
+
+static void scram_proves_both_sides(void **state)
+{
+	knock(0, 0, "pop3");
+	assert_int_equal(scram("cid", "pencil"), IPC_auth_granted);
+	knock(0, 0, "pop3");
+	assert_int_equal(scram("ann", "secret"), IPC_auth_granted);
+	knock(0, 0, "pop3");
+	assert_int_equal(scram("cid", "pencils"), IPC_auth_refused);
+	assert_int_equal(seen.why, IPC_AUTH_BAD);
+	assert_int_equal(scram("ben", "x"), IPC_auth_refused);
+	assert_int_equal(seen.why, IPC_AUTH_BAD);
+}
+
+static void peers_that_are_away_mean_later(void **state)
+{
+	struct ipc_chan *routerd = a.routerd;
+
+	knock(IPC_CONN_TLS, 0, "pop3");
+	a.routerd = NULL;
+	for (int i = 0; i < 5; i++) {
+		assert_int_equal(start("PLAIN", "\0ann\0secret", 11), IPC_auth_refused);
+		assert_int_equal(seen.why, IPC_AUTH_TRYLATER);
+	}
+	a.routerd = routerd;
+	workers_die = true;
+	assert_int_equal(start("PLAIN", "\0ann\0secret", 11), IPC_auth_refused);
+	assert_int_equal(seen.why, IPC_AUTH_TRYLATER);
+	workers_die = false;
+	assert_int_equal(start("PLAIN", "\0ann\0secret", 11), IPC_auth_granted);
+	assert_int_equal(a.workers, 0);
+}
+
+static void cancel_leaves_the_dialogue_idle(void **state)
+{
+	knock(IPC_CONN_TLS, 0, "pop3");
+	assert_int_equal(start("LOGIN", NULL, 0), IPC_auth_challenge);
+	ipc_send(door, IPC_auth_cancel, &(struct ipc_auth_cancel){}, NULL);
+	assert_int_equal(wait_door(), IPC_auth_refused);
+	assert_int_equal(seen.why, IPC_AUTH_CANCELLED);
+	assert_int_equal(seen.left, 3);
+	assert_int_equal(start("PLAIN", "\0ann\0secret", 11), IPC_auth_granted);
+}
+
+static void administrators_are_known_by_the_kernel(void **state)
+{
+	a.admin_uids[0] = 1234;
+	a.n_admin_uids = 1;
+	knock(0, 1235, "admin");
+	ipc_send(door, IPC_auth_peer, &(struct ipc_auth_peer){}, NULL);
+	assert_int_equal(wait_door(), IPC_auth_refused);
+	knock(0, 1234, "pop3");
+	ipc_send(door, IPC_auth_peer, &(struct ipc_auth_peer){}, NULL);
+	assert_int_equal(wait_door(), IPC_auth_refused);
+	knock(0, 1234, "admin");
+	ipc_send(door, IPC_auth_peer, &(struct ipc_auth_peer){}, NULL);
+	assert_int_equal(wait_door(), IPC_auth_admin);
+	assert_int_equal(seen.fds, 3);
+}
+
+static void passwords_are_set_and_checked(void **state)
+{
+	struct ipc_secret_check check = { .account = 8, .password = SLICE("new") };
+
+	put_secret(8, "yescrypt", "new");
+	assert_int_equal(seen.status, IPC_AUTH_OK);
+	assert_true(seen.changed > 0);
+	ipc_send(admin, IPC_secret_check, &check, NULL);
+	assert_int_equal(wait_door(), IPC_secret_done);
+	assert_int_equal(seen.status, IPC_AUTH_OK);
+	check.password = SLICE("old");
+	ipc_send(admin, IPC_secret_check, &check, NULL);
+	assert_int_equal(wait_door(), IPC_secret_done);
+	assert_int_equal(seen.status, IPC_AUTH_BAD);
+	put_secret(8, "rot13", "new");
+	assert_int_equal(seen.status, IPC_AUTH_NOMECH);
+	put_secret(8, "given", "not a stored form");
+	assert_int_equal(seen.status, IPC_AUTH_SYNTAX);
+	put_secret(8, "given", "{PLAIN}given");
+	knock(IPC_CONN_TLS, 0, "pop3");
+	assert_int_equal(start("PLAIN", "\0ben\0given", 10), IPC_auth_granted);
+	put_secret(8, "plain", "");
+	knock(IPC_CONN_TLS, 0, "pop3");
+	assert_int_equal(start("PLAIN", "\0ben\0given", 10), IPC_auth_refused);
+}
+
+#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CASE(plain_login_opens_the_account),
+		CASE(login_goes_step_by_step),
+		CASE(three_refusals_are_the_end),
+		CASE(unknown_names_can_be_hidden),
+		CASE(clear_text_needs_tls),
+		CASE(bad_mechanisms_and_messages),
+		CASE(apop_needs_the_password_itself),
+		CASE(scram_proves_both_sides),
+		CASE(peers_that_are_away_mean_later),
+		CASE(cancel_leaves_the_dialogue_idle),
+		CASE(administrators_are_known_by_the_kernel),
+		CASE(passwords_are_set_and_checked),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
