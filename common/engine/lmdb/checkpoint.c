@@ -7,15 +7,12 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 enum {
 	STUCK_PAUSE_MS = 1000, /* between tries while the disk or the map is full */
 	LOOK_PAUSE_MS = 500,
-	CHECK_NICE = 5, /* commits and reads come first on a busy machine */
 };
 
 /* Swaps in an empty overlay. */
@@ -96,10 +93,12 @@ int checkpoint_room(struct store *s)
 			break;
 		}
 		s->check_now = true;
+		s->hurry = true;
 		pthread_cond_signal(&s->check_wake);
 		pthread_cond_wait(&s->check_done, &s->check_lock);
 	}
 	pthread_mutex_unlock(&s->check_lock);
+	s->hurry = false;
 	return r;
 }
 
@@ -154,7 +153,6 @@ void *checkpointer_main(void *arg)
 	bool look;
 	int r;
 
-	setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), CHECK_NICE);
 	store_thread_ready(s);
 	pthread_mutex_lock(&s->check_lock);
 	while (wait_for_work(s)) {

@@ -11,12 +11,19 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 /* The engine's own row: where the checkpoint stands. */
 static const uint8_t meta_key[] = { SYS_PREFIX, 'm' };
 
-enum { META_BYTES = 4 + 4 + 8 + 8 + 8, META_VERSION = 1, WARM_BYTES_MAX = 256 << 20 };
+enum {
+	META_BYTES = 4 + 4 + 8 + 8 + 8,
+	META_VERSION = 1,
+	WARM_BYTES_MAX = 256 << 20,
+	PACE_ROWS = 512,
+	PACE_NS = 500000,
+};
 
 static MDB_val val_of(struct slice s)
 {
@@ -58,7 +65,7 @@ int index_open(struct store *s, struct log_pos *ret_pos, uint64_t *ret_store_id)
 {
 	char path[64];
 	MDB_txn *t;
-	int r;
+	int fd, r;
 
 	/* LMDB opens by path: the descriptor's name in /proc, while there still is a /proc. */
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", s->dir_fd);
@@ -68,6 +75,8 @@ int index_open(struct store *s, struct log_pos *ret_pos, uint64_t *ret_store_id)
 	mdb_env_set_mapsize(s->env, s->map_bytes);
 	if ((r = mdb_env_open(s->env, path, MDB_NOTLS | MDB_NORDAHEAD, 0600)) != 0)
 		return store_rc("index", r);
+	if (mdb_env_get_fd(s->env, &fd) == 0)
+		fd_cloexec(fd, true); /* LMDB leaves it to us */
 	if ((r = mdb_txn_begin(s->env, NULL, MDB_RDONLY, &t)) != 0)
 		return store_rc("index", r);
 	r = mdb_dbi_open(t, NULL, 0, &s->dbi);
@@ -196,17 +205,31 @@ static int apply_ranges(MDB_txn *t, MDB_dbi dbi, const struct map *m)
 	return r;
 }
 
-static int apply_points(MDB_txn *t, MDB_dbi dbi, const struct map *m)
+/*
+ * A checkpoint is a burst of work on a machine whose cores commits and reads want too: it lets go
+ * of its core for a moment every so often, unless a commit waits for it to end.
+ */
+static void pace(struct store *s, unsigned n)
 {
+	struct timespec t = { 0, PACE_NS };
+
+	if (n % PACE_ROWS == PACE_ROWS - 1 && !s->hurry)
+		nanosleep(&t, NULL);
+}
+
+static int apply_points(struct store *s, MDB_txn *t, const struct map *m)
+{
+	unsigned count = 0;
 	int r = 0;
 
 	for (const struct map_node *n = m->head[0]; n != NULL && r == 0; n = n->next[0]) {
+		pace(s, count++);
 		MDB_val k = val_of(map_key(n)), v = val_of(map_val(n));
 
 		if (!n->deleted) {
-			r = mdb_put(t, dbi, &k, &v, 0);
+			r = mdb_put(t, s->dbi, &k, &v, 0);
 		} else {
-			r = mdb_del(t, dbi, &k, NULL);
+			r = mdb_del(t, s->dbi, &k, NULL);
 			if (r == MDB_NOTFOUND)
 				r = 0;
 		}
@@ -226,7 +249,7 @@ static int apply_once(struct store *s, const struct map *m, const struct log_pos
 	meta_encode(pos, s->log.store_id, meta);
 	r = apply_ranges(t, s->dbi, m);
 	if (r == 0)
-		r = apply_points(t, s->dbi, m);
+		r = apply_points(s, t, m);
 	if (r == 0)
 		r = mdb_put(t, s->dbi, &k, &v, 0);
 	if (r == 0)

@@ -101,6 +101,7 @@ struct store {
 	pthread_cond_t check_wake, check_done;
 	bool check_dirty, check_now, check_look, check_stop, check_stuck;
 	uint64_t check_log_bytes; /* since the last checkpoint */
+	_Atomic bool hurry;       /* a commit waits for the checkpoint */
 	int64_t check_due_ms;     /* 0: not set */
 
 	/* pool */
