@@ -25,6 +25,9 @@
 #include "common/base/clock.h"
 #include "common/engine/engine.h"
 
+/* Each test uses some of these. */
+#pragma GCC diagnostic ignored "-Wunused-function"
+
 enum { WAITING = -9999, KEEP_MAX = 4096 };
 
 struct answer {
