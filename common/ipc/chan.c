@@ -46,6 +46,12 @@ struct ipc_chan {
 static uint8_t *rx_shared;
 static bool rx_busy;
 
+void ipc_child_init(void)
+{
+	rx_shared = NULL;
+	rx_busy = false;
+}
+
 static const char *const ch_names[IPC_CHS] = {
 	[IPC_CH_ANY] = "any",
 	[IPC_CH_CONTROL] = "control",

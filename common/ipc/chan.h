@@ -84,6 +84,12 @@ int ipc_send(struct ipc_chan *c, enum ipc_type type, const void *msg, int *take_
 int ipc_recv_wait(struct ipc_chan *c, int timeout_ms, enum ipc_type *ret_type, union ipc_any *ret_m,
     int *ret_fds);
 
+/*
+ * In a child that was forked inside a message handler: the parent's message stays readable, and the
+ * child may run channels of its own. proc_child_init() calls it.
+ */
+void ipc_child_init(void);
+
 int ipc_chan_fd(const struct ipc_chan *c);
 const char *ipc_ch_name(enum ipc_ch kind);
 const char *ipc_role_name(enum ipc_role role);

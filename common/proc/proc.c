@@ -178,6 +178,7 @@ int proc_child_init(struct proc *p, const int *keep, size_t n)
 	assert(n <= PROC_CHILD_KEEP_MAX);
 	p->instance = proc_instance(p);
 	p->in_child = true;
+	ipc_child_init();
 	memcpy(sorted, keep, n * sizeof(*keep));
 	qsort(sorted, n, sizeof(*sorted), compare_fds);
 	r = close_others(sorted, n);

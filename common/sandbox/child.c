@@ -51,6 +51,11 @@ void sandbox_child_free(struct sandbox_child *child)
 	free(child);
 }
 
+int sandbox_child_fd(const struct sandbox_child *child)
+{
+	return child->ruleset_fd;
+}
+
 int sandbox_child_enter(struct sandbox_child *child)
 {
 	int r;
