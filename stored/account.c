@@ -1,0 +1,290 @@
+/*
+ * account - the accounts in memory: who uses them, who waits for them, which may go.
+ */
+#include "stored/store-private.h"
+
+#include "common/base/log.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+static void account_free(struct account *a)
+{
+	assert(a->refs == 0 && LIST_EMPTY(&a->sessions) && STAILQ_EMPTY(&a->waiters));
+	for (size_t i = 0; i < a->n_mboxes; i++)
+		mbox_free(&a->mboxes[i]);
+	free(a->mboxes);
+	if (a->root != NULL)
+		engine_group_close(&a->root);
+	free(a);
+}
+
+static void idle_remove(struct account *a)
+{
+	TAILQ_REMOVE(&a->st->idle, a, idle_link);
+	a->st->n_idle--;
+	a->st->idle_rows -= a->idle_rows;
+	a->idle = false;
+}
+
+static void idle_insert(struct account *a)
+{
+	a->idle_rows = 0;
+	for (size_t i = 0; i < a->n_mboxes; i++)
+		a->idle_rows += a->mboxes[i]->cols.n;
+	TAILQ_INSERT_TAIL(&a->st->idle, a, idle_link);
+	a->st->n_idle++;
+	a->st->idle_rows += a->idle_rows;
+	a->idle = true;
+}
+
+void account_ref(struct account *a)
+{
+	if (a->idle)
+		idle_remove(a);
+	a->refs++;
+}
+
+void account_unref(struct account *a)
+{
+	assert(a->refs > 0);
+	if (--a->refs > 0)
+		return;
+	if (a->state == ACCOUNT_GONE)
+		account_free(a);
+	else if (a->state == ACCOUNT_READY)
+		idle_insert(a);
+}
+
+void account_evict(struct store *st, bool all)
+{
+	while (!TAILQ_EMPTY(&st->idle) && (all || st->n_idle > STORE_IDLE_ACCOUNTS_MAX ||
+					      st->idle_rows > STORE_IDLE_ROWS_MAX)) {
+		struct account *a = TAILQ_FIRST(&st->idle);
+
+		idle_remove(a);
+		idmap_del(&st->accounts, a->id);
+		account_free(a);
+	}
+}
+
+static void table_remove(struct account *a)
+{
+	if (a->state != ACCOUNT_GONE)
+		idmap_del(&a->st->accounts, a->id);
+	a->state = ACCOUNT_GONE;
+}
+
+static struct account *account_new(struct store *st, uint64_t id)
+{
+	struct account *a = calloc(1, sizeof(*a));
+
+	if (a == NULL)
+		return NULL;
+	a->st = st;
+	a->id = id;
+	STAILQ_INIT(&a->waiters);
+	if (idmap_add(&st->accounts, id, a) == 0)
+		return a;
+	free(a);
+	return NULL;
+}
+
+void account_loaded(struct account *a, int status)
+{
+	struct account_waiter *w;
+
+	if (status == IPC_ST_OK)
+		a->state = ACCOUNT_READY;
+	else
+		table_remove(a);
+	while ((w = STAILQ_FIRST(&a->waiters)) != NULL) {
+		STAILQ_REMOVE_HEAD(&a->waiters, link);
+		w->fn(w->arg, status, status == IPC_ST_OK ? a : NULL);
+		free(w);
+	}
+	account_unref(a);
+}
+
+void account_get(struct store *st, uint64_t id, unsigned flags, account_fn *fn, void *arg)
+{
+	struct account *a = idmap_get(&st->accounts, id);
+	struct account_waiter *w;
+	bool fresh = a == NULL;
+
+	if (!fresh && a->state == ACCOUNT_READY) {
+		account_ref(a);
+		fn(arg, IPC_ST_OK, a);
+		account_unref(a);
+		return;
+	}
+	if (!fresh && a->state == ACCOUNT_DROPPING) {
+		fn(arg, flags & ACCOUNT_CREATE ? IPC_ST_TRYLATER : IPC_ST_NOTFOUND, NULL);
+		return;
+	}
+	w = malloc(sizeof(*w));
+	if (w != NULL && fresh)
+		a = account_new(st, id);
+	if (w == NULL || a == NULL) {
+		free(w);
+		fn(arg, IPC_ST_TRYLATER, NULL);
+		return;
+	}
+	*w = (struct account_waiter){ .fn = fn, .arg = arg };
+	STAILQ_INSERT_TAIL(&a->waiters, w, link);
+	a->create |= (flags & ACCOUNT_CREATE) != 0;
+	if (!fresh)
+		return;
+	account_ref(a);
+	account_load(a);
+}
+
+void account_forget(struct account *a)
+{
+	if (a->state == ACCOUNT_GONE)
+		return;
+	account_ref(a);
+	a->forgotten = true;
+	table_remove(a);
+	session_end_all(a->st, a, 0, IPC_BYE_STORE);
+	for (size_t i = 0; i < a->n_mboxes; i++)
+		change_fail(a->mboxes[i]);
+	account_unref(a);
+}
+
+uint64_t account_usage(const struct account *a)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < a->n_mboxes; i++)
+		sum += a->mboxes[i]->pend.bytes;
+	return sum;
+}
+
+struct mbox *account_mbox(struct account *a, struct slice name)
+{
+	if (slice_ieq(name, SLICE("INBOX")))
+		return a->inbox;
+	for (size_t i = 0; i < a->n_mboxes; i++)
+		if (slice_eq(a->mboxes[i]->name, name))
+			return a->mboxes[i];
+	return NULL;
+}
+
+/* ---- dropping: the mailboxes' rows in portions, the account's own rows with the last ---- */
+
+struct drop {
+	struct account *a;
+	account_fn *fn;
+	void *arg;
+	size_t next;
+	bool last;
+};
+
+static void drop_portion(struct drop *d);
+
+static void on_dropped(void *arg, int rc)
+{
+	struct drop *d = arg;
+	struct account *a = d->a;
+
+	a->st->in_flight--;
+	if (rc == ENGINE_OK && !d->last) {
+		drop_portion(d);
+		return;
+	}
+	if (rc == ENGINE_UNKNOWN && d->last)
+		meta_reopen(a->st);
+	if (rc == ENGINE_OK) {
+		table_remove(a);
+		d->fn(d->arg, IPC_ST_OK, NULL);
+	} else {
+		account_forget(a);
+		d->fn(d->arg, store_status(rc), NULL);
+	}
+	account_unref(a);
+	free(d);
+}
+
+static bool empty_group(struct engine_batch *b)
+{
+	static const uint8_t first[1] = { 0 };
+
+	return b != NULL && engine_del_range(b, slice_of(first, 1), SLICE_NONE) == 0;
+}
+
+/* Batches of one portion; how many, 0 when one could not be made. */
+static unsigned drop_batches(struct drop *d, struct engine_batch **b)
+{
+	struct account *a = d->a;
+	struct rec_key key = key_u64(REC_ACCOUNT, a->id);
+	unsigned n = 0;
+	bool good = a->st->meta != NULL;
+
+	while (good && n < TXN_COMMIT_MAX - 2 && d->next < a->n_mboxes) {
+		struct mbox *m = a->mboxes[d->next++];
+
+		good = m->state == MBOX_READY;
+		if (good) {
+			b[n] = engine_batch_new(m->group);
+			good = empty_group(b[n++]);
+		}
+	}
+	d->last = d->next == a->n_mboxes;
+	if (good && d->last) {
+		b[n] = engine_batch_new(a->root);
+		good = empty_group(b[n++]);
+	}
+	if (good && d->last) {
+		b[n] = engine_batch_new(a->st->meta);
+		good = b[n] != NULL && engine_del(b[n], key_slice(&key)) == 0;
+		n++;
+	}
+	for (unsigned i = 0; !good && i < n; i++)
+		engine_batch_free(&b[i]);
+	return good ? n : 0;
+}
+
+static void drop_portion(struct drop *d)
+{
+	struct engine_batch *b[TXN_COMMIT_MAX];
+	unsigned n = drop_batches(d, b);
+
+	d->a->st->in_flight++;
+	if (n == 0) {
+		d->last = true;
+		on_dropped(d, ENGINE_IO);
+		return;
+	}
+	engine_commit(store_engine(d->a->st), b, n, on_dropped, d);
+}
+
+static void drop_loaded(void *arg, int status, struct account *a)
+{
+	struct drop *d = arg;
+
+	if (status != IPC_ST_OK) {
+		d->fn(d->arg, status == IPC_ST_NOTFOUND ? IPC_ST_OK : status, NULL);
+		free(d);
+		return;
+	}
+	d->a = a;
+	account_ref(a);
+	a->state = ACCOUNT_DROPPING;
+	session_end_all(a->st, a, 0, IPC_BYE_IDENTITY);
+	for (size_t i = 0; i < a->n_mboxes; i++)
+		change_fail(a->mboxes[i]);
+	drop_portion(d);
+}
+
+void account_drop(struct store *st, uint64_t id, account_fn *fn, void *arg)
+{
+	struct drop *d = malloc(sizeof(*d));
+
+	if (d == NULL) {
+		fn(arg, IPC_ST_TRYLATER, NULL);
+		return;
+	}
+	*d = (struct drop){ .fn = fn, .arg = arg };
+	account_get(st, id, 0, drop_loaded, d);
+}

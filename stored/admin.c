@@ -1,0 +1,154 @@
+/*
+ * admin - what an administrator's channel may ask: who is logged in, end sessions, figures.
+ */
+#include "stored/store-private.h"
+
+#include "common/base/io.h"
+
+#include <stdlib.h>
+
+void admin_open(struct store *st, const struct ipc_store_open *q, int take_fd)
+{
+	struct peer *p;
+
+	if (st->n_admins >= ADMIN_CHANNELS_MAX) {
+		fd_close(&take_fd);
+		return;
+	}
+	p = peer_new(st, take_fd, IPC_CH_ADMIN_STORE);
+	if (p == NULL)
+		return;
+	st->n_admins++;
+	p->rights = q->rights;
+	p->sid = q->sid;
+}
+
+static void reply(struct peer *p, uint32_t seq, int status, uint32_t count, struct buf *text)
+{
+	struct ipc_stat_reply r = { seq, (uint32_t)status, count,
+		text != NULL ? buf_slice(text) : SLICE_NONE };
+
+	if (p->chan != NULL)
+		(void)ipc_send(p->chan, IPC_stat_reply, &r, NULL);
+}
+
+static void on_kick(struct peer *p, const struct ipc_sess_kick *q)
+{
+	struct account *a;
+	unsigned n = 0;
+
+	if (q->sid != 0) {
+		n = session_kick(p->st, q->sid);
+	} else if (q->account != 0) {
+		a = idmap_get(&p->st->accounts, q->account);
+		if (a != NULL)
+			n = session_end_all(p->st, a, 0, IPC_BYE_KICKED);
+	} else {
+		reply(p, q->seq, IPC_ST_BAD, 0, NULL);
+		return;
+	}
+	p->st->counts.kicked += n;
+	reply(p, q->seq, n > 0 ? IPC_ST_OK : IPC_ST_NOTFOUND, n, NULL);
+}
+
+static void line(struct buf *b, const char *name, uint64_t value)
+{
+	buf_printf(b, "%s %llu\n", name, (unsigned long long)value);
+}
+
+static void whole_text(struct store *st, struct buf *b)
+{
+	const struct store_counts *c = &st->counts;
+	struct engine_stats e;
+
+	engine_stats(store_engine(st), &e);
+	line(b, "sessions", st->n_sessions);
+	line(b, "sessions-opened", c->sessions);
+	line(b, "sessions-kicked", c->kicked);
+	line(b, "accounts-in-memory", st->accounts.n);
+	line(b, "post-channels", st->conns.n);
+	line(b, "delivered", c->delivered);
+	line(b, "refused", c->refused);
+	line(b, "expunged", c->expunged);
+	line(b, "bodies-read", c->bodies);
+	line(b, "body-bytes-read", c->body_bytes);
+	line(b, "peers-ended", c->bad_peers);
+	line(b, "parse-queue", st->n_jobs);
+	line(b, "engine-health", engine_health(store_engine(st)));
+	line(b, "engine-commits", e.commits);
+	line(b, "engine-frames", e.frames);
+	line(b, "engine-frame-bytes", e.frame_bytes);
+	line(b, "engine-syncs", e.syncs);
+	line(b, "engine-sync-failures", e.sync_failures);
+	line(b, "engine-checkpoints", e.checkpoints);
+	line(b, "engine-overlay-bytes", e.overlay_bytes);
+}
+
+struct stat_ask {
+	struct peer *peer;
+	uint32_t seq;
+};
+
+static void on_stat_account(void *arg, int status, struct account *a)
+{
+	struct stat_ask *q = arg;
+	struct buf b = BUF_INIT(60000);
+	uint64_t messages = 0, bytes = 0;
+
+	for (size_t i = 0; a != NULL && i < a->n_mboxes; i++) {
+		messages += a->mboxes[i]->pub.exists;
+		bytes += a->mboxes[i]->pub.bytes;
+	}
+	if (a != NULL) {
+		line(&b, "mailboxes", a->n_mboxes);
+		line(&b, "messages", messages);
+		line(&b, "bytes", bytes);
+		line(&b, "sessions", a->n_sessions);
+		line(&b, "inbox-uidvalidity", a->inbox->uidvalidity);
+		line(&b, "inbox-uidnext", a->inbox->pub.uidnext);
+	}
+	reply(q->peer, q->seq, status, 0, &b);
+	buf_fini(&b);
+	peer_unref(q->peer);
+	free(q);
+}
+
+static void on_stat(struct peer *p, const struct ipc_stat_ask *m)
+{
+	struct buf b = BUF_INIT(60000);
+	struct stat_ask *q;
+
+	if (m->account == 0) {
+		whole_text(p->st, &b);
+		reply(p, m->seq, IPC_ST_OK, 0, &b);
+		buf_fini(&b);
+		return;
+	}
+	q = malloc(sizeof(*q));
+	if (q == NULL) {
+		reply(p, m->seq, IPC_ST_TRYLATER, 0, NULL);
+		return;
+	}
+	*q = (struct stat_ask){ p, m->seq };
+	peer_ref(p);
+	account_get(p->st, m->account, 0, on_stat_account, q);
+}
+
+void admin_msg(struct peer *p, enum ipc_type type, const union ipc_any *m)
+{
+	bool master = (p->rights & IPC_RIGHT_MASTER) != 0;
+
+	if (type == IPC_sess_list && master)
+		session_list(p->st, p, &m->sess_list);
+	else if (type == IPC_sess_list)
+		(void)ipc_send(p->chan, IPC_sess_rows,
+		    &(struct ipc_sess_rows){ .seq = m->sess_list.seq }, NULL);
+	else if (type == IPC_sess_kick && master)
+		on_kick(p, &m->sess_kick);
+	else if (type == IPC_stat_ask && master)
+		on_stat(p, &m->stat_ask);
+	else if (type == IPC_sess_kick)
+		reply(p, m->sess_kick.seq, IPC_ST_DENIED, 0, NULL);
+	else if (type == IPC_stat_ask)
+		reply(p, m->stat_ask.seq, IPC_ST_DENIED, 0, NULL);
+}

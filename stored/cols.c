@@ -1,0 +1,231 @@
+#include "stored/cols.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct {
+	size_t at, width;
+} columns[] = {
+	{ offsetof(struct cols, uid), sizeof(uint32_t) },
+	{ offsetof(struct cols, flags), sizeof(uint32_t) },
+	{ offsetof(struct cols, size), sizeof(uint64_t) },
+	{ offsetof(struct cols, modseq), sizeof(uint64_t) },
+	{ offsetof(struct cols, id), sizeof(uint64_t) },
+	{ offsetof(struct cols, date), sizeof(int64_t) },
+	{ offsetof(struct cols, loc), sizeof(struct engine_loc) },
+};
+
+enum { N_COLUMNS = sizeof(columns) / sizeof(columns[0]) };
+
+static void *column_get(const struct cols *c, size_t k)
+{
+	void *p;
+
+	memcpy(&p, (const uint8_t *)c + columns[k].at, sizeof(p));
+	return p;
+}
+
+static void column_set(struct cols *c, size_t k, void *p)
+{
+	memcpy((uint8_t *)c + columns[k].at, &p, sizeof(p));
+}
+
+void cols_fini(struct cols *c)
+{
+	for (size_t k = 0; k < N_COLUMNS; k++)
+		free(column_get(c, k));
+	free(c->dead);
+	*c = (struct cols){ 0 };
+}
+
+static int cols_grow(struct cols *c)
+{
+	size_t cap = c->cap == 0 ? 16 : c->cap * 2;
+
+	/* A column that grew while a later one could not is only larger than it needs to be. */
+	for (size_t k = 0; k < N_COLUMNS; k++) {
+		void *p = reallocarray(column_get(c, k), cap, columns[k].width);
+
+		if (p == NULL)
+			return -ENOMEM;
+		column_set(c, k, p);
+	}
+	c->cap = cap;
+	return 0;
+}
+
+int cols_append(struct cols *c, const struct cols_row *row)
+{
+	assert(c->n == 0 || c->uid[c->n - 1] < row->uid);
+	if (c->n == c->cap && cols_grow(c) != 0)
+		return -ENOMEM;
+	c->uid[c->n] = row->uid;
+	c->flags[c->n] = row->flags;
+	c->size[c->n] = row->size;
+	c->modseq[c->n] = row->modseq;
+	c->id[c->n] = row->id;
+	c->date[c->n] = row->date;
+	c->loc[c->n] = row->loc;
+	c->n++;
+	return 0;
+}
+
+size_t cols_lower(const struct cols *c, uint32_t uid)
+{
+	size_t lo = 0, hi = c->n;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (c->uid[mid] < uid)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+struct cols_row cols_at(const struct cols *c, size_t i)
+{
+	return (struct cols_row){ .uid = c->uid[i],
+		.flags = c->flags[i],
+		.size = c->size[i],
+		.modseq = c->modseq[i],
+		.id = c->id[i],
+		.date = c->date[i],
+		.loc = c->loc[i] };
+}
+
+int cols_reserve_dead(struct cols *c, size_t n)
+{
+	size_t cap = c->cap_dead == 0 ? 16 : c->cap_dead;
+	struct cols_dead *p;
+
+	while (cap < c->n_dead + n)
+		cap *= 2;
+	if (cap == c->cap_dead)
+		return 0;
+	p = reallocarray(c->dead, cap, sizeof(*p));
+	if (p == NULL)
+		return -ENOMEM;
+	c->dead = p;
+	c->cap_dead = cap;
+	return 0;
+}
+
+static void dead_add(struct cols *c, const struct cols_dead *d)
+{
+	size_t at = c->n_dead;
+
+	assert(c->n_dead < c->cap_dead);
+	while (at > 0 && c->dead[at - 1].row.uid > d->row.uid)
+		at--;
+	memmove(&c->dead[at + 1], &c->dead[at], (c->n_dead - at) * sizeof(*d));
+	c->dead[at] = *d;
+	c->n_dead++;
+}
+
+static void row_move(struct cols *c, size_t to, size_t from)
+{
+	for (size_t k = 0; k < N_COLUMNS; k++) {
+		uint8_t *p = column_get(c, k);
+		size_t w = columns[k].width;
+
+		memcpy(p + to * w, p + from * w, w);
+	}
+}
+
+void cols_expunge(struct cols *c, const uint32_t *uids, const bool *keep, size_t n, uint32_t by)
+{
+	size_t to = n > 0 ? cols_lower(c, uids[0]) : c->n, done = 0;
+
+	if (n == 0)
+		return;
+	c->version++;
+	for (size_t i = to; i < c->n; i++) {
+		if (done < n && c->uid[i] == uids[done]) {
+			if (keep[done])
+				dead_add(c, &(struct cols_dead){ cols_at(c, i), c->version, by });
+			done++;
+			continue;
+		}
+		if (to != i)
+			row_move(c, to, i);
+		to++;
+	}
+	assert(done == n);
+	c->n = to;
+}
+
+bool cols_dead_seen(const struct cols_view *v, const struct cols_dead *d)
+{
+	return d->row.uid < v->uid_limit && d->version > v->version && d->by != v->number;
+}
+
+static size_t dead_lower(const struct cols *c, uint32_t uid)
+{
+	size_t i = 0;
+
+	while (i < c->n_dead && c->dead[i].row.uid < uid)
+		i++;
+	return i;
+}
+
+int cols_find(const struct cols *c, const struct cols_view *v, uint32_t uid, struct cols_row *ret)
+{
+	size_t i = cols_lower(c, uid), d;
+
+	if (uid >= v->uid_limit)
+		return 1;
+	if (i < c->n && c->uid[i] == uid) {
+		*ret = cols_at(c, i);
+		return 0;
+	}
+	d = dead_lower(c, uid);
+	if (d >= c->n_dead || c->dead[d].row.uid != uid || !cols_dead_seen(v, &c->dead[d]))
+		return 1;
+	*ret = c->dead[d].row;
+	return 0;
+}
+
+size_t cols_list(const struct cols *c, const struct cols_view *v, uint32_t from, size_t max,
+    struct cols_row *out, bool *ret_more)
+{
+	size_t i = cols_lower(c, from), d = dead_lower(c, from), n = 0;
+
+	*ret_more = false;
+	for (;;) {
+		struct cols_row row;
+
+		while (d < c->n_dead && !cols_dead_seen(v, &c->dead[d]))
+			d++;
+		if (d < c->n_dead && (i >= c->n || c->dead[d].row.uid < c->uid[i]))
+			row = c->dead[d++].row;
+		else if (i < c->n && c->uid[i] < v->uid_limit)
+			row = cols_at(c, i++);
+		else
+			return n;
+		if (n == max) {
+			*ret_more = true;
+			return n;
+		}
+		out[n++] = row;
+	}
+}
+
+size_t cols_sweep(struct cols *c, bool (*seen)(void *arg, const struct cols_dead *d), void *arg,
+    uint32_t *ret_uids, size_t max)
+{
+	size_t to = 0, n = 0;
+
+	for (size_t i = 0; i < c->n_dead; i++) {
+		if (n < max && !seen(arg, &c->dead[i]))
+			ret_uids[n++] = c->dead[i].row.uid;
+		else
+			c->dead[to++] = c->dead[i];
+	}
+	c->n_dead = to;
+	return n;
+}

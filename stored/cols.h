@@ -1,0 +1,78 @@
+/*
+ * cols - the messages of an open mailbox, column by column, shared by all sessions that have it
+ * open; and the few that are expunged but still in somebody's view.
+ *
+ * Pure. Only what is durable is in here. The columns are ordered by uid, which only grows;
+ * `version` counts expunges, and a view (base uid, version) sees a message when its uid is below
+ * the view's limit and it was not expunged up to the view's version.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/engine/engine.h"
+
+struct cols_row {
+	uint32_t uid, flags;
+	uint64_t size, modseq, id;
+	int64_t date;
+	struct engine_loc loc;
+};
+
+struct cols_dead {
+	struct cols_row row;
+	uint64_t version; /* of the expunge */
+	uint32_t by;      /* number of the view that did it; it sees the message no longer */
+};
+
+struct cols {
+	size_t n, cap;
+	uint32_t *uid, *flags;
+	uint64_t *size, *modseq, *id;
+	int64_t *date;
+	struct engine_loc *loc;
+	struct cols_dead *dead; /* ordered by uid */
+	size_t n_dead, cap_dead;
+	uint64_t version;
+};
+
+/* What one session sees. */
+struct cols_view {
+	uint32_t number;    /* unique per mailbox while it lives */
+	uint32_t uid_limit; /* newer messages are not seen */
+	uint64_t version;   /* expunges up to this one are known */
+};
+
+void cols_fini(struct cols *c);
+
+/* uid must be above all others. 0 or -ENOMEM. */
+int cols_append(struct cols *c, const struct cols_row *row) __attribute__((warn_unused_result));
+
+/* First index with a uid not below `uid`; n when there is none. */
+size_t cols_lower(const struct cols *c, uint32_t uid);
+struct cols_row cols_at(const struct cols *c, size_t i);
+
+/* Room for n more in the list of the dead, so that cols_expunge() cannot fail. 0 or -ENOMEM. */
+int cols_reserve_dead(struct cols *c, size_t n) __attribute__((warn_unused_result));
+
+/*
+ * Takes the messages with these uids (ascending, each alive) out of the columns: one expunge, one
+ * new version. Those with keep[i] join the dead.
+ */
+void cols_expunge(struct cols *c, const uint32_t *uids, const bool *keep, size_t n, uint32_t by);
+
+bool cols_dead_seen(const struct cols_view *v, const struct cols_dead *d);
+
+/* The message as the view sees it: 0, or 1 when it does not. */
+int cols_find(const struct cols *c, const struct cols_view *v, uint32_t uid, struct cols_row *ret);
+
+/* The view's messages from `from` on, ascending: how many were put into `out`; *ret_more when
+ * there are others behind them. */
+size_t cols_list(const struct cols *c, const struct cols_view *v, uint32_t from, size_t max,
+    struct cols_row *out, bool *ret_more);
+
+/* Drops the dead that no view sees and tells their uids; returns how many (at most max). */
+size_t cols_sweep(struct cols *c, bool (*seen)(void *arg, const struct cols_dead *d), void *arg,
+    uint32_t *ret_uids, size_t max);

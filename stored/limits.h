@@ -1,0 +1,40 @@
+/* Limits of stored; docs/store.md says what they mean to the other processes. */
+#pragma once
+
+#include <stdint.h>
+
+enum {
+	/* a connection's post channel */
+	POST_TARGETS_MAX = 4096,     /* accounts that one connection may post to */
+	POST_ACTIVE_MAX = 16,        /* messages under way on one channel */
+	POST_CREDIT_STEP = 64 << 10, /* credit is given back in pieces of at least this */
+	POST_UNATTACHED_S = 300,     /* targets of a connection that never came are forgotten */
+	POST_UNATTACHED_MAX = 65536, /* connections with targets and without a channel */
+	/* a session */
+	SESSION_HANDLES_MAX = 64,           /* mailboxes open at once */
+	SESSION_REQUESTS_MAX = 1024,        /* unanswered requests */
+	SESSION_CHANGE_BYTES_MAX = 1 << 20, /* uid lists of requests that wait */
+	SESSION_QUEUE_HIGH = 256 << 10,     /* unsent bytes at which answers wait for the reader */
+	SESSION_BAD_MAX = 32,               /* senseless requests until the session ends */
+	SESSIONS_PER_ACCOUNT_MAX = 1000,
+	/* the store */
+	STORE_SHARDS_MAX = 16,
+	STORE_DISPATCH_MAX = 256, /* engine answers handled in one turn of the loop */
+	STORE_TICK_MS = 1000,
+	STORE_IDLE_ACCOUNTS_MAX = 20000, /* accounts kept in memory without a user */
+	STORE_IDLE_ROWS_MAX = 2 << 20,   /* and messages in their indexes */
+	STORE_ID_BLOCK = 1 << 20,        /* ids reserved at once */
+	ACCOUNT_MBOXES_MAX = 20000,
+	MBOX_NAME_MAX = 1024,
+	CHANGE_ROWS_MAX = 4096, /* messages in one batch of a flag change or an expunge */
+	/* facts by parsed */
+	PARSE_QUEUE_MAX = 4096,
+	PARSE_TRIES_MAX = 2,
+	PARSE_WINDOW_BYTES = 512 << 10, /* unsent bytes towards parsed */
+	/* administrators */
+	ADMIN_CHANNELS_MAX = 64,
+};
+
+#define STORE_BODY_MAX ((uint64_t)2 << 30)
+#define PARSE_BODY_MAX ((uint64_t)64 << 20)
+#define STORE_UID_MAX  0xfffffff0u

@@ -1,0 +1,109 @@
+/*
+ * stored - keeps all mail: the one process that opens the store, and the owner of every mailbox.
+ *
+ * Holds:    3 control channel, 4 log, the store's directory and database; channels to authd,
+ *           routerd, parsed, stored-external and the smtp acceptor; one channel per session, per
+ *           connection that delivers, per administrator.
+ * May:      read and write files below the store's folder, threads of the engine, socket pairs.
+ * May not:  open another path, make a socket, fork, exec; interpret a message or a protocol.
+ * Trusts:   master; authd for who a session is; routerd for who may be delivered to.
+ *           Distrusts: sessions, deliveries, parsed, facts, administrators beyond their rights.
+ * If taken: the intruder reads and changes all mail; no password, no key of TLS.
+ */
+#include "common/base/log.h"
+#include "common/database/database.h"
+#include "stored/store.h"
+
+#include <errno.h>
+#include <event2/event.h>
+
+enum { STOP_POLL_MS = 5 };
+
+struct program {
+	struct proc *proc;
+	struct database db;
+	struct store *store;
+	struct event *stop_poll;
+};
+
+static int warm_up(struct proc *p, void *arg)
+{
+	struct program *g = arg;
+
+	g->proc = p;
+	return database_open(&g->db, p, "store");
+}
+
+/* Only a new start helps: master gives us one. */
+static void on_broken(void *arg)
+{
+	struct program *g = arg;
+
+	proc_fail(g->proc, "the storage engine needs a restart", EIO);
+	proc_exit(g->proc, 1);
+}
+
+static int start(struct proc *p, void *arg)
+{
+	struct program *g = arg;
+	struct store_conf conf = { .base = proc_base(p),
+		.engine = g->db.engine,
+		.instance = proc_instance(p),
+		.on_broken = on_broken,
+		.arg = g };
+	int r = engine_start(g->db.engine);
+
+	if (r == 0)
+		r = store_new(&conf, &g->store);
+	if (r != 0)
+		proc_fail(p, "the store cannot start", r < 0 ? -r : EIO);
+	return r == 0 ? 0 : -1;
+}
+
+static void on_peer(struct proc *p, void *arg, struct proc_peer *peer)
+{
+	struct program *g = arg;
+	int fd = peer->fd;
+
+	peer->fd = -1;
+	(void)store_attach(g->store, fd, peer->kind, peer->role, true);
+}
+
+static void on_stop_poll(evutil_socket_t fd, short what, void *arg)
+{
+	struct program *g = arg;
+
+	if (store_idle(g->store))
+		proc_exit(g->proc, 0);
+}
+
+/* What was handed in becomes durable; sessions are told. */
+static void on_stop(struct proc *p, void *arg, unsigned deadline_ms)
+{
+	static const struct timeval poll = { 0, STOP_POLL_MS * 1000 };
+	struct program *g = arg;
+
+	store_stop(g->store);
+	g->stop_poll = event_new(proc_base(p), -1, EV_PERSIST, on_stop_poll, g);
+	if (g->stop_poll == NULL || event_add(g->stop_poll, &poll) != 0)
+		proc_exit(p, 0);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct proc_ops ops = { .role = IPC_ROLE_STORED,
+		.row = PROC_STORED,
+		.warm_up = warm_up,
+		.start = start,
+		.on_peer = on_peer,
+		.on_stop = on_stop };
+	static struct program program;
+	int r = proc_main(argc, argv, &ops, &program);
+
+	if (program.stop_poll != NULL)
+		event_free(program.stop_poll);
+	if (program.store != NULL)
+		store_free(&program.store);
+	database_close(&program.db);
+	return r;
+}

@@ -1,0 +1,172 @@
+/*
+ * parse - asks parsed for the facts of messages that came without any, one message after the other,
+ * in the background. A message that ends parsed twice is left alone.
+ */
+#include "stored/store-private.h"
+
+#include "common/base/log.h"
+
+#include <stdlib.h>
+
+struct parse_job {
+	TAILQ_ENTRY(parse_job) link;
+	struct mbox *mbox; /* its account is referred to */
+	uint32_t uid, seq;
+	struct engine_loc loc;
+	uint64_t size, at;
+	unsigned tries;
+	bool sent, reading, dead; /* dead: freed when the read answers */
+	struct store *st;
+};
+
+static void job_free(struct parse_job *j)
+{
+	account_unref(j->mbox->account);
+	free(j);
+}
+
+/* The first job is done with. */
+static void job_end(struct parse_job *j)
+{
+	TAILQ_REMOVE(&j->st->jobs, j, link);
+	j->st->n_jobs--;
+	if (j->reading)
+		j->dead = true;
+	else
+		job_free(j);
+}
+
+static void job_feed(struct parse_job *j);
+
+static void on_read(void *arg, int rc, struct slice data)
+{
+	struct parse_job *j = arg;
+	struct store *st = j->st;
+
+	st->in_flight--;
+	j->reading = false;
+	if (j->dead) {
+		job_free(j);
+		return;
+	}
+	if (!j->sent || st->parser == NULL) {
+		parse_start(st); /* parsed was restarted meanwhile */
+		return;
+	}
+	if (rc != ENGINE_OK || data.n == 0) {
+		/* A damaged body has no facts; parsed must not wait for the rest of it. */
+		struct peer *p = st->parser;
+
+		job_end(j);
+		peer_end(p);
+		return;
+	}
+	j->at += data.n;
+	while (data.n > 0) {
+		struct ipc_parse_data d = { j->seq, slice_part(data, 0, 61440) };
+
+		(void)ipc_send(st->parser->chan, IPC_parse_data, &d, NULL);
+		data = slice_from(data, d.data.n);
+	}
+	job_feed(j);
+}
+
+static void job_feed(struct parse_job *j)
+{
+	struct store *st = j->st;
+
+	if (j->reading || st->parser == NULL ||
+	    ipc_chan_queued(st->parser->chan) > PARSE_WINDOW_BYTES)
+		return;
+	if (j->at == j->size) {
+		j->at++; /* said once */
+		(void)ipc_send(
+		    st->parser->chan, IPC_parse_end, &(struct ipc_parse_end){ j->seq }, NULL);
+		return;
+	}
+	if (j->at > j->size)
+		return;
+	j->reading = true;
+	st->in_flight++;
+	engine_body_read(store_engine(st), &j->loc, j->at, 64 << 10, on_read, j);
+}
+
+void parse_start(struct store *st)
+{
+	struct parse_job *j = TAILQ_FIRST(&st->jobs);
+	struct ipc_parse_begin b;
+
+	if (j == NULL || j->sent || j->reading || st->parser == NULL)
+		return;
+	j->sent = true;
+	j->at = 0;
+	j->tries++;
+	j->seq = ++st->parse_seq;
+	b = (struct ipc_parse_begin){ j->seq, j->mbox->account->id, j->size };
+	(void)ipc_send(st->parser->chan, IPC_parse_begin, &b, NULL);
+	job_feed(j);
+}
+
+void parse_want(struct mbox *m, uint32_t uid, const struct engine_loc *loc, uint64_t size)
+{
+	struct store *st = m->account->st;
+	struct parse_job *j;
+
+	if (st->n_jobs >= PARSE_QUEUE_MAX || size > PARSE_BODY_MAX)
+		return;
+	TAILQ_FOREACH(j, &st->jobs, link)
+	if (j->mbox == m && j->uid == uid)
+		return;
+	j = calloc(1, sizeof(*j));
+	if (j == NULL)
+		return;
+	*j = (struct parse_job){ .mbox = m, .uid = uid, .loc = *loc, .size = size, .st = st };
+	account_ref(m->account);
+	TAILQ_INSERT_TAIL(&st->jobs, j, link);
+	st->n_jobs++;
+	parse_start(st);
+}
+
+void parse_facts(struct store *st, const struct ipc_parse_facts *q)
+{
+	struct parse_job *j = TAILQ_FIRST(&st->jobs);
+
+	if (j == NULL || !j->sent || j->seq != q->seq) {
+		store_bad_peer(st, "parsed", 0, "answer to nothing");
+		peer_end(st->parser);
+		return;
+	}
+	if (q->status == IPC_ST_OK && q->facts.n > 0)
+		change_facts(j->mbox, j->uid, FACTS_PARSED, q->facts);
+	job_end(j);
+	parse_start(st);
+}
+
+void parse_peer_gone(struct store *st)
+{
+	struct parse_job *j = TAILQ_FIRST(&st->jobs);
+
+	if (j == NULL || !j->sent)
+		return;
+	j->sent = false;
+	if (j->tries < PARSE_TRIES_MAX)
+		return;
+	log_ev(LOG_WARNING, "stored.unparsed", kv_u("mbox", j->mbox->id), kv_u("uid", j->uid));
+	job_end(j);
+}
+
+void parse_drained(struct store *st)
+{
+	struct parse_job *j = TAILQ_FIRST(&st->jobs);
+
+	if (j != NULL && j->sent)
+		job_feed(j);
+}
+
+void parse_fini(struct store *st)
+{
+	struct parse_job *j;
+
+	while ((j = TAILQ_FIRST(&st->jobs)) != NULL)
+		job_end(j);
+}

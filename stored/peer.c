@@ -1,0 +1,260 @@
+/*
+ * peer - the channels to other daemons: authd, routerd, acceptors, parsed, stored-external.
+ *
+ * One that breaks the rules loses its channel; sessions and deliveries under way do not notice.
+ */
+#include "stored/store-private.h"
+
+#include "common/base/io.h"
+#include "common/base/log.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+void peer_ref(struct peer *p)
+{
+	p->refs++;
+}
+
+void peer_unref(struct peer *p)
+{
+	assert(p->refs > 0);
+	if (--p->refs == 0)
+		free(p);
+}
+
+void peer_end(struct peer *p)
+{
+	struct store *st = p->st;
+
+	if (p->chan == NULL)
+		return;
+	LIST_REMOVE(p, link);
+	ipc_chan_free(&p->chan);
+	if (p->kind == IPC_CH_ADMIN_STORE)
+		st->n_admins--;
+	if (st->parser == p) {
+		st->parser = NULL;
+		parse_peer_gone(st);
+	}
+	peer_unref(p);
+}
+
+/* ---- questions that wait for an account ---- */
+
+struct ask {
+	struct peer *peer;
+	uint32_t seq;
+	struct session_args args;
+	uint8_t text[];
+};
+
+static struct ask *ask_new(struct peer *p, uint32_t seq, size_t text)
+{
+	struct ask *q = calloc(1, sizeof(*q) + text);
+
+	if (q == NULL)
+		return NULL;
+	peer_ref(p);
+	q->peer = p;
+	q->seq = seq;
+	return q;
+}
+
+static void ask_free(struct ask *q)
+{
+	peer_unref(q->peer);
+	free(q);
+}
+
+static void session_failed(struct peer *p, uint32_t seq, int status)
+{
+	struct ipc_session_failed f = { seq, (uint32_t)status };
+
+	if (p->chan != NULL)
+		(void)ipc_send(p->chan, IPC_session_failed, &f, NULL);
+}
+
+static void on_session_account(void *arg, int status, struct account *a)
+{
+	struct ask *q = arg;
+	int fd = -1;
+
+	if (status == IPC_ST_OK && q->peer->chan == NULL)
+		status = IPC_ST_TRYLATER;
+	if (status == IPC_ST_OK)
+		status = session_new(a, &q->args, &fd);
+	if (status == IPC_ST_OK)
+		(void)ipc_send(
+		    q->peer->chan, IPC_session_opened, &(struct ipc_session_opened){ q->seq }, &fd);
+	else
+		session_failed(q->peer, q->seq, status);
+	ask_free(q);
+}
+
+static void on_session_open(struct peer *p, const struct ipc_session_open *m)
+{
+	struct ask *q = ask_new(p, m->seq, m->name.n + m->service.n + m->peer.n);
+	struct slice from[3] = { m->name, m->service, m->peer }, to[3];
+	size_t at = 0;
+
+	if (q == NULL) {
+		session_failed(p, m->seq, IPC_ST_TRYLATER);
+		return;
+	}
+	for (int i = 0; i < 3; i++) {
+		if (from[i].n > 0)
+			memcpy(q->text + at, from[i].p, from[i].n);
+		to[i] = slice_of(q->text + at, from[i].n);
+		at += from[i].n;
+	}
+	q->args = (struct session_args){ m->sid, to[0], to[1], to[2] };
+	account_get(p->st, m->account, 0, on_session_account, q);
+}
+
+static void account_done(void *arg, int status, struct account *a)
+{
+	struct ask *q = arg;
+	struct ipc_account_done d = { q->seq, (uint32_t)status };
+
+	if (q->peer->chan != NULL)
+		(void)ipc_send(q->peer->chan, IPC_account_done, &d, NULL);
+	ask_free(q);
+}
+
+static void on_account(struct peer *p, enum ipc_type type, uint32_t seq, uint64_t account)
+{
+	struct ask *q = ask_new(p, seq, 0);
+
+	if (q == NULL) {
+		struct ipc_account_done d = { seq, IPC_ST_TRYLATER };
+
+		(void)ipc_send(p->chan, IPC_account_done, &d, NULL);
+		return;
+	}
+	if (type == IPC_account_make)
+		account_get(p->st, account, ACCOUNT_CREATE, account_done, q);
+	else
+		account_drop(p->st, account, account_done, q);
+}
+
+/* Password, rights or state of an account changed: whoever is in was let in by the old ones. */
+static void identity_changed(struct store *st, uint64_t account, uint64_t except_sid)
+{
+	struct account *a = idmap_get(&st->accounts, account);
+
+	if (a != NULL)
+		session_end_all(st, a, except_sid, IPC_BYE_IDENTITY);
+}
+
+static int fd_take(int *fd)
+{
+	int taken = *fd;
+
+	*fd = -1;
+	return taken;
+}
+
+static void peer_on_msg(
+    void *arg, struct ipc_chan *c, enum ipc_type type, const union ipc_any *m, int *fds)
+{
+	struct peer *p = arg;
+	struct store *st = p->st;
+
+	switch (type) {
+	case IPC_session_open:
+		on_session_open(p, &m->session_open);
+		break;
+	case IPC_identity_changed:
+		identity_changed(st, m->identity_changed.account, m->identity_changed.except_sid);
+		break;
+	case IPC_account_changed:
+		identity_changed(st, m->account_changed.account, 0);
+		break;
+	case IPC_store_open:
+		admin_open(st, &m->store_open, fd_take(&fds[0]));
+		break;
+	case IPC_account_make:
+		on_account(p, type, m->account_make.seq, m->account_make.account);
+		break;
+	case IPC_account_drop:
+		on_account(p, type, m->account_drop.seq, m->account_drop.account);
+		break;
+	case IPC_post_target:
+		post_target(st, &m->post_target, p);
+		break;
+	case IPC_post_attach:
+		post_attach(st, m->post_attach.sid, fd_take(&fds[0]));
+		break;
+	case IPC_parse_facts:
+		parse_facts(st, &m->parse_facts);
+		break;
+	default:
+		admin_msg(p, type, m);
+		break;
+	}
+}
+
+static void peer_on_gone(void *arg, struct ipc_chan *c, enum ipc_gone why)
+{
+	struct peer *p = arg;
+
+	if (why == IPC_GONE_BAD || why == IPC_GONE_SLOW)
+		store_bad_peer(
+		    p->st, ipc_ch_name(p->kind), p->sid, why == IPC_GONE_BAD ? "message" : "slow");
+	else if (p->kind != IPC_CH_ADMIN_STORE)
+		log_ev(LOG_NOTICE, "ipc.gone", kv_s("peer", ipc_ch_name(p->kind)));
+	peer_end(p);
+}
+
+static void peer_on_drain(void *arg, struct ipc_chan *c)
+{
+	struct peer *p = arg;
+
+	if (p == p->st->parser)
+		parse_drained(p->st);
+}
+
+static const struct ipc_ops peer_ops = { peer_on_msg, peer_on_gone, peer_on_drain };
+
+struct peer *peer_new(struct store *st, int take_fd, enum ipc_ch kind)
+{
+	struct peer *p = calloc(1, sizeof(*p));
+
+	if (p == NULL) {
+		fd_close(&take_fd);
+		return NULL;
+	}
+	*p = (struct peer){ .st = st, .kind = kind, .refs = 1 };
+	p->chan = ipc_chan_new(st->base, take_fd, kind, true, &peer_ops, p);
+	if (p->chan == NULL) {
+		free(p);
+		return NULL;
+	}
+	LIST_INSERT_HEAD(&st->peers, p, link);
+	return p;
+}
+
+int store_attach(struct store *st, int take_fd, enum ipc_ch kind, enum ipc_role role, bool hello)
+{
+	struct peer *p;
+
+	if (kind != IPC_CH_AUTH_STORE && kind != IPC_CH_ROUTE_STORE && kind != IPC_CH_ATTACH_POST &&
+	    kind != IPC_CH_PARSE && kind != IPC_CH_EXTERNAL) {
+		fd_close(&take_fd);
+		return -EINVAL;
+	}
+	p = peer_new(st, take_fd, kind);
+	if (p == NULL)
+		return -ENOMEM;
+	if (hello)
+		(void)ipc_chan_hello(p->chan, IPC_ROLE_STORED, st->instance, role, IPC_IN_RUN);
+	if (kind == IPC_CH_PARSE) {
+		if (st->parser != NULL)
+			peer_end(st->parser);
+		st->parser = p;
+		parse_start(st);
+	}
+	return 0;
+}

@@ -1,0 +1,675 @@
+/*
+ * post - deliveries: a connection appends to the accounts that routerd registered for it, and reads
+ * nothing.
+ *
+ * One body is stored once for all recipients; each recipient's answer comes after its batch is
+ * durable. What a connection makes us hold is one window of unconsumed bytes, the engine's buffer
+ * of each of POST_ACTIVE_MAX messages, and their facts.
+ */
+#include "stored/store-private.h"
+
+#include "common/base/checked.h"
+#include "common/base/clock.h"
+#include "common/base/io.h"
+#include "common/base/log.h"
+#include "common/base/wire.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <xxhash.h>
+
+enum post_state { POST_DATA, POST_ENDING, POST_STORING };
+
+struct post_rcpt {
+	struct txn txn; /* first: see rcpt_of() */
+	struct post *post;
+	struct account *account; /* holds a reference */
+	uint32_t handle;
+	uint64_t quota;
+	bool same; /* as an earlier recipient's account: gets its answer */
+	unsigned same_as;
+	bool answered;
+	int status;
+	struct msg_rec rec;
+	uint32_t uid;
+};
+
+struct post_piece {
+	STAILQ_ENTRY(post_piece) link;
+	size_t n;
+	uint8_t data[];
+};
+
+struct post {
+	TAILQ_ENTRY(post) link;
+	struct post_conn *conn; /* NULL: gone, the result is of no interest to anybody */
+	struct store *st;
+	uint32_t tag;
+	enum post_state state;
+	int status; /* sticky: why it cannot be stored */
+	bool wait_room;
+	struct engine_body *body;
+	XXH3_state_t *sum;
+	uint64_t size;
+	struct slice facts;               /* owned, while the body ends */
+	STAILQ_HEAD(, post_piece) pieces; /* received while the engine had no room */
+	unsigned n_rcpts, left;
+	struct post_rcpt rcpts[];
+};
+
+static struct post_rcpt *rcpt_of(struct txn *t)
+{
+	return (struct post_rcpt *)t;
+}
+
+/* ---- the connection ---- */
+
+static void post_free(struct post *p);
+
+static void conn_refuse(struct post_conn *pc, const char *why)
+{
+	store_bad_peer(pc->st, "post", pc->sid, why);
+	post_conn_end(pc);
+}
+
+void post_conn_end(struct post_conn *pc)
+{
+	if (pc->dead)
+		return;
+	pc->dead = true;
+	ipc_chan_free(&pc->chan);
+	if (!pc->attached)
+		pc->st->n_unattached--;
+	LIST_REMOVE(pc, link);
+	idmap_del(&pc->st->conns, pc->sid);
+	LIST_INSERT_HEAD(&pc->st->dead_conns, pc, link);
+	store_sweep_soon(pc->st);
+}
+
+void post_conn_free(struct post_conn *pc)
+{
+	struct post *p, *next;
+
+	LIST_REMOVE(pc, link);
+	for (p = TAILQ_FIRST(&pc->posts); p != NULL; p = next) {
+		next = TAILQ_NEXT(p, link);
+		p->conn = NULL;
+		if (p->state == POST_DATA)
+			post_free(p);
+	}
+	for (size_t i = 0; i < pc->targets.cap; i++) {
+		struct post_target *t = pc->targets.slots[i].p;
+
+		if (t != NULL)
+			account_unref(t->account);
+		free(t);
+	}
+	idmap_fini(&pc->targets);
+	free(pc);
+}
+
+/* Either side may speak of a connection first. NULL: no memory, or too many that never came. */
+static struct post_conn *conn_get(struct store *st, uint64_t sid)
+{
+	struct post_conn *pc = idmap_get(&st->conns, sid);
+
+	if (pc != NULL)
+		return pc;
+	if (st->n_unattached >= POST_UNATTACHED_MAX)
+		return NULL;
+	pc = calloc(1, sizeof(*pc));
+	if (pc == NULL)
+		return NULL;
+	pc->st = st;
+	pc->sid = sid;
+	pc->since_ms = clock_mono_ms();
+	TAILQ_INIT(&pc->posts);
+	if (idmap_add(&st->conns, sid, pc) != 0) {
+		free(pc);
+		return NULL;
+	}
+	st->n_unattached++;
+	LIST_INSERT_HEAD(&st->conn_list, pc, link);
+	return pc;
+}
+
+void post_expire(struct store *st, int64_t now_ms)
+{
+	struct post_conn *pc, *next;
+
+	if (st->n_unattached == 0)
+		return;
+	for (pc = LIST_FIRST(&st->conn_list); pc != NULL; pc = next) {
+		next = LIST_NEXT(pc, link);
+		if (!pc->attached && now_ms - pc->since_ms > POST_UNATTACHED_S * 1000)
+			post_conn_end(pc);
+	}
+}
+
+/* ---- targets ---- */
+
+struct target_ask {
+	struct peer *peer;
+	uint32_t seq, handle;
+	uint64_t sid, quota;
+};
+
+static int target_put(struct post_conn *pc, const struct target_ask *q, struct account *a)
+{
+	struct post_target *t = idmap_get(&pc->targets, q->handle);
+
+	if (t == NULL) {
+		if (pc->targets.n >= POST_TARGETS_MAX)
+			return IPC_ST_TOOBIG;
+		t = calloc(1, sizeof(*t));
+		if (t == NULL || idmap_add(&pc->targets, q->handle, t) != 0) {
+			free(t);
+			return IPC_ST_TRYLATER;
+		}
+		t->handle = q->handle;
+	}
+	account_ref(a);
+	if (t->account != NULL)
+		account_unref(t->account);
+	t->account = a;
+	t->quota = q->quota;
+	return IPC_ST_OK;
+}
+
+static void on_target(void *arg, int status, struct account *a)
+{
+	struct target_ask *q = arg;
+	struct ipc_post_target_done d = { q->seq, (uint32_t)status };
+	struct store *st = q->peer->st;
+	struct post_conn *pc;
+
+	if (status == IPC_ST_OK && q->quota != 0 && account_usage(a) >= q->quota)
+		d.status = IPC_ST_OVERQUOTA;
+	if (d.status == IPC_ST_OK) {
+		pc = conn_get(st, q->sid);
+		d.status = pc != NULL ? (uint32_t)target_put(pc, q, a) : IPC_ST_TRYLATER;
+	}
+	if (q->peer->chan != NULL)
+		(void)ipc_send(q->peer->chan, IPC_post_target_done, &d, NULL);
+	peer_unref(q->peer);
+	free(q);
+}
+
+void post_target(struct store *st, const struct ipc_post_target *q, struct peer *from)
+{
+	struct target_ask *ask = malloc(sizeof(*ask));
+
+	if (ask == NULL) {
+		struct ipc_post_target_done d = { q->seq, IPC_ST_TRYLATER };
+
+		(void)ipc_send(from->chan, IPC_post_target_done, &d, NULL);
+		return;
+	}
+	*ask = (struct target_ask){ from, q->seq, q->handle, q->sid, q->quota };
+	peer_ref(from);
+	account_get(st, q->account, 0, on_target, ask);
+}
+
+/* ---- one message: its life ---- */
+
+static void post_free(struct post *p)
+{
+	struct post_piece *piece;
+
+	if (p->conn != NULL) {
+		p->conn->n_posts--;
+		TAILQ_REMOVE(&p->conn->posts, p, link);
+	}
+	while ((piece = STAILQ_FIRST(&p->pieces)) != NULL) {
+		STAILQ_REMOVE_HEAD(&p->pieces, link);
+		free(piece);
+	}
+	for (unsigned i = 0; i < p->n_rcpts; i++)
+		account_unref(p->rcpts[i].account);
+	if (p->body != NULL)
+		engine_body_free(&p->body);
+	XXH3_freeState(p->sum);
+	free((void *)p->facts.p);
+	free(p);
+}
+
+static struct post *post_find(struct post_conn *pc, uint32_t tag)
+{
+	struct post *p;
+
+	TAILQ_FOREACH(p, &pc->posts, link)
+	if (p->tag == tag)
+		return p;
+	return NULL;
+}
+
+/* Consumed bytes go back to the sender, in pieces worth a message. */
+static void credit_back(struct post_conn *pc, size_t n)
+{
+	struct ipc_post_credit c;
+
+	if (pc == NULL || pc->dead)
+		return;
+	pc->window_used -= n;
+	pc->credit_due += n;
+	if (pc->credit_due < POST_CREDIT_STEP)
+		return;
+	c.bytes = (uint32_t)pc->credit_due;
+	pc->credit_due = 0;
+	(void)ipc_send(pc->chan, IPC_post_credit, &c, NULL);
+}
+
+static void rcpt_answer(struct post_rcpt *r, int status)
+{
+	struct post *p = r->post;
+	struct ipc_post_result res = { p->tag, r->handle, (uint32_t)status };
+
+	assert(!r->answered && p->left > 0);
+	r->answered = true;
+	r->status = status;
+	p->left--;
+	if (status == IPC_ST_OK)
+		p->st->counts.delivered++;
+	else
+		p->st->counts.refused++;
+	if (p->conn != NULL && !p->conn->dead)
+		(void)ipc_send(p->conn->chan, IPC_post_result, &res, NULL);
+	for (unsigned i = 0; i < p->n_rcpts; i++)
+		if (!r->same && p->rcpts[i].same && &p->rcpts[p->rcpts[i].same_as] == r)
+			rcpt_answer(&p->rcpts[i], status);
+}
+
+static void post_answer_all(struct post *p, int status)
+{
+	for (unsigned i = 0; i < p->n_rcpts; i++)
+		if (!p->rcpts[i].answered && !p->rcpts[i].same)
+			rcpt_answer(&p->rcpts[i], status);
+	post_free(p);
+}
+
+/* ---- storing ---- */
+
+static void rcpt_stored(struct post_rcpt *r)
+{
+	struct post *p = r->post;
+	struct mbox *m = r->txn.mbox;
+	struct cols_row row = { .uid = r->uid,
+		.flags = r->rec.flags,
+		.size = r->rec.size,
+		.modseq = r->rec.modseq,
+		.id = r->rec.id,
+		.date = r->rec.date };
+
+	if (engine_body_loc(p->body, &row.loc) != ENGINE_OK) {
+		log_ev(LOG_ERR, "stored.engine", kv_s("what", "body"), kv_s("why", "no place"));
+		account_forget(m->account);
+		return;
+	}
+	mbox_add(m, &row);
+	if (p->facts.n == 0)
+		parse_want(m, r->uid, &row.loc, r->rec.size);
+}
+
+static void on_rcpt(struct txn *t, int status)
+{
+	struct post_rcpt *r = rcpt_of(t);
+	struct post *p = r->post;
+
+	if (status == IPC_ST_OK)
+		rcpt_stored(r);
+	rcpt_answer(r, status);
+	if (p->left == 0)
+		post_free(p);
+}
+
+static int rcpt_rows(struct post_rcpt *r)
+{
+	struct post *p = r->post;
+	struct rec_key key = key_u32(REC_MSG, r->uid);
+	struct rec_key facts = key_facts(r->uid, FACTS_FRONT_END);
+	uint8_t val[RECORD_MSG_BYTES];
+	int rc;
+
+	msg_pack(&r->rec, val);
+	rc = engine_put_body(r->txn.batch, key_slice(&key), slice_of(val, sizeof(val)), p->body);
+	if (rc == ENGINE_OK && p->facts.n > 0)
+		rc = engine_put(r->txn.batch, key_slice(&facts), p->facts);
+	return rc == ENGINE_OK ? IPC_ST_OK : IPC_ST_TRYLATER;
+}
+
+/* The recipient's batch, not yet handed in. */
+static int rcpt_begin(struct post_rcpt *r)
+{
+	struct post *p = r->post;
+	struct account *a = r->account;
+	struct mbox *m = a->inbox;
+	uint64_t id, after;
+	int s;
+
+	if (r->quota != 0 && a->state == ACCOUNT_READY &&
+	    (add_overflows_u64(account_usage(a), p->size, &after) || after > r->quota))
+		return IPC_ST_OVERQUOTA;
+	if (m->pend.uidnext >= STORE_UID_MAX)
+		return IPC_ST_TOOBIG;
+	s = txn_begin(m, &r->txn, on_rcpt);
+	if (s != IPC_ST_OK)
+		return s;
+	id = store_id(p->st);
+	r->uid = r->txn.head.uidnext++;
+	r->txn.head.exists++;
+	r->txn.head.unseen++;
+	r->txn.head.bytes += p->size;
+	r->txn.head.modseq = ++a->modseq;
+	r->rec = (struct msg_rec){ .size = p->size,
+		.modseq = r->txn.head.modseq,
+		.id = id,
+		.sum = XXH3_64bits_digest(p->sum),
+		.date = clock_wall_s() };
+	s = id != 0 ? rcpt_rows(r) : IPC_ST_TRYLATER;
+	if (s != IPC_ST_OK)
+		txn_abort(&r->txn);
+	return s;
+}
+
+/* Hands in what begun recipients there are; they are answered here if that fails. */
+static void portion_commit(struct post *p, struct txn **txns, unsigned n)
+{
+	int s = n > 0 ? txn_commit(p->st, txns, n) : IPC_ST_OK;
+
+	for (unsigned i = 0; s != IPC_ST_OK && i < n; i++)
+		rcpt_answer(rcpt_of(txns[i]), s);
+}
+
+static void post_store(struct post *p)
+{
+	struct txn *txns[TXN_COMMIT_MAX];
+	unsigned n = 0, max = engine_limits(store_engine(p->st))->commit_batches;
+
+	if (max > TXN_COMMIT_MAX)
+		max = TXN_COMMIT_MAX;
+	if (p->status != IPC_ST_OK) {
+		post_answer_all(p, p->status);
+		return;
+	}
+	p->state = POST_STORING;
+	for (unsigned i = 0; i < p->n_rcpts; i++) {
+		struct post_rcpt *r = &p->rcpts[i];
+		int s;
+
+		if (r->same)
+			continue;
+		s = rcpt_begin(r);
+		if (s != IPC_ST_OK) {
+			rcpt_answer(r, s);
+			continue;
+		}
+		txns[n++] = &r->txn;
+		if (n == max) {
+			portion_commit(p, txns, n);
+			n = 0;
+		}
+	}
+	portion_commit(p, txns, n);
+	if (p->left == 0)
+		post_free(p);
+}
+
+static void on_ended(void *arg, int rc)
+{
+	struct post *p = arg;
+
+	p->st->in_flight--;
+	if (rc != ENGINE_OK)
+		p->status = store_status(rc);
+	post_store(p);
+}
+
+/* All bytes are with the engine and the sender has said that there are no more. */
+static void post_end(struct post *p)
+{
+	int rc = ENGINE_OK;
+
+	if (p->status == IPC_ST_OK)
+		rc = engine_body_end(p->body, on_ended, p);
+	if (rc == ENGINE_AGAIN) {
+		p->st->in_flight++;
+		return;
+	}
+	if (rc != ENGINE_OK)
+		p->status = store_status(rc);
+	post_store(p);
+}
+
+/* ---- receiving ---- */
+
+/* Takes `data` or says ENGINE_AGAIN; anything else makes the rest of the message vanish. */
+static int piece_append(struct post *p, struct slice data)
+{
+	int rc;
+
+	if (p->status != IPC_ST_OK)
+		return ENGINE_OK;
+	if (p->size + data.n > STORE_BODY_MAX) {
+		p->status = IPC_ST_TOOBIG;
+		return ENGINE_OK;
+	}
+	rc = engine_body_append(p->body, data);
+	if (rc == ENGINE_AGAIN)
+		return rc;
+	if (rc != ENGINE_OK) {
+		p->status = store_status(rc);
+		return ENGINE_OK;
+	}
+	p->size += data.n;
+	XXH3_64bits_update(p->sum, data.p, data.n);
+	return ENGINE_OK;
+}
+
+static void on_room(void *arg, int rc)
+{
+	struct post *p = arg;
+	struct post_piece *piece;
+
+	p->wait_room = false;
+	if (rc != ENGINE_OK)
+		p->status = store_status(rc);
+	while ((piece = STAILQ_FIRST(&p->pieces)) != NULL) {
+		if (piece_append(p, slice_of(piece->data, piece->n)) == ENGINE_AGAIN) {
+			p->wait_room = true;
+			return;
+		}
+		STAILQ_REMOVE_HEAD(&p->pieces, link);
+		credit_back(p->conn, piece->n);
+		free(piece);
+	}
+	if (p->state == POST_ENDING)
+		post_end(p);
+}
+
+static void piece_keep(struct post *p, struct slice data)
+{
+	struct post_piece *piece = malloc(sizeof(*piece) + data.n);
+
+	if (piece == NULL) {
+		p->status = IPC_ST_TRYLATER;
+		credit_back(p->conn, data.n);
+		return;
+	}
+	piece->n = data.n;
+	memcpy(piece->data, data.p, data.n);
+	STAILQ_INSERT_TAIL(&p->pieces, piece, link);
+}
+
+static void on_data(struct post_conn *pc, const struct ipc_post_data *q)
+{
+	struct post *p = post_find(pc, q->tag);
+
+	if (p == NULL || p->state != POST_DATA) {
+		conn_refuse(pc, "data without a message");
+		return;
+	}
+	if (q->data.n > IPC_WINDOW_BYTES - pc->window_used - pc->credit_due) {
+		conn_refuse(pc, "window");
+		return;
+	}
+	pc->window_used += q->data.n;
+	if (p->wait_room || piece_append(p, q->data) == ENGINE_AGAIN) {
+		p->wait_room = true;
+		piece_keep(p, q->data);
+		return;
+	}
+	credit_back(pc, q->data.n);
+}
+
+static void on_commit(struct post_conn *pc, const struct ipc_post_commit *q)
+{
+	struct post *p = post_find(pc, q->tag);
+
+	if (p == NULL || p->state != POST_DATA) {
+		conn_refuse(pc, "commit without a message");
+		return;
+	}
+	if (q->facts.n > 0 && q->facts.n <= engine_limits(store_engine(pc->st))->value_bytes) {
+		uint8_t *copy = malloc(q->facts.n);
+
+		if (copy != NULL) {
+			memcpy(copy, q->facts.p, q->facts.n);
+			p->facts = slice_of(copy, q->facts.n);
+		}
+	}
+	p->state = POST_ENDING;
+	if (!p->wait_room)
+		post_end(p);
+}
+
+static void on_abort(struct post_conn *pc, const struct ipc_post_abort *q)
+{
+	struct post *p = post_find(pc, q->tag);
+	struct post_piece *piece;
+
+	if (p == NULL || p->state != POST_DATA) {
+		conn_refuse(pc, "abort without a message");
+		return;
+	}
+	STAILQ_FOREACH(piece, &p->pieces, link)
+	credit_back(pc, piece->n);
+	post_free(p);
+}
+
+/* The recipients of a new message; a status other than IPC_ST_OK names the first bad handle. */
+static int rcpts_find(
+    struct post_conn *pc, struct post *p, struct slice handles, uint32_t *ret_handle)
+{
+	for (size_t i = 0; i < handles.n; i += 4) {
+		uint32_t h = wire_load_u32(handles.p + i);
+		struct post_target *t = idmap_get(&pc->targets, h);
+		struct post_rcpt *r = &p->rcpts[p->n_rcpts];
+
+		*ret_handle = h;
+		if (t == NULL)
+			return IPC_ST_DENIED;
+		*r = (struct post_rcpt){
+			.post = p, .account = t->account, .handle = h, .quota = t->quota
+		};
+		for (unsigned k = 0; k < p->n_rcpts && !r->same; k++) {
+			r->same = p->rcpts[k].account == t->account && !p->rcpts[k].same;
+			r->same_as = k;
+		}
+		account_ref(t->account);
+		p->n_rcpts++;
+		p->left++;
+	}
+	return IPC_ST_OK;
+}
+
+static void on_begin(struct post_conn *pc, const struct ipc_post_begin *q)
+{
+	size_t n = q->handles.n / 4;
+	struct post *p;
+	uint32_t handle = 0;
+
+	if (n == 0 || q->handles.n % 4 != 0 || pc->n_posts >= POST_ACTIVE_MAX ||
+	    post_find(pc, q->tag) != NULL) {
+		conn_refuse(pc, "begin");
+		return;
+	}
+	p = calloc(1, sizeof(*p) + n * sizeof(p->rcpts[0]));
+	if (p == NULL) {
+		post_conn_end(pc);
+		return;
+	}
+	p->conn = pc;
+	p->st = pc->st;
+	p->tag = q->tag;
+	STAILQ_INIT(&p->pieces);
+	TAILQ_INSERT_TAIL(&pc->posts, p, link);
+	pc->n_posts++;
+	if (rcpts_find(pc, p, q->handles, &handle) != IPC_ST_OK) {
+		struct ipc_post_result res = { q->tag, handle, IPC_ST_DENIED };
+
+		(void)ipc_send(pc->chan, IPC_post_result, &res, NULL);
+		conn_refuse(pc, "handle");
+		return;
+	}
+	p->sum = XXH3_createState();
+	p->body = engine_body_begin(store_engine(pc->st), q->size_hint, on_room, p);
+	if (p->sum == NULL || p->body == NULL)
+		p->status = IPC_ST_TRYLATER;
+	if (p->sum != NULL)
+		XXH3_64bits_reset(p->sum);
+}
+
+static void post_on_msg(
+    void *arg, struct ipc_chan *c, enum ipc_type type, const union ipc_any *m, int *fds)
+{
+	struct post_conn *pc = arg;
+
+	switch (type) {
+	case IPC_post_begin:
+		on_begin(pc, &m->post_begin);
+		break;
+	case IPC_post_data:
+		on_data(pc, &m->post_data);
+		break;
+	case IPC_post_commit:
+		on_commit(pc, &m->post_commit);
+		break;
+	case IPC_post_abort:
+		on_abort(pc, &m->post_abort);
+		break;
+	default:
+		conn_refuse(pc, "message");
+		break;
+	}
+}
+
+static void post_on_gone(void *arg, struct ipc_chan *c, enum ipc_gone why)
+{
+	struct post_conn *pc = arg;
+
+	if (why == IPC_GONE_BAD || why == IPC_GONE_SLOW)
+		store_bad_peer(pc->st, "post", pc->sid, why == IPC_GONE_BAD ? "message" : "slow");
+	post_conn_end(pc);
+}
+
+static const struct ipc_ops post_ops = { post_on_msg, post_on_gone, NULL };
+
+void post_attach(struct store *st, uint64_t sid, int take_fd)
+{
+	struct post_conn *pc = conn_get(st, sid);
+	int fd = take_fd;
+
+	if (pc != NULL && pc->attached) {
+		store_bad_peer(st, "attach", sid, "twice");
+		pc = NULL;
+	}
+	if (pc == NULL) {
+		fd_close(&fd);
+		return;
+	}
+	st->n_unattached--;
+	pc->attached = true;
+	pc->chan = ipc_chan_new(st->base, fd, IPC_CH_POST, true, &post_ops, pc);
+	if (pc->chan == NULL)
+		post_conn_end(pc);
+}

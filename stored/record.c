@@ -1,0 +1,192 @@
+#include "stored/record.h"
+
+#include "common/base/wire.h"
+
+struct rec_key key_group_store(void)
+{
+	return (struct rec_key){ { 's' }, 1 };
+}
+
+static struct rec_key key_num(uint8_t k, uint64_t id)
+{
+	struct rec_key key = { { k }, 9 };
+
+	wire_store_u64be(key.p + 1, id);
+	return key;
+}
+
+struct rec_key key_group_root(uint64_t account)
+{
+	return key_num('r', account);
+}
+
+struct rec_key key_group_mbox(uint64_t mbox)
+{
+	return key_num('m', mbox);
+}
+
+struct rec_key key_kind(enum record_kind k)
+{
+	return (struct rec_key){ { (uint8_t)k }, 1 };
+}
+
+struct rec_key key_kind_end(enum record_kind k)
+{
+	return (struct rec_key){ { (uint8_t)(k + 1) }, 1 };
+}
+
+struct rec_key key_u32(enum record_kind k, uint32_t uid)
+{
+	struct rec_key key = { { (uint8_t)k }, 5 };
+
+	wire_store_u32be(key.p + 1, uid);
+	return key;
+}
+
+struct rec_key key_u64(enum record_kind k, uint64_t id)
+{
+	return key_num((uint8_t)k, id);
+}
+
+struct rec_key key_gone(uint64_t modseq, uint32_t first_uid)
+{
+	struct rec_key key = key_num(REC_GONE, modseq);
+
+	wire_store_u32be(key.p + 9, first_uid);
+	key.n = 13;
+	return key;
+}
+
+struct rec_key key_facts(uint32_t uid, enum facts_source source)
+{
+	struct rec_key key = key_u32(REC_FACTS, uid);
+
+	key.p[key.n++] = (uint8_t)source;
+	return key;
+}
+
+int key_get_u32(struct slice key, enum record_kind k, uint32_t *ret_uid)
+{
+	if (key.n != 5 || key.p[0] != k)
+		return 1;
+	*ret_uid = wire_load_u32be(key.p + 1);
+	return 0;
+}
+
+int key_get_u64(struct slice key, enum record_kind k, uint64_t *ret_id)
+{
+	if (key.n != 9 || key.p[0] != k)
+		return 1;
+	*ret_id = wire_load_u64be(key.p + 1);
+	return 0;
+}
+
+void head_pack(const struct mbox_head *h, uint8_t out[RECORD_HEAD_BYTES])
+{
+	memset(out, 0, RECORD_HEAD_BYTES);
+	out[0] = RECORD_VERSION;
+	out[1] = (uint8_t)h->kind;
+	wire_store_u32(out + 4, h->uidvalidity);
+	wire_store_u32(out + 8, h->uidnext);
+	wire_store_u32(out + 12, h->exists);
+	wire_store_u32(out + 16, h->unseen);
+	wire_store_u64(out + 24, h->bytes);
+	wire_store_u64(out + 32, h->modseq);
+	wire_store_u64(out + 40, h->account);
+	wire_store_u64(out + 48, h->gone_floor);
+}
+
+int head_unpack(struct slice v, struct mbox_head *ret)
+{
+	if (v.n != RECORD_HEAD_BYTES || v.p[0] != RECORD_VERSION || v.p[1] > MBOX_EXTERNAL)
+		return 1;
+	*ret = (struct mbox_head){ .kind = v.p[1],
+		.uidvalidity = wire_load_u32(v.p + 4),
+		.uidnext = wire_load_u32(v.p + 8),
+		.exists = wire_load_u32(v.p + 12),
+		.unseen = wire_load_u32(v.p + 16),
+		.bytes = wire_load_u64(v.p + 24),
+		.modseq = wire_load_u64(v.p + 32),
+		.account = wire_load_u64(v.p + 40),
+		.gone_floor = wire_load_u64(v.p + 48) };
+	return ret->uidnext == 0;
+}
+
+void msg_pack(const struct msg_rec *m, uint8_t out[RECORD_MSG_BYTES])
+{
+	memset(out, 0, RECORD_MSG_BYTES);
+	out[0] = RECORD_VERSION;
+	wire_store_u32(out + 4, m->flags);
+	wire_store_u64(out + 8, m->size);
+	wire_store_u64(out + 16, m->modseq);
+	wire_store_u64(out + 24, m->id);
+	wire_store_u64(out + 32, m->sum);
+	wire_store_u64(out + 40, (uint64_t)m->date);
+}
+
+int msg_unpack(struct slice v, struct msg_rec *ret)
+{
+	if (v.n != RECORD_MSG_BYTES || v.p[0] != RECORD_VERSION)
+		return 1;
+	*ret = (struct msg_rec){ .flags = wire_load_u32(v.p + 4),
+		.size = wire_load_u64(v.p + 8),
+		.modseq = wire_load_u64(v.p + 16),
+		.id = wire_load_u64(v.p + 24),
+		.sum = wire_load_u64(v.p + 32),
+		.date = (int64_t)wire_load_u64(v.p + 40) };
+	return 0;
+}
+
+void flags_pack(const struct flags_rec *f, uint8_t out[RECORD_FLAGS_BYTES])
+{
+	memset(out, 0, RECORD_FLAGS_BYTES);
+	out[0] = RECORD_VERSION;
+	wire_store_u32(out + 4, f->flags);
+	wire_store_u64(out + 8, f->modseq);
+}
+
+int flags_unpack(struct slice v, struct flags_rec *ret)
+{
+	if (v.n != RECORD_FLAGS_BYTES || v.p[0] != RECORD_VERSION)
+		return 1;
+	*ret = (struct flags_rec){ wire_load_u32(v.p + 4), wire_load_u64(v.p + 8) };
+	return 0;
+}
+
+void root_pack(const struct root_rec *r, uint8_t out[RECORD_ROOT_BYTES])
+{
+	memset(out, 0, RECORD_ROOT_BYTES);
+	out[0] = RECORD_VERSION;
+	wire_store_u32(out + 4, r->next_uidvalidity);
+	wire_store_u64(out + 8, r->account);
+	wire_store_u64(out + 16, (uint64_t)r->created);
+}
+
+int root_unpack(struct slice v, struct root_rec *ret)
+{
+	if (v.n != RECORD_ROOT_BYTES || v.p[0] != RECORD_VERSION)
+		return 1;
+	*ret = (struct root_rec){ .next_uidvalidity = wire_load_u32(v.p + 4),
+		.account = wire_load_u64(v.p + 8),
+		.created = (int64_t)wire_load_u64(v.p + 16) };
+	return 0;
+}
+
+size_t mbox_pack(const struct mbox_rec *m, uint8_t *out)
+{
+	memset(out, 0, RECORD_MBOX_BYTES);
+	out[0] = RECORD_VERSION;
+	out[1] = (uint8_t)m->kind;
+	wire_store_u32(out + 4, m->uidvalidity);
+	memcpy(out + RECORD_MBOX_BYTES, m->name.p, m->name.n);
+	return RECORD_MBOX_BYTES + m->name.n;
+}
+
+int mbox_unpack(struct slice v, struct mbox_rec *ret)
+{
+	if (v.n <= RECORD_MBOX_BYTES || v.p[0] != RECORD_VERSION || v.p[1] > MBOX_EXTERNAL)
+		return 1;
+	*ret =
+	    (struct mbox_rec){ v.p[1], wire_load_u32(v.p + 4), slice_from(v, RECORD_MBOX_BYTES) };
+	return 0;
+}

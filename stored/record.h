@@ -1,0 +1,107 @@
+/*
+ * record - what stored writes into the groups of the engine: keys and values, packed and unpacked.
+ *
+ * Pure. Every value begins with a version byte; a higher one than ours is refused, so that an older
+ * program never misreads a newer store. docs/store.md describes the same bytes.
+ */
+#pragma once
+
+#include "common/base/slice.h"
+
+enum {
+	RECORD_VERSION = 1,
+	RECORD_KEY_MAX = 16,
+	RECORD_HEAD_BYTES = 64,
+	RECORD_MSG_BYTES = 48,
+	RECORD_FLAGS_BYTES = 16,
+	RECORD_ROOT_BYTES = 24,
+	RECORD_MBOX_BYTES = 8, /* and the name */
+};
+
+/* First byte of a key; groups are ordered by it. */
+enum record_kind {
+	REC_ACCOUNT = 'a', /* store: account -> shard */
+	REC_IDS = 'i',     /* store: next block of ids */
+	REC_HEAD = 'h',    /* root and mailbox: the one header */
+	REC_MBOX = 'b',    /* root: mailbox id -> name */
+	REC_DOOMED = 'd',  /* mailbox: expunged, still in a session's view */
+	REC_FLAGS = 'f',   /* mailbox: flags of a message, changed since it arrived */
+	REC_MSG = 'u',     /* mailbox: a message */
+	REC_GONE = 'v',    /* mailbox: history of expunges */
+	REC_FACTS = 'x',   /* mailbox: facts of a message */
+};
+
+enum mbox_kind { MBOX_STORE, MBOX_EXTERNAL };
+
+enum facts_source { FACTS_FRONT_END = 1, FACTS_PARSED = 2 };
+
+struct rec_key {
+	uint8_t p[RECORD_KEY_MAX];
+	uint8_t n;
+};
+
+static inline struct slice key_slice(const struct rec_key *k)
+{
+	return slice_of(k->p, k->n);
+}
+
+/* ids of groups */
+struct rec_key key_group_store(void);
+struct rec_key key_group_root(uint64_t account);
+struct rec_key key_group_mbox(uint64_t mbox);
+
+struct rec_key key_kind(enum record_kind k);                  /* REC_HEAD, REC_IDS */
+struct rec_key key_kind_end(enum record_kind k);              /* behind all keys of that kind */
+struct rec_key key_u32(enum record_kind k, uint32_t uid);     /* by uid */
+struct rec_key key_u64(enum record_kind k, uint64_t id);      /* by id */
+struct rec_key key_gone(uint64_t modseq, uint32_t first_uid); /* REC_GONE */
+struct rec_key key_facts(uint32_t uid, enum facts_source source);
+
+/* The number in a key of that kind: 0, or 1 when the key is not one. */
+int key_get_u32(struct slice key, enum record_kind k, uint32_t *ret_uid);
+int key_get_u64(struct slice key, enum record_kind k, uint64_t *ret_id);
+
+struct mbox_head {
+	enum mbox_kind kind;
+	uint32_t uidvalidity, uidnext, exists, unseen;
+	uint64_t bytes, modseq;
+	uint64_t account;
+	uint64_t gone_floor; /* expunges up to this modseq are no longer in the history */
+};
+
+struct msg_rec {
+	uint32_t flags; /* at arrival */
+	uint64_t size, modseq, id, sum;
+	int64_t date; /* internal date, s */
+};
+
+struct flags_rec {
+	uint32_t flags;
+	uint64_t modseq;
+};
+
+struct root_rec {
+	uint64_t account;
+	uint32_t next_uidvalidity;
+	int64_t created;
+};
+
+struct mbox_rec {
+	enum mbox_kind kind;
+	uint32_t uidvalidity;
+	struct slice name; /* into the value */
+};
+
+void head_pack(const struct mbox_head *h, uint8_t out[RECORD_HEAD_BYTES]);
+void msg_pack(const struct msg_rec *m, uint8_t out[RECORD_MSG_BYTES]);
+void flags_pack(const struct flags_rec *f, uint8_t out[RECORD_FLAGS_BYTES]);
+void root_pack(const struct root_rec *r, uint8_t out[RECORD_ROOT_BYTES]);
+/* `out` has RECORD_MBOX_BYTES + name.n bytes; returns that. */
+size_t mbox_pack(const struct mbox_rec *m, uint8_t *out);
+
+/* All: 0, or 1 when the value is damaged or of a newer version. */
+int head_unpack(struct slice v, struct mbox_head *ret);
+int msg_unpack(struct slice v, struct msg_rec *ret);
+int flags_unpack(struct slice v, struct flags_rec *ret);
+int root_unpack(struct slice v, struct root_rec *ret);
+int mbox_unpack(struct slice v, struct mbox_rec *ret);

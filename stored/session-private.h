@@ -1,0 +1,56 @@
+/*
+ * session-private - one login's channel: its open mailboxes and the requests that wait.
+ *
+ * Answers with bulk (listings, bodies, facts) are made one request after the other and only while
+ * the session reads: what waits for a slow reader are its requests, never their answers.
+ */
+#pragma once
+
+#include "stored/store-private.h"
+
+/* A request that is answered in turn. */
+struct request {
+	TAILQ_ENTRY(request) link;
+	enum ipc_type type;
+	uint32_t seq, mbox, uid, limit;
+	uint64_t off, len;
+};
+
+/* A body being read from the device; outlives its session. */
+struct fetch {
+	struct store *st;
+	struct session *session; /* NULL: the session is gone, the callback frees this */
+	bool busy;
+};
+
+struct session {
+	LIST_ENTRY(session) link, account_link; /* `link`: of the living or the dead */
+	struct account *account;
+	struct store *st;
+	struct ipc_chan *chan;
+	uint64_t sid;
+	int64_t since_s;
+	struct slice name, service, peer; /* in `text` */
+	uint8_t *text;
+	bool dead, pumping;
+	unsigned bad, outstanding;
+	size_t held; /* bytes of uid lists that wait */
+	size_t credit;
+	struct view *views[SESSION_HANDLES_MAX];
+	TAILQ_HEAD(, request) requests;
+	struct fetch *fetch;
+	/* the body that the first request sends, found in the index once */
+	bool have_body;
+	struct engine_loc loc;
+	uint64_t body_at, body_end;
+};
+
+/* request.c */
+void session_on_msg(
+    void *arg, struct ipc_chan *c, enum ipc_type type, const union ipc_any *m, int *fds);
+struct view *session_view(struct session *s, uint32_t handle);
+void view_close(struct session *s, uint32_t handle);
+/* The first of the requests that wait has been answered. */
+void session_finish_first(struct session *s);
+/* A senseless request: counted, and too many end the session. */
+void session_bad(struct session *s, const char *why);

@@ -1,0 +1,331 @@
+/*
+ * store-private - what the parts of stored's core share.
+ *
+ * Ownership: an account owns its mailboxes and stays while refs > 0 (sessions, post targets, jobs,
+ * changes under way). What is used inside its own callback is never freed there: sessions and post
+ * connections are marked dead and swept by a later turn of the loop.
+ */
+#pragma once
+
+#include <event2/event.h>
+#include <sys/queue.h>
+
+#include "common/engine/engine.h"
+#include "common/ipc/chan.h"
+#include "stored/cols.h"
+#include "stored/idmap.h"
+#include "stored/limits.h"
+#include "stored/record.h"
+#include "stored/store.h"
+
+struct account;
+struct mbox;
+struct session;
+
+/* ---- accounts ---- */
+
+enum account_state {
+	ACCOUNT_LOADING,
+	ACCOUNT_READY,
+	ACCOUNT_DROPPING, /* in the table until its rows are gone */
+	ACCOUNT_GONE,     /* out of the table; the last reference frees it */
+};
+
+/* `a` is NULL unless status is IPC_ST_OK; the callee takes its own reference to keep it. */
+typedef void account_fn(void *arg, int status, struct account *a);
+
+struct account_waiter {
+	STAILQ_ENTRY(account_waiter) link;
+	account_fn *fn;
+	void *arg;
+};
+
+struct account {
+	struct store *st;
+	uint64_t id;
+	enum account_state state;
+	bool create;    /* somebody who waits wants it made */
+	bool idle;      /* in the list of those that nobody uses */
+	bool forgotten; /* gone from memory only, not from the store */
+	size_t idle_rows;
+	unsigned refs, n_sessions;
+	struct engine_group *root;
+	struct root_rec rec;
+	struct mbox **mboxes;
+	size_t n_mboxes;
+	struct mbox *inbox;
+	uint64_t modseq; /* highest handed out */
+	STAILQ_HEAD(, account_waiter) waiters;
+	LIST_HEAD(, session) sessions;
+	TAILQ_ENTRY(account) idle_link;
+	struct account_load *load;
+};
+
+/* ---- mailboxes ---- */
+
+enum mbox_state {
+	MBOX_READY,
+	MBOX_REOPEN, /* a commit's outcome is unknown: the group is being opened again */
+	MBOX_BROKEN, /* it could not be opened again; the account is loaded anew by the next user */
+};
+
+enum cols_state { COLS_NONE, COLS_LOADING, COLS_READY };
+
+struct txn;
+struct change;
+
+struct view {
+	LIST_ENTRY(view) link; /* of its mailbox */
+	struct session *session;
+	struct mbox *mbox;
+	uint32_t handle;
+	bool readonly, events;
+	struct cols_view see;
+	uint64_t told_modseq; /* events up to this one were sent */
+	/* Events that the session did not read in time are made anew from the columns, in passes.
+	 */
+	bool lagging, catching;
+	uint32_t catch_uid, catch_limit;
+	uint64_t catch_modseq, catch_version;
+};
+
+struct mbox {
+	struct account *account;
+	uint64_t id;
+	uint32_t uidvalidity, next_view;
+	enum mbox_state state;
+	struct slice name; /* owned */
+	struct engine_group *group;
+	struct mbox_head pub, pend; /* durable; with everything in flight */
+	unsigned gen;               /* counts failures: batches of an older one are lost */
+	TAILQ_HEAD(, txn) flight, unknown;
+	enum cols_state cols_state;
+	struct cols cols;
+	struct mbox_load *load;
+	LIST_HEAD(, view) views;
+	TAILQ_HEAD(, change) changes, opens; /* the first change may be running */
+	bool change_running, doomed_rows, load_failed;
+};
+
+/* One batch for one mailbox, from txn_begin() to the call of `done`. Embedded in its owner's
+ * struct. */
+struct txn {
+	TAILQ_ENTRY(txn) link;
+	struct mbox *mbox;
+	unsigned gen;
+	uint64_t batch_id;
+	struct engine_batch *batch;
+	struct mbox_head head; /* published when the batch is durable */
+	/* IPC_ST_OK: durable, mbox->pub is this head. After it the struct is the owner's again. */
+	void (*done)(struct txn *t, int status);
+};
+
+/* ---- post ---- */
+
+struct post_target {
+	uint32_t handle;
+	uint64_t quota;
+	struct account *account;
+};
+
+/* What routerd and the acceptor said about one connection. */
+struct post_conn {
+	LIST_ENTRY(post_conn) link; /* of the store */
+	struct store *st;
+	uint64_t sid;
+	struct ipc_chan *chan; /* NULL: not attached yet, or dead */
+	bool dead, attached;
+	int64_t since_ms;
+	struct idmap targets; /* by handle */
+	TAILQ_HEAD(, post) posts;
+	unsigned n_posts;
+	size_t window_used, credit_due;
+};
+
+/* ---- peers and the whole ---- */
+
+/* Another daemon or an administrator. */
+struct peer {
+	LIST_ENTRY(peer) link;
+	struct store *st;
+	enum ipc_ch kind;
+	struct ipc_chan *chan; /* NULL: gone, kept for answers under way */
+	unsigned refs;
+	uint64_t rights; /* administrators */
+	uint64_t sid;
+};
+
+struct shard {
+	struct engine *engine;
+	struct event *ev;
+};
+
+struct store_counts {
+	uint64_t delivered, refused, expunged, sessions, kicked, bodies, body_bytes, bad_peers;
+};
+
+struct parse_job;
+
+struct store {
+	struct event_base *base;
+	struct shard shards[STORE_SHARDS_MAX];
+	unsigned n_shards;
+	uint64_t instance;
+	void (*on_broken)(void *arg);
+	void *arg;
+	bool broken_told, stopping;
+	struct engine_group *meta;
+	uint64_t id_next, id_end, id_ahead; /* block in use; start of the one reserved next, or 0 */
+	uint64_t id_skipped;                /* blocks behind id_end whose reservation failed */
+	bool id_asked, meta_opening;
+	struct event *ev_tick, *ev_sweep;
+	struct idmap accounts, conns; /* by id, by sid */
+	TAILQ_HEAD(, account) idle;
+	size_t n_idle, idle_rows;
+	unsigned in_flight, n_unattached, n_admins, n_sessions;
+	LIST_HEAD(, peer) peers;
+	LIST_HEAD(, session) sessions, dead_sessions;
+	LIST_HEAD(, post_conn) conn_list, dead_conns;
+	struct peer *parser;
+	TAILQ_HEAD(, parse_job) jobs;
+	unsigned n_jobs;
+	uint32_t parse_seq;
+	struct store_counts counts;
+};
+
+static inline struct engine *store_engine(const struct store *st)
+{
+	return st->shards[0].engine;
+}
+
+/* An IPC_ST_ status for an answer of the engine. */
+int store_status(int engine_rc);
+
+/* 0 when none is left until a block is durable. */
+uint64_t store_id(struct store *st);
+
+/* Marks the loop's next turn for freeing dead sessions and connections. */
+void store_sweep_soon(struct store *st);
+
+/* A peer broke the rules: counted and logged, at most as a notice. */
+void store_bad_peer(struct store *st, const char *what, uint64_t sid, const char *why);
+
+/* meta.c: the store's own group is opened again after an unknown outcome; NULL until then */
+void meta_reopen(struct store *st);
+int meta_init(struct store *st);
+/* One wait for the engine; only while nobody is served yet or any more. */
+void store_engine_turn(struct store *st, int wait_ms);
+
+/* account.c */
+enum { ACCOUNT_CREATE = 1 };
+/* May call `fn` at once. */
+void account_get(struct store *st, uint64_t id, unsigned flags, account_fn *fn, void *arg);
+void account_ref(struct account *a);
+void account_unref(struct account *a);
+/* Bytes of all its mailboxes, with what is in flight. */
+uint64_t account_usage(const struct account *a);
+/* IPC_ST_OK after nothing of it is left. Ends its sessions. */
+void account_drop(struct store *st, uint64_t id, account_fn *fn, void *arg);
+/* account-load.c: finds out whether it exists, reads its mailboxes' headers, makes it when
+ * a->create; then account_loaded(). */
+void account_load(struct account *a);
+void account_loaded(struct account *a, int status);
+/* The next user loads it anew: its memory may differ from what is stored. Ends its sessions. */
+void account_forget(struct account *a);
+void account_evict(struct store *st, bool all);
+/* The name's mailbox, or NULL. INBOX in any case. */
+struct mbox *account_mbox(struct account *a, struct slice name);
+
+/* txn.c */
+/* Ready for rows of this mailbox and changes of t->head: IPC_ST_OK, or why not. */
+int txn_begin(struct mbox *m, struct txn *t, void (*done)(struct txn *t, int status));
+/* Instead of txn_commit(): nothing happened. */
+void txn_abort(struct txn *t);
+/* Hands in n batches of n mailboxes; `done` of each is called later, never from here. Another
+ * status than IPC_ST_OK: all are aborted and `done` is not called. */
+enum { TXN_COMMIT_MAX = 64 };
+int txn_commit(struct store *st, struct txn **txns, unsigned n) __attribute__((warn_unused_result));
+
+/* mbox.c */
+struct mbox *mbox_new(struct account *a, uint64_t id, const struct mbox_rec *rec);
+void mbox_free(struct mbox **m);
+/* Loads the columns; views' sessions and changes are poked when they are there. */
+void mbox_load(struct mbox *m);
+/* A durable message joins the columns (if they are loaded) and the feed. */
+void mbox_add(struct mbox *m, const struct cols_row *row);
+/* After a view went or moved on: rows that nobody sees any more. */
+void mbox_sweep(struct mbox *m);
+
+/* change.c: changes of a mailbox, one after the other; each answers its session when durable */
+void change_flags(struct view *v, const struct ipc_flags_store *q);
+void change_expunge(struct view *v, const struct ipc_msg_expunge *q);
+/* A view may begin between two changes, not within one. Answered by session_mbox_opened(). */
+void change_open(struct mbox *m, struct session *s, uint32_t seq, uint32_t flags);
+/* Facts of a message, if it still exists. */
+void change_facts(struct mbox *m, uint32_t uid, enum facts_source source, struct slice facts);
+/* n = 0: all such rows. */
+void change_undoom(struct mbox *m, const uint32_t *uids, size_t n);
+void change_next(struct mbox *m);
+/* The session is gone: nobody is answered. */
+void change_forget(struct mbox *m, const struct session *s);
+/* The mailbox is given up: everything that waits fails. */
+void change_fail(struct mbox *m);
+
+/* feed.c */
+struct feed_row {
+	uint32_t what, uid, flags;
+	uint64_t modseq;
+};
+/* Marks views whose readers are slow, before rows vanish that they were not told of. */
+void feed_lag(struct mbox *m);
+void feed_tell(struct mbox *m, const struct feed_row *rows, size_t n);
+void feed_catch_up(struct view *v);
+
+/* session.c */
+struct session_args {
+	uint64_t sid;
+	struct slice name, service, peer;
+};
+/* IPC_ST_OK and the other end of the pair. */
+int session_new(struct account *a, const struct session_args *args, int *ret_fd);
+void session_end(struct session *s, enum ipc_bye why);
+void session_free(struct session *s);
+/* Ends those of an account (all accounts: NULL) but `except_sid`; how many. */
+unsigned session_end_all(
+    struct store *st, struct account *a, uint64_t except_sid, enum ipc_bye why);
+unsigned session_kick(struct store *st, uint64_t sid);
+void session_list(struct store *st, struct peer *to, const struct ipc_sess_list *q);
+
+/* post.c */
+void post_attach(struct store *st, uint64_t sid, int take_fd);
+void post_target(struct store *st, const struct ipc_post_target *q, struct peer *from);
+void post_conn_free(struct post_conn *pc);
+void post_expire(struct store *st, int64_t now_ms);
+void post_conn_end(struct post_conn *pc);
+
+/* parse.c */
+void parse_want(struct mbox *m, uint32_t uid, const struct engine_loc *loc, uint64_t size);
+void parse_start(struct store *st);
+void parse_peer_gone(struct store *st);
+void parse_facts(struct store *st, const struct ipc_parse_facts *q);
+void parse_drained(struct store *st);
+void parse_fini(struct store *st);
+
+/* peer.c */
+struct peer *peer_new(struct store *st, int take_fd, enum ipc_ch kind);
+void peer_end(struct peer *p); /* closes; freed when no answer is under way */
+void peer_ref(struct peer *p);
+void peer_unref(struct peer *p);
+
+/* admin.c */
+void admin_open(struct store *st, const struct ipc_store_open *q, int take_fd);
+void admin_msg(struct peer *p, enum ipc_type type, const union ipc_any *m);
+
+/* request.c and reader.c: a session's requests */
+struct ipc_chan *session_chan(const struct session *s); /* NULL when it is dead */
+void session_mbox_opened(
+    struct session *s, uint32_t seq, int status, struct mbox *m, uint32_t flags);
+/* Answer to a flags_store or msg_expunge, which held `held` bytes of the session's allowance. */
+void session_changed(
+    struct session *s, uint32_t seq, size_t held, int status, uint32_t count, uint64_t modseq);
+void session_pump(struct session *s);

@@ -1,0 +1,159 @@
+#include "stored/store-private.h"
+
+#include "common/base/clock.h"
+#include "common/base/log.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+int store_status(int engine_rc)
+{
+	switch (engine_rc) {
+	case ENGINE_OK:
+		return IPC_ST_OK;
+	case ENGINE_NOTFOUND:
+		return IPC_ST_NOTFOUND;
+	case ENGINE_FULL:
+		return IPC_ST_FULL;
+	case ENGINE_TOOBIG:
+		return IPC_ST_TOOBIG;
+	case ENGINE_CORRUPT:
+		return IPC_ST_CORRUPT;
+	default:
+		return IPC_ST_TRYLATER;
+	}
+}
+
+void store_bad_peer(struct store *st, const char *what, uint64_t sid, const char *why)
+{
+	st->counts.bad_peers++;
+	log_ev(
+	    LOG_NOTICE, "stored.refused", kv_s("what", what), kv_u("sid", sid), kv_s("why", why));
+}
+
+/* ---- the loop ---- */
+
+static void on_engine(evutil_socket_t fd, short what, void *arg)
+{
+	struct store *st = arg;
+
+	engine_dispatch(store_engine(st), STORE_DISPATCH_MAX);
+	if (engine_health(store_engine(st)) == ENGINE_BROKEN && !st->broken_told) {
+		st->broken_told = true;
+		log_ev(LOG_ERR, "stored.engine", kv_s("what", "health"), kv_s("why", "broken"));
+		if (st->on_broken != NULL)
+			st->on_broken(st->arg);
+	}
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+	struct store *st = arg;
+
+	post_expire(st, clock_mono_ms());
+	account_evict(st, false);
+}
+
+static void on_sweep(evutil_socket_t fd, short what, void *arg)
+{
+	struct store *st = arg;
+	struct session *s;
+	struct post_conn *pc;
+
+	while ((s = LIST_FIRST(&st->dead_sessions)) != NULL)
+		session_free(s);
+	while ((pc = LIST_FIRST(&st->dead_conns)) != NULL)
+		post_conn_free(pc);
+}
+
+void store_sweep_soon(struct store *st)
+{
+	event_active(st->ev_sweep, EV_TIMEOUT, 0);
+}
+
+static int events_init(struct store *st)
+{
+	static const struct timeval tick = { .tv_sec = STORE_TICK_MS / 1000,
+		.tv_usec = STORE_TICK_MS % 1000 * 1000 };
+	struct shard *sh = &st->shards[0];
+
+	st->ev_sweep = event_new(st->base, -1, 0, on_sweep, st);
+	st->ev_tick = event_new(st->base, -1, EV_PERSIST, on_tick, st);
+	sh->ev = event_new(st->base, engine_fd(sh->engine), EV_READ | EV_PERSIST, on_engine, st);
+	if (st->ev_sweep == NULL || st->ev_tick == NULL || sh->ev == NULL)
+		return -ENOMEM;
+	if (event_add(st->ev_tick, &tick) != 0 || event_add(sh->ev, NULL) != 0)
+		return -ENOMEM;
+	return 0;
+}
+
+int store_new(const struct store_conf *conf, struct store **ret_st)
+{
+	struct store *st = calloc(1, sizeof(*st));
+	int r;
+
+	if (st == NULL)
+		return -ENOMEM;
+	st->base = conf->base;
+	st->shards[0].engine = conf->engine;
+	st->n_shards = 1;
+	st->instance = conf->instance;
+	st->on_broken = conf->on_broken;
+	st->arg = conf->arg;
+	TAILQ_INIT(&st->idle);
+	TAILQ_INIT(&st->jobs);
+	r = events_init(st);
+	if (r == 0)
+		r = meta_init(st);
+	if (r != 0)
+		store_free(&st);
+	else
+		*ret_st = st;
+	return r;
+}
+
+void store_stop(struct store *st)
+{
+	st->stopping = true;
+	session_end_all(st, NULL, 0, IPC_BYE_STOP);
+}
+
+bool store_idle(const struct store *st)
+{
+	return st->in_flight == 0;
+}
+
+void store_free(struct store **stp)
+{
+	struct store *st = *stp;
+	struct peer *p;
+	struct post_conn *pc;
+
+	*stp = NULL;
+	if (st == NULL)
+		return;
+	if (st->ev_sweep != NULL)
+		store_stop(st);
+	while ((p = LIST_FIRST(&st->peers)) != NULL)
+		peer_end(p);
+	while ((pc = LIST_FIRST(&st->conn_list)) != NULL)
+		post_conn_end(pc);
+	parse_fini(st);
+	if (st->ev_sweep != NULL)
+		on_sweep(-1, 0, st);
+	/* Callbacks of what is in flight hold pointers to us: see them through. */
+	for (int turns = 0; st->in_flight > 0 && turns < 1000; turns++)
+		store_engine_turn(st, 10);
+	account_evict(st, true);
+	idmap_fini(&st->accounts);
+	idmap_fini(&st->conns);
+	if (st->meta != NULL)
+		engine_group_close(&st->meta);
+	if (st->ev_sweep != NULL)
+		event_free(st->ev_sweep);
+	if (st->ev_tick != NULL)
+		event_free(st->ev_tick);
+	if (st->shards[0].ev != NULL)
+		event_free(st->shards[0].ev);
+	free(st);
+}

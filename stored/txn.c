@@ -1,0 +1,185 @@
+/*
+ * txn - one batch of one mailbox: pending when handed to the engine, published when durable.
+ *
+ * The engine keeps the order of a group's batches, so the heads of those in flight form a chain
+ * that grows from `pub` to `pend`. One failure loses everything behind it: `pend` falls back to
+ * `pub` and the generation moves on. An unknown outcome closes the group; after it is open again
+ * the batch id in its guard tells which of the unknown batches were stored.
+ */
+#include "stored/store-private.h"
+
+#include "common/base/log.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+struct commit {
+	struct store *st;
+	unsigned n;
+	struct txn *txns[];
+};
+
+int txn_begin(struct mbox *m, struct txn *t, void (*done)(struct txn *t, int status))
+{
+	if (m->account->state != ACCOUNT_READY)
+		return m->account->forgotten ? IPC_ST_TRYLATER : IPC_ST_NOTFOUND;
+	if (m->state != MBOX_READY)
+		return IPC_ST_TRYLATER;
+	*t = (struct txn){ .mbox = m, .head = m->pend, .done = done };
+	t->batch = engine_batch_new(m->group);
+	return t->batch != NULL ? IPC_ST_OK : IPC_ST_TRYLATER;
+}
+
+void txn_abort(struct txn *t)
+{
+	engine_batch_free(&t->batch);
+}
+
+/* ---- unknown outcomes ---- */
+
+/* The unknown batches up to the one that the guard names were stored, the others not. */
+static void unknown_settle(struct mbox *m, uint64_t stored_batch)
+{
+	struct txn *t;
+	bool any = false, last;
+
+	TAILQ_FOREACH(t, &m->unknown, link)
+	any |= t->batch_id == stored_batch;
+	m->pend = m->pub;
+	while ((t = TAILQ_FIRST(&m->unknown)) != NULL) {
+		TAILQ_REMOVE(&m->unknown, t, link);
+		if (any)
+			m->pub = m->pend = t->head;
+		last = t->batch_id == stored_batch;
+		t->done(t, any ? IPC_ST_OK : IPC_ST_TRYLATER);
+		any = any && !last;
+		account_unref(m->account);
+	}
+}
+
+static void on_reopened(void *arg, int rc, struct engine_group *take_group)
+{
+	struct mbox *m = arg;
+	struct account *a = m->account;
+
+	a->st->in_flight--;
+	if (rc == ENGINE_OK) {
+		m->group = take_group;
+		unknown_settle(m, engine_group_batch(take_group));
+		m->state = MBOX_READY;
+		change_next(m);
+	} else {
+		/* "Not acknowledged" is the honest answer while nobody can tell. */
+		log_ev(LOG_ERR, "stored.engine", kv_s("what", "reopen"),
+		    kv_s("why", engine_rc_name(rc)), kv_u("mbox", m->id));
+		m->state = MBOX_BROKEN;
+		unknown_settle(m, 0);
+		account_forget(a);
+	}
+	account_unref(a);
+}
+
+/* Waits for the answers of everything in flight, then asks the guard. */
+static void reopen_if_quiet(struct mbox *m)
+{
+	struct rec_key id = key_group_mbox(m->id);
+
+	if (m->state != MBOX_REOPEN || !TAILQ_EMPTY(&m->flight) || m->group == NULL)
+		return;
+	account_ref(m->account);
+	m->account->st->in_flight++;
+	engine_group_close(&m->group);
+	engine_group_open(
+	    store_engine(m->account->st), key_slice(&id), 0, ENGINE_CREATE, on_reopened, m);
+}
+
+/* The mailbox's state after an answer, before anybody is told. */
+static void txn_answered(struct txn *t, int rc)
+{
+	struct mbox *m = t->mbox;
+
+	TAILQ_REMOVE(&m->flight, t, link);
+	if (rc == ENGINE_OK) {
+		m->pub = t->head;
+		return;
+	}
+	if (t->gen == m->gen) {
+		m->gen++;
+		m->pend = m->pub;
+	}
+	if (rc == ENGINE_UNKNOWN || rc == ENGINE_STALE)
+		m->state = MBOX_REOPEN;
+	if (rc == ENGINE_UNKNOWN)
+		TAILQ_INSERT_TAIL(&m->unknown, t, link);
+}
+
+/*
+ * All mailboxes of the commit first, their owners afterwards: the first owner's next batch may be
+ * for the second mailbox, and must not build on what was lost.
+ */
+static void on_commit(void *arg, int rc)
+{
+	struct commit *c = arg;
+
+	if (rc != ENGINE_OK && rc != ENGINE_CANCELLED)
+		log_ev(LOG_WARNING, "stored.engine", kv_s("what", "commit"),
+		    kv_s("why", engine_rc_name(rc)));
+	c->st->in_flight--;
+	for (unsigned i = 0; i < c->n; i++)
+		txn_answered(c->txns[i], rc);
+	for (unsigned i = 0; i < c->n; i++) {
+		struct txn *t = c->txns[i];
+		struct mbox *m = t->mbox;
+		struct account *a = m->account;
+
+		if (rc != ENGINE_UNKNOWN)
+			t->done(t, store_status(rc));
+		reopen_if_quiet(m);
+		if (rc != ENGINE_UNKNOWN)
+			account_unref(a);
+	}
+	free(c);
+}
+
+static bool heads_put(struct txn **txns, unsigned n)
+{
+	struct rec_key key = key_kind(REC_HEAD);
+	uint8_t val[RECORD_HEAD_BYTES];
+	bool put = true;
+
+	for (unsigned i = 0; i < n; i++) {
+		head_pack(&txns[i]->head, val);
+		put &= engine_put(txns[i]->batch, key_slice(&key), slice_of(val, sizeof(val))) == 0;
+	}
+	return put;
+}
+
+int txn_commit(struct store *st, struct txn **txns, unsigned n)
+{
+	struct commit *c = malloc(sizeof(*c) + n * sizeof(*txns));
+	struct engine_batch *batches[TXN_COMMIT_MAX];
+
+	assert(n > 0 && n <= TXN_COMMIT_MAX);
+	if (c == NULL || !heads_put(txns, n)) {
+		for (unsigned i = 0; i < n; i++)
+			engine_batch_free(&txns[i]->batch);
+		free(c);
+		return IPC_ST_TRYLATER;
+	}
+	*c = (struct commit){ .st = st, .n = n };
+	for (unsigned i = 0; i < n; i++) {
+		struct txn *t = txns[i];
+
+		c->txns[i] = t;
+		account_ref(t->mbox->account);
+		t->gen = t->mbox->gen;
+		t->batch_id = engine_batch_id(t->batch);
+		t->mbox->pend = t->head;
+		TAILQ_INSERT_TAIL(&t->mbox->flight, t, link);
+		batches[i] = t->batch;
+		t->batch = NULL;
+	}
+	st->in_flight++;
+	engine_commit(store_engine(st), batches, n, on_commit, c);
+	return IPC_ST_OK;
+}

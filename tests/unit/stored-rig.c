@@ -1,0 +1,444 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "tests/unit/stored-rig.h"
+
+#include "common/base/clock.h"
+#include "common/base/io.h"
+#include "common/base/log.h"
+#include "common/base/wire.h"
+
+#include <dirent.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { WAIT_MS = 10000 };
+
+/* ---- clients ---- */
+
+static void on_msg(
+    void *arg, struct ipc_chan *c, enum ipc_type type, const union ipc_any *m, int *fds)
+{
+	struct rig_client *k = arg;
+	struct buf out = BUF_INIT(IPC_PACKET_MAX);
+	struct rig_packet *p;
+
+	if (type == IPC_post_credit)
+		k->window += m->post_credit.bytes;
+	assert_int_equal(ipc_encode(type, m, &out), 0);
+	p = malloc(sizeof(*p) + out.n);
+	assert_non_null(p);
+	p->next = NULL;
+	p->fd = fds[0];
+	fds[0] = -1;
+	p->n = out.n;
+	memcpy(p->data, out.p, out.n);
+	*k->tail = p;
+	k->tail = &p->next;
+	buf_fini(&out);
+}
+
+static void on_gone(void *arg, struct ipc_chan *c, enum ipc_gone why)
+{
+	struct rig_client *k = arg;
+
+	k->gone = true;
+	ipc_chan_free(&k->chan);
+}
+
+static const struct ipc_ops client_ops = { on_msg, on_gone, NULL };
+
+struct rig_client *rig_adopt(struct rig *r, int take_fd, enum ipc_ch kind)
+{
+	struct rig_client *k = calloc(1, sizeof(*k));
+
+	assert_non_null(k);
+	k->rig = r;
+	k->tail = &k->head;
+	k->window = IPC_WINDOW_BYTES;
+	k->chan = ipc_chan_new(r->base, take_fd, kind, false, &client_ops, k);
+	assert_non_null(k->chan);
+	ipc_chan_set_queue_max(k->chan, 256 << 20);
+	k->next = r->clients;
+	r->clients = k;
+	return k;
+}
+
+void rig_client_close(struct rig_client *c)
+{
+	struct rig_client **at = &c->rig->clients;
+
+	while (*at != c)
+		at = &(*at)->next;
+	*at = c->next;
+	ipc_chan_free(&c->chan);
+	while (c->head != NULL) {
+		struct rig_packet *p = c->head;
+
+		c->head = p->next;
+		fd_close(&p->fd);
+		free(p);
+	}
+	free(c->last);
+	free(c);
+}
+
+struct rig_client *rig_attach(struct rig *r, enum ipc_ch kind)
+{
+	int fds[2];
+
+	assert_int_equal(ipc_pair(fds), 0);
+	assert_int_equal(store_attach(r->store, fds[1], kind, IPC_ROLE_NONE, false), 0);
+	return rig_adopt(r, fds[0], kind);
+}
+
+void rig_send(struct rig_client *c, enum ipc_type type, const void *m)
+{
+	if (c->chan != NULL)
+		(void)ipc_send(c->chan, type, m, NULL);
+}
+
+static void turn(struct rig *r, int ms)
+{
+	struct timeval tv = { ms / 1000, ms % 1000 * 1000 };
+
+	event_base_loopexit(r->base, &tv);
+	event_base_loop(r->base, EVLOOP_ONCE);
+}
+
+void rig_spin(struct rig *r, int ms)
+{
+	int64_t until = clock_mono_ms() + ms;
+
+	do
+		turn(r, 1);
+	while (clock_mono_ms() < until);
+}
+
+const union ipc_any *rig_next(struct rig_client *c, int ms, enum ipc_type *ret_type, int *ret_fd)
+{
+	static union ipc_any m;
+	int64_t until = clock_mono_ms() + ms;
+	struct rig_packet *p;
+
+	while (c->head == NULL && !c->gone && clock_mono_ms() < until)
+		turn(c->rig, 5);
+	p = c->head;
+	if (p == NULL)
+		return NULL;
+	c->head = p->next;
+	if (c->head == NULL)
+		c->tail = &c->head;
+	free(c->last);
+	c->last = (uint8_t *)p;
+	assert_int_equal(ipc_decode(slice_of(p->data, p->n), ret_type, &m), 0);
+	if (ret_fd != NULL)
+		*ret_fd = p->fd;
+	else
+		fd_close(&p->fd);
+	return &m;
+}
+
+const union ipc_any *rig_wait(struct rig_client *c, enum ipc_type type)
+{
+	const union ipc_any *m;
+	enum ipc_type got;
+
+	do {
+		m = rig_next(c, WAIT_MS, &got, NULL);
+		if (m == NULL)
+			fail_msg(
+			    "%s did not come%s", ipc_desc(type)->name, c->gone ? ": gone" : "");
+	} while (got == IPC_post_credit && type != IPC_post_credit);
+	if (got != type)
+		fail_msg("%s came, not %s", ipc_desc(got)->name, ipc_desc(type)->name);
+	return m;
+}
+
+bool rig_gone(struct rig_client *c, int ms)
+{
+	int64_t until = clock_mono_ms() + ms;
+
+	while (!c->gone && clock_mono_ms() < until)
+		turn(c->rig, 5);
+	return c->gone;
+}
+
+/* ---- the whole ---- */
+
+static void remove_tree(int dir_fd)
+{
+	int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fdopendir(fd);
+	struct dirent *e;
+
+	assert_non_null(d);
+	while ((e = readdir(d)) != NULL)
+		if (e->d_name[0] != '.' && unlinkat(dir_fd, e->d_name, 0) != 0) {
+			int sub = openat(dir_fd, e->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+			if (sub >= 0)
+				remove_tree(sub);
+			fd_close(&sub);
+			unlinkat(dir_fd, e->d_name, AT_REMOVEDIR);
+		}
+	closedir(d);
+}
+
+static void store_start(struct rig *r)
+{
+	struct store_conf conf = { .base = r->base, .engine = r->engine, .instance = 1 };
+
+	assert_int_equal(store_new(&conf, &r->store), 0);
+	r->authd = rig_attach(r, IPC_CH_AUTH_STORE);
+	r->routerd = rig_attach(r, IPC_CH_ROUTE_STORE);
+	r->acceptor = rig_attach(r, IPC_CH_ATTACH_POST);
+}
+
+void rig_init(struct rig *r, const char *spec)
+{
+	char path[] = "/tmp/stored-test-XXXXXX";
+
+	*r = (struct rig){ .dir_fd = -1 };
+	snprintf(r->spec, sizeof(r->spec), "%s", spec);
+	log_init(open("/dev/null", O_WRONLY | O_CLOEXEC), false, LOG_ERR);
+	if (strcmp(spec, "lmdb") == 0) {
+		assert_non_null(mkdtemp(path));
+		r->dir_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		assert_true(r->dir_fd >= 0);
+	}
+	r->base = event_base_new();
+	assert_non_null(r->base);
+	assert_int_equal(engine_open(spec, r->dir_fd, NULL, &r->engine), 0);
+	store_start(r);
+}
+
+static void store_end(struct rig *r)
+{
+	while (r->clients != NULL)
+		rig_client_close(r->clients);
+	store_free(&r->store);
+}
+
+void rig_restart(struct rig *r)
+{
+	store_end(r);
+	if (r->dir_fd >= 0) {
+		engine_close(&r->engine);
+		assert_int_equal(engine_open(r->spec, r->dir_fd, NULL, &r->engine), 0);
+	}
+	store_start(r);
+}
+
+void rig_fini(struct rig *r)
+{
+	int fd = log_fd();
+
+	store_end(r);
+	engine_close(&r->engine);
+	if (r->dir_fd >= 0) {
+		char link[64], path[256] = { 0 };
+
+		snprintf(link, sizeof(link), "/proc/self/fd/%d", r->dir_fd);
+		assert_true(readlink(link, path, sizeof(path) - 1) > 0);
+		remove_tree(r->dir_fd);
+		fd_close(&r->dir_fd);
+		rmdir(path);
+	}
+	event_base_free(r->base);
+	log_init(STDERR_FILENO, false, LOG_INFO);
+	fd_close(&fd);
+}
+
+/* ---- what the daemons say ---- */
+
+int rig_account(struct rig *r, uint64_t account, enum ipc_type type)
+{
+	struct ipc_account_make m = { ++r->seq, account };
+	const union ipc_any *a;
+
+	rig_send(r->routerd, type, &m); /* account_drop has the same fields */
+	a = rig_wait(r->routerd, IPC_account_done);
+	assert_int_equal(a->account_done.seq, r->seq);
+	return (int)a->account_done.status;
+}
+
+struct rig_client *rig_session(struct rig *r, uint64_t account, uint64_t sid, int *ret_status)
+{
+	struct ipc_session_open q = { ++r->seq, sid, account, SLICE("name@example.test"),
+		SLICE("pop3"), SLICE_NONE };
+	enum ipc_type type;
+	const union ipc_any *a;
+	int fd = -1;
+
+	rig_send(r->authd, IPC_session_open, &q);
+	a = rig_next(r->authd, WAIT_MS, &type, &fd);
+	assert_non_null(a);
+	if (type == IPC_session_failed) {
+		assert_non_null(ret_status);
+		*ret_status = (int)a->session_failed.status;
+		return NULL;
+	}
+	assert_int_equal(type, IPC_session_opened);
+	assert_int_equal(a->session_opened.seq, r->seq);
+	assert_true(fd >= 0);
+	((struct rig_packet *)r->authd->last)->fd = -1;
+	return rig_adopt(r, fd, IPC_CH_SESSION);
+}
+
+struct rig_client *rig_post(struct rig *r, uint64_t sid)
+{
+	int fds[2];
+
+	assert_int_equal(ipc_pair(fds), 0);
+	assert_int_equal(
+	    ipc_send(r->acceptor->chan, IPC_post_attach, &(struct ipc_post_attach){ sid }, &fds[1]),
+	    0);
+	return rig_adopt(r, fds[0], IPC_CH_POST);
+}
+
+int rig_target(struct rig *r, uint64_t sid, uint32_t handle, uint64_t account, uint64_t quota)
+{
+	struct ipc_post_target t = { ++r->seq, sid, handle, account, quota };
+	const union ipc_any *a;
+
+	rig_send(r->routerd, IPC_post_target, &t);
+	a = rig_wait(r->routerd, IPC_post_target_done);
+	assert_int_equal(a->post_target_done.seq, r->seq);
+	return (int)a->post_target_done.status;
+}
+
+static void send_window(struct rig_client *post, uint32_t tag, struct slice body)
+{
+	while (body.n > 0) {
+		struct ipc_post_data d = { tag, slice_part(body, 0, 61440) };
+		int64_t until = clock_mono_ms() + WAIT_MS;
+
+		while (post->window < d.data.n && !post->gone && clock_mono_ms() < until)
+			turn(post->rig, 5);
+		if (post->gone)
+			return;
+		assert_true(post->window >= d.data.n);
+		post->window -= d.data.n;
+		rig_send(post, IPC_post_data, &d);
+		body = slice_from(body, d.data.n);
+	}
+}
+
+void rig_deliver(struct rig_client *post, uint32_t tag, const uint32_t *handles, size_t n,
+    struct slice body, struct slice facts)
+{
+	uint8_t packed[4096];
+	struct ipc_post_begin b = { tag, body.n, slice_of(packed, 4 * n) };
+	struct ipc_post_commit c = { tag, facts };
+
+	for (size_t i = 0; i < n; i++)
+		wire_store_u32(packed + 4 * i, handles[i]);
+	rig_send(post, IPC_post_begin, &b);
+	send_window(post, tag, body);
+	rig_send(post, IPC_post_commit, &c);
+}
+
+int rig_put(struct rig *r, uint64_t account, struct slice body)
+{
+	uint64_t sid = 1000000 + ++r->seq;
+	uint32_t handle = 1;
+	struct rig_client *post = rig_post(r, sid);
+	int status = rig_target(r, sid, handle, account, 0);
+
+	if (status == IPC_ST_OK) {
+		rig_deliver(post, 1, &handle, 1, body, SLICE("facts"));
+		status = (int)rig_wait(post, IPC_post_result)->post_result.status;
+	}
+	rig_client_close(post);
+	return status;
+}
+
+/* ---- what a session says ---- */
+
+struct ipc_mbox_opened rig_open(struct rig_client *s, const char *name, uint32_t flags)
+{
+	struct ipc_mbox_open q = { ++s->rig->seq, slice_str(name), flags };
+
+	rig_send(s, IPC_mbox_open, &q);
+	return rig_wait(s, IPC_mbox_opened)->mbox_opened;
+}
+
+int rig_scan(
+    struct rig_client *s, uint32_t mbox, uint32_t from, uint8_t *out, size_t max, size_t *ret_n)
+{
+	size_t n = 0;
+
+	for (;;) {
+		struct ipc_mbox_scan q = { ++s->rig->seq, mbox, from, 0 };
+		const struct ipc_mbox_rows *a;
+
+		rig_send(s, IPC_mbox_scan, &q);
+		a = &rig_wait(s, IPC_mbox_rows)->mbox_rows;
+		if (a->status != IPC_ST_OK)
+			return (int)a->status;
+		assert_int_equal(a->seq, q.seq);
+		assert_true(n + a->rows.n / 40 <= max);
+		if (a->rows.n > 0)
+			memcpy(out + 40 * n, a->rows.p, a->rows.n);
+		n += a->rows.n / 40;
+		*ret_n = n;
+		if (!a->more)
+			return IPC_ST_OK;
+		from = wire_load_u32(out + 40 * (n - 1)) + 1;
+	}
+}
+
+int rig_body(struct rig_client *s, uint32_t mbox, uint32_t uid, uint8_t **ret_p, size_t *ret_n)
+{
+	struct ipc_body_get q = { ++s->rig->seq, mbox, uid, 0, 0 };
+	struct buf b = BUF_INIT(SIZE_MAX);
+
+	rig_send(s, IPC_body_get, &q);
+	for (;;) {
+		const struct ipc_body_data *d = &rig_wait(s, IPC_body_data)->body_data;
+		struct ipc_session_credit c = { (uint32_t)d->data.n };
+		bool last = d->last;
+		int status = (int)d->status;
+
+		assert_int_equal(d->seq, q.seq);
+		assert_true(status == IPC_ST_OK || last);
+		buf_put(&b, d->data);
+		rig_send(s, IPC_session_credit, &c);
+		if (!last)
+			continue;
+		*ret_p = b.p;
+		*ret_n = b.n;
+		return status;
+	}
+}
+
+int rig_expunge(struct rig_client *s, uint32_t mbox, uint32_t first, uint32_t last)
+{
+	uint8_t pair[8];
+	struct ipc_msg_expunge q = { ++s->rig->seq, mbox, slice_of(pair, 8) };
+
+	wire_store_u32(pair, first);
+	wire_store_u32(pair + 4, last);
+	rig_send(s, IPC_msg_expunge, &q);
+	return (int)rig_wait(s, IPC_store_done)->store_done.status;
+}
+
+int rig_flags(
+    struct rig_client *s, uint32_t mbox, uint32_t first, uint32_t last, uint32_t op, uint32_t flags)
+{
+	uint8_t pair[8];
+	struct ipc_flags_store q = { ++s->rig->seq, mbox, op, flags, slice_of(pair, 8) };
+
+	wire_store_u32(pair, first);
+	wire_store_u32(pair + 4, last);
+	rig_send(s, IPC_flags_store, &q);
+	return (int)rig_wait(s, IPC_store_done)->store_done.status;
+}

@@ -1,0 +1,76 @@
+/*
+ * stored-rig - stored's core with everybody around it played by the test: authd, routerd, an
+ * acceptor, connections and sessions, all by messages on one event loop.
+ */
+#pragma once
+
+#include "common/engine/engine.h"
+#include "common/ipc/chan.h"
+#include "stored/store.h"
+
+/* What came in on one client's channel and was not looked at yet. */
+struct rig_packet {
+	struct rig_packet *next;
+	int fd; /* -1 */
+	size_t n;
+	uint8_t data[];
+};
+
+struct rig_client {
+	struct rig_client *next;
+	struct rig *rig;
+	struct ipc_chan *chan; /* NULL: the other end is gone */
+	struct rig_packet *head, **tail;
+	uint8_t *last;
+	size_t window; /* of post and session bytes, as the schema counts them */
+	bool gone;
+};
+
+struct rig {
+	struct event_base *base;
+	struct engine *engine;
+	struct store *store;
+	struct rig_client *clients, *authd, *routerd, *acceptor;
+	uint32_t seq;
+	int dir_fd;
+	char spec[64];
+};
+
+void rig_init(struct rig *r, const char *spec);
+void rig_fini(struct rig *r);
+/* A new stored on the same store: what was in memory only is gone. */
+void rig_restart(struct rig *r);
+void rig_spin(struct rig *r, int ms);
+
+struct rig_client *rig_attach(struct rig *r, enum ipc_ch kind);
+/* A client at an end of a pair that was made elsewhere. */
+struct rig_client *rig_adopt(struct rig *r, int take_fd, enum ipc_ch kind);
+void rig_client_close(struct rig_client *c);
+void rig_send(struct rig_client *c, enum ipc_type type, const void *m);
+/* The next message, which must be of this type within 10 s; valid until the next call. */
+const union ipc_any *rig_wait(struct rig_client *c, enum ipc_type type);
+/* The same, or another type: *ret_type. NULL when the channel is gone or nothing came. */
+const union ipc_any *rig_next(struct rig_client *c, int ms, enum ipc_type *ret_type, int *ret_fd);
+bool rig_gone(struct rig_client *c, int ms);
+
+int rig_account(struct rig *r, uint64_t account, enum ipc_type type); /* its status */
+/* NULL and *ret_status when it was refused. */
+struct rig_client *rig_session(struct rig *r, uint64_t account, uint64_t sid, int *ret_status);
+struct rig_client *rig_post(struct rig *r, uint64_t sid);
+int rig_target(struct rig *r, uint64_t sid, uint32_t handle, uint64_t account, uint64_t quota);
+
+/* begin, data, commit; no waiting. */
+void rig_deliver(struct rig_client *post, uint32_t tag, const uint32_t *handles, size_t n,
+    struct slice body, struct slice facts);
+/* One message to one account by a connection of its own: the result's status. */
+int rig_put(struct rig *r, uint64_t account, struct slice body);
+
+struct ipc_mbox_opened rig_open(struct rig_client *s, const char *name, uint32_t flags);
+/* Status; the rows' count; rows into out (40 bytes each). */
+int rig_scan(
+    struct rig_client *s, uint32_t mbox, uint32_t from, uint8_t *out, size_t max, size_t *ret_n);
+/* The whole body into a heap block; its status. */
+int rig_body(struct rig_client *s, uint32_t mbox, uint32_t uid, uint8_t **ret_p, size_t *ret_n);
+int rig_expunge(struct rig_client *s, uint32_t mbox, uint32_t first, uint32_t last);
+int rig_flags(struct rig_client *s, uint32_t mbox, uint32_t first, uint32_t last, uint32_t op,
+    uint32_t flags);

@@ -1,0 +1,635 @@
+/*
+ * stored's core by its messages: accounts, deliveries, sessions, views, changes, administrators.
+ * The same cases on every engine: the engine's spec is the argument.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "tests/unit/stored-rig.h"
+
+#include "common/base/wire.h"
+
+#include <stdlib.h>
+
+static const char *spec = "mem";
+
+static int setup(void **state)
+{
+	struct rig *r = malloc(sizeof(*r));
+
+	rig_init(r, spec);
+	*state = r;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	rig_fini(*state);
+	free(*state);
+	return 0;
+}
+
+static void body_is(struct rig_client *s, uint32_t mbox, uint32_t uid, struct slice want)
+{
+	uint8_t *p = NULL;
+	size_t n = 0;
+
+	assert_int_equal(rig_body(s, mbox, uid, &p, &n), IPC_ST_OK);
+	if (!slice_eq(slice_of(p, n), want))
+		fail_msg("the body of uid %u is not what was sent (%zu bytes)", uid, n);
+	free(p);
+}
+
+static int body_status(struct rig_client *s, uint32_t mbox, uint32_t uid)
+{
+	uint8_t *p = NULL;
+	size_t n = 0;
+	int r = rig_body(s, mbox, uid, &p, &n);
+
+	free(p);
+	return r;
+}
+
+static size_t count_messages(struct rig_client *s, uint32_t mbox)
+{
+	static uint8_t rows[40 * 10000];
+	size_t n = 0;
+
+	assert_int_equal(rig_scan(s, mbox, 1, rows, 10000, &n), IPC_ST_OK);
+	return n;
+}
+
+static void an_account_is_made_once_and_dropped_once(void **state)
+{
+	struct rig *r = *state;
+	int status = 0;
+	struct ipc_mbox_opened o;
+	uint32_t validity;
+
+	assert_null(rig_session(r, 7, 1, &status));
+	assert_int_equal(status, IPC_ST_NOTFOUND);
+	assert_int_equal(rig_put(r, 7, SLICE("x")), IPC_ST_NOTFOUND);
+	assert_int_equal(rig_account(r, 7, IPC_account_make), IPC_ST_OK);
+	assert_int_equal(rig_account(r, 7, IPC_account_make), IPC_ST_OK);
+	assert_int_equal(rig_put(r, 7, SLICE("one\r\n")), IPC_ST_OK);
+	o = rig_open(rig_session(r, 7, 1, NULL), "INBOX", 0);
+	assert_int_equal(o.exists, 1);
+	validity = o.uidvalidity;
+	rig_restart(r);
+	assert_int_equal(rig_account(r, 7, IPC_account_make), IPC_ST_OK);
+	o = rig_open(rig_session(r, 7, 1, NULL), "inbox", 0);
+	assert_int_equal(o.exists, 1);
+	assert_int_equal(o.uidvalidity, validity);
+	assert_int_equal(rig_account(r, 7, IPC_account_drop), IPC_ST_OK);
+	assert_int_equal(rig_account(r, 7, IPC_account_drop), IPC_ST_OK);
+	assert_null(rig_session(r, 7, 2, &status));
+	rig_restart(r);
+	assert_null(rig_session(r, 7, 2, &status));
+	assert_int_equal(status, IPC_ST_NOTFOUND);
+	assert_int_equal(rig_account(r, 7, IPC_account_make), IPC_ST_OK);
+	o = rig_open(rig_session(r, 7, 3, NULL), "INBOX", 0);
+	assert_int_equal(o.exists, 0);
+}
+
+static void dropping_an_account_ends_its_sessions(void **state)
+{
+	struct rig *r = *state;
+	struct rig_client *s, *other;
+
+	rig_account(r, 7, IPC_account_make);
+	rig_account(r, 8, IPC_account_make);
+	s = rig_session(r, 7, 1, NULL);
+	other = rig_session(r, 8, 2, NULL);
+	assert_int_equal(rig_account(r, 7, IPC_account_drop), IPC_ST_OK);
+	assert_int_equal(rig_wait(s, IPC_session_bye)->session_bye.why, IPC_BYE_IDENTITY);
+	assert_true(rig_gone(s, 1000));
+	assert_int_equal(rig_open(other, "INBOX", 0).status, IPC_ST_OK);
+}
+
+static void messages_come_back_as_they_were(void **state)
+{
+	static const size_t sizes[] = { 0, 1, 100, 61440, 61441, 65536, 300000, 3000000 };
+	enum { N = sizeof(sizes) / sizeof(sizes[0]) };
+	struct rig *r = *state;
+	uint8_t *bytes = malloc(3000000), rows[40 * N];
+	struct rig_client *s;
+	struct ipc_mbox_opened o;
+	uint64_t total = 0;
+	size_t n = 0;
+
+	for (size_t i = 0; i < 3000000; i++)
+		bytes[i] = (uint8_t)(i * 2654435761u >> 13);
+	rig_account(r, 7, IPC_account_make);
+	for (int i = 0; i < N; i++) {
+		assert_int_equal(rig_put(r, 7, slice_of(bytes, sizes[i])), IPC_ST_OK);
+		total += sizes[i];
+	}
+	for (int pass = 0; pass < 2; pass++) {
+		s = rig_session(r, 7, 1, NULL);
+		o = rig_open(s, "INBOX", IPC_MBOX_READONLY);
+		assert_int_equal(o.exists, N);
+		assert_int_equal(o.uidnext, N + 1);
+		assert_int_equal(o.bytes, total);
+		assert_int_equal(rig_scan(s, o.mbox, 1, rows, N, &n), IPC_ST_OK);
+		assert_int_equal(n, N);
+		for (int i = 0; i < N; i++) {
+			assert_int_equal(wire_load_u32(rows + 40 * i), i + 1);
+			assert_int_equal(wire_load_u64(rows + 40 * i + 8), sizes[i]);
+			body_is(s, o.mbox, (uint32_t)i + 1, slice_of(bytes, sizes[i]));
+		}
+		assert_int_equal(body_status(s, o.mbox, N + 1), IPC_ST_NOTFOUND);
+		rig_restart(r);
+	}
+	free(bytes);
+}
+
+static void a_part_of_a_body_can_be_asked_for(void **state)
+{
+	struct rig *r = *state;
+	struct rig_client *s;
+	struct ipc_mbox_opened o;
+	static const struct {
+		uint64_t off, len;
+		const char *want;
+		int status;
+	} cases[] = {
+		{ 0, 3, "012", IPC_ST_OK },
+		{ 4, 2, "45", IPC_ST_OK },
+		{ 8, 100, "89", IPC_ST_OK },
+		{ 8, UINT64_MAX, "89", IPC_ST_OK },
+		{ 10, 0, "", IPC_ST_OK },
+		{ 11, 0, "", IPC_ST_BAD },
+		{ UINT64_MAX, 1, "", IPC_ST_BAD },
+	};
+
+	rig_account(r, 7, IPC_account_make);
+	rig_put(r, 7, SLICE("0123456789"));
+	s = rig_session(r, 7, 1, NULL);
+	o = rig_open(s, "INBOX", 0);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct ipc_body_get q = { 5, o.mbox, 1, cases[i].off, cases[i].len };
+		const struct ipc_body_data *d;
+
+		rig_send(s, IPC_body_get, &q);
+		d = &rig_wait(s, IPC_body_data)->body_data;
+		assert_int_equal(d->status, cases[i].status);
+		assert_true(d->last);
+		assert_true(slice_eq(d->data, slice_str(cases[i].want)));
+	}
+}
+
+static void one_message_reaches_many_accounts(void **state)
+{
+	struct rig *r = *state;
+	enum { N = 150 };
+	uint32_t handles[N + 1];
+	struct rig_client *post = rig_post(r, 5);
+	bool seen[N] = { false };
+
+	for (uint32_t i = 0; i < N; i++) {
+		assert_int_equal(rig_account(r, 100 + i, IPC_account_make), IPC_ST_OK);
+		assert_int_equal(rig_target(r, 5, i + 1, 100 + i, 0), IPC_ST_OK);
+		handles[i] = i + 1;
+	}
+	/* A second handle of the same account: the message is stored once, both are answered. */
+	assert_int_equal(rig_target(r, 5, 999, 100, 0), IPC_ST_OK);
+	handles[N] = 999;
+	rig_deliver(post, 3, handles, N + 1, SLICE("to all\r\n"), SLICE("f"));
+	for (uint32_t i = 0; i <= N; i++) {
+		const struct ipc_post_result *a = &rig_wait(post, IPC_post_result)->post_result;
+
+		assert_int_equal(a->tag, 3);
+		assert_int_equal(a->status, IPC_ST_OK);
+		if (a->handle == 999)
+			continue;
+		assert_true(a->handle >= 1 && a->handle <= N && !seen[a->handle - 1]);
+		seen[a->handle - 1] = true;
+	}
+	for (uint32_t i = 0; i < N; i += 49) {
+		struct rig_client *s = rig_session(r, 100 + i, 50 + i, NULL);
+		struct ipc_mbox_opened o = rig_open(s, "INBOX", 0);
+
+		assert_int_equal(o.exists, 1);
+		body_is(s, o.mbox, 1, SLICE("to all\r\n"));
+	}
+}
+
+static void messages_of_one_channel_interleave(void **state)
+{
+	struct rig *r = *state;
+	struct rig_client *post = rig_post(r, 5), *s;
+	uint8_t handle[4] = { 1 };
+	struct ipc_mbox_opened o;
+
+	rig_account(r, 7, IPC_account_make);
+	rig_target(r, 5, 1, 7, 0);
+	for (uint32_t tag = 1; tag <= 3; tag++)
+		rig_send(
+		    post, IPC_post_begin, &(struct ipc_post_begin){ tag, 0, slice_of(handle, 4) });
+	for (uint32_t i = 0; i < 9; i++)
+		rig_send(post, IPC_post_data,
+		    &(struct ipc_post_data){ i % 3 + 1, slice_of("abcdefghi" + i, 1) });
+	rig_send(post, IPC_post_abort, &(struct ipc_post_abort){ 2 });
+	rig_send(post, IPC_post_commit, &(struct ipc_post_commit){ 3, SLICE("f") });
+	assert_int_equal(rig_wait(post, IPC_post_result)->post_result.tag, 3);
+	rig_send(post, IPC_post_commit, &(struct ipc_post_commit){ 1, SLICE("f") });
+	assert_int_equal(rig_wait(post, IPC_post_result)->post_result.tag, 1);
+	s = rig_session(r, 7, 9, NULL);
+	o = rig_open(s, "INBOX", 0);
+	assert_int_equal(o.exists, 2);
+	body_is(s, o.mbox, 1, SLICE("cfi"));
+	body_is(s, o.mbox, 2, SLICE("adg"));
+}
+
+static void a_post_channel_may_only_do_what_it_was_given(void **state)
+{
+	static const struct {
+		const char *name;
+		uint8_t handle;
+		enum ipc_type then;
+		bool result;
+	} cases[] = {
+		{ "a handle that routerd did not register", 2, 0, true },
+		{ "data without a message", 1, IPC_post_data, false },
+		{ "commit without a message", 1, IPC_post_commit, false },
+		{ "abort without a message", 1, IPC_post_abort, false },
+		{ "a tag twice", 1, IPC_post_begin, false },
+	};
+	struct rig *r = *state;
+	struct rig_client *s;
+
+	rig_account(r, 7, IPC_account_make);
+	for (uint32_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct rig_client *post = rig_post(r, 20 + i);
+		uint8_t handle[4] = { cases[i].handle };
+		struct ipc_post_begin b = { 4, 0, slice_of(handle, 4) };
+		struct ipc_post_data d = { 5, SLICE("x") };
+
+		rig_target(r, 20 + i, 1, 7, 0);
+		rig_send(post, IPC_post_begin, &b);
+		if (cases[i].then == IPC_post_begin)
+			rig_send(post, cases[i].then, &b);
+		else if (cases[i].then != 0)
+			rig_send(post, cases[i].then, &d);
+		if (cases[i].result)
+			assert_int_equal(
+			    rig_wait(post, IPC_post_result)->post_result.status, IPC_ST_DENIED);
+		if (!rig_gone(post, 2000))
+			fail_msg("%s is let through", cases[i].name);
+	}
+	s = rig_session(r, 7, 1, NULL);
+	assert_int_equal(rig_open(s, "INBOX", 0).exists, 0);
+	assert_int_equal(rig_put(r, 7, SLICE("others do not notice")), IPC_ST_OK);
+}
+
+static void the_window_binds_the_sender(void **state)
+{
+	static uint8_t big[61440];
+	struct rig *r = *state;
+	struct rig_client *post = rig_post(r, 5);
+	uint32_t handle = 1;
+
+	rig_account(r, 7, IPC_account_make);
+	rig_target(r, 5, 1, 7, 0);
+	engine_faults_set(r->engine, &(struct engine_faults){ .delay_ms = 50 });
+	rig_deliver(post, 1, &handle, 1, slice_of(big, sizeof(big)), SLICE("f"));
+	assert_int_equal(rig_wait(post, IPC_post_result)->post_result.status, IPC_ST_OK);
+	/* Without an answer to the first credit, five windows at once are too much. */
+	rig_send(post, IPC_post_begin, &(struct ipc_post_begin){ 2, 0, slice_of("\1\0\0\0", 4) });
+	for (int i = 0; i < 100; i++)
+		rig_send(
+		    post, IPC_post_data, &(struct ipc_post_data){ 2, slice_of(big, sizeof(big)) });
+	(void)rig_gone(post, 300);
+	assert_int_equal(rig_put(r, 7, SLICE("still serving")), IPC_ST_OK);
+}
+
+static void quota_is_a_policy_of_the_target(void **state)
+{
+	struct rig *r = *state;
+	struct rig_client *post = rig_post(r, 5);
+	uint32_t handle = 1;
+
+	rig_account(r, 7, IPC_account_make);
+	assert_int_equal(rig_put(r, 7, SLICE("12345")), IPC_ST_OK);
+	assert_int_equal(rig_target(r, 5, 1, 7, 5), IPC_ST_OVERQUOTA);
+	assert_int_equal(rig_target(r, 5, 1, 7, 8), IPC_ST_OK);
+	rig_deliver(post, 1, &handle, 1, SLICE("1234"), SLICE("f"));
+	assert_int_equal(rig_wait(post, IPC_post_result)->post_result.status, IPC_ST_OVERQUOTA);
+	rig_deliver(post, 1, &handle, 1, SLICE("123"), SLICE("f"));
+	assert_int_equal(rig_wait(post, IPC_post_result)->post_result.status, IPC_ST_OK);
+	assert_int_equal(rig_target(r, 5, 1, 7, 8), IPC_ST_OVERQUOTA);
+}
+
+static void flags_and_expunges_stay(void **state)
+{
+	struct rig *r = *state;
+	struct rig_client *s;
+	struct ipc_mbox_opened o;
+	uint8_t rows[40 * 20];
+	size_t n = 0;
+
+	rig_account(r, 7, IPC_account_make);
+	for (int i = 0; i < 10; i++)
+		rig_put(r, 7, SLICE("message"));
+	s = rig_session(r, 7, 1, NULL);
+	o = rig_open(s, "INBOX", 0);
+	assert_int_equal(rig_flags(s, o.mbox, 2, 5, IPC_FLAGS_ADD, IPC_FLAG_SEEN), IPC_ST_OK);
+	assert_int_equal(rig_flags(s, o.mbox, 3, 3, IPC_FLAGS_SET, IPC_FLAG_FLAGGED), IPC_ST_OK);
+	assert_int_equal(rig_flags(s, o.mbox, 4, 4, IPC_FLAGS_REMOVE, IPC_FLAG_SEEN), IPC_ST_OK);
+	assert_int_equal(rig_expunge(s, o.mbox, 5, 6), IPC_ST_OK);
+	assert_int_equal(rig_expunge(s, o.mbox, 1, 1), IPC_ST_OK);
+	assert_int_equal(rig_expunge(s, o.mbox, 1, 1), IPC_ST_OK);
+	assert_int_equal(rig_expunge(s, o.mbox, 9, 4000000000u), IPC_ST_OK);
+	for (int pass = 0; pass < 2; pass++) {
+		static const uint32_t want[][2] = { { 2, IPC_FLAG_SEEN }, { 3, IPC_FLAG_FLAGGED },
+			{ 4, 0 }, { 7, 0 }, { 8, 0 } };
+
+		assert_int_equal(rig_scan(s, o.mbox, 1, rows, 20, &n), IPC_ST_OK);
+		assert_int_equal(n, 5);
+		for (size_t i = 0; i < n; i++) {
+			assert_int_equal(wire_load_u32(rows + 40 * i), want[i][0]);
+			assert_int_equal(wire_load_u32(rows + 40 * i + 4), want[i][1]);
+		}
+		rig_restart(r);
+		s = rig_session(r, 7, 1, NULL);
+		o = rig_open(s, "INBOX", 0);
+		assert_int_equal(o.exists, 5);
+		assert_int_equal(o.uidnext, 11);
+		assert_int_equal(o.bytes, 35);
+	}
+	assert_int_equal(rig_put(r, 7, SLICE("next")), IPC_ST_OK);
+	assert_int_equal(rig_open(s, "INBOX", 0).uidnext, 12);
+}
+
+static void a_view_keeps_what_others_expunge(void **state)
+{
+	struct rig *r = *state;
+	struct rig_client *a, *b;
+	struct ipc_mbox_opened oa, ob;
+
+	rig_account(r, 7, IPC_account_make);
+	rig_put(r, 7, SLICE("one"));
+	rig_put(r, 7, SLICE("two"));
+	a = rig_session(r, 7, 1, NULL);
+	b = rig_session(r, 7, 2, NULL);
+	oa = rig_open(a, "INBOX", 0);
+	ob = rig_open(b, "INBOX", 0);
+	rig_put(r, 7, SLICE("three"));
+	assert_int_equal(count_messages(a, oa.mbox), 2);
+	assert_int_equal(rig_expunge(b, ob.mbox, 1, 3), IPC_ST_OK);
+	assert_int_equal(count_messages(b, ob.mbox), 0);
+	assert_int_equal(body_status(b, ob.mbox, 1), IPC_ST_NOTFOUND);
+	assert_int_equal(count_messages(a, oa.mbox), 2);
+	body_is(a, oa.mbox, 1, SLICE("one"));
+	body_is(a, oa.mbox, 2, SLICE("two"));
+	/* Deleting again what is gone is no error. */
+	assert_int_equal(rig_expunge(a, oa.mbox, 1, 2), IPC_ST_OK);
+	oa = rig_open(a, "INBOX", 0);
+	assert_int_equal(oa.exists, 1);
+	assert_int_equal(count_messages(a, oa.mbox), 1);
+	body_is(a, oa.mbox, 3, SLICE("three"));
+	rig_client_close(a);
+	rig_restart(r);
+	a = rig_session(r, 7, 1, NULL);
+	oa = rig_open(a, "INBOX", 0);
+	assert_int_equal(count_messages(a, oa.mbox), 1);
+}
+
+static void a_lost_session_changes_nothing_by_itself(void **state)
+{
+	struct rig *r = *state;
+	struct rig_client *s;
+
+	rig_account(r, 7, IPC_account_make);
+	rig_put(r, 7, SLICE("one"));
+	s = rig_session(r, 7, 1, NULL);
+	rig_open(s, "INBOX", 0);
+	rig_client_close(s);
+	s = rig_session(r, 7, 2, NULL);
+	assert_int_equal(rig_open(s, "INBOX", 0).exists, 1);
+}
+
+static const struct ipc_mbox_event *event(struct rig_client *s, uint32_t what, uint32_t uid)
+{
+	const struct ipc_mbox_event *e = &rig_wait(s, IPC_mbox_event)->mbox_event;
+
+	assert_int_equal(e->rows.n, 24);
+	assert_int_equal(wire_load_u32(e->rows.p), what);
+	assert_int_equal(wire_load_u32(e->rows.p + 4), uid);
+	return e;
+}
+
+static void the_feed_tells_what_others_do(void **state)
+{
+	struct rig *r = *state;
+	struct rig_client *a, *b;
+	struct ipc_mbox_opened oa, ob;
+
+	rig_account(r, 7, IPC_account_make);
+	rig_put(r, 7, SLICE("one"));
+	a = rig_session(r, 7, 1, NULL);
+	oa = rig_open(a, "INBOX", IPC_MBOX_EVENTS);
+	b = rig_session(r, 7, 2, NULL);
+	ob = rig_open(b, "INBOX", 0);
+	rig_put(r, 7, SLICE("two"));
+	event(a, IPC_EV_NEW, 2);
+	body_is(a, oa.mbox, 2, SLICE("two"));
+	assert_int_equal(rig_flags(b, ob.mbox, 1, 1, IPC_FLAGS_ADD, IPC_FLAG_SEEN), IPC_ST_OK);
+	event(a, IPC_EV_FLAGS, 1);
+	assert_int_equal(rig_expunge(b, ob.mbox, 1, 1), IPC_ST_OK);
+	event(a, IPC_EV_EXPUNGED, 1);
+	assert_int_equal(body_status(a, oa.mbox, 1), IPC_ST_NOTFOUND);
+	assert_int_equal(count_messages(a, oa.mbox), 1);
+}
+
+static void a_slow_reader_holds_one_window(void **state)
+{
+	struct rig *r = *state;
+	uint8_t *big = calloc(1, 4 << 20);
+	struct rig_client *s;
+	struct ipc_mbox_opened o;
+	size_t got = 0;
+	enum ipc_type type;
+	const union ipc_any *m;
+
+	rig_account(r, 7, IPC_account_make);
+	rig_put(r, 7, slice_of(big, 4 << 20));
+	s = rig_session(r, 7, 1, NULL);
+	o = rig_open(s, "INBOX", 0);
+	rig_send(s, IPC_body_get, &(struct ipc_body_get){ 1, o.mbox, 1, 0, 0 });
+	while ((m = rig_next(s, 200, &type, NULL)) != NULL)
+		got += m->body_data.data.n;
+	assert_int_equal(got, IPC_WINDOW_BYTES);
+	rig_send(s, IPC_session_credit, &(struct ipc_session_credit){ 1000 });
+	got = rig_wait(s, IPC_body_data)->body_data.data.n;
+	assert_int_equal(got, 1000);
+	/* More credit than was ever taken ends it. */
+	rig_send(s, IPC_session_credit, &(struct ipc_session_credit){ IPC_WINDOW_BYTES + 1 });
+	assert_int_equal(rig_wait(s, IPC_session_bye)->session_bye.why, IPC_BYE_PROTOCOL);
+	free(big);
+}
+
+static void senseless_requests_end_a_session(void **state)
+{
+	struct rig *r = *state;
+	struct rig_client *s;
+	struct ipc_mbox_opened o;
+
+	rig_account(r, 7, IPC_account_make);
+	rig_put(r, 7, SLICE("x"));
+	s = rig_session(r, 7, 1, NULL);
+	assert_int_equal(rig_open(s, "Elsewhere", 0).status, IPC_ST_NOTFOUND);
+	o = rig_open(s, "INBOX", IPC_MBOX_READONLY);
+	assert_int_equal(rig_expunge(s, o.mbox, 1, 1), IPC_ST_DENIED);
+	assert_int_equal(rig_flags(s, o.mbox, 1, 1, IPC_FLAGS_ADD, 1), IPC_ST_DENIED);
+	assert_int_equal(rig_expunge(s, 5, 1, 1), IPC_ST_BAD);
+	o = rig_open(s, "INBOX", 0);
+	assert_int_equal(rig_expunge(s, o.mbox, 2, 1), IPC_ST_BAD);
+	assert_int_equal(rig_flags(s, o.mbox, 1, 1, IPC_FLAGS_ADD, 1u << 20), IPC_ST_BAD);
+	for (int i = 0; i < 40; i++)
+		rig_send(s, IPC_mbox_close, &(struct ipc_mbox_close){ 1, 60 });
+	assert_true(rig_gone(s, 2000));
+	s = rig_session(r, 7, 2, NULL);
+	o = rig_open(s, "INBOX", 0);
+	for (int i = 0; i < 2000; i++)
+		rig_send(s, IPC_body_get, &(struct ipc_body_get){ 1, o.mbox, 1, 0, 0 });
+	rig_spin(r, 100);
+	s = rig_session(r, 7, 3, NULL);
+	assert_int_equal(rig_open(s, "INBOX", 0).exists, 1);
+}
+
+static void identity_changes_end_the_sessions_of_that_account(void **state)
+{
+	struct rig *r = *state;
+	struct rig_client *mine, *same, *other;
+
+	rig_account(r, 7, IPC_account_make);
+	rig_account(r, 8, IPC_account_make);
+	mine = rig_session(r, 7, 1, NULL);
+	same = rig_session(r, 7, 2, NULL);
+	other = rig_session(r, 8, 3, NULL);
+	rig_send(r->authd, IPC_identity_changed, &(struct ipc_identity_changed){ 7, 0, 1 });
+	assert_int_equal(rig_wait(same, IPC_session_bye)->session_bye.why, IPC_BYE_IDENTITY);
+	assert_true(rig_gone(same, 1000));
+	assert_int_equal(rig_open(mine, "INBOX", 0).status, IPC_ST_OK);
+	rig_send(r->routerd, IPC_account_changed, &(struct ipc_account_changed){ 7, 0 });
+	assert_true(rig_gone(mine, 1000));
+	assert_int_equal(rig_open(other, "INBOX", 0).status, IPC_ST_OK);
+}
+
+static struct rig_client *admin(struct rig *r, uint64_t rights)
+{
+	int fds[2];
+
+	assert_int_equal(ipc_pair(fds), 0);
+	ipc_send(r->authd->chan, IPC_store_open,
+	    &(struct ipc_store_open){ 77, SLICE("postmaster"), rights }, &fds[1]);
+	return rig_adopt(r, fds[0], IPC_CH_ADMIN_STORE);
+}
+
+static void administrators_list_and_kick(void **state)
+{
+	struct rig *r = *state;
+	struct rig_client *ad = admin(r, IPC_RIGHT_MASTER), *none = admin(r, 0), *s;
+	const union ipc_any *m;
+
+	rig_account(r, 7, IPC_account_make);
+	rig_put(r, 7, SLICE("12345"));
+	s = rig_session(r, 7, 42, NULL);
+	rig_send(ad, IPC_sess_list, &(struct ipc_sess_list){ 1, 0 });
+	m = rig_wait(ad, IPC_sess_rows);
+	assert_true(m->sess_rows.rows.n > 24);
+	assert_int_equal(wire_load_u64(m->sess_rows.rows.p), 42);
+	assert_int_equal(wire_load_u64(m->sess_rows.rows.p + 8), 7);
+	rig_send(ad, IPC_stat_ask, &(struct ipc_stat_ask){ 2, 7 });
+	m = rig_wait(ad, IPC_stat_reply);
+	assert_int_equal(m->stat_reply.status, IPC_ST_OK);
+	assert_true(slice_starts(m->stat_reply.text, SLICE("mailboxes 1\nmessages 1\nbytes 5\n")));
+	rig_send(ad, IPC_stat_ask, &(struct ipc_stat_ask){ 2, 0 });
+	assert_int_equal(rig_wait(ad, IPC_stat_reply)->stat_reply.status, IPC_ST_OK);
+	rig_send(none, IPC_sess_kick, &(struct ipc_sess_kick){ 3, 42, 0 });
+	assert_int_equal(rig_wait(none, IPC_stat_reply)->stat_reply.status, IPC_ST_DENIED);
+	rig_send(none, IPC_sess_list, &(struct ipc_sess_list){ 1, 0 });
+	assert_int_equal(rig_wait(none, IPC_sess_rows)->sess_rows.rows.n, 0);
+	rig_send(ad, IPC_sess_kick, &(struct ipc_sess_kick){ 3, 42, 0 });
+	m = rig_wait(ad, IPC_stat_reply);
+	assert_int_equal(m->stat_reply.count, 1);
+	assert_int_equal(rig_wait(s, IPC_session_bye)->session_bye.why, IPC_BYE_KICKED);
+}
+
+static void facts_lie_beside_the_message(void **state)
+{
+	struct rig *r = *state;
+	struct rig_client *post = rig_post(r, 5), *s, *parsed;
+	uint32_t handle = 1;
+	struct ipc_mbox_opened o;
+	const union ipc_any *m;
+
+	rig_account(r, 7, IPC_account_make);
+	rig_target(r, 5, 1, 7, 0);
+	rig_deliver(post, 1, &handle, 1, SLICE("body one"), SLICE("hostile facts"));
+	assert_int_equal(rig_wait(post, IPC_post_result)->post_result.status, IPC_ST_OK);
+	rig_deliver(post, 2, &handle, 1, SLICE("body two"), SLICE_NONE);
+	assert_int_equal(rig_wait(post, IPC_post_result)->post_result.status, IPC_ST_OK);
+	s = rig_session(r, 7, 1, NULL);
+	o = rig_open(s, "INBOX", 0);
+	rig_send(s, IPC_facts_get, &(struct ipc_facts_get){ 1, o.mbox, 1 });
+	m = rig_wait(s, IPC_facts_data);
+	assert_true(slice_eq(m->facts_data.facts, SLICE("hostile facts")));
+	rig_send(s, IPC_facts_get, &(struct ipc_facts_get){ 1, o.mbox, 2 });
+	assert_int_equal(rig_wait(s, IPC_facts_data)->facts_data.status, IPC_ST_NOTFOUND);
+	/* parsed comes up later and is killed once: the message waits for it. */
+	parsed = rig_attach(r, IPC_CH_PARSE);
+	m = rig_wait(parsed, IPC_parse_begin);
+	assert_int_equal(m->parse_begin.account, 7);
+	rig_client_close(parsed);
+	rig_spin(r, 20);
+	parsed = rig_attach(r, IPC_CH_PARSE);
+	m = rig_wait(parsed, IPC_parse_begin);
+	assert_int_equal(m->parse_begin.size, 8);
+	handle = m->parse_begin.seq;
+	assert_true(slice_eq(rig_wait(parsed, IPC_parse_data)->parse_data.data, SLICE("body two")));
+	rig_wait(parsed, IPC_parse_end);
+	rig_send(parsed, IPC_parse_facts,
+	    &(struct ipc_parse_facts){ handle, IPC_ST_OK, SLICE("made by parsed") });
+	for (int i = 0; i < 100; i++) {
+		rig_spin(r, 10);
+		rig_send(s, IPC_facts_get, &(struct ipc_facts_get){ 1, o.mbox, 2 });
+		m = rig_wait(s, IPC_facts_data);
+		if (m->facts_data.status == IPC_ST_OK)
+			break;
+	}
+	assert_true(slice_eq(m->facts_data.facts, SLICE("made by parsed")));
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+		CASE(an_account_is_made_once_and_dropped_once),
+		CASE(dropping_an_account_ends_its_sessions),
+		CASE(messages_come_back_as_they_were),
+		CASE(a_part_of_a_body_can_be_asked_for),
+		CASE(one_message_reaches_many_accounts),
+		CASE(messages_of_one_channel_interleave),
+		CASE(a_post_channel_may_only_do_what_it_was_given),
+		CASE(the_window_binds_the_sender),
+		CASE(quota_is_a_policy_of_the_target),
+		CASE(flags_and_expunges_stay),
+		CASE(a_view_keeps_what_others_expunge),
+		CASE(a_lost_session_changes_nothing_by_itself),
+		CASE(the_feed_tells_what_others_do),
+		CASE(a_slow_reader_holds_one_window),
+		CASE(senseless_requests_end_a_session),
+		CASE(identity_changes_end_the_sessions_of_that_account),
+		CASE(administrators_list_and_kick),
+		CASE(facts_lie_beside_the_message),
+	};
+
+	if (argc > 1)
+		spec = argv[1];
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
