@@ -227,7 +227,7 @@ struct engine {
 	const struct engine_ops *ops;
 	struct engine_limits limits;
 	int fd;
-	bool dispatching, closing;
+	bool dispatching, closing, in_now;
 	uint64_t next_batch_id, next_incarnation;
 	struct engine_core *cores[ENGINE_CORE_BUCKETS];
 	unsigned n_handles;

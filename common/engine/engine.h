@@ -9,16 +9,16 @@
  * engine_dispatch() when engine_fd() is readable. The functions named _now answer at once or say
  * ENGINE_AGAIN.
  *
- * Sandbox. engine_open() needs the directory's descriptor and /proc/self/fd (LMDB opens by path, only
- * then): call it before chroot, Landlock and seccomp, with conf.hold_threads, and never fork
- * afterwards. Walls hold for one thread and those it makes: engine_start() makes the threads, inside.
- * Root opens the store in the name of the directory's owner, so that all files are his. Later
- * it works below that descriptor only (Landlock: read, write, truncate, make and remove regular
- * files in it) with openat, unlinkat, fallocate, ftruncate, fsync, fdatasync, pread64, pwrite64,
- * preadv2, pwritev, writev, fstat, newfstatat, lseek, getdents64, read, write, close, fcntl, futex,
- * mmap, munmap, mremap, madvise, mincore, brk, clock_gettime, timerfd_settime, getrandom,
- * rt_sigprocmask, sched_yield, rseq, exit. It makes no socket and no process, and no thread
- * after engine_start().
+ * Sandbox. engine_open() needs the directory's descriptor and /proc/self/fd (LMDB opens by path,
+ * only then): call it before chroot, Landlock and seccomp, with conf.hold_threads, and never fork
+ * afterwards. Walls hold for one thread and those it makes: engine_start() makes the threads,
+ * inside. Root opens the store in the name of the directory's owner, so that all files are his.
+ * Later it works below that descriptor only (Landlock: read, write, truncate, make and remove
+ * regular files in it) with openat, unlinkat, fallocate, ftruncate, fsync, fdatasync, pread64,
+ * pwrite64, preadv2, pwritev, writev, fstat, newfstatat, lseek, getdents64, read, write, close,
+ * fcntl, futex, mmap, munmap, mremap, madvise, mincore, brk, clock_gettime, timerfd_settime,
+ * getrandom, rt_sigprocmask, sched_yield, rseq, exit. It makes no socket and no process, and no
+ * thread after engine_start().
  */
 #pragma once
 
@@ -83,7 +83,7 @@ struct engine_conf {
 	unsigned
 	    checkpoint_ms;    /* longest time a change waits for a checkpoint; 0 = default (5000) */
 	size_t map_bytes;     /* first map of the index, grows by doubling; 0 = default (256 MiB) */
-	bool hold_threads; /* engine_start() follows, before the store is asked for anything */
+	bool hold_threads;    /* engine_start() follows, before the store is asked for anything */
 	size_t map_max_bytes; /* the index is full beyond this; 0 = no bound */
 };
 
@@ -105,7 +105,8 @@ enum engine_health {
 int engine_open(const char *spec, int dir_fd, const struct engine_conf *conf, struct engine **ret_e)
     __attribute__((warn_unused_result));
 
-/* After an open with hold_threads: 0 or -errno. Without it, and on a memory store, nothing happens. */
+/* After an open with hold_threads: 0 or -errno. Without it, and on a memory store, nothing happens.
+ */
 int engine_start(struct engine *e) __attribute__((warn_unused_result));
 
 /* Waits for commits in flight, drops their callbacks, checkpoints, frees. Groups, batches and

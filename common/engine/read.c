@@ -58,13 +58,26 @@ static bool range_scan(const struct engine_group *g, struct slice from, struct s
 	return true;
 }
 
+/* The callback runs under the engine's locks: one that reads again would wait for itself, some day.
+ */
+static int read_now(struct engine *e, const struct row_range *r, engine_rows_fn *fn, void *arg)
+{
+	int rc;
+
+	assert(!e->in_now);
+	e->in_now = true;
+	rc = e->ops->rows_now(e, r, fn, arg);
+	e->in_now = false;
+	return rc;
+}
+
 int engine_get_now(struct engine_group *g, struct slice key, engine_rows_fn *row, void *arg)
 {
 	struct row_range r;
 
 	if (!range_get(g, key, &r))
 		return ENGINE_NOTFOUND;
-	return g->e->ops->rows_now(g->e, &r, row, arg);
+	return read_now(g->e, &r, row, arg);
 }
 
 int engine_scan_now(struct engine_group *g, struct slice from, struct slice to, unsigned limit,
@@ -74,7 +87,7 @@ int engine_scan_now(struct engine_group *g, struct slice from, struct slice to, 
 
 	if (!range_scan(g, from, to, limit, &r))
 		return ENGINE_TOOBIG;
-	return g->e->ops->rows_now(g->e, &r, rows, arg);
+	return read_now(g->e, &r, rows, arg);
 }
 
 static uint8_t *copy_room(struct read_job *j, size_t n)
@@ -138,7 +151,7 @@ static struct read_job *job_new(struct engine *e, void *arg)
 {
 	struct read_job *j = calloc(1, sizeof(*j));
 
-	assert(j != NULL);
+	assert(j != NULL && !e->in_now);
 	j->p.d.run = read_done_run;
 	j->arg = arg;
 	return j;
