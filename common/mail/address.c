@@ -162,6 +162,7 @@ static void domain(struct address_iter *it, enum place which)
 		if (c < 0 || is_special((uint8_t)c) || (gap && !dot))
 			return;
 		atom(it, which, NOWHERE);
+		it->n[COMMENT] = 0; /* one inside the domain is no name */
 		dot = false;
 	}
 }
@@ -268,8 +269,10 @@ static void entry(struct address_iter *it, struct address *ret)
 	} else if (peek(it) != '<') {
 		it->n[NAME] = 0;
 	}
-	if (peek(it) == '<')
+	if (peek(it) == '<') {
 		angle(it);
+		it->n[COMMENT] = 0;
+	}
 	skip_rest(it);
 	if (it->n[NAME] == 0) {
 		memcpy(it->text[NAME], it->text[COMMENT], it->n[COMMENT]);
