@@ -9,16 +9,6 @@ static uint8_t *node_bytes(const struct map_node *n)
 	return (uint8_t *)(uintptr_t)&n->next[n->levels];
 }
 
-struct slice map_key(const struct map_node *n)
-{
-	return (struct slice){ node_bytes(n), n->key_n };
-}
-
-struct slice map_val(const struct map_node *n)
-{
-	return (struct slice){ node_bytes(n) + n->key_n, n->val_n };
-}
-
 static size_t node_size(const struct map_node *n)
 {
 	return sizeof(*n) + n->levels * sizeof(n->next[0]) + n->key_n + n->val_cap;

@@ -53,5 +53,12 @@ const struct map_node *map_find(const struct map *m, struct slice key);
 /* The deleted range that covers key, or NULL. */
 const struct map_range *map_covering(const struct map *m, struct slice key);
 
-struct slice map_key(const struct map_node *n);
-struct slice map_val(const struct map_node *n);
+static inline struct slice map_key(const struct map_node *n)
+{
+	return (struct slice){ (const uint8_t *)&n->next[n->levels], n->key_n };
+}
+
+static inline struct slice map_val(const struct map_node *n)
+{
+	return (struct slice){ (const uint8_t *)&n->next[n->levels] + n->key_n, n->val_n };
+}

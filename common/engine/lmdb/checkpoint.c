@@ -77,6 +77,7 @@ void checkpoint_kick(struct store *s, uint64_t frame_bytes, size_t overlay_bytes
  */
 int checkpoint_room(struct store *s)
 {
+	bool waited = false;
 	int r = 0;
 
 	pthread_mutex_lock(&s->check_lock);
@@ -93,12 +94,13 @@ int checkpoint_room(struct store *s)
 			break;
 		}
 		s->check_now = true;
-		s->hurry = true;
+		s->hurry = waited = true;
 		pthread_cond_signal(&s->check_wake);
 		pthread_cond_wait(&s->check_done, &s->check_lock);
 	}
 	pthread_mutex_unlock(&s->check_lock);
-	s->hurry = false;
+	if (waited)
+		s->hurry = false;
 	return r;
 }
 
@@ -153,6 +155,7 @@ void *checkpointer_main(void *arg)
 	bool look;
 	int r;
 
+	s->hurry = false;
 	store_thread_ready(s);
 	pthread_mutex_lock(&s->check_lock);
 	while (wait_for_work(s)) {

@@ -4,6 +4,7 @@
  */
 #include "common/engine/lmdb/lmdb-private.h"
 
+#include "common/base/clock.h"
 #include "common/base/io.h"
 #include "common/base/log.h"
 
@@ -19,12 +20,22 @@
 
 enum { THREAD_STACK = 256 << 10 };
 
+/* A full disk fails every commit: one line a second is enough to say so. */
+static bool may_log(void)
+{
+	static _Atomic int64_t last_ms = INT64_MIN / 2;
+	int64_t now = clock_mono_ms(), last = last_ms;
+
+	return now - last >= 1000 && atomic_compare_exchange_strong(&last_ms, &last, now);
+}
+
 int store_rc(const char *what, int err)
 {
 	bool full = err == ENOSPC || err == EDQUOT || err == EFBIG || err == MDB_MAP_FULL;
 
-	log_ev(full ? LOG_WARNING : LOG_ERR, "engine.error", kv_s("what", what),
-	    kv_s("err", err > 0 ? strerrordesc_np(err) : mdb_strerror(err)));
+	if (may_log())
+		log_ev(full ? LOG_WARNING : LOG_ERR, "engine.error", kv_s("what", what),
+		    kv_s("err", err > 0 ? strerrordesc_np(err) : mdb_strerror(err)));
 	if (full)
 		return ENGINE_FULL;
 	if (err == MDB_CORRUPTED || err == MDB_PAGE_NOTFOUND || err == MDB_INVALID)
@@ -185,6 +196,7 @@ static void store_close(struct engine *e)
 	struct store *s = (struct store *)e;
 	struct engine_done *d, *next;
 
+	s->hurry = true;
 	threads_stop(s);
 	for (d = store_pull(e); d != NULL; d = next) {
 		next = d->next;
@@ -275,6 +287,7 @@ static struct store *store_new(const struct engine_conf *conf)
 	engine_base_init(&s->e, &lmdb_ops);
 	conf_fill(&s->conf, conf);
 	s->dir_fd = s->lock_fd = s->log.fd = -1;
+	s->hurry = true; /* until there is somebody to give way to */
 	s->queue_tail = &s->queue;
 	s->jobs_tail = &s->jobs;
 	s->done_tail = &s->done;
