@@ -310,6 +310,7 @@ static int probe_row(const char *name)
 	    mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	must(shared != MAP_FAILED, "mmap");
 	log_init(2, false, LOG_ERR);
+	probe_spares_machine = row->sys & SYS_HOST;
 	make_world();
 	/* Master is trusted with arguments and deeds; what counts is which calls are deadly. */
 	n_calls = row->sys & SYS_HOST ? probe_numbers_count() : probe_calls_count();

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -35,6 +36,9 @@ size_t probe_calls_count(void);
 size_t probe_numbers_count(void);      /* the first ones: each number once, with bad arguments */
 const char *probe_call_name(size_t i); /* static buffer */
 enum verdict probe_call_try(size_t i);
+
+/* Set for a row whose filter lets nearly all through: what would disturb others is not called. */
+extern bool probe_spares_machine;
 
 /* Deeds of an intruder. An act returns 0 when it succeeded, else it was refused. */
 struct probe_act {
