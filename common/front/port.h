@@ -19,6 +19,9 @@ enum front_peer {
 	FRONT_SESSION, /* IPC_CH_SESSION, from auth_granted on */
 	FRONT_RCPT,    /* IPC_CH_RCPT */
 	FRONT_POST,    /* IPC_CH_POST */
+	FRONT_DIR,     /* IPC_CH_ADMIN_DIR, this and the next two from auth_admin on */
+	FRONT_SECRETS, /* IPC_CH_ADMIN_AUTH */
+	FRONT_STORE,   /* IPC_CH_ADMIN_STORE */
 	FRONT_PEERS
 };
 

@@ -1,0 +1,318 @@
+/* account - accounts, their settings, passwords and aliases. */
+#include "protocols/admin/admin-private.h"
+
+#include "common/base/wire.h"
+
+enum { ALIASES_MAX = 200 };
+
+static void on_account_list(struct cmd *c, enum ipc_type type, const union ipc_any *m)
+{
+	struct wire_reader r = wire_reader(m->dir_reply.data);
+
+	if (cmd_dir_failed(c, m))
+		return;
+	if (c->data.n == 0)
+		buf_putc(&c->data, '{');
+	while (wire_left(&r) > 0 && !r.bad) {
+		data_put_string(&c->data, wire_get_bytes(&r, UINT32_MAX));
+		buf_puts(&c->data, "=MultiMailbox;");
+	}
+	if (m->dir_reply.more)
+		return;
+	buf_putc(&c->data, '}');
+	cmd_data(c);
+}
+
+void run_list_accounts(struct cmd *c)
+{
+	struct slice domain = cmd_text(c, 0);
+
+	cmd_ask_dir(c, VERB_account_list, &domain, 1, on_account_list);
+}
+
+/* A size: bytes, or with K, M or G behind the number; "unlimited" is 0. False when it is none. */
+static bool size_parse(const struct data *d, struct cmd *c, struct slice *ret)
+{
+	static const char units[] = "KMG";
+	struct buf b = BUF_INIT(24);
+	struct slice s = d->text;
+	uint64_t v = 0, factor = 1;
+
+	if (d->kind == DATA_STRING && slice_ieq(s, SLICE("unlimited")))
+		s = SLICE("0");
+	if (s.n > 1 && strchr(units, ascii_upper(s.p[s.n - 1])) != NULL) {
+		factor = (uint64_t)1024
+			 << (10 * (strchr(units, ascii_upper(s.p[s.n - 1])) - units));
+		s.n--;
+	}
+	if ((d->kind != DATA_STRING && d->kind != DATA_NUMBER) ||
+	    slice_u64(s, INT64_MAX / factor, &v) != 0)
+		return false;
+	buf_putu(&b, v * factor);
+	*ret = arena_copy(&c->mem, buf_slice(&b));
+	buf_fini(&b);
+	return ret->p != NULL;
+}
+
+/* ---- CreateAccount ---- */
+
+static void on_secret(struct cmd *c, enum ipc_type type, const union ipc_any *m)
+{
+	switch (m->secret_done.status) {
+	case IPC_AUTH_OK:
+		cmd_ok(c);
+		break;
+	case IPC_AUTH_NOMECH:
+		cmd_error(c, "the password cannot be stored this way");
+		break;
+	case IPC_AUTH_SYNTAX:
+		cmd_error(c, "the given hash starts with {CRYPT}, {SCRAM-SHA-256} or {PLAIN}");
+		break;
+	case IPC_AUTH_BAD:
+		cmd_error(c, "the password is wrong");
+		break;
+	default:
+		cmd_error(c, "the password cannot be worked on now; try again");
+	}
+}
+
+static void ask_secret(struct cmd *c, struct slice scheme, struct slice password)
+{
+	struct ipc_secret_set m = { .seq = cmd_next_seq(c),
+		.account = c->account,
+		.scheme = scheme,
+		.password = password };
+
+	if (password.n > 1024 || scheme.n > 32)
+		cmd_error(c, "the password is too long");
+	else
+		cmd_ask(c, FRONT_SECRETS, IPC_secret_set, &m, on_secret);
+}
+
+static const struct data *create_settings(const struct cmd *c)
+{
+	const struct data *last = c->word[c->words - 1];
+
+	return last->kind == DATA_DICT ? last : NULL;
+}
+
+static void on_created(struct cmd *c, enum ipc_type type, const union ipc_any *m)
+{
+	const struct data *settings = create_settings(c);
+	const struct data *password = data_get(settings, "Password"),
+			  *hash = data_get(settings, "PasswordHash");
+	const struct data *method = data_get(settings, "PasswordMethod");
+	struct wire_reader r = wire_reader(m->dir_reply.data);
+
+	if (cmd_dir_failed(c, m))
+		return;
+	slice_u64(wire_get_bytes(&r, 20), UINT64_MAX, &c->account);
+	if (hash != NULL)
+		ask_secret(c, SLICE("given"), hash->text);
+	else if (password != NULL)
+		ask_secret(c, method != NULL ? method->text : SLICE_NONE, password->text);
+	else
+		cmd_ok(c);
+}
+
+static bool settings_known(struct cmd *c, const struct data *settings, const char *const *keys)
+{
+	for (const struct data *d = settings != NULL ? settings->first : NULL; d != NULL;
+	     d = d->next) {
+		const char *const *k = keys;
+
+		while (*k != NULL && !slice_ieq(d->key, slice_str(*k)))
+			k++;
+		if (*k != NULL)
+			continue;
+		cmd_error(c, "a setting is not known");
+		return false;
+	}
+	return true;
+}
+
+void run_create_account(struct cmd *c)
+{
+	static const char *const keys[] = { "Password", "PasswordHash", "PasswordMethod",
+		"MaxAccountSize", NULL };
+	const struct data *settings = create_settings(c),
+			  *size = data_get(settings, "MaxAccountSize");
+	struct slice args[2] = { cmd_text(c, 0), SLICE("0") };
+
+	if (!settings_known(c, settings, keys))
+		return;
+	if (c->words - (settings != NULL) > 2 ||
+	    (c->words - (settings != NULL) == 2 && !cmd_word_is(c, 1, "MultiMailbox"))) {
+		cmd_error(c, "the type of an account is MultiMailbox");
+		return;
+	}
+	if (size != NULL && !size_parse(size, c, &args[1])) {
+		cmd_error(c,
+		    "MaxAccountSize is a number of bytes, with K, M or G behind it, or unlimited");
+		return;
+	}
+	cmd_ask_dir(c, VERB_account_create, args, 2, on_created);
+}
+
+void run_delete_account(struct cmd *c)
+{
+	struct slice name = cmd_text(c, 0);
+
+	cmd_ask_dir(c, VERB_account_delete, &name, 1, cmd_dir_done);
+}
+
+/* ---- looking ---- */
+
+/* Items are id, name, state, quota. */
+static void on_info(struct cmd *c, enum ipc_type type, const union ipc_any *m)
+{
+	struct wire_reader r = wire_reader(m->dir_reply.data);
+	bool info = slice_ieq(slice_str(c->verb->name), SLICE("GetAccountInfo"));
+	struct slice id, name, state, quota;
+
+	if (cmd_dir_failed(c, m))
+		return;
+	id = wire_get_bytes(&r, 400);
+	name = wire_get_bytes(&r, 400);
+	state = wire_get_bytes(&r, 400);
+	quota = wire_get_bytes(&r, 400);
+	buf_putc(&c->data, '{');
+	if (info) {
+		data_put_pair(&c->data, "AccountName", name);
+		data_put_pair(&c->data, "State", state);
+		buf_puts(&c->data, "ID=#");
+		buf_put(&c->data, id);
+		buf_putc(&c->data, ';');
+	} else {
+		data_put_pair(&c->data, "Suspended",
+		    slice_eq(state, SLICE("suspended")) ? SLICE("YES") : SLICE("NO"));
+	}
+	data_put_pair(
+	    &c->data, "MaxAccountSize", slice_eq(quota, SLICE("0")) ? SLICE("unlimited") : quota);
+	buf_putc(&c->data, '}');
+	cmd_data(c);
+}
+
+void run_get_account_info(struct cmd *c)
+{
+	struct slice name = cmd_text(c, 0);
+
+	cmd_ask_dir(c, VERB_account_info, &name, 1, on_info);
+}
+
+void run_get_account_settings(struct cmd *c)
+{
+	run_get_account_info(c);
+}
+
+/* ---- changing ---- */
+
+static void update_suspended(struct cmd *c)
+{
+	const struct data *d = data_get(c->word[1], "Suspended");
+	struct slice name = cmd_text(c, 0);
+
+	if (d == NULL)
+		cmd_ok(c);
+	else if (slice_ieq(d->text, SLICE("YES")))
+		cmd_ask_dir(c, VERB_account_suspend, &name, 1, cmd_dir_done);
+	else if (slice_ieq(d->text, SLICE("NO")))
+		cmd_ask_dir(c, VERB_account_resume, &name, 1, cmd_dir_done);
+	else
+		cmd_error(c, "Suspended is YES or NO");
+}
+
+static void on_size_set(struct cmd *c, enum ipc_type type, const union ipc_any *m)
+{
+	if (!cmd_dir_failed(c, m))
+		update_suspended(c);
+}
+
+void run_update_account_settings(struct cmd *c)
+{
+	static const char *const keys[] = { "MaxAccountSize", "Suspended", NULL };
+	const struct data *size = data_get(c->word[1], "MaxAccountSize");
+	struct slice args[2] = { cmd_text(c, 0) };
+
+	if (c->word[1]->kind != DATA_DICT) {
+		cmd_usage(c);
+		return;
+	}
+	if (!settings_known(c, c->word[1], keys))
+		return;
+	if (size == NULL) {
+		update_suspended(c);
+		return;
+	}
+	if (!size_parse(size, c, &args[1]))
+		cmd_error(c,
+		    "MaxAccountSize is a number of bytes, with K, M or G behind it, or unlimited");
+	else
+		cmd_ask_dir(c, VERB_account_set_quota, args, 2, on_size_set);
+}
+
+static void set_password(struct cmd *c)
+{
+	size_t at = cmd_word_is(c, 1, "PASSWORD") ? 2 : 1;
+
+	ask_secret(c, cmd_word_is(c, at + 1, "METHOD") ? cmd_text(c, at + 2) : SLICE_NONE,
+	    cmd_text(c, at));
+}
+
+void run_set_password(struct cmd *c)
+{
+	size_t at = cmd_word_is(c, 1, "PASSWORD") ? 2 : 1;
+
+	/* name [PASSWORD] password [METHOD method] */
+	if (c->words != at + 1 && (c->words != at + 3 || !cmd_word_is(c, at + 1, "METHOD")))
+		cmd_usage(c);
+	else
+		cmd_find_account(c, cmd_text(c, 0), set_password);
+}
+
+static void verify_password(struct cmd *c)
+{
+	struct ipc_secret_check m = {
+		.seq = cmd_next_seq(c), .account = c->account, .password = cmd_text(c, 2)
+	};
+
+	if (m.password.n > 1024)
+		cmd_error(c, "the password is too long");
+	else
+		cmd_ask(c, FRONT_SECRETS, IPC_secret_check, &m, on_secret);
+}
+
+void run_verify_password(struct cmd *c)
+{
+	if (!cmd_word_is(c, 1, "PASSWORD"))
+		cmd_usage(c);
+	else
+		cmd_find_account(c, cmd_text(c, 0), verify_password);
+}
+
+void run_get_account_aliases(struct cmd *c)
+{
+	struct slice name = cmd_text(c, 0);
+
+	cmd_ask_dir(c, VERB_account_aliases, &name, 1, cmd_dir_array);
+}
+
+void run_set_account_aliases(struct cmd *c)
+{
+	struct slice args[1 + ALIASES_MAX] = { cmd_text(c, 0) };
+	size_t n = 1;
+
+	if (c->word[1]->kind != DATA_ARRAY) {
+		cmd_usage(c);
+		return;
+	}
+	for (const struct data *d = c->word[1]->first; d != NULL; d = d->next) {
+		if (n > ALIASES_MAX || d->kind != DATA_STRING) {
+			cmd_error(c,
+			    n > ALIASES_MAX ? "there are too many aliases" : "an alias is a name");
+			return;
+		}
+		args[n++] = d->text;
+	}
+	cmd_ask_dir(c, VERB_account_set_aliases, args, n, cmd_dir_done);
+}

@@ -1,0 +1,109 @@
+/*
+ * admin-private - what the core and its commands share.
+ */
+#pragma once
+
+#include "common/data/data.h"
+#include "protocols/admin/admin.h"
+#include "protocols/admin/limits.h"
+
+struct admin;
+struct cmd;
+
+enum {
+#define VERB(name, least, most) VERB_##name,
+#include "routerd/verbs.def"
+};
+
+/* A message that answers this command. `type` and `m` as in front_core.on_msg. */
+typedef void cmd_reply_fn(struct cmd *c, enum ipc_type type, const union ipc_any *m);
+
+/* One command under way, from its line to its reply. */
+struct cmd {
+	struct admin *a;
+	const struct verb *verb;
+	struct cmd *next;
+	struct arena mem;   /* of the line and its words; until the reply */
+	struct data **word; /* after the verb */
+	size_t words;
+	uint32_t seq; /* of the question under way */
+	cmd_reply_fn *on_reply;
+	struct buf data;      /* the reply's data, when it has any */
+	const char *status;   /* NULL: not done yet; else "200 ..." text of the reply line */
+	struct buf text;      /* text made for this reply, where status points */
+	bool first, has_data; /* writing lists; the reply carries data */
+	uint64_t account;
+	struct slice kept, kept2; /* what a later step needs, in mem */
+};
+
+struct verb {
+	const char *name;
+	size_t least, most; /* words after it */
+	void (*run)(struct cmd *c);
+	bool overlaps; /* with others of the same verb */
+	const char *usage;
+};
+
+extern const struct verb admin_verbs[];
+extern const size_t admin_verb_count;
+
+/* ---- replies: each ends the command ---- */
+void cmd_ok(struct cmd *c);
+void cmd_error(struct cmd *c, const char *text);       /* 501; text lives for ever */
+void cmd_error_made(struct cmd *c, struct slice text); /* 501; copied */
+void cmd_usage(struct cmd *c);
+void cmd_data(struct cmd *c); /* 200 and c->data */
+
+/* ---- questions; the answer comes to `then` ---- */
+void cmd_ask_dir(
+    struct cmd *c, uint32_t verb, const struct slice *args, size_t n, cmd_reply_fn *then);
+void cmd_ask(
+    struct cmd *c, enum front_peer peer, enum ipc_type type, const void *msg, cmd_reply_fn *then);
+uint32_t cmd_next_seq(struct cmd *c);
+
+/* An error reply of routerd, as 501; false when it was no error. */
+bool cmd_dir_failed(struct cmd *c, const union ipc_any *m);
+/* The usual last step of a change: 200 or routerd's error. */
+void cmd_dir_done(struct cmd *c, enum ipc_type type, const union ipc_any *m);
+/* Items of a dir_reply as an array (name) or a dictionary of name -> fixed text. */
+void cmd_dir_array(struct cmd *c, enum ipc_type type, const union ipc_any *m);
+
+/* Asks routerd for the account's id, then calls `then`, which finds it in c->account. */
+void cmd_find_account(struct cmd *c, struct slice name, void (*then)(struct cmd *c));
+
+/* ---- words ---- */
+bool cmd_word_is(const struct cmd *c, size_t at, const char *keyword);
+struct slice cmd_text(const struct cmd *c, size_t at);
+
+struct front_port *cmd_port(const struct cmd *c);
+void admin_set_inline(struct cmd *c);
+void admin_quit(struct cmd *c);
+
+/* ---- verbs, by file ---- */
+#define ADMIN_VERB(fn) void fn(struct cmd *c)
+ADMIN_VERB(run_list_domains);
+ADMIN_VERB(run_main_domain);
+ADMIN_VERB(run_create_domain);
+ADMIN_VERB(run_delete_domain);
+ADMIN_VERB(run_get_domain_aliases);
+ADMIN_VERB(run_set_domain_aliases);
+ADMIN_VERB(run_get_domain_settings);
+ADMIN_VERB(run_update_domain_settings);
+ADMIN_VERB(run_get_router_table);
+ADMIN_VERB(run_set_router_table);
+ADMIN_VERB(run_route);
+ADMIN_VERB(run_route_login);
+ADMIN_VERB(run_list_accounts);
+ADMIN_VERB(run_create_account);
+ADMIN_VERB(run_delete_account);
+ADMIN_VERB(run_get_account_settings);
+ADMIN_VERB(run_update_account_settings);
+ADMIN_VERB(run_set_password);
+ADMIN_VERB(run_verify_password);
+ADMIN_VERB(run_get_account_aliases);
+ADMIN_VERB(run_set_account_aliases);
+ADMIN_VERB(run_get_account_info);
+ADMIN_VERB(run_list_sessions);
+ADMIN_VERB(run_kill_session);
+ADMIN_VERB(run_kill_account_sessions);
+ADMIN_VERB(run_list_stat);

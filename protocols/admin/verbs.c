@@ -1,0 +1,61 @@
+#include "protocols/admin/admin-private.h"
+
+static void run_version(struct cmd *c)
+{
+	data_put_string(&c->data, SLICE(GH_VERSION));
+	cmd_data(c);
+}
+
+static void run_noop(struct cmd *c)
+{
+	cmd_ok(c);
+}
+
+const struct verb admin_verbs[] = {
+	{ "INLINE", 0, 0, admin_set_inline, false, "INLINE" },
+	{ "QUIT", 0, 0, admin_quit, false, "QUIT" },
+	{ "NOOP", 0, 0, run_noop, false, "NOOP" },
+	{ "GetVersion", 0, 0, run_version, false, "GetVersion" },
+
+	{ "ListDomains", 0, 0, run_list_domains, false, "ListDomains" },
+	{ "MainDomainName", 0, 0, run_main_domain, false, "MainDomainName" },
+	{ "CreateDomain", 1, 2, run_create_domain, false, "CreateDomain name [settings]" },
+	{ "DeleteDomain", 1, 1, run_delete_domain, false, "DeleteDomain name" },
+	{ "GetDomainAliases", 1, 1, run_get_domain_aliases, false, "GetDomainAliases domain" },
+	{ "SetDomainAliases", 2, 2, run_set_domain_aliases, false,
+	    "SetDomainAliases domain (name, ...)" },
+	{ "GetDomainSettings", 0, 1, run_get_domain_settings, false, "GetDomainSettings [domain]" },
+	{ "UpdateDomainSettings", 1, 2, run_update_domain_settings, false,
+	    "UpdateDomainSettings [domain] {IPAddresses=(address, ...);}" },
+
+	{ "ListAccounts", 0, 1, run_list_accounts, false, "ListAccounts [domain]" },
+	{ "CreateAccount", 1, 3, run_create_account, true,
+	    "CreateAccount name[@domain] [type] [settings]" },
+	{ "DeleteAccount", 1, 1, run_delete_account, false, "DeleteAccount name" },
+	{ "GetAccountSettings", 1, 1, run_get_account_settings, false, "GetAccountSettings name" },
+	{ "UpdateAccountSettings", 2, 2, run_update_account_settings, false,
+	    "UpdateAccountSettings name {MaxAccountSize=bytes; Suspended=YES|NO;}" },
+	{ "GetAccountInfo", 1, 1, run_get_account_info, false, "GetAccountInfo name" },
+	{ "SetAccountPassword", 2, 5, run_set_password, true,
+	    "SetAccountPassword name PASSWORD password [METHOD method]" },
+	{ "VerifyAccountPassword", 3, 3, run_verify_password, false,
+	    "VerifyAccountPassword name PASSWORD password" },
+	{ "GetAccountAliases", 1, 1, run_get_account_aliases, false, "GetAccountAliases name" },
+	{ "SetAccountAliases", 2, 2, run_set_account_aliases, false,
+	    "SetAccountAliases name (alias, ...)" },
+
+	{ "GetRouterTable", 0, 0, run_get_router_table, false, "GetRouterTable" },
+	{ "SetRouterTable", 1, 1, run_set_router_table, false, "SetRouterTable \"line\\eline\"" },
+	{ "Route", 1, 2, run_route, false, "Route address [mail|access|signal]" },
+	{ "RouteTrace", 1, 2, run_route, false, "RouteTrace address [mail|access|signal]" },
+	{ "RouteLogin", 3, 5, run_route_login, false,
+	    "RouteLogin name LOCAL address [DOMAIN domain]" },
+
+	{ "ListSessions", 0, 1, run_list_sessions, false, "ListSessions [account]" },
+	{ "KillSession", 1, 1, run_kill_session, false, "KillSession id" },
+	{ "KillAccountSessions", 1, 1, run_kill_account_sessions, false,
+	    "KillAccountSessions name" },
+	{ "ListStat", 0, 1, run_list_stat, false, "ListStat [account]" },
+};
+
+const size_t admin_verb_count = sizeof(admin_verbs) / sizeof(admin_verbs[0]);
