@@ -5,6 +5,10 @@
 
 /* Bytes read from the client and not yet understood. More than any line limit of a core. */
 #define FRONT_IN_MAX (64 * 1024)
+/* The first read; it doubles while reads fill it. */
+#define FRONT_READ_FIRST 4096
+/* For a TLS handshake. */
+#define FRONT_TLS_MS 60000
 /* Output at which a core takes no further command and gives stored no further credit. */
 #define FRONT_OUT_HIGH (128 * 1024)
 /* Output below which it goes on. */
@@ -22,3 +26,12 @@
 /* One response of a SASL exchange, base64 (RFC 4954 4 asks for 12288). */
 #define FRONT_SASL_LINE_MAX 12290
 #define FRONT_SASL_MAX      8192
+
+/* Connections accepted per wake-up of a listener, and the pause when descriptors are short. */
+#define FRONT_ACCEPT_TURN 16
+#define FRONT_PAUSE_MS    200
+/* A certificate chain; certificates tried at the start. */
+#define FRONT_PEM_MAX     (256 * 1024)
+#define FRONT_TLS_TRY_MAX 16
+/* Dense: connections of a process before another processor gets a process of its own. */
+#define FRONT_DENSE_BUSY 8

@@ -75,6 +75,7 @@ static const char *const ch_names[IPC_CHS] = {
 	[IPC_CH_ADMIN_DIR] = "admin-dir",
 	[IPC_CH_ADMIN_AUTH] = "admin-auth",
 	[IPC_CH_ADMIN_STORE] = "admin-store",
+	[IPC_CH_DENSE] = "dense",
 };
 
 static const char *const role_names[IPC_ROLES] = {

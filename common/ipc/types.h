@@ -48,6 +48,7 @@ enum ipc_ch {
 	IPC_CH_ADMIN_DIR,   /* admin connection, routerd */
 	IPC_CH_ADMIN_AUTH,  /* admin connection, authd */
 	IPC_CH_ADMIN_STORE, /* admin connection, stored */
+	IPC_CH_DENSE,       /* a process for several connections, its acceptor */
 	IPC_CHS
 };
 
@@ -82,6 +83,9 @@ enum ipc_conn_flags {
 	IPC_CONN_PROXIED = 1 << 1, /* peer and local are the proxy's claim */
 	IPC_CONN_PLAIN_LOGIN = 1 << 2,
 };
+
+/* A connection's descriptors besides the client's. */
+enum ipc_end { IPC_END_SIGN = 1, IPC_END_LOG, IPC_END_AUTH, IPC_END_RCPT, IPC_END_POST, IPC_ENDS };
 
 enum ipc_key_what { IPC_KEY_CHAIN = 1, IPC_KEY_PRIVATE = 2 };
 

@@ -1,0 +1,567 @@
+/*
+ * acceptor - listening sockets, limits, the channels of each new connection, and the end.
+ */
+#include "common/front/acceptor.h"
+
+#include "common/base/io.h"
+#include "common/base/log.h"
+#include "common/front/limits.h"
+#include "common/sandbox/sandbox.h"
+#include "common/tls/tls_ctx.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static const struct end_kind {
+	enum ipc_ch channel;
+	enum ipc_role role;
+	int peer; /* enum front_peer, -1: none of the core's */
+} ends[IPC_ENDS] = {
+	[IPC_END_SIGN] = { IPC_CH_ATTACH_SIGN, IPC_ROLE_SIGNER, -1 },
+	[IPC_END_LOG] = { IPC_CH_ATTACH_LOG, IPC_ROLE_LOGD, -1 },
+	[IPC_END_AUTH] = { IPC_CH_ATTACH_AUTH, IPC_ROLE_AUTHD, FRONT_AUTH },
+	[IPC_END_RCPT] = { IPC_CH_ATTACH_RCPT, IPC_ROLE_ROUTERD, FRONT_RCPT },
+	[IPC_END_POST] = { IPC_CH_ATTACH_POST, IPC_ROLE_STORED, FRONT_POST },
+};
+
+static bool end_needed(const struct acceptor *a, enum ipc_end e, uint32_t flags)
+{
+	if (e == IPC_END_LOG)
+		return true;
+	if (e == IPC_END_SIGN)
+		return a->env.tls != NULL &&
+		       (flags & (FRONT_BUNDLE_TLS | FRONT_BUNDLE_TLS_OFFERED)) != 0;
+	return (a->door->peers & 1u << ends[e].peer) != 0;
+}
+
+static int *end_slot(struct front_bundle *b, enum ipc_end e)
+{
+	return e == IPC_END_SIGN ? &b->sign : e == IPC_END_LOG ? &b->log : &b->ends[ends[e].peer];
+}
+
+/* ---- the facts of a connection, told to those who need them -----------------------------------
+ */
+
+struct packed {
+	struct buf peer, local;
+};
+
+static int tell_auth(struct acceptor *a, const struct front_bundle *b, const struct listener *l,
+    const struct packed *p, int *fd)
+{
+	struct ipc_conn_new m = { .sid = b->sid,
+		.service = slice_str(a->door->service),
+		.listener = slice_str(l->l->name),
+		.peer = buf_slice(&p->peer),
+		.local = buf_slice(&p->local),
+		.uid = UINT32_MAX };
+
+	if ((b->flags & FRONT_BUNDLE_TLS) != 0)
+		m.flags |= IPC_CONN_TLS;
+	if ((b->flags & FRONT_BUNDLE_PLAIN_LOGIN) != 0)
+		m.flags |= IPC_CONN_PLAIN_LOGIN;
+	if (b->peer.family == 1) {
+		struct ucred who;
+		socklen_t n = sizeof(who);
+
+		if (getsockopt(b->client, SOL_SOCKET, SO_PEERCRED, &who, &n) == 0)
+			m.uid = who.uid;
+	}
+	return ipc_send(a->attach[IPC_END_AUTH].chan, IPC_conn_new, &m, fd);
+}
+
+static int tell(struct acceptor *a, enum ipc_end e, const struct front_bundle *b,
+    const struct listener *l, const struct packed *p, int *fd)
+{
+	struct ipc_chan *chan = a->attach[e].chan;
+
+	switch (e) {
+	case IPC_END_SIGN:
+		return ipc_send(chan, IPC_sign_attach, &(struct ipc_sign_attach){ b->sid }, fd);
+	case IPC_END_LOG:
+		return ipc_send(chan, IPC_log_attach,
+		    &(struct ipc_log_attach){ b->sid, slice_str(a->door->service) }, fd);
+	case IPC_END_RCPT:
+		return ipc_send(chan, IPC_rcpt_attach,
+		    &(struct ipc_rcpt_attach){ b->sid, buf_slice(&p->local), buf_slice(&p->peer) },
+		    fd);
+	case IPC_END_POST:
+		return ipc_send(chan, IPC_post_attach, &(struct ipc_post_attach){ b->sid }, fd);
+	default:
+		return tell_auth(a, b, l, p, fd);
+	}
+}
+
+/*
+ * Makes the connection's channels. One whose server is away has a closed far end: the core finds
+ * out as it would if the server had died a moment later. False when descriptors are short.
+ */
+static bool channels_make(struct acceptor *a, struct front_bundle *b, const struct listener *l)
+{
+	struct packed p = { BUF_INIT(ADDR_PACKED_MAX), BUF_INIT(ADDR_PACKED_MAX) };
+	bool made = true;
+
+	addr_pack(&b->peer, &p.peer);
+	addr_pack(&b->local, &p.local);
+	for (enum ipc_end e = IPC_END_SIGN; e < IPC_ENDS && made; e++) {
+		int fds[2];
+
+		if (!end_needed(a, e, b->flags))
+			continue;
+		made = ipc_pair(fds) == 0;
+		if (!made)
+			break;
+		*end_slot(b, e) = fds[0];
+		if (a->attach[e].chan != NULL)
+			tell(a, e, b, l, &p, &fds[1]);
+		fd_close(&fds[1]);
+	}
+	buf_fini(&p.peer);
+	buf_fini(&p.local);
+	return made;
+}
+
+/* ---- accepting ------------------------------------------------------------------------------ */
+
+static void turn_away(struct acceptor *a, int fd, uint32_t listen_flags, const struct addr *peer,
+    const char *reply, const char *why)
+{
+	char ip[ADDR_TEXT_MAX];
+
+	log_ev(LOG_NOTICE, "conn.limit", kv_s("peer", addr_ip_text(peer, ip)), kv_s("why", why));
+	if ((listen_flags & IPC_LISTEN_TLS) == 0 &&
+	    send(fd, reply, strlen(reply), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+		log_ev(LOG_DEBUG, "conn.lost", kv_s("why", "refusal"));
+	fd_close(&fd);
+}
+
+/* NULL, or why the client is turned away. */
+static const char *refusal(struct acceptor *a, const struct listener *l, const struct addr *peer)
+{
+	bool remote = peer->family != 1;
+
+	if (remote && l->l->clients[0] != '\0' && !conf_nets_hold(slice_str(l->l->clients), peer))
+		return "not listed";
+	if (counts_total(a->counts) >= a->max)
+		return "all connections in use";
+	if (remote && a->max_per_address > 0 && counts_of(a->counts, peer) >= a->max_per_address)
+		return "too many from this address";
+	return NULL;
+}
+
+static uint32_t bundle_flags(const struct acceptor *a, uint32_t listen_flags)
+{
+	uint32_t flags = 0;
+
+	if ((listen_flags & IPC_LISTEN_TLS) != 0)
+		flags |= FRONT_BUNDLE_TLS;
+	if ((listen_flags & IPC_LISTEN_STARTTLS) != 0 && a->env.tls != NULL)
+		flags |= FRONT_BUNDLE_TLS_OFFERED;
+	if ((listen_flags & IPC_LISTEN_PLAIN_LOGIN) != 0)
+		flags |= FRONT_BUNDLE_PLAIN_LOGIN;
+	return flags;
+}
+
+static void bundle_fill(struct acceptor *a, struct front_bundle *b, const struct listener *l,
+    int fd, const struct addr *peer)
+{
+	struct sockaddr_storage ss;
+	socklen_t n = sizeof(ss);
+	int on = 1;
+
+	*b = (struct front_bundle){ .sid = proc_next_sid(a->proc),
+		.flags = bundle_flags(a, l->l->flags),
+		.peer = *peer,
+		.local = l->l->local,
+		.client = fd,
+		.sign = -1,
+		.log = -1 };
+	for (int i = 0; i < FRONT_PEERS; i++)
+		b->ends[i] = -1;
+	/* A listener on all addresses: which one the client chose decides about its domain. */
+	if (peer->family != 1 && getsockname(fd, (struct sockaddr *)&ss, &n) == 0)
+		b->local = addr_from_sockaddr((struct sockaddr *)&ss, n);
+	if (peer->family != 1)
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+}
+
+static void serve(struct acceptor *a, const struct listener *l, int fd, const struct addr *peer)
+{
+	const char *why = refusal(a, l, peer);
+	struct front_bundle b;
+	bool ok;
+
+	if (why != NULL) {
+		turn_away(a, fd, l->l->flags, peer,
+		    strcmp(why, "not listed") == 0 ? a->door->denied : a->door->busy, why);
+		return;
+	}
+	bundle_fill(a, &b, l, fd, peer);
+	ok = channels_make(a, &b, l);
+	if (ok)
+		ok = a->per_process > 1 ? spawn_shared(a, &b) : spawn_one(a, &b);
+	if (!ok)
+		log_ev(LOG_WARNING, "conn.lost", kv_s("why", "no descriptors or processes left"));
+	front_bundle_close(&b);
+}
+
+static void accepting_set(struct acceptor *a, bool on)
+{
+	if (a->accepting == on)
+		return;
+	a->accepting = on;
+	for (size_t i = 0; i < a->n_listeners; i++) {
+		if (on)
+			event_add(a->listeners[i].ev, NULL);
+		else
+			event_del(a->listeners[i].ev);
+	}
+}
+
+/* Short of descriptors: the client waits in the queue instead of us turning round at once. */
+static void accept_failed(struct acceptor *a, int err)
+{
+	struct timeval tv = { 0, FRONT_PAUSE_MS * 1000 };
+
+	if (err == EAGAIN || err == ECONNABORTED || err == EINTR || err == EPROTO)
+		return;
+	log_ev(LOG_WARNING, "conn.lost", kv_s("why", strerror(err)));
+	accepting_set(a, false);
+	event_add(a->ev_pause, &tv);
+}
+
+static void on_pause_over(evutil_socket_t fd, short what, void *arg)
+{
+	struct acceptor *a = arg;
+
+	accepting_set(a, !a->stopping && !a->crashed);
+}
+
+static void on_connection(evutil_socket_t listen_fd, short what, void *arg)
+{
+	struct listener *l = arg;
+
+	for (int i = 0; i < FRONT_ACCEPT_TURN && l->a->accepting; i++) {
+		struct sockaddr_storage ss = { 0 };
+		socklen_t n = sizeof(ss);
+		int fd =
+		    accept4(listen_fd, (struct sockaddr *)&ss, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		struct addr peer;
+
+		if (fd < 0) {
+			accept_failed(l->a, errno);
+			return;
+		}
+		peer = addr_from_sockaddr((struct sockaddr *)&ss, n);
+		if (l->l->local.family == 1)
+			peer = (struct addr){ .family = 1 };
+		serve(l->a, l, fd, &peer);
+	}
+}
+
+/* ---- children and the end ------------------------------------------------------------------- */
+
+static void finish_if_empty(struct acceptor *a)
+{
+	if (a->stopping && !spawn_any(a))
+		proc_exit(a->proc, 0);
+}
+
+void acceptor_over(struct acceptor *a, uint64_t key)
+{
+	counts_remove(a->counts, key);
+	finish_if_empty(a);
+}
+
+/*
+ * A process of a connection was killed by a signal: somebody may be guessing at the layout of its
+ * memory, which all its siblings share. No further fork of this process: it ends, master starts it
+ * anew (after a while, longer each time), and the connections that run go on.
+ */
+static void child_crashed(struct acceptor *a, pid_t pid, int sig)
+{
+	if (a->stopping)
+		return;
+	log_ev(LOG_ERR, "conn.crash", kv_i("pid", pid), kv_s("why", strsignal(sig)));
+	a->crashed = true;
+	accepting_set(a, false);
+	proc_exit(a->proc, 1);
+}
+
+static void on_signal(evutil_socket_t fd, short what, void *arg)
+{
+	struct acceptor *a = arg;
+	struct signalfd_siginfo si;
+	int status;
+	pid_t pid;
+
+	while (read(fd, &si, sizeof(si)) == sizeof(si))
+		;
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (!spawn_reap(a, pid))
+			continue;
+		if (WIFSIGNALED(status))
+			child_crashed(a, pid, WTERMSIG(status));
+	}
+	finish_if_empty(a);
+}
+
+static void on_kill(evutil_socket_t fd, short what, void *arg)
+{
+	struct acceptor *a = arg;
+
+	spawn_kill_all(a);
+	proc_exit(a->proc, 0);
+}
+
+static void on_stop(struct proc *p, void *arg, unsigned deadline_ms)
+{
+	struct acceptor *a = arg;
+	unsigned ms = deadline_ms > 1000 ? deadline_ms - 500 : deadline_ms / 2;
+	struct timeval tv = { ms / 1000, ms % 1000 * 1000 };
+
+	accepting_set(a, false);
+	a->stopping = true;
+	if (write(a->stop_pipe[1], "s", 1) != 1)
+		spawn_kill_all(a);
+	event_add(a->ev_kill, &tv);
+	finish_if_empty(a);
+}
+
+/* ---- servers -------------------------------------------------------------------------------- */
+
+static void start_when_ready(struct acceptor *a)
+{
+	uint32_t flags = 0;
+
+	for (size_t i = 0; i < a->n_listeners; i++)
+		flags |= bundle_flags(a, a->listeners[i].l->flags);
+	for (enum ipc_end e = IPC_END_SIGN; e < IPC_ENDS; e++)
+		if (end_needed(a, e, flags) && a->attach[e].chan == NULL)
+			return;
+	accepting_set(a, !a->stopping && !a->crashed);
+}
+
+/* Connections go on being accepted: what they need of this server is a temporary failure. */
+static void on_server_gone(void *arg, struct ipc_chan *c, enum ipc_gone why)
+{
+	struct attach *at = arg;
+
+	ipc_chan_free(&at->chan);
+	if (!at->a->stopping)
+		log_ev(LOG_WARNING, "ipc.gone", kv_s("peer", ipc_role_name(ends[at->what].role)));
+}
+
+static void on_server_msg(
+    void *arg, struct ipc_chan *c, enum ipc_type type, const union ipc_any *m, int *fds)
+{
+}
+
+/* One handshake per certificate in memory: proves that the signer has the keys, and warms up what
+ * every child would do first. */
+static void try_tls(struct acceptor *a)
+{
+	struct ipc_sign_attach m = { .sid = proc_next_sid(a->proc) };
+	size_t bad = 0;
+	int fds[2], r;
+
+	if (a->env.tls == NULL || a->tls_tried || ipc_pair(fds) != 0)
+		return;
+	a->tls_tried = true;
+	ipc_send(a->attach[IPC_END_SIGN].chan, IPC_sign_attach, &m, &fds[1]);
+	r = tls_ctx_try(a->env.tls, fds[0], FRONT_TLS_TRY_MAX, &bad);
+	if (r != 0)
+		log_ev(LOG_ERR, "door.tls", kv_u("name", bad),
+		    kv_s("why", "the signer does not sign for it"));
+	fd_close(&fds[0]);
+}
+
+static void on_peer(struct proc *p, void *arg, struct proc_peer *peer)
+{
+	static const struct ipc_ops ops = { .on_msg = on_server_msg, .on_gone = on_server_gone };
+	struct acceptor *a = arg;
+
+	for (enum ipc_end e = IPC_END_SIGN; e < IPC_ENDS; e++) {
+		if (ends[e].channel != peer->kind)
+			continue;
+		ipc_chan_free(&a->attach[e].chan);
+		a->attach[e] = (struct attach){ .a = a, .what = e };
+		a->attach[e].chan = proc_peer_open(p, peer, &ops, &a->attach[e]);
+		if (e == IPC_END_SIGN && a->attach[e].chan != NULL)
+			try_tls(a);
+	}
+	start_when_ready(a);
+}
+
+/* ---- start and reload ----------------------------------------------------------------------- */
+
+/* A certificate that cannot be used is told and left out; the others serve. */
+static void cert_add(struct tls_ctx *ctx, const struct proc_key *key, size_t *n_good)
+{
+	uint8_t *pem = NULL;
+	size_t n = 0, cert;
+	int r;
+
+	lseek(key->fd, 0, SEEK_SET);
+	r = io_slurp(key->fd, FRONT_PEM_MAX, &pem, &n);
+	if (r == 0)
+		r = tls_ctx_add_cert(ctx, slice_of(pem, n), &cert);
+	if (r == 0)
+		r = tls_ctx_add_own_names(ctx, cert);
+	if (r != 0)
+		log_ev(LOG_ERR, "door.tls", kv_s("name", key->name),
+		    kv_s("why", "not a usable chain"));
+	else
+		++*n_good;
+	free(pem);
+}
+
+static void tls_make(struct acceptor *a)
+{
+	struct tls_ctx *ctx = NULL;
+	struct proc_key *keys;
+	size_t n, n_good = 0;
+
+	keys = proc_keys(a->proc, &n);
+	if (n == 0 || tls_ctx_new(&ctx) != 0)
+		return;
+	for (size_t i = 0; i < n; i++)
+		if (keys[i].what == IPC_KEY_CHAIN)
+			cert_add(ctx, &keys[i], &n_good);
+	if (n_good == 0) {
+		tls_ctx_free(&ctx);
+		return;
+	}
+	tls_ctx_free(&a->env.tls);
+	a->env.tls = ctx;
+	a->tls_tried = false;
+}
+
+static void configure(struct acceptor *a)
+{
+	const struct conf *c = proc_conf(a->proc);
+	static char host[256];
+
+	snprintf(host, sizeof(host), "%s", conf_get_str(c, CONF_host_name));
+	if (host[0] == '\0' && gethostname(host, sizeof(host) - 1) != 0)
+		snprintf(host, sizeof(host), "localhost");
+	a->env.host = slice_str(host);
+	a->per_process = (unsigned)conf_get_u64(c, CONF_connections_per_process);
+	a->max = (unsigned)conf_get_u64(c, CONF_connections_max);
+	a->max_per_address = conf_receives(CONF_connections_max_per_address, a->door->service)
+				 ? (unsigned)conf_get_u64(c, CONF_connections_max_per_address)
+				 : 0;
+	a->env.log_level = log_level_parse(slice_str(conf_get_str(c, CONF_log_level)));
+	a->door->configure(c, a->env.core_conf);
+}
+
+static int listeners_make(struct acceptor *a)
+{
+	size_t n;
+	struct proc_listener *l = proc_listeners(a->proc, &n);
+
+	for (size_t i = 0; i < n && i < FRONT_LISTENERS_MAX; i++) {
+		struct listener *to = &a->listeners[a->n_listeners];
+
+		if ((l[i].flags & IPC_LISTEN_PROXY) != 0) {
+			proc_fail(a->proc,
+			    "this version does not speak PROXY: take proxies out of the listener",
+			    0);
+			return -ENOTSUP;
+		}
+		if ((l[i].flags & a->door->listen_flags) != a->door->listen_flags) {
+			proc_fail(a->proc,
+			    "a listener asks for a protocol that this version does not speak", 0);
+			return -ENOTSUP;
+		}
+		if ((l[i].flags & IPC_LISTEN_TLS) != 0 && a->env.tls == NULL) {
+			proc_fail(
+			    a->proc, "a listener wants TLS and no certificate can be used", 0);
+			return -ENOENT;
+		}
+		fd_nonblock(l[i].fd);
+		to->a = a;
+		to->l = &l[i];
+		to->ev =
+		    event_new(proc_base(a->proc), l[i].fd, EV_READ | EV_PERSIST, on_connection, to);
+		if (to->ev == NULL)
+			return -ENOMEM;
+		a->n_listeners++;
+	}
+	return 0;
+}
+
+static int signals_make(struct acceptor *a)
+{
+	struct event_base *base = proc_base(a->proc);
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	a->sig_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	if (a->sig_fd < 0 || pipe2(a->stop_pipe, O_NONBLOCK | O_CLOEXEC) != 0)
+		return -errno;
+	a->ev_signal = event_new(base, a->sig_fd, EV_READ | EV_PERSIST, on_signal, a);
+	a->ev_pause = event_new(base, -1, 0, on_pause_over, a);
+	a->ev_kill = event_new(base, -1, 0, on_kill, a);
+	if (a->ev_signal == NULL || a->ev_pause == NULL || a->ev_kill == NULL)
+		return -ENOMEM;
+	return event_add(a->ev_signal, NULL) == 0 ? 0 : -ENOMEM;
+}
+
+static int on_warm_up(struct proc *p, void *arg)
+{
+	struct acceptor *a = arg;
+	int r;
+
+	a->proc = p;
+	a->env.door = a->door;
+	a->counts = counts_new();
+	r = a->counts == NULL ? -ENOMEM : 0;
+	configure(a);
+	tls_make(a);
+	if (r == 0)
+		r = signals_make(a);
+	if (r == 0)
+		r = listeners_make(a);
+	if (r == 0)
+		r = sandbox_child_prepare(&sandbox_rows[a->door->child_row], &a->sandbox);
+	return r;
+}
+
+static void on_reload(struct proc *p, void *arg, const struct conf *old)
+{
+	struct acceptor *a = arg;
+
+	configure(a);
+	tls_make(a);
+	if (a->attach[IPC_END_SIGN].chan != NULL)
+		try_tls(a);
+}
+
+int front_main(int argc, char **argv, const struct front_door *door)
+{
+	static struct acceptor a;
+	struct proc_ops ops = { .role = door->role,
+		.row = door->row,
+		.warm_up = on_warm_up,
+		.on_peer = on_peer,
+		.on_reload = on_reload,
+		.on_stop = on_stop };
+
+	a.door = door;
+	a.stop_pipe[0] = a.stop_pipe[1] = a.sig_fd = -1;
+	return proc_main(argc, argv, &ops, &a);
+}

@@ -1,0 +1,36 @@
+/*
+ * stream - a client's socket, plain or in TLS, with one way of reading and writing.
+ */
+#pragma once
+
+#include "common/base/slice.h"
+
+#include <stddef.h>
+
+struct tls_conn;
+struct tls_ctx;
+
+enum stream_answer {
+	STREAM_OK,
+	STREAM_WANT_READ,
+	STREAM_WANT_WRITE,
+	STREAM_EOF,  /* the client has said all */
+	STREAM_LOST, /* the connection is of no more use */
+};
+
+struct stream {
+	int fd; /* non-blocking, owned */
+	struct tls_conn *tls;
+	bool shaking; /* TLS was begun and is not there yet */
+};
+
+/* Begins TLS: then stream_handshake() until it gives STREAM_OK. 0 or -ENOMEM. */
+int stream_tls(struct stream *s, struct tls_ctx *ctx, int signer_fd);
+enum stream_answer stream_handshake(struct stream *s);
+
+/* With STREAM_OK *ret_n is not 0 (reading) or what was taken (writing). */
+enum stream_answer stream_read(struct stream *s, void *p, size_t n, size_t *ret_n);
+enum stream_answer stream_write(struct stream *s, struct slice text, size_t *ret_n);
+
+/* Says good-bye so that what was written last arrives, and closes. */
+void stream_close(struct stream *s);
