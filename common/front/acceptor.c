@@ -7,6 +7,7 @@
 #include "common/base/log.h"
 #include "common/front/limits.h"
 #include "common/sandbox/sandbox.h"
+#include "common/tls/remote.h"
 #include "common/tls/tls_ctx.h"
 
 #include <errno.h>
@@ -122,6 +123,8 @@ static bool channels_make(struct acceptor *a, struct front_bundle *b, const stru
 		made = ipc_pair(fds) == 0;
 		if (!made)
 			break;
+		if (e == IPC_END_SIGN)
+			made = tls_remote_prepare(fds[0]) == 0;
 		*end_slot(b, e) = fds[0];
 		if (a->attach[e].chan != NULL)
 			tell(a, e, b, l, &p, &fds[1]);
@@ -380,7 +383,9 @@ static void try_tls(struct acceptor *a)
 		return;
 	a->tls_tried = true;
 	ipc_send(a->attach[IPC_END_SIGN].chan, IPC_sign_attach, &m, &fds[1]);
-	r = tls_ctx_try(a->env.tls, fds[0], FRONT_TLS_TRY_MAX, &bad);
+	r = tls_remote_prepare(fds[0]);
+	if (r == 0)
+		r = tls_ctx_try(a->env.tls, fds[0], FRONT_TLS_TRY_MAX, &bad);
 	if (r != 0)
 		log_ev(LOG_ERR, "door.tls", kv_u("name", bad),
 		    kv_s("why", "the signer does not sign for it"));

@@ -217,7 +217,7 @@ static void rcpt_answer(
 	if (accept && !full && rcpt_accept(s, p, status == IPC_ROUTE_OK ? handle : 0) != 0)
 		status = IPC_ROUTE_TRYLATER;
 	buf_puts(&p->reply, full ? too_many : route_text(status));
-	if (!accept && text.n > 0) {
+	if (status == IPC_ROUTE_REFUSED && text.n > 0) {
 		buf_puts(&p->reply, ": ");
 		text_put_safe(&p->reply, text, s->txn.utf8);
 	}
