@@ -7,6 +7,7 @@
 #define TLS_SIGNER_WAIT_MS   5000  /* how long a child waits for one signature */
 #define TLS_PEM_BYTES        65536 /* one certificate file with its chain */
 #define TLS_CHAIN_CERTS      8     /* certificates in one file, the server's own included */
+#define TLS_TRY_CERTS        15 /* trial handshakes on one channel: 16 signatures with the extra */
 #define TLS_CERTS            4096  /* certificates in one acceptor */
 #define TLS_NAMES            16384 /* names in the SNI table */
 #define TLS_NAME_BYTES       253   /* one host name, RFC 1035 section 2.3.4 less the root */

@@ -80,12 +80,15 @@ static int trial_run(struct trial *t)
 	return r;
 }
 
+/* TLS 1.3 shows what there is to know of a key; the first is tried with 1.2 too, to warm that up.
+ */
 static int try_cert(struct tls_ctx *ctx, SSL_CTX *client_ctx, int signer_fd, int cert)
 {
-	static const int versions[] = { TLS1_2_VERSION, TLS1_3_VERSION };
+	static const int versions[] = { TLS1_3_VERSION, TLS1_2_VERSION };
+	size_t n = cert == 0 ? 2 : 1;
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < sizeof(versions) / sizeof(versions[0]); i++) {
+	for (size_t i = 0; r == 0 && i < n; i++) {
 		struct trial t = { 0 };
 
 		if (!SSL_CTX_set_min_proto_version(client_ctx, versions[i]) ||
@@ -113,7 +116,7 @@ int tls_ctx_try(struct tls_ctx *ctx, int signer_fd, size_t max_certs, size_t *re
 	if (client_ctx == NULL)
 		return -ENOMEM;
 	SSL_CTX_set_verify(client_ctx, SSL_VERIFY_NONE, NULL); /* only the signature matters */
-	for (size_t i = 0; r == 0 && i < ctx->n_certs && i < max_certs; i++) {
+	for (size_t i = 0; r == 0 && i < ctx->n_certs && i < max_certs && i < TLS_TRY_CERTS; i++) {
 		r = try_cert(ctx, client_ctx, signer_fd, (int)i);
 		if (r == TLS_CTX_NO_SIGNATURE)
 			*ret_cert = i;
