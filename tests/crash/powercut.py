@@ -22,7 +22,7 @@ WRITE, FLUSH, ACK = 1, 2, 3
 NONE, ALL, PREFIX, WRITES, BLOCKS, SECTORS = range(6)
 NAMES = ["nothing", "all", "a torn prefix", "some writes", "some blocks", "some sectors"]
 LOOP_CTL_GET_FREE, LOOP_CONFIGURE, LOOP_CLR_FD = 0x4C82, 0x4C0A, 0x4C01
-MS_NOATIME, MNT_DETACH = 1024, 2
+MS_NOATIME, MNT_DETACH, CLONE_NEWNS = 1024, 2, 0x20000
 libc = ctypes.CDLL(None, use_errno=True)
 
 START = "start"  # marks in the trace that the disk was mounted and at rest
@@ -63,7 +63,9 @@ def umount(where, lazy=False):
         if libc.umount2(where.encode(), MNT_DETACH if lazy else 0) == 0:
             return
         time.sleep(0.02)
-    _call("umount", -1)
+    # Somebody still holds a file there: take it out of sight and say so.
+    libc.umount2(where.encode(), MNT_DETACH)
+    raise OSError("%s is still in use" % where)
 
 
 class Loop:
@@ -93,14 +95,21 @@ class Loop:
 
 
 class Fuse:
-    """recfs in one of its modes, mounted at `where`."""
+    """recfs in one of its modes, mounted at `where`.
+
+    The disk on top is mounted in another namespace than the one recfs lives in. Otherwise a recfs that
+    is killed would, as the last process of its namespace, unmount a disk whose writes only it can
+    serve, and hang for good, and with it every sync() of the machine.
+    """
 
     def __init__(self, recfs, mode, base, trace, where):
         self.where = where
         os.makedirs(where, exist_ok=True)
-        self.process = subprocess.Popen([recfs, mode, base, trace, where])
+        self.process = subprocess.Popen([recfs, mode, base, trace, where], stdin=subprocess.DEVNULL,
+                                        stdout=subprocess.DEVNULL)
         for _ in range(500):
             if os.path.exists(where + "/image"):
+                _call("unshare", libc.unshare(CLONE_NEWNS))
                 return
             if self.process.poll() is not None:
                 break
@@ -109,6 +118,7 @@ class Fuse:
 
     def close(self):
         umount(self.where)
+        self.process.terminate()
         self.process.wait()
 
 

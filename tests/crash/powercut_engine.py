@@ -18,7 +18,9 @@ class Scenario:
     def workload(self, directory, ack_path):
         os.mkdir(directory + "/store")
         # The directory's own entry is not the store's business.
-        os.fsync(os.open(directory, os.O_RDONLY))
+        top = os.open(directory, os.O_RDONLY)
+        os.fsync(top)
+        os.close(top)
         env = dict(os.environ) if self.sync else dict(os.environ, LD_PRELOAD=self.nosync)
         subprocess.run([self.program, "write", directory + "/store", ack_path] + self.tail,
                        check=True, env=env, timeout=120)

@@ -12,9 +12,11 @@
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -130,6 +132,8 @@ int main(int argc, char **argv)
 
 	if (argc != 5)
 		errx(2, "usage: recfs record|play BASE TRACE MOUNTPOINT");
+	/* A test that died must not leave a mounted disk behind. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	recording = strcmp(argv[1], "record") == 0;
 	trace_fd = open(
 	    argv[3], O_RDWR | O_CLOEXEC | (recording ? O_CREAT | O_TRUNC | O_APPEND : 0), 0600);
