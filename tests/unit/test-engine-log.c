@@ -775,6 +775,13 @@ static void same_rows(
 	y = scan(b, gb, from, to, limit);
 	assert_string_equal(x.text, y->text);
 	assert_int_equal(x.more, y->more);
+	for (int i = 0; i < 5; i++) {
+		snprintf(from, sizeof(from), "%03u", (unsigned)rnd(300));
+		x = *get(a, ga, from);
+		y = get(b, gb, from);
+		assert_int_equal(x.rc, y->rc);
+		assert_string_equal(x.text, y->text);
+	}
 }
 
 static void random_batch(struct engine_batch *b[2])
