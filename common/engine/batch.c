@@ -105,6 +105,7 @@ static int batch_op(struct engine_batch *b, enum op_kind kind, struct slice key,
 		memcpy(p + extra, val.p, val.n);
 	b->n += OP_HEAD + key.n + extra + val.n;
 	b->keys++;
+	b->ends_group = kind == OP_DEL_GROUP;
 	return 0;
 }
 
@@ -176,6 +177,11 @@ int engine_del_range(struct engine_batch *b, struct slice from, struct slice to)
 	return batch_op(b, OP_DEL_RANGE, from, 0, to, NULL);
 }
 
+int engine_del_group(struct engine_batch *b)
+{
+	return batch_op(b, OP_DEL_GROUP, SLICE_NONE, 0, SLICE_NONE, NULL);
+}
+
 uint64_t engine_batch_id(const struct engine_batch *b)
 {
 	return b->id;
@@ -219,6 +225,8 @@ static bool op_ok(const struct batch_op *op)
 		return op->key.n > 0 && op->val.n == 0;
 	case OP_DEL_RANGE:
 		return op->val.n <= ENGINE_KEY_MAX;
+	case OP_DEL_GROUP:
+		return op->key.n == 0 && op->val.n == 0;
 	}
 	return false;
 }
@@ -286,6 +294,14 @@ size_t key_range_end(uint8_t *b, struct slice prefix)
 	return n;
 }
 
+/* The header row too. */
+static int apply_del_group(struct map *m, struct slice prefix)
+{
+	uint8_t end[1 + ENGINE_GROUP_ID_MAX];
+
+	return map_del_range(m, prefix, slice_of(end, key_range_end(end, prefix)));
+}
+
 static int apply_range(struct map *m, struct slice prefix, const struct batch_op *op)
 {
 	static const uint8_t first_key = 0; /* behind the header row, whose key is empty */
@@ -299,12 +315,29 @@ static int apply_range(struct map *m, struct slice prefix, const struct batch_op
 	return map_del_range(m, key_join(&a, prefix, from), slice_of(b.b, b.n));
 }
 
+static int apply_op(struct map *m, struct slice prefix, const struct batch_op *op)
+{
+	struct key_buf k;
+
+	switch (op->kind) {
+	case OP_PUT:
+		return map_put(m, key_join(&k, prefix, op->key), op->val);
+	case OP_DEL:
+		return map_del(m, key_join(&k, prefix, op->key));
+	case OP_DEL_RANGE:
+		return apply_range(m, prefix, op);
+	case OP_DEL_GROUP:
+		return apply_del_group(m, prefix);
+	}
+	return -EINVAL;
+}
+
 int batch_apply(struct map *m, struct slice encoded)
 {
 	struct batch_reader r;
 	struct batch_op op;
-	struct key_buf k;
 	uint8_t head[1 + HEADER_BYTES] = { 0 };
+	bool ends_group = false;
 	int e = 0, more;
 
 	if (!batch_read_begin(&encoded, &r))
@@ -312,17 +345,13 @@ int batch_apply(struct map *m, struct slice encoded)
 	while (e == 0 && (more = batch_read_op(&r, &op)) != 0) {
 		if (more < 0)
 			return -EINVAL;
-		if (op.kind == OP_PUT)
-			e = map_put(m, key_join(&k, r.prefix, op.key), op.val);
-		else if (op.kind == OP_DEL)
-			e = map_del(m, key_join(&k, r.prefix, op.key));
-		else
-			e = apply_range(m, r.prefix, &op);
+		e = apply_op(m, r.prefix, &op);
+		ends_group = op.kind == OP_DEL_GROUP;
 	}
-	if (e != 0 || r.prefix.p[0] == SYS_PREFIX)
+	if (e != 0 || ends_group || r.prefix.p[0] == SYS_PREFIX)
 		return e;
 	wire_store_u64(head + 1, r.seq);
 	wire_store_u64(head + 9, r.epoch);
 	wire_store_u64(head + 17, r.id);
-	return map_put(m, key_join(&k, r.prefix, SLICE_NONE), slice_of(head, sizeof(head)));
+	return map_put(m, r.prefix, slice_of(head, sizeof(head)));
 }

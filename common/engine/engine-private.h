@@ -56,6 +56,7 @@ struct engine_batch {
 	uint8_t *p; /* encoded, see batch.c */
 	size_t n, cap;
 	unsigned keys, n_patches, cap_patches;
+	bool ends_group; /* nothing follows engine_del_group() */
 	struct batch_patch *patches;
 };
 
@@ -161,7 +162,7 @@ bool body_check(const struct loc_parts *loc, uint64_t first, struct slice data, 
 
 /* ---- encoded batches ---- */
 
-enum op_kind { OP_PUT = 1, OP_DEL = 2, OP_DEL_RANGE = 3 };
+enum op_kind { OP_PUT = 1, OP_DEL = 2, OP_DEL_RANGE = 3, OP_DEL_GROUP = 4 };
 
 struct batch_reader {
 	struct slice rest;

@@ -443,9 +443,9 @@ static void batch_settle(struct engine *e, struct engine_batch *b, int rc)
 
 	core->in_flight--;
 	if (rc == 0) {
-		core->seq = b->seq;
-		core->batch = b->id;
-		core->loaded = true;
+		core->seq = b->ends_group ? 0 : b->seq;
+		core->batch = b->ends_group ? 0 : b->id;
+		core->loaded = !b->ends_group;
 	} else if (b->gen == core->gen) {
 		core->gen++;
 		core->next_seq = core->seq;

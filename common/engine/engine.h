@@ -164,6 +164,10 @@ int engine_del(struct engine_batch *b, struct slice key) __attribute__((warn_unu
 int engine_del_range(struct engine_batch *b, struct slice from, struct slice to)
     __attribute__((warn_unused_result));
 
+/* The whole group, header included: unless more is put into the batch, the group is gone then, and
+ * an open without ENGINE_CREATE says ENGINE_NOTFOUND. */
+int engine_del_group(struct engine_batch *b) __attribute__((warn_unused_result));
+
 /* A row that refers to a body: the reference, not a counter, keeps the body alive. */
 int engine_put_body(struct engine_batch *b, struct slice key, struct slice val,
     struct engine_body *body) __attribute__((warn_unused_result)); /* durable with the commit */

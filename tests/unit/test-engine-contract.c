@@ -161,6 +161,41 @@ static void test_del_range(void **state)
 	engine_group_close(&next);
 }
 
+static void test_del_group(void **state)
+{
+	struct env *v = *state;
+	struct engine_group *g = group_open(v->e, "g", ENGINE_CREATE, 0),
+			    *next = group_open(v->e, "h", ENGINE_CREATE, 0);
+	struct engine_batch *b;
+
+	assert_int_equal(put(v->e, next, "a", "stays"), 0);
+	assert_int_equal(put(v->e, g, "a", "1"), 0);
+	b = engine_batch_new(g);
+	assert_int_equal(engine_put(b, SLICE("b"), SLICE("2")), 0);
+	assert_int_equal(engine_del_group(b), 0);
+	assert_int_equal(commit(v->e, b), 0);
+	assert_int_equal(scan(v->e, g, "", "", 0)->rows, 0);
+	engine_group_close(&g);
+	group_open(v->e, "g", 0, ENGINE_NOTFOUND);
+	if (v->lasting) {
+		engine_group_close(&next);
+		engine_close(&v->e);
+		v->e = store_open(v->spec, v->dir, NULL);
+		group_open(v->e, "g", 0, ENGINE_NOTFOUND);
+		next = group_open(v->e, "h", 0, 0);
+	}
+	/* emptied and made again in one batch: the group goes on, with its number */
+	g = group_open(v->e, "h", 0, 0);
+	b = engine_batch_new(g);
+	assert_int_equal(engine_del_group(b), 0);
+	assert_int_equal(engine_put(b, SLICE("n"), SLICE("new")), 0);
+	assert_int_equal(commit(v->e, b), 0);
+	assert_int_equal(engine_group_seq(g), 2);
+	assert_string_equal(scan(v->e, g, "", "", 0)->text, "n=new ");
+	engine_group_close(&g);
+	engine_group_close(&next);
+}
+
 static void test_binary_keys_in_order(void **state)
 {
 	struct env *v = *state;
@@ -531,6 +566,7 @@ static int run_on(const char *name, const char *spec, bool lasting)
 		CASE(test_empty_batch_counts),
 		CASE(test_scan_pages),
 		CASE(test_del_range),
+		CASE(test_del_group),
 		CASE(test_binary_keys_in_order),
 		CASE(test_too_big),
 		CASE(test_several_batches_one_atom),
