@@ -37,6 +37,9 @@ static const enum ipc_ch peer_kinds[FRONT_PEERS] = {
 	[FRONT_SESSION] = IPC_CH_SESSION,
 	[FRONT_RCPT] = IPC_CH_RCPT,
 	[FRONT_POST] = IPC_CH_POST,
+	[FRONT_DIR] = IPC_CH_ADMIN_DIR,
+	[FRONT_SECRETS] = IPC_CH_ADMIN_AUTH,
+	[FRONT_STORE] = IPC_CH_ADMIN_STORE,
 };
 
 static struct front_conn *of_port(struct front_port *p)
@@ -413,6 +416,17 @@ static enum front_peer peer_index(const struct peer *p)
 
 static bool peer_open(struct front_conn *c, enum front_peer which, int *take_fd);
 
+/* A grant brings channels of its own: true when all of them are open. */
+static bool grant_open(struct front_conn *c, enum ipc_type type, int *fds)
+{
+	if (type == IPC_auth_granted)
+		return peer_open(c, FRONT_SESSION, &fds[0]);
+	if (type == IPC_auth_admin)
+		return peer_open(c, FRONT_DIR, &fds[0]) && peer_open(c, FRONT_SECRETS, &fds[1]) &&
+		       peer_open(c, FRONT_STORE, &fds[2]);
+	return true;
+}
+
 static void on_peer_msg(
     void *arg, struct ipc_chan *chan, enum ipc_type type, const union ipc_any *m, int *fds)
 {
@@ -424,13 +438,13 @@ static void on_peer_msg(
 	conn_log(c);
 	if (type == IPC_auth_refused)
 		ipc_chan_set_state(chan, IPC_IN_IDLE);
-	if (type == IPC_auth_granted && !peer_open(c, FRONT_SESSION, &fds[0])) {
+	if (!grant_open(c, type, fds)) {
 		conn_end(c, "memory");
 		return;
 	}
 	c->port.wall_s = clock_wall_s();
 	core_of(c)->on_msg(c->core, peer_index(p), type, m);
-	if (type == IPC_auth_granted)
+	if (type == IPC_auth_granted || type == IPC_auth_admin)
 		ipc_chan_free(&p->chan); /* one grant is all there is */
 	turn_later(c);
 }

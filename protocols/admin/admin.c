@@ -73,6 +73,9 @@ static void put_reply(struct admin *a, struct cmd *c)
 {
 	struct buf *out = &a->port->out;
 
+	if (c->has_data && c->data.n + 100 > out->max - out->n)
+		cmd_error(c, "the answer is too long");
+
 	buf_puts(out, c->status != NULL ? c->status : "501 out of memory");
 	if (c->has_data) {
 		if (!a->inline_data)
@@ -440,6 +443,8 @@ static void *start(struct front_port *p, const void *conf)
 		return NULL;
 	*a = (struct admin){ .port = p, .conf = conf };
 	a->tail = &a->head;
+	/* Listings are long, and who asks for them is trusted with more memory than a stranger. */
+	p->out.max = ADMIN_OUT_MAX;
 	front_deadline(p, a->conf->idle_ms);
 	if (front_send(p, FRONT_AUTH, IPC_auth_peer, &(struct ipc_auth_peer){}) != 0)
 		on_gone(a, FRONT_AUTH);
