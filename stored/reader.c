@@ -27,7 +27,8 @@ static struct view *view_ready(struct session *s, const struct request *q, int *
 		mbox_load(v->mbox);
 	if (v->mbox->cols_state == COLS_READY)
 		return v;
-	*ret_status = v->mbox->load_failed ? IPC_ST_TRYLATER : IPC_ST_OK;
+	/* Loading, or it failed: now, inside mbox_load(), or just before we were poked. */
+	*ret_status = v->mbox->cols_state == COLS_LOADING ? IPC_ST_OK : IPC_ST_TRYLATER;
 	return NULL;
 }
 
