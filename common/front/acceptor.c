@@ -387,8 +387,8 @@ static void try_tls(struct acceptor *a)
 	if (r == 0)
 		r = tls_ctx_try(a->env.tls, fds[0], FRONT_TLS_TRY_MAX, &bad);
 	if (r != 0)
-		log_ev(LOG_ERR, "door.tls", kv_u("name", bad),
-		    kv_s("why", "the signer does not sign for it"));
+		log_ev(LOG_ERR, "door.tls", kv_s("name", tls_ctx_cert_name(a->env.tls, bad)),
+		    kv_s("why", tls_ctx_answer_text(r)));
 	fd_close(&fds[0]);
 }
 
@@ -414,22 +414,14 @@ static void on_peer(struct proc *p, void *arg, struct proc_peer *peer)
 /* A certificate that cannot be used is told and left out; the others serve. */
 static void cert_add(struct tls_ctx *ctx, const struct proc_key *key, size_t *n_good)
 {
-	uint8_t *pem = NULL;
-	size_t n = 0, cert;
-	int r;
+	size_t cert;
+	int r = tls_ctx_add_file(ctx, slice_str(key->name), key->fd, &cert);
 
-	lseek(key->fd, 0, SEEK_SET);
-	r = io_slurp(key->fd, FRONT_PEM_MAX, &pem, &n);
-	if (r == 0)
-		r = tls_ctx_add_cert(ctx, slice_of(pem, n), &cert);
-	if (r == 0)
-		r = tls_ctx_add_own_names(ctx, cert);
 	if (r != 0)
 		log_ev(LOG_ERR, "door.tls", kv_s("name", key->name),
-		    kv_s("why", "not a usable chain"));
+		    kv_s("why", tls_ctx_answer_text(r)));
 	else
 		++*n_good;
-	free(pem);
 }
 
 static void tls_make(struct acceptor *a)

@@ -21,6 +21,7 @@ enum tls_kind {
 
 struct tls_cert {
 	enum tls_kind kind;
+	char name[TLS_NAME_BYTES + 3]; /* in the configuration; "" when added without */
 	X509 *x509;
 	STACK_OF(X509) * chain;
 	EVP_PKEY *key;

@@ -4,6 +4,7 @@
 #include "common/tls/remote.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -225,11 +226,19 @@ int tls_ctx_add_file(struct tls_ctx *ctx, struct slice name, int fd, size_t *ret
 		return r;
 	r = tls_ctx_add_cert(ctx, slice_of(pem, n), ret_cert);
 	free(pem);
-	if (r == 0)
-		r = tls_ctx_add_own_names(ctx, *ret_cert);
+	if (r != 0)
+		return r;
+	snprintf(ctx->certs[*ret_cert].name, sizeof(ctx->certs[*ret_cert].name), "%.*s",
+	    SLICE_FMT(name));
+	r = tls_ctx_add_own_names(ctx, *ret_cert);
 	if (r == 0)
 		r = tls_ctx_add_name(ctx, name, *ret_cert);
 	return r == TLS_CTX_BAD_NAME ? 0 : r;
+}
+
+const char *tls_ctx_cert_name(const struct tls_ctx *ctx, size_t cert)
+{
+	return cert < ctx->n_certs ? ctx->certs[cert].name : "";
 }
 
 const char *tls_ctx_answer_text(int answer)

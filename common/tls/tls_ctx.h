@@ -55,15 +55,18 @@ int tls_ctx_add_own_names(struct tls_ctx *ctx, size_t cert) __attribute__((warn_
 int tls_ctx_add_file(struct tls_ctx *ctx, struct slice name, int fd, size_t *ret_cert)
     __attribute__((warn_unused_result));
 
+/* The name that tls_ctx_add_file was given, "" where there is none. */
+const char *tls_ctx_cert_name(const struct tls_ctx *ctx, size_t cert);
+
 /* One fixed sentence for an answer above, for whoever configures. */
 const char *tls_ctx_answer_text(int answer);
 
 /*
- * Makes a handshake in memory with each certificate, and one more with the first. It proves that the signer has
- * the keys, which SSL_CTX_check_private_key cannot (it compares the certificate with itself), and
- * it warms up what each child would otherwise do after fork. Each uses a signature of SIGNER_FD's
- * allowance, so it wants a channel of its own and checks at most MAX_CERTS and TLS_TRY_CERTS.
- * 0, TLS_CTX_NO_CERT, or TLS_CTX_NO_SIGNATURE with *ret_cert set.
+ * Makes a handshake in memory with each certificate, and one more with the first. It proves that
+ * the signer has the keys, which SSL_CTX_check_private_key cannot (it compares the certificate with
+ * itself), and it warms up what each child would otherwise do after fork. Each uses a signature of
+ * SIGNER_FD's allowance, so it wants a channel of its own and checks at most MAX_CERTS and
+ * TLS_TRY_CERTS. 0, TLS_CTX_NO_CERT, or TLS_CTX_NO_SIGNATURE with *ret_cert set.
  */
 int tls_ctx_try(struct tls_ctx *ctx, int signer_fd, size_t max_certs, size_t *ret_cert)
     __attribute__((warn_unused_result));

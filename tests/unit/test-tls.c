@@ -445,6 +445,37 @@ static void only_proper_certificates_are_taken(void **state)
 	free((void *)key.p);
 }
 
+static void a_file_brings_its_names_and_its_own(void **state)
+{
+	char path[512];
+	struct tls_ctx *ctx = ctx_of(P256);
+	struct talk t;
+	size_t cert;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/cert.pem", dirs[OTHER]);
+	fd = open(path, O_RDONLY);
+	assert_true(fd >= 0);
+	/* Where the descriptor stands does not matter. */
+	assert_int_equal(lseek(fd, 100, SEEK_SET), 100);
+	assert_int_equal(tls_ctx_add_file(ctx, SLICE("section.test"), fd, &cert), 0);
+	assert_int_equal(cert, 1);
+	assert_string_equal(tls_ctx_cert_name(ctx, cert), "section.test");
+	assert_int_equal(tls_ctx_add_file(ctx, SLICE("not a name"), fd, &cert), 0);
+	close(fd);
+	for (int i = 0; i < 2; i++) {
+		const char *asked = i == 0 ? "section.test" : "other.test";
+
+		talk_open(&t, ctx, TLS1_3_VERSION);
+		talk_trust(&t, OTHER, NULL);
+		SSL_set_tlsext_host_name(t.client, asked);
+		assert_int_equal(talk_shake(&t), TLS_DONE);
+		assert_true(client_ready(&t));
+		talk_close(&t);
+	}
+	tls_ctx_free(&ctx);
+}
+
 /* Text both ways in odd pieces, then a clean end. */
 static void text_passes_whole_and_the_end_is_told(void **state)
 {
@@ -547,6 +578,7 @@ int main(void)
 		cmocka_unit_test(without_a_signature_it_is_our_failure),
 		cmocka_unit_test(a_signer_that_is_gone_is_our_failure),
 		cmocka_unit_test(only_proper_certificates_are_taken),
+		cmocka_unit_test(a_file_brings_its_names_and_its_own),
 		cmocka_unit_test(text_passes_whole_and_the_end_is_told),
 		cmocka_unit_test(a_cut_connection_is_lost_not_closed),
 	};
