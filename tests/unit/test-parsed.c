@@ -13,9 +13,11 @@
 
 #include <event2/event.h>
 #include <fcntl.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -230,16 +232,15 @@ static void relay_says_later_when_all_are_busy(void **state)
 /* ---- the program
  * ------------------------------------------------------------------------------------------ */
 
-static pid_t start_program(int control, int log)
+/* `plain`: as an ordinary user, who gets a part of the sandbox. */
+static pid_t start_program(int control, int log, bool plain)
 {
 	pid_t pid = fork();
 
 	if (pid == 0) {
 		int null = open("/dev/null", O_RDWR);
 
-		/* The whole sandbox needs the users of an installation; tests/master runs it as
-		 * root. */
-		if (geteuid() == 0 && (setgid(65534) != 0 || setuid(65534) != 0))
+		if (plain && geteuid() == 0 && (setgid(65534) != 0 || setuid(65534) != 0))
 			_exit(9);
 		dup2(control, 30);
 		dup2(log, 31);
@@ -260,13 +261,28 @@ static void expect(struct ipc_chan *c, enum ipc_type want, union ipc_any *ret)
 	enum ipc_type type = IPC_NONE;
 
 	assert_int_equal(ipc_recv_wait(c, 20000, &type, ret, fds), 0);
+	if (type == IPC_ctl_failed)
+		fail_msg("parsed: %.*s", SLICE_FMT(ret->ctl_failed.why));
 	assert_int_equal(type, want);
 }
 
-static void program_parses_and_outlives_its_readers(void **state)
+/* An empty root directory, as master passes it to a process that starts as root. */
+static void send_empty_dir(struct ipc_chan *c, char *path)
+{
+	int fd;
+
+	assert_non_null(mkdtemp(path));
+	assert_int_equal(chmod(path, 0755), 0);
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	ipc_send(c, IPC_ctl_dir, &(struct ipc_ctl_dir){ SLICE("empty") }, &fd);
+}
+
+static void run_program(bool plain)
 {
 	static const struct ipc_ops ops = { .on_gone = on_nothing };
 	int control[2], log[2], parse[2], status;
+	char path[] = "/tmp/gatehouse-parsed.XXXXXX";
 	struct ipc_chan *c, *stored;
 	union ipc_any m;
 	struct facts_view v;
@@ -275,14 +291,20 @@ static void program_parses_and_outlives_its_readers(void **state)
 	assert_int_equal(ipc_pair(control), 0);
 	assert_int_equal(ipc_pair(log), 0);
 	assert_int_equal(ipc_pair(parse), 0);
-	pid = start_program(control[1], log[1]);
+	pid = start_program(control[1], log[1], plain);
 	assert_true(pid > 0);
 	close(control[1]);
 	c = ipc_chan_new(NULL, control[0], IPC_CH_CONTROL, true, &ops, NULL);
 	assert_int_equal(ipc_chan_hello(c, IPC_ROLE_MASTER, 5, IPC_ROLE_PARSED, IPC_IN_SETUP), 0);
 	ipc_send(c, IPC_ctl_conf, &(struct ipc_ctl_conf){ SLICE("") }, NULL);
+	if (!plain)
+		send_empty_dir(c, path);
 	ipc_send(c, IPC_ctl_go, &(struct ipc_ctl_go){}, NULL);
 	expect(c, IPC_ctl_ready, &m);
+	if (!plain) {
+		rmdir(path);
+		assert_int_equal(m.ctl_ready.missing.n, 0);
+	}
 	ipc_chan_set_state(c, IPC_IN_RUN);
 	ipc_send(
 	    c, IPC_ctl_peer, &(struct ipc_ctl_peer){ IPC_ROLE_STORED, IPC_CH_PARSE, 0 }, &parse[1]);
@@ -306,6 +328,21 @@ static void program_parses_and_outlives_its_readers(void **state)
 	close(log[1]);
 }
 
+static void program_parses_as_an_ordinary_user(void **state)
+{
+	run_program(true);
+}
+
+/* Where the suite is installed and the test runs as root. */
+static void program_parses_in_the_whole_sandbox(void **state)
+{
+	if (geteuid() != 0 || getpwnam("gatehouse-parsed") == NULL) {
+		print_message("not root, or no user gatehouse-parsed\n");
+		skip();
+	}
+	run_program(false);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -314,7 +351,8 @@ int main(void)
 		cmocka_unit_test(relay_answers_for_a_reader_that_died),
 		cmocka_unit_test(relay_ends_a_reader_that_answers_for_others),
 		cmocka_unit_test(relay_says_later_when_all_are_busy),
-		cmocka_unit_test(program_parses_and_outlives_its_readers),
+		cmocka_unit_test(program_parses_as_an_ordinary_user),
+		cmocka_unit_test(program_parses_in_the_whole_sandbox),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
