@@ -69,7 +69,6 @@ static void on_conn_end(struct front_env *env, uint64_t sid)
 static void child_begin(struct acceptor *a, int *keep, size_t n)
 {
 	keep[n++] = a->stop_pipe[0];
-	keep[n++] = sandbox_child_fd(a->sandbox);
 	if (proc_child_init(a->proc, keep, n) != 0)
 		_exit(1);
 	if (a->env.tls != NULL)

@@ -13,20 +13,22 @@
 struct sandbox_child {
 	const struct sandbox_row *row;
 	struct filter_program prog;
-	int ruleset_fd; /* -1: no Landlock, allowed to an ordinary user only */
+	bool has_landlock; /* not having it is allowed to an ordinary user only */
 };
 
 int sandbox_child_prepare(const struct sandbox_row *row, struct sandbox_child **ret_child)
 {
 	struct sandbox_child *child = calloc(1, sizeof(*child));
 	const char *layer = "landlock";
-	int r;
+	int fd, r;
 
 	if (child == NULL)
 		return -ENOMEM;
 	child->row = row;
-	child->ruleset_fd = landlock_make(row->fs, NULL, 0);
-	r = child->ruleset_fd < 0 && geteuid() == 0 ? child->ruleset_fd : 0;
+	fd = landlock_make(row->fs, NULL, 0);
+	child->has_landlock = fd >= 0;
+	r = fd < 0 && geteuid() == 0 ? fd : 0;
+	fd_close(&fd);
 	if (r == 0) {
 		layer = "seccomp";
 		r = filter_narrow(row, &sandbox_rows[row->parent], &child->prog);
@@ -45,15 +47,23 @@ void sandbox_child_free(struct sandbox_child *child)
 {
 	if (child == NULL)
 		return;
-	if (child->ruleset_fd >= 0)
-		close(child->ruleset_fd);
 	filter_fini(&child->prog);
 	free(child);
 }
 
-int sandbox_child_fd(const struct sandbox_child *child)
+/*
+ * Siblings share their parent's domain and could reach each other in it. Made here and not once in
+ * the parent, so that no descriptor has to be kept through the fork.
+ */
+static int enter_own_domain(enum sandbox_fs fs)
 {
-	return child->ruleset_fd;
+	int r, fd = landlock_make(fs, NULL, 0);
+
+	if (fd < 0)
+		return fd;
+	r = landlock_enter(fd);
+	fd_close(&fd);
+	return r;
 }
 
 int sandbox_child_enter(struct sandbox_child *child)
@@ -64,11 +74,8 @@ int sandbox_child_enter(struct sandbox_child *child)
 	if (sandbox_entered() != &sandbox_rows[child->row->parent])
 		return -EPERM;
 	r = limits_enter_child(&child->row->limits);
-	/* A domain of its own: siblings share the parent's and could reach each other in it. */
-	if (r == 0 && child->ruleset_fd >= 0) {
-		r = landlock_enter(child->ruleset_fd);
-		fd_close(&child->ruleset_fd);
-	}
+	if (r == 0 && child->has_landlock)
+		r = enter_own_domain(child->row->fs);
 	if (r == 0)
 		r = filter_enter(&child->prog);
 	return r;

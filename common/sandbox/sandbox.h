@@ -43,9 +43,6 @@ int sandbox_child_prepare(const struct sandbox_row *row, struct sandbox_child **
     __attribute__((warn_unused_result));
 void sandbox_child_free(struct sandbox_child *child);
 
-/* The descriptor that sandbox_child_enter() needs: to be kept by proc_child_init(). May be -1. */
-int sandbox_child_fd(const struct sandbox_child *child);
-
 /*
  * In the child, right after fork and after it made its event loop: no allocation, no libseccomp,
  * a handful of system calls. Returns 0 or -errno (not logged: the caller _exit()s). Fork only by

@@ -43,8 +43,7 @@ const struct sandbox_row sandbox_rows[PROC_COUNT] = {
 	},
 	[PROC_LOGD] = {
 		.name = "logd", .user = "gatehouse-logd", .parent = PROC_MASTER, .root = EMPTY_DIR,
-		.caps = CAPS_NONE, .sys = SYS_DAEMON | SYS_FILES_AT, .ns = NS_NET | NS_IPC,
-		.fs = FS_HELD_DIRS,
+		.caps = CAPS_NONE, .sys = SYS_DAEMON, .ns = NS_NET | NS_IPC, .fs = FS_NONE,
 		.limits = { .nofile = 65536, .data_mb = 512 },
 		.peers = 0,
 		.restart = RESTART_QUICK,

@@ -43,9 +43,9 @@ struct parsed {
 static void reader_main(struct parsed *s, int fd)
 {
 	const struct rlimit cpu = { PARSED_CPU_S, PARSED_CPU_S };
-	int keep[] = { LOG_FD, fd, sandbox_child_fd(s->sandbox) };
+	int keep[] = { LOG_FD, fd };
 
-	if (proc_child_init(s->proc, keep, 3) != 0 || setrlimit(RLIMIT_CPU, &cpu) != 0 ||
+	if (proc_child_init(s->proc, keep, 2) != 0 || setrlimit(RLIMIT_CPU, &cpu) != 0 ||
 	    sandbox_child_enter(s->sandbox) != 0)
 		_exit(1);
 	title_set("parsed-child");
@@ -71,9 +71,9 @@ static void on_forker_gone(void *arg, struct ipc_chan *c, enum ipc_gone why)
 static void forker_main(struct parsed *s, int fd)
 {
 	static const struct ipc_ops ops = { .on_msg = on_forker_msg, .on_gone = on_forker_gone };
-	int keep[] = { LOG_FD, fd, sandbox_child_fd(s->sandbox) };
+	int keep[] = { LOG_FD, fd };
 
-	if (proc_child_init(s->proc, keep, 3) != 0)
+	if (proc_child_init(s->proc, keep, 2) != 0)
 		_exit(1);
 	/* Readers are not waited for: the relay knows of their end by their channel. */
 	signal(SIGCHLD, SIG_IGN);

@@ -19,10 +19,9 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.geteuid() == 0
-# Programs that hold directories or files, and those that fork children of their own.
+# Programs that hold directories or files.
 HOLDS_DIRS = {"stored", "authd", "routerd", "stored-external"}
 HOLDS_FILES = HOLDS_DIRS | {"logd"}
-FORKS = {"pop3", "smtp", "admin", "parsed", "authd-worker"}
 HOLDS_LISTENERS = {"pop3", "smtp", "admin"}
 MUST_RUN = {"logd", "signer", "stored", "authd", "authd-worker", "routerd", "parsed", "pop3", "smtp", "admin"}
 CAPS_MASTER = 1 << 0 | 1 << 2 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 8 | 1 << 10 | 1 << 18 | 1 << 21
@@ -114,8 +113,6 @@ def check_fds(p):
             bad.append("holds the listener %s" % target)
         if HARMLESS.fullmatch(target) or fd == "2":
             continue
-        if target == "anon_inode:[landlock-ruleset]" and p.name in FORKS:
-            continue  # its children's
         if p.program in (HOLDS_DIRS if is_dir else HOLDS_FILES) and target.startswith("/"):
             continue
         bad.append("holds %s as %s" % (target, fd))
