@@ -146,7 +146,7 @@ static int port_send(struct front_port *p, enum front_peer to, enum ipc_type typ
 
 	if (chan == NULL)
 		return 1;
-	if (type == IPC_auth_start)
+	if (type == IPC_auth_start || type == IPC_auth_peer)
 		ipc_chan_set_state(chan, IPC_IN_DIALOGUE);
 	return ipc_send(chan, type, msg, NULL) == 0 ? 0 : 1;
 }
