@@ -15,3 +15,5 @@
 #define PARSED_CPU_S 120
 /* Bytes that wait for one of them before stored is no longer listened to. */
 #define PARSED_QUEUE_BYTES (1 << 20)
+/* Without a channel to stored for this long we end, and master starts us with new channels. */
+#define PARSED_LONELY_MS 10000

@@ -35,6 +35,7 @@ struct parsed {
 	struct ipc_chan
 	    *forker; /* in the first process: to the forker; in the forker: to the first */
 	struct relay *relay;
+	struct event *lonely; /* runs while there is no channel to stored */
 };
 
 /* ---- a reader -----------------------------------------------------------------------------------
@@ -108,6 +109,23 @@ static void on_gone(void *arg, struct ipc_chan *c, enum ipc_gone why)
 	proc_exit(s->proc, 1);
 }
 
+/* stored ended, or closed the channel: master hands over a new one only where somebody starts anew.
+ */
+static void on_lost(void *arg)
+{
+	struct parsed *s = arg;
+	struct timeval tv = { .tv_sec = PARSED_LONELY_MS / 1000 };
+
+	event_add(s->lonely, &tv);
+}
+
+static void on_lonely(evutil_socket_t fd, short what, void *arg)
+{
+	struct parsed *s = arg;
+
+	proc_exit(s->proc, 0);
+}
+
 static int warm_up(struct proc *p, void *arg)
 {
 	struct parsed *s = arg;
@@ -138,8 +156,9 @@ static int start(struct proc *p, void *arg)
 	}
 	if (r == 0) {
 		s->forker = ipc_chan_new(proc_base(p), fds[0], IPC_CH_CONTROL, true, &ops, s);
-		s->relay = relay_new(proc_base(p), spawn, s);
-		if (s->forker == NULL || s->relay == NULL)
+		s->relay = relay_new(proc_base(p), spawn, on_lost, s);
+		s->lonely = event_new(proc_base(p), -1, 0, on_lonely, s);
+		if (s->forker == NULL || s->relay == NULL || s->lonely == NULL)
 			r = -ENOMEM;
 	}
 	if (r != 0)
@@ -155,10 +174,12 @@ static void on_peer(struct proc *p, void *arg, struct proc_peer *peer)
 	if (peer->kind != IPC_CH_PARSE || peer->upper)
 		return;
 	c = proc_peer_open(p, peer, &relay_stored_ops, s->relay);
-	if (c == NULL)
+	if (c == NULL) {
 		proc_fail(p, "no memory for a channel", -ENOMEM);
-	else
-		relay_set_stored(s->relay, c);
+		return;
+	}
+	event_del(s->lonely);
+	relay_set_stored(s->relay, c);
 }
 
 static void on_stop(struct proc *p, void *arg, unsigned deadline_ms)

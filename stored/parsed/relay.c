@@ -20,6 +20,7 @@ struct place {
 struct relay {
 	struct event_base *base;
 	relay_spawn_fn *spawn;
+	relay_lost_fn *lost;
 	void *arg;
 	struct ipc_chan *stored;
 	struct place places[PARSED_CHILDREN_MAX];
@@ -237,6 +238,8 @@ static void on_stored_gone(void *arg, struct ipc_chan *c, enum ipc_gone why)
 
 	log_ev(LOG_NOTICE, "ipc.gone", kv_s("peer", "stored"));
 	relay_set_stored(r, NULL);
+	if (r->lost != NULL)
+		r->lost(r->arg);
 }
 
 const struct ipc_ops relay_stored_ops = { .on_msg = on_stored_msg, .on_gone = on_stored_gone };
@@ -250,13 +253,14 @@ void relay_set_stored(struct relay *r, struct ipc_chan *take_stored)
 	r->stored = take_stored;
 }
 
-struct relay *relay_new(struct event_base *base, relay_spawn_fn *spawn, void *arg)
+struct relay *relay_new(
+    struct event_base *base, relay_spawn_fn *spawn, relay_lost_fn *lost, void *arg)
 {
 	struct relay *r = calloc(1, sizeof(*r));
 
 	if (r == NULL)
 		return NULL;
-	*r = (struct relay){ .base = base, .spawn = spawn, .arg = arg };
+	*r = (struct relay){ .base = base, .spawn = spawn, .lost = lost, .arg = arg };
 	for (unsigned i = 0; i < PARSED_CHILDREN_MAX; i++) {
 		r->places[i].relay = r;
 		r->places[i].timer = event_new(base, -1, 0, on_timer, &r->places[i]);

@@ -15,8 +15,12 @@ struct relay;
  */
 typedef int relay_spawn_fn(void *arg, int take_fd);
 
-/* NULL without memory. */
-struct relay *relay_new(struct event_base *base, relay_spawn_fn *spawn, void *arg);
+/* The channel to stored is gone; what was under way is forgotten already. */
+typedef void relay_lost_fn(void *arg);
+
+/* `arg` is for both functions; `lost` may be NULL. NULL without memory. */
+struct relay *relay_new(
+    struct event_base *base, relay_spawn_fn *spawn, relay_lost_fn *lost, void *arg);
 void relay_free(struct relay **r);
 
 /* What the channel to stored needs; its argument is the relay. */

@@ -129,7 +129,7 @@ static void stage_init(struct stage *s)
 
 	*s = (struct stage){ .base = event_base_new() };
 	assert_int_equal(ipc_pair(fds), 0);
-	s->relay = relay_new(s->base, spawn, s);
+	s->relay = relay_new(s->base, spawn, NULL, s);
 	relay_set_stored(s->relay,
 	    ipc_chan_new(s->base, fds[0], IPC_CH_PARSE, false, &relay_stored_ops, s->relay));
 	s->stored = ipc_chan_new(s->base, fds[1], IPC_CH_PARSE, true, &stored_ops, s);
