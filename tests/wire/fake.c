@@ -295,6 +295,16 @@ unsigned fake_mail_count(const struct fake *f, unsigned user)
 	return n;
 }
 
+unsigned fake_mail_all(const struct fake *f, unsigned user)
+{
+	return f->box[user].n;
+}
+
+bool fake_mail_gone(const struct fake *f, unsigned user, unsigned i)
+{
+	return f->box[user].msgs[i].gone;
+}
+
 struct slice fake_mail_get(const struct fake *f, unsigned user, unsigned i)
 {
 	return buf_slice(&f->box[user].msgs[i].body);

@@ -27,6 +27,8 @@ void fake_free(struct fake **f);
 /* A message of user 1..9, before the login. */
 void fake_mail(struct fake *f, unsigned user, struct slice body);
 unsigned fake_mail_count(const struct fake *f, unsigned user);
+unsigned fake_mail_all(const struct fake *f, unsigned user); /* removed ones, too */
+bool fake_mail_gone(const struct fake *f, unsigned user, unsigned i);
 struct slice fake_mail_get(const struct fake *f, unsigned user, unsigned i);
 
 /* Bytes from the client; then everything that follows from them. */
