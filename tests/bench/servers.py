@@ -245,7 +245,9 @@ class Gatehouse(Server):
         return None if os.access(run, os.X_OK) else "no scripts/run in this tree"
 
     def command(self):
-        cmd = [os.path.join(self.tree, "scripts", "run"), "--detach", "--dir", self.dir, "--port-offset",
+        build = os.environ.get("GH_BUILD")  # set by scripts/test: no build of its own
+        cmd = [os.path.join(self.tree, "scripts", "run")] + (["--build", build] if build else [])
+        cmd += ["--detach", "--dir", self.dir, "--port-offset",
                str(self.base_port), "--accounts", str(self.accounts), "--hash", "plain"]
         return cmd + (["--connections-per-process", str(self.dense)] if self.dense else [])
 
@@ -264,7 +266,8 @@ class Gatehouse(Server):
         self.ca = ca.group(1) if ca else None
         wait_greeting(self.ports["pop3"])
         self.cold_start_s = time.monotonic() - began
-        self.find_root()
+        with open(os.path.join(self.dir, "run", "gatehouse.pid")) as f:
+            self.root_pid = int(f.read())
 
     def stop(self):
         subprocess.run([self.command()[0], "--stop", "--dir", self.dir], check=False,
