@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 enum {
-	FILES_MAX = 64, /* descriptors kept open for reading */
+	FILES_MAX = 256, /* descriptors kept open for reading */
 	/* the chunks that an unaligned read touches */
 	SPAN_MAX = ENGINE_BODY_READ_MAX + 2 * ENGINE_BODY_CHUNK,
 };

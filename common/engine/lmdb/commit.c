@@ -317,7 +317,7 @@ static int group_store(struct store *s, struct group *g)
 	if (r == ENGINE_UNKNOWN) {
 		s->n_sync_failures++;
 		recover(s);
-		return s->health == ENGINE_HEALTHY ? ENGINE_IO : ENGINE_UNKNOWN;
+		return s->health == ENGINE_HEALTHY ? s->log.sync_rc : ENGINE_UNKNOWN;
 	}
 	/* Part of the frame may be there. It is no whole frame, but the next one needs the place.
 	 */

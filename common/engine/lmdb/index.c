@@ -280,5 +280,8 @@ int index_apply(struct store *s, const struct map *m, const struct log_pos *pos)
 	while ((r = apply_once(s, m, pos)) == MDB_MAP_FULL)
 		if ((r = map_grow(s)) != 0)
 			break;
+	if (r ==
+	    MDB_PANIC) /* the write of its root page failed: LMDB refuses reads too from now on */
+		s->health = ENGINE_BROKEN;
 	return r == 0 ? 0 : store_rc("checkpoint", r);
 }

@@ -41,6 +41,7 @@ struct log {
 	struct log_pos pos; /* where the next frame goes */
 	uint64_t ahead;     /* the segment is filled with zeros up to here */
 	bool fresh_segment; /* the next frame begins a new one */
+	int sync_rc; /* of the last sync that failed: IO, or FULL where blocks are found late */
 	struct iovec *iov;
 	size_t n_iov, cap_iov;
 };

@@ -141,7 +141,7 @@ int log_write(struct log *l, const struct frame_head *h)
 		return store_rc("append", err);
 	write_zeros(l, end);
 	if (engine_sys.fdatasync(l->fd) != 0) {
-		store_rc("sync", errno);
+		l->sync_rc = store_rc("sync", errno);
 		return ENGINE_UNKNOWN; /* whatever the reason: the pages may be gone or written */
 	}
 	l->pos.off = end;
