@@ -41,14 +41,14 @@ static int warm_up(struct proc *p, void *arg)
 
 static void work(struct pool *pool, int fd)
 {
-	const int keep[] = { fd, sandbox_child_fd(pool->child) };
+	const int keep[] = { fd };
 	pid_t pid = fork();
 
 	if (pid < 0)
 		log_ev(LOG_WARNING, "proc.fail", kv_s("name", "authd-worker"), kv_s("why", "fork"));
 	if (pid != 0)
 		return;
-	if (proc_child_init(pool->proc, keep, 2) != 0 || sandbox_child_enter(pool->child) != 0)
+	if (proc_child_init(pool->proc, keep, 1) != 0 || sandbox_child_enter(pool->child) != 0)
 		_exit(1);
 	worker_serve(pool->warm, fd);
 	_exit(0);
