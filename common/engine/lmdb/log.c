@@ -62,7 +62,8 @@ int log_segment_new(struct log *l)
 
 	if (h.store_id == 0 && getrandom(&h.store_id, sizeof(h.store_id), 0) != sizeof(h.store_id))
 		return store_rc("segment", errno);
-	l->store_id = h.store_id;
+	if (l->store_id == 0) /* at open; later the checkpointer reads it */
+		l->store_id = h.store_id;
 	fd = log_segment_open(l->dir_fd, l->pos.seg, O_RDWR | O_CREAT | O_TRUNC);
 	if (fd < 0)
 		return store_rc("segment", -fd);
