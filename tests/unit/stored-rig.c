@@ -14,12 +14,15 @@
 #include <dirent.h>
 #include <event2/event.h>
 #include <fcntl.h>
+#include <grp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
-enum { WAIT_MS = 10000 };
+enum { WAIT_MS = 10000, NOBODY = 65534 };
 
 /* ---- clients ---- */
 
@@ -55,7 +58,7 @@ static void on_gone(void *arg, struct ipc_chan *c, enum ipc_gone why)
 
 static const struct ipc_ops client_ops = { on_msg, on_gone, NULL };
 
-struct rig_client *rig_adopt(struct rig *r, int take_fd, enum ipc_ch kind)
+static struct rig_client *adopt(struct rig *r, int take_fd, enum ipc_ch kind, bool upper)
 {
 	struct rig_client *k = calloc(1, sizeof(*k));
 
@@ -63,12 +66,17 @@ struct rig_client *rig_adopt(struct rig *r, int take_fd, enum ipc_ch kind)
 	k->rig = r;
 	k->tail = &k->head;
 	k->window = IPC_WINDOW_BYTES;
-	k->chan = ipc_chan_new(r->base, take_fd, kind, false, &client_ops, k);
+	k->chan = ipc_chan_new(r->base, take_fd, kind, upper, &client_ops, k);
 	assert_non_null(k->chan);
 	ipc_chan_set_queue_max(k->chan, 256 << 20);
 	k->next = r->clients;
 	r->clients = k;
 	return k;
+}
+
+struct rig_client *rig_adopt(struct rig *r, int take_fd, enum ipc_ch kind)
+{
+	return adopt(r, take_fd, kind, false);
 }
 
 void rig_client_close(struct rig_client *c)
@@ -90,13 +98,32 @@ void rig_client_close(struct rig_client *c)
 	free(c);
 }
 
+static enum ipc_role peer_role(enum ipc_ch kind)
+{
+	if (kind == IPC_CH_AUTH_STORE)
+		return IPC_ROLE_AUTHD;
+	if (kind == IPC_CH_ROUTE_STORE)
+		return IPC_ROLE_ROUTERD;
+	return kind == IPC_CH_PARSE ? IPC_ROLE_PARSED : IPC_ROLE_SMTP;
+}
+
 struct rig_client *rig_attach(struct rig *r, enum ipc_ch kind)
 {
+	struct rig_client *c;
 	int fds[2];
 
 	assert_int_equal(ipc_pair(fds), 0);
-	assert_int_equal(store_attach(r->store, fds[1], kind, IPC_ROLE_NONE, false), 0);
-	return rig_adopt(r, fds[0], kind);
+	if (r->program == NULL) {
+		assert_int_equal(store_attach(r->store, fds[1], kind, IPC_ROLE_NONE, false), 0);
+		return rig_adopt(r, fds[0], kind);
+	}
+	assert_int_equal(ipc_send(r->control->chan, IPC_ctl_peer,
+			     &(struct ipc_ctl_peer){ peer_role(kind), kind, 1 }, &fds[1]),
+	    0);
+	c = rig_adopt(r, fds[0], kind);
+	assert_int_equal(
+	    ipc_chan_hello(c->chan, peer_role(kind), 2, IPC_ROLE_STORED, IPC_IN_RUN), 0);
+	return c;
 }
 
 void rig_send(struct rig_client *c, enum ipc_type type, const void *m)
@@ -129,7 +156,7 @@ const union ipc_any *rig_next(struct rig_client *c, int ms, enum ipc_type *ret_t
 	struct rig_packet *p;
 
 	while (c->head == NULL && !c->gone && clock_mono_ms() < until)
-		turn(c->rig, 5);
+		turn(c->rig, ms < 5 ? 1 : 5);
 	p = c->head;
 	if (p == NULL)
 		return NULL;
@@ -192,21 +219,114 @@ static void remove_tree(int dir_fd)
 	closedir(d);
 }
 
+static void store_start(struct rig *r);
+
+static void daemons_start(struct rig *r)
+{
+	r->authd = rig_attach(r, IPC_CH_AUTH_STORE);
+	r->routerd = rig_attach(r, IPC_CH_ROUTE_STORE);
+	r->acceptor = rig_attach(r, IPC_CH_ATTACH_POST);
+}
+
+/* In the child: the descriptors where proc_main expects them. An ordinary user has an ordinary
+ * user's sandbox. */
+static void process_exec(const struct rig *r, int control, int log)
+{
+	int null = open("/dev/null", O_RDWR);
+
+	/* Out of the way of 3 and 4 first. */
+	control = fcntl(control, F_DUPFD, 10);
+	log = fcntl(log, F_DUPFD, 10);
+	for (int i = 0; i < 2; i++)
+		dup2(null, i);
+	dup2(control, 3);
+	dup2(log, 4);
+	close_range(5, ~0u, 0);
+	if (geteuid() == 0 &&
+	    (setgroups(0, NULL) != 0 || setgid(NOBODY) != 0 || setuid(NOBODY) != 0))
+		_exit(126);
+	execl(r->program, r->program, (char *)NULL);
+	_exit(127);
+}
+
+static void dir_send(struct rig *r, const char *name, int fd)
+{
+	int dup = fcntl(fd, F_DUPFD_CLOEXEC, 5);
+
+	assert_int_equal(
+	    ipc_send(r->control->chan, IPC_ctl_dir, &(struct ipc_ctl_dir){ slice_str(name) }, &dup),
+	    0);
+}
+
+static void process_start(struct rig *r)
+{
+	int control[2], log[2];
+	enum ipc_type type;
+
+	assert_int_equal(ipc_pair(control), 0);
+	assert_int_equal(ipc_pair(log), 0);
+	r->pid = fork();
+	assert_true(r->pid >= 0);
+	if (r->pid == 0)
+		process_exec(r, control[1], log[1]);
+	fd_close(&control[1]);
+	fd_close(&log[1]);
+	fd_close(&r->log_fd);
+	r->log_fd = log[0];
+	r->control = adopt(r, control[0], IPC_CH_CONTROL, true);
+	ipc_chan_hello(r->control->chan, IPC_ROLE_MASTER, 1, IPC_ROLE_STORED, IPC_IN_SETUP);
+	rig_send(r->control, IPC_ctl_conf, &(struct ipc_ctl_conf){ SLICE("engine = lmdb\n") });
+	dir_send(r, "store", r->dir_fd);
+	daemons_start(r);
+	rig_send(r->control, IPC_ctl_go, &(struct ipc_ctl_go){});
+	if (rig_next(r->control, WAIT_MS, &type, NULL) == NULL || type != IPC_ctl_ready)
+		fail_msg("%s does not start", r->program);
+}
+
+void rig_kill(struct rig *r)
+{
+	int status;
+
+	kill(r->pid, SIGKILL);
+	assert_int_equal(waitpid(r->pid, &status, 0), r->pid);
+	r->pid = 0;
+	while (r->clients != NULL)
+		rig_client_close(r->clients);
+}
+
+void rig_init_process(struct rig *r, const char *program)
+{
+	char path[] = "/tmp/stored-test-XXXXXX";
+
+	*r = (struct rig){ .dir_fd = -1, .log_fd = -1, .program = program };
+	log_init(open("/dev/null", O_WRONLY | O_CLOEXEC), false, LOG_ERR);
+	assert_non_null(mkdtemp(path));
+	r->dir_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_true(r->dir_fd >= 0);
+	if (geteuid() == 0)
+		assert_int_equal(fchown(r->dir_fd, NOBODY, NOBODY), 0);
+	r->base = event_base_new();
+	assert_non_null(r->base);
+	store_start(r);
+}
+
 static void store_start(struct rig *r)
 {
 	struct store_conf conf = { .base = r->base, .engine = r->engine, .instance = 1 };
 
-	assert_int_equal(store_new(&conf, &r->store), 0);
-	r->authd = rig_attach(r, IPC_CH_AUTH_STORE);
-	r->routerd = rig_attach(r, IPC_CH_ROUTE_STORE);
-	r->acceptor = rig_attach(r, IPC_CH_ATTACH_POST);
+	if (r->program != NULL) {
+		process_start(r);
+	} else {
+		assert_int_equal(store_new(&conf, &r->store), 0);
+		daemons_start(r);
+	}
 }
 
 void rig_init(struct rig *r, const char *spec)
 {
 	char path[] = "/tmp/stored-test-XXXXXX";
 
-	*r = (struct rig){ .dir_fd = -1 };
+	*r = (struct rig){ .dir_fd = -1, .log_fd = -1 };
 	snprintf(r->spec, sizeof(r->spec), "%s", spec);
 	log_init(open("/dev/null", O_WRONLY | O_CLOEXEC), false, LOG_ERR);
 	if (strcmp(spec, "lmdb") == 0) {
@@ -222,6 +342,8 @@ void rig_init(struct rig *r, const char *spec)
 
 static void store_end(struct rig *r)
 {
+	if (r->pid != 0)
+		rig_kill(r);
 	while (r->clients != NULL)
 		rig_client_close(r->clients);
 	store_free(&r->store);
@@ -230,7 +352,7 @@ static void store_end(struct rig *r)
 void rig_restart(struct rig *r)
 {
 	store_end(r);
-	if (r->dir_fd >= 0) {
+	if (r->dir_fd >= 0 && r->program == NULL) {
 		engine_close(&r->engine);
 		assert_int_equal(engine_open(r->spec, r->dir_fd, NULL, &r->engine), 0);
 	}
@@ -252,6 +374,7 @@ void rig_fini(struct rig *r)
 		fd_close(&r->dir_fd);
 		rmdir(path);
 	}
+	fd_close(&r->log_fd);
 	event_base_free(r->base);
 	log_init(STDERR_FILENO, false, LOG_INFO);
 	fd_close(&fd);

@@ -8,6 +8,8 @@
 #include "common/ipc/chan.h"
 #include "stored/store.h"
 
+#include <sys/types.h>
+
 /* What came in on one client's channel and was not looked at yet. */
 struct rig_packet {
 	struct rig_packet *next;
@@ -30,13 +32,20 @@ struct rig {
 	struct event_base *base;
 	struct engine *engine;
 	struct store *store;
+	struct rig_client *control; /* a process of its own: our end as its master */
+	const char *program;
+	pid_t pid;
 	struct rig_client *clients, *authd, *routerd, *acceptor;
 	uint32_t seq;
-	int dir_fd;
+	int dir_fd, log_fd;
 	char spec[64];
 };
 
 void rig_init(struct rig *r, const char *spec);
+/* The program itself, started and led by us as master would, with the LMDB engine. */
+void rig_init_process(struct rig *r, const char *program);
+/* kill -9, and wait for its end. */
+void rig_kill(struct rig *r);
 void rig_fini(struct rig *r);
 /* A new stored on the same store: what was in memory only is gone. */
 void rig_restart(struct rig *r);
