@@ -95,7 +95,7 @@ static void log_refused(struct dialogue *d, const char *why)
 	char text[ADDR_TEXT_MAX];
 
 	addr_unpack(buf_slice(&d->peer), &peer);
-	log_ev(LOG_NOTICE, "auth.refused", kv_u("sid", d->sid), kv_s("service", d->service),
+	log_ev(LOG_NOTICE, "auth.refused", kv_sid("sid", d->sid), kv_s("service", d->service),
 	    kv_s("mech", d->mech), kv_str("user", buf_slice(&d->name)),
 	    kv_s("peer", addr_ip_text(&peer, text)), kv_s("why", why));
 }
@@ -313,7 +313,7 @@ void dialogue_on_session(struct authd *a, uint32_t seq, int *take_fd, uint32_t s
 	m = (struct ipc_auth_granted){
 		.account = d->account, .name = buf_slice(&d->name), .data = buf_slice(&d->last)
 	};
-	log_ev(LOG_INFO, "auth.granted", kv_u("sid", d->sid), kv_s("service", d->service),
+	log_ev(LOG_INFO, "auth.granted", kv_sid("sid", d->sid), kv_s("service", d->service),
 	    kv_s("mech", d->mech), kv_str("user", buf_slice(&d->name)));
 	ipc_send(d->chan, IPC_auth_granted, &m, take_fd);
 	*take_fd = -1;
@@ -409,7 +409,7 @@ static void on_auth_peer(struct dialogue *d)
 		refuse(d, IPC_AUTH_TRYLATER, SLICE_NONE);
 		return;
 	}
-	log_ev(LOG_NOTICE, "auth.admin", kv_u("sid", d->sid), kv_u("uid", d->uid));
+	log_ev(LOG_NOTICE, "auth.admin", kv_sid("sid", d->sid), kv_u("uid", d->uid));
 	ipc_send(d->chan, IPC_auth_admin, &grant, fds);
 	d->state = DLG_DONE;
 	ipc_chan_set_state(d->chan, IPC_IN_CLOSED);

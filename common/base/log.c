@@ -106,6 +106,10 @@ static void put_kv(struct buf *b, const struct log_kv *kv)
 	case KV_U64:
 		buf_printf(b, "%llu", (unsigned long long)kv->v.u);
 		break;
+	case KV_SID:
+		buf_printf(b, "%llx-%llx", (unsigned long long)(kv->v.u >> 32),
+		    (unsigned long long)(kv->v.u & 0xffffffff));
+		break;
 	case KV_I64:
 		buf_printf(b, "%lld", (long long)kv->v.i);
 		break;

@@ -14,7 +14,7 @@
 
 #include <syslog.h>
 
-enum log_kv_kind { KV_END, KV_STR, KV_U64, KV_I64, KV_ERRNO };
+enum log_kv_kind { KV_END, KV_STR, KV_U64, KV_I64, KV_ERRNO, KV_SID };
 
 struct log_kv {
 	const char *key;
@@ -44,6 +44,12 @@ static inline struct log_kv kv_u(const char *key, uint64_t u)
 static inline struct log_kv kv_i(const char *key, int64_t i)
 {
 	return (struct log_kv){ .key = key, .kind = KV_I64, .v.i = i };
+}
+
+/* A session id, as the sink writes them, so that one search finds all lines of a session. */
+static inline struct log_kv kv_sid(const char *key, uint64_t sid)
+{
+	return (struct log_kv){ .key = key, .kind = KV_SID, .v.u = sid };
 }
 
 /* An errno value, positive or negative, as its text. */
