@@ -28,7 +28,7 @@ void store_bad_peer(struct store *st, const char *what, uint64_t sid, const char
 {
 	st->counts.bad_peers++;
 	log_ev(
-	    LOG_NOTICE, "stored.refused", kv_s("what", what), kv_u("sid", sid), kv_s("why", why));
+	    LOG_NOTICE, "stored.refused", kv_s("what", what), kv_sid("sid", sid), kv_s("why", why));
 }
 
 /* ---- the loop ---- */
