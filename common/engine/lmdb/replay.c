@@ -29,7 +29,7 @@ struct window {
 	size_t n;
 };
 
-enum { WINDOW_BYTES = 1 << 20, BLOCK = 4096 };
+enum { WINDOW_BYTES = 64 << 10, BLOCK = 4096 };
 
 static int window_fill(struct window *w, uint64_t off)
 {
