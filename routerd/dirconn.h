@@ -15,7 +15,7 @@ struct request {
 typedef void verb_fn(struct request *q);
 
 #define VERB(name, least, most) verb_fn verb_##name;
-#include "routerd/verbs.def"
+#include "common/ipc/verbs.def"
 
 static inline void reply_error(struct request *q, enum ipc_dir_status status, const char *text)
 {

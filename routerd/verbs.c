@@ -27,7 +27,7 @@ static const struct {
 	verb_fn *run;
 } verbs[] = {
 #define VERB(name, least, most) { #name, least, most, verb_##name },
-#include "routerd/verbs.def"
+#include "common/ipc/verbs.def"
 };
 
 static struct dir_conn *conn_find(struct routerd *rd, uint64_t id)

@@ -12,7 +12,7 @@ struct cmd;
 
 enum {
 #define VERB(name, least, most) VERB_##name,
-#include "routerd/verbs.def"
+#include "common/ipc/verbs.def"
 };
 
 /* A message that answers this command. `type` and `m` as in front_core.on_msg. */

@@ -14,7 +14,7 @@
 
 enum {
 #define VERB(name, least, most) VERB_##name,
-#include "routerd/verbs.def"
+#include "common/ipc/verbs.def"
 };
 
 struct asked {

@@ -15,7 +15,7 @@
 
 enum {
 #define VERB(name, least, most) VERB_##name,
-#include "routerd/verbs.def"
+#include "common/ipc/verbs.def"
 };
 
 static struct routerd rd;

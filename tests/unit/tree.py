@@ -23,6 +23,8 @@ COMMON = {
     "engine": [],
     "proc": ["ipc", "conf", "sandbox"],
     "tls": ["ipc"],
+    "data": [],
+    "database": ["engine", "proc", "conf"],
     "front": ["ipc", "conf", "sandbox", "proc", "mail", "tls"],
 }
 # Programs whose folders hold a pure core: these files include common/base (and the words of messages) only.
