@@ -1,5 +1,5 @@
 /* The structure of messages by offset, and the facts made of it. */
-#include "common/mail/facts.h"
+#include "common/mail/facts-private.h"
 #include "common/mail/mime.h"
 
 #include <setjmp.h>
@@ -61,6 +61,9 @@ static const struct {
 	    "0:multipart/mixed[--ab\r\n" MULTI(
 		"a") "--a\r\n\r\none\r\n--ab--];"
 		     "1~multipart/mixed[--a\r\n\r\none];2:text/plain[one];" },
+	{ "of equal boundaries the innermost", MULTI("a") "--a\r\n" MULTI("a") "--a\r\n\r\none",
+	    "0~multipart/mixed[--a\r\n" MULTI(
+		"a") "--a\r\n\r\none];1~multipart/mixed[--a\r\n\r\none];2:text/plain[one];" },
 	{ "a message inside", "Content-Type: message/rfc822\r\n\r\nSubject: x\r\n\r\ny\r\n",
 	    "0:message/rfc822[Subject: x\r\n\r\ny\r\n];1:text/plain[y\r\n];" },
 	{ "a digest",
@@ -111,6 +114,39 @@ static void messages_divide_as_listed(void **state)
 			buf_fini(&out);
 			mime_free(&m);
 		}
+	}
+}
+
+struct told {
+	struct buf bytes;
+};
+
+static void on_body(void *ctx, const struct mime *m, unsigned part, struct slice bytes)
+{
+	struct told *t = ctx;
+
+	if (part > 0)
+		buf_put(&t->bytes, bytes);
+}
+
+/* Line ends are held back until it is known whose they are. */
+static void bodies_are_told_exactly(void **state)
+{
+	struct slice in =
+	    SLICE(MULTI("x") "--x\r\n\r\na\r\n\r\n\r-\n--\r\n-\r\r\n--x\r\n\r\n\r\n--x--\r\nz");
+
+	for (size_t step = 1; step <= in.n; step++) {
+		struct told t = { BUF_INIT(4096) };
+		struct mime_sink sink = { &t, NULL, on_body };
+		struct mime *m = mime_new(&sink);
+
+		for (size_t at = 0; at < in.n; at += step)
+			mime_feed(m, slice_part(in, at, step));
+		mime_finish(m);
+		if (!slice_eq(buf_slice(&t.bytes), SLICE("a\r\n\r\n\r-\n--\r\n-\r")))
+			fail_msg("%zu: '%.*s'", step, SLICE_FMT(buf_slice(&t.bytes)));
+		buf_fini(&t.bytes);
+		mime_free(&m);
 	}
 }
 
@@ -296,6 +332,142 @@ static void hostile_facts_are_refused_or_safe(void **state)
 	buf_fini(&blob);
 }
 
+static void put_head(struct buf *b, uint32_t flags)
+{
+	buf_reset(b);
+	wire_put_u8(b, FACTS_MAGIC);
+	wire_put_u8(b, FACTS_VERSION);
+	wire_put_u16(b, 1);
+	wire_put_u32(b, flags);
+	wire_put_u64(b, 100);
+	wire_put_u64(b, 10);
+	for (unsigned i = 0; i < FACTS_HEAD - 24; i++)
+		wire_put_u8(b, 0);
+}
+
+static void put_part(
+    struct buf *b, uint8_t depth, uint8_t kind, uint64_t start, uint64_t header, uint64_t body)
+{
+	wire_put_u8(b, depth);
+	wire_put_u8(b, kind);
+	wire_put_u8(b, 0);
+	facts_put_number(b, start);
+	facts_put_number(b, header);
+	facts_put_number(b, body);
+	facts_put_number(b, 0);
+	facts_put_number(b, 0);
+	wire_put_u16(b, 1 << MIME_TYPE | 1 << MIME_SUBTYPE);
+	facts_put_text(b, SLICE("a"));
+	facts_put_text(b, SLICE("b"));
+	wire_put_u16(b, 0);
+}
+
+/* Three parts in a message of 100 octets: what a liar may say of them, and what not. */
+static const struct {
+	const char *name;
+	struct {
+		uint8_t depth, kind;
+		uint64_t start, header, body;
+	} part[3];
+	int want;
+} lies[] = {
+	{ "honest", { { 0, 1, 0, 10, 90 }, { 1, 0, 20, 5, 5 }, { 1, 0, 40, 5, 5 } }, 0 },
+	{ "a message", { { 0, 2, 0, 10, 90 }, { 1, 1, 10, 5, 85 }, { 2, 0, 40, 5, 5 } }, 0 },
+	{ "a root that is too short",
+	    { { 0, 1, 0, 10, 80 }, { 1, 0, 20, 5, 5 }, { 1, 0, 40, 5, 5 } }, 1 },
+	{ "a child past its parent",
+	    { { 0, 1, 0, 10, 90 }, { 1, 1, 20, 5, 15 }, { 2, 0, 30, 5, 6 } }, 1 },
+	{ "a child before its parent",
+	    { { 0, 1, 0, 10, 90 }, { 1, 0, 9, 5, 5 }, { 1, 0, 40, 5, 5 } }, 1 },
+	{ "siblings that overlap", { { 0, 1, 0, 10, 90 }, { 1, 0, 20, 5, 5 }, { 1, 0, 29, 5, 5 } },
+	    1 },
+	{ "a leaf with a child", { { 0, 0, 0, 10, 90 }, { 1, 0, 20, 5, 5 }, { 1, 0, 40, 5, 5 } },
+	    1 },
+	{ "two messages in one", { { 0, 2, 0, 10, 90 }, { 1, 0, 20, 5, 5 }, { 1, 0, 40, 5, 5 } },
+	    1 },
+	{ "a jump in depth", { { 0, 1, 0, 10, 90 }, { 1, 1, 20, 5, 50 }, { 3, 0, 40, 5, 5 } }, 1 },
+	{ "two roots", { { 0, 1, 0, 10, 90 }, { 0, 1, 0, 10, 90 }, { 1, 0, 40, 5, 5 } }, 1 },
+	{ "no such kind", { { 0, 3, 0, 10, 90 }, { 1, 0, 20, 5, 5 }, { 1, 0, 40, 5, 5 } }, 1 },
+	{ "a sum that wraps",
+	    { { 0, 1, 0, 10, 90 }, { 1, 0, 20, 1ull << 62, 3ull << 62 }, { 1, 0, 40, 5, 5 } }, 1 },
+};
+
+static void lies_about_parts_are_refused(void **state)
+{
+	struct buf blob = BUF_INIT(FACTS_MAX), parts = BUF_INIT(FACTS_MAX);
+	struct facts_view v;
+
+	for (size_t i = 0; i < ROWS(lies); i++) {
+		int r;
+
+		buf_reset(&parts);
+		wire_put_u16(&parts, 3);
+		for (unsigned k = 0; k < 3; k++)
+			put_part(&parts, lies[i].part[k].depth, lies[i].part[k].kind,
+			    lies[i].part[k].start, lies[i].part[k].header, lies[i].part[k].body);
+		put_head(&blob, 0);
+		wire_put_u8(&blob, FACTS_TAG_PARTS);
+		wire_put_bytes(&blob, buf_slice(&parts));
+		r = facts_view(buf_slice(&blob), 100, &v);
+		if (r != lies[i].want)
+			fail_msg("%s: %d", lies[i].name, r);
+	}
+	buf_fini(&parts);
+	buf_fini(&blob);
+}
+
+/* Unknown tags are passed over; a known one comes once, in order. */
+static void sections_come_in_order(void **state)
+{
+	struct buf blob = BUF_INIT(FACTS_MAX);
+	struct facts_view v;
+
+	put_head(&blob, FACTS_NO_STRUCTURE);
+	assert_int_equal(facts_view(buf_slice(&blob), 100, &v), 0);
+	wire_put_u8(&blob, FACTS_TAG_PREVIEW);
+	wire_put_bytes(&blob, SLICE("hi"));
+	wire_put_u8(&blob, 200);
+	wire_put_bytes(&blob, SLICE("later"));
+	assert_int_equal(facts_view(buf_slice(&blob), 100, &v), 0);
+	assert_true(slice_eq(v.preview, SLICE("hi")));
+	wire_put_u8(&blob, 200);
+	wire_put_bytes(&blob, SLICE("again"));
+	assert_int_equal(facts_view(buf_slice(&blob), 100, &v), FACTS_BAD);
+	put_head(&blob, FACTS_NO_STRUCTURE);
+	wire_put_u8(&blob, 200);
+	wire_put_bytes(&blob, SLICE("later"));
+	wire_put_u8(&blob, FACTS_TAG_PREVIEW);
+	wire_put_bytes(&blob, SLICE("hi"));
+	assert_int_equal(facts_view(buf_slice(&blob), 100, &v), FACTS_BAD);
+	buf_fini(&blob);
+}
+
+static void of_many_references_the_first_and_the_newest_stay(void **state)
+{
+	struct buf in = BUF_INIT(1 << 20), blob = BUF_INIT(FACTS_MAX);
+	struct facts_view v;
+	struct slice id;
+	unsigned n = 0;
+
+	buf_puts(&in, "References:");
+	for (unsigned i = 0; i < 100; i++)
+		buf_printf(&in, " <%u@x>", i);
+	buf_puts(&in, "\r\n\r\n");
+	assert_int_equal(make(buf_slice(&in), &blob, &v), 0);
+	assert_int_equal(v.flags, FACTS_CUT_REFS);
+	while (facts_ref_next(&v.refs, &id) == 0) {
+		if (n == 0)
+			assert_true(slice_eq(id, SLICE("0@x")));
+		if (n == 1)
+			assert_true(slice_eq(id, SLICE("37@x")));
+		n++;
+	}
+	assert_int_equal(n, FACTS_REF_COUNT_MAX);
+	assert_true(slice_eq(id, SLICE("99@x")));
+	buf_fini(&in);
+	buf_fini(&blob);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -305,6 +477,10 @@ int main(void)
 		cmocka_unit_test(facts_see_attachments_and_inner_envelopes),
 		cmocka_unit_test(facts_stay_small_and_say_what_is_missing),
 		cmocka_unit_test(facts_of_a_huge_header_keep_what_counts),
+		cmocka_unit_test(bodies_are_told_exactly),
+		cmocka_unit_test(lies_about_parts_are_refused),
+		cmocka_unit_test(sections_come_in_order),
+		cmocka_unit_test(of_many_references_the_first_and_the_newest_stay),
 		cmocka_unit_test(hostile_facts_are_refused_or_safe),
 	};
 
