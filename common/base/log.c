@@ -4,6 +4,7 @@
 #include "common/base/clock.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -23,6 +24,9 @@ static struct {
 	unsigned in_window;
 	uint64_t dropped;
 } lg = { .fd = STDERR_FILENO, .level = LOG_INFO };
+
+/* Threads of a process (the engine's) log, too. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 static const char *const level_names[] = {
 	[LOG_EMERG] = "emergency",
@@ -181,12 +185,15 @@ void log_event(int level, const char *event, const struct log_kv *kv)
 	int keep = errno;
 	struct buf b = BUF_INIT(LOG_LINE_MAX);
 
-	if (level > lg.level || !rate_allows(level))
+	if (level > lg.level)
 		return;
 	buf_puts(&b, event);
 	for (; kv->kind != KV_END; kv++)
 		put_kv(&b, kv);
-	emit(level, buf_slice(&b));
+	pthread_mutex_lock(&lock);
+	if (rate_allows(level))
+		emit(level, buf_slice(&b));
+	pthread_mutex_unlock(&lock);
 	buf_fini(&b);
 	errno = keep;
 }

@@ -26,12 +26,18 @@ static void on_ready(evutil_socket_t fd, short what, void *arg)
 	struct database *db = arg;
 
 	engine_dispatch(db->engine, 0);
+	if (engine_health(db->engine) != ENGINE_BROKEN)
+		return;
+	/* Only a new start helps: master gives us one. */
+	proc_fail(db->proc, "the database needs a restart", EIO);
+	proc_exit(db->proc, 1);
 }
 
 int database_start(struct database *db, struct proc *p)
 {
 	int r = engine_start(db->engine);
 
+	db->proc = p;
 	if (r == 0) {
 		db->ready = event_new(
 		    proc_base(p), engine_fd(db->engine), EV_READ | EV_PERSIST, on_ready, db);

@@ -10,6 +10,7 @@ struct event;
 
 struct database {
 	struct engine *engine;
+	struct proc *proc;
 	struct event *ready;
 };
 
