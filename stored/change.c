@@ -5,39 +5,11 @@
  * not wait for it. Long ones go in portions of CHANGE_ROWS_MAX messages, and views may begin
  * between two portions, never within one: who sees a message must be known when its row is deleted.
  */
-#include "stored/store-private.h"
+#include "stored/change-private.h"
 
 #include "common/base/wire.h"
 
-#include <assert.h>
 #include <stdlib.h>
-
-enum change_kind { CHANGE_FLAGS, CHANGE_EXPUNGE, CHANGE_FACTS, CHANGE_UNDOOM, CHANGE_OPEN };
-
-struct change {
-	struct txn txn; /* first: see change_of() */
-	TAILQ_ENTRY(change) link;
-	enum change_kind kind;
-	struct mbox *mbox;
-	struct session *session; /* NULL: nobody is answered */
-	uint32_t seq;
-	struct cols_view see;
-	uint32_t op, flags; /* CHANGE_OPEN: of the view */
-	uint8_t *data;      /* pairs of uids; or facts */
-	size_t n_data, at;  /* at: next pair */
-	uint32_t next_uid;  /* within the pair */
-	enum facts_source source;
-	uint32_t count;
-	uint64_t modseq;
-	/* the portion under way */
-	uint32_t *uids, *new_flags;
-	bool *keep;
-	size_t n;
-	int lookup_rc;
-};
-
-/* Answer of a portion: something else than IPC_ST_... */
-enum { PORTION_UNDER_WAY = -1 };
 
 static struct change *change_of(struct txn *t)
 {
@@ -97,202 +69,6 @@ static void change_queue(struct change *c)
 	else
 		TAILQ_INSERT_TAIL(&c->mbox->changes, c, link);
 	change_next(c->mbox);
-}
-
-/* ---- the messages that the next portion is about ---- */
-
-static bool portion_arrays(struct change *c, bool flags)
-{
-	if (c->uids == NULL)
-		c->uids = calloc(CHANGE_ROWS_MAX, sizeof(*c->uids));
-	if (flags && c->new_flags == NULL)
-		c->new_flags = calloc(CHANGE_ROWS_MAX, sizeof(*c->new_flags));
-	if (!flags && c->keep == NULL)
-		c->keep = calloc(CHANGE_ROWS_MAX, sizeof(*c->keep));
-	return c->uids != NULL && (flags ? c->new_flags != NULL : c->keep != NULL);
-}
-
-static uint32_t flags_after(const struct change *c, uint32_t old)
-{
-	if (c->op == IPC_FLAGS_SET)
-		return c->flags;
-	return c->op == IPC_FLAGS_ADD ? old | c->flags : old & ~c->flags;
-}
-
-/* Takes one message into the portion if it needs a row. */
-static void portion_take(struct change *c, size_t i)
-{
-	const struct cols *cols = &c->mbox->cols;
-
-	c->count++;
-	if (c->kind == CHANGE_FLAGS) {
-		uint32_t after = flags_after(c, cols->flags[i]);
-
-		if (after == cols->flags[i])
-			return;
-		c->new_flags[c->n] = after;
-	}
-	c->uids[c->n++] = cols->uid[i];
-}
-
-/* Fills the portion from the pairs, which are ascending and apart. */
-static void portion_fill(struct change *c)
-{
-	const struct cols *cols = &c->mbox->cols;
-
-	c->n = 0;
-	while (c->at < c->n_data) {
-		uint32_t first = wire_load_u32(c->data + c->at);
-		uint32_t last = wire_load_u32(c->data + c->at + 4);
-		size_t i;
-
-		if (first < c->next_uid)
-			first = c->next_uid;
-		if (last >= c->see.uid_limit)
-			last = c->see.uid_limit - 1;
-		for (i = cols_lower(cols, first); i < cols->n && cols->uid[i] <= last; i++) {
-			if (c->n == CHANGE_ROWS_MAX) {
-				c->next_uid = cols->uid[i];
-				return;
-			}
-			portion_take(c, i);
-		}
-		c->next_uid = 0;
-		c->at += 8;
-	}
-}
-
-/* ---- flags ---- */
-
-static void flags_publish(struct change *c)
-{
-	struct cols *cols = &c->mbox->cols;
-	struct feed_row *rows = calloc(c->n, sizeof(*rows));
-	size_t i = 0;
-
-	for (size_t k = 0; k < c->n; k++) {
-		while (i < cols->n && cols->uid[i] < c->uids[k])
-			i++;
-		assert(i < cols->n && cols->uid[i] == c->uids[k]);
-		cols->flags[i] = c->new_flags[k];
-		cols->modseq[i] = c->modseq;
-		if (rows != NULL)
-			rows[k] = (struct feed_row){ IPC_EV_FLAGS, c->uids[k], c->new_flags[k],
-				c->modseq };
-	}
-	feed_tell(c->mbox, rows, rows != NULL ? c->n : 0);
-	free(rows);
-}
-
-static bool flags_rows(struct change *c)
-{
-	const struct cols *cols = &c->mbox->cols;
-	uint8_t val[RECORD_FLAGS_BYTES];
-	bool good = true;
-
-	for (size_t k = 0; good && k < c->n; k++) {
-		struct rec_key key = key_u32(REC_FLAGS, c->uids[k]);
-		uint32_t before = cols->flags[cols_lower(cols, c->uids[k])];
-		uint32_t after = c->new_flags[k];
-
-		if ((before ^ after) & IPC_FLAG_SEEN)
-			c->txn.head.unseen += before & IPC_FLAG_SEEN ? 1 : -1;
-		flags_pack(&(struct flags_rec){ after, c->txn.head.modseq }, val);
-		good = engine_put(c->txn.batch, key_slice(&key), slice_of(val, sizeof(val))) == 0;
-	}
-	return good;
-}
-
-/* ---- expunge ---- */
-
-/* Messages below this uid are in a view that must keep them, other than the change's own. */
-static uint32_t keep_limit(const struct change *c, bool in_memory)
-{
-	uint32_t limit = 0;
-	struct view *v;
-
-	LIST_FOREACH(v, &c->mbox->views, link)
-	{
-		if (v->see.number == c->see.number || (v->events && !(in_memory && v->lagging)))
-			continue;
-		if (v->see.uid_limit > limit)
-			limit = v->see.uid_limit;
-	}
-	return limit;
-}
-
-static void expunge_publish(struct change *c)
-{
-	struct mbox *m = c->mbox;
-	struct feed_row *rows = calloc(c->n, sizeof(*rows));
-	uint32_t limit;
-
-	feed_lag(m);
-	limit = keep_limit(c, true);
-	for (size_t k = 0; k < c->n; k++) {
-		c->keep[k] = c->uids[k] < limit;
-		if (rows != NULL)
-			rows[k] = (struct feed_row){ IPC_EV_EXPUNGED, c->uids[k], 0, c->modseq };
-	}
-	if (cols_reserve_dead(&m->cols, c->n) == 0)
-		cols_expunge(&m->cols, c->uids, c->keep, c->n, c->see.number);
-	else
-		account_forget(m->account);
-	m->account->st->counts.expunged += c->n;
-	feed_tell(m, rows, rows != NULL ? c->n : 0);
-	free(rows);
-	mbox_sweep(m);
-}
-
-/* One run of neighbours goes by three range deletions and one row of history. */
-static bool expunge_run(struct change *c, uint32_t first, uint32_t last)
-{
-	static const enum record_kind kinds[] = { REC_MSG, REC_FLAGS, REC_FACTS };
-	struct rec_key gone = key_gone(c->txn.head.modseq, first);
-	uint8_t val[4];
-	bool good = true;
-
-	for (size_t k = 0; good && k < sizeof(kinds) / sizeof(kinds[0]); k++) {
-		struct rec_key from = key_u32(kinds[k], first), to = key_u32(kinds[k], last + 1);
-
-		good = engine_del_range(c->txn.batch, key_slice(&from), key_slice(&to)) == 0;
-	}
-	wire_store_u32(val, last);
-	return good && engine_put(c->txn.batch, key_slice(&gone), slice_of(val, 4)) == 0;
-}
-
-/* The row of a message that others still see: it keeps the body. */
-static bool expunge_doom(struct change *c, size_t i)
-{
-	const struct cols *cols = &c->mbox->cols;
-	struct rec_key key = key_u32(REC_DOOMED, cols->uid[i]);
-	static const uint8_t version[1] = { RECORD_VERSION };
-
-	return engine_put_ref(c->txn.batch, key_slice(&key), slice_of(version, 1), &cols->loc[i]) ==
-	       0;
-}
-
-static bool expunge_rows(struct change *c)
-{
-	const struct cols *cols = &c->mbox->cols;
-	struct mbox_head *h = &c->txn.head;
-	uint32_t limit = keep_limit(c, false);
-	size_t start = 0, i;
-	bool good = true;
-
-	for (size_t k = 0; good && k < c->n; k++) {
-		i = cols_lower(cols, c->uids[k]);
-		h->exists--;
-		h->bytes -= cols->size[i];
-		h->unseen -= (cols->flags[i] & IPC_FLAG_SEEN) == 0;
-		if (c->uids[k] < limit)
-			good = expunge_doom(c, i);
-		if (k + 1 < c->n && i + 1 < cols->n && cols->uid[i + 1] == c->uids[k + 1])
-			continue;
-		good = good && expunge_run(c, c->uids[start], c->uids[k]);
-		start = k + 1;
-	}
-	return good;
 }
 
 /* ---- facts, leftovers ---- */
@@ -379,10 +155,7 @@ static void on_portion(struct txn *t, int status)
 
 	if (status == IPC_ST_OK) {
 		c->modseq = t->head.modseq;
-		if (c->kind == CHANGE_FLAGS)
-			flags_publish(c);
-		else if (c->kind == CHANGE_EXPUNGE)
-			expunge_publish(c);
+		change_publish(c);
 	}
 	change_continue(c->mbox, status);
 }
@@ -402,17 +175,16 @@ static int change_commit(struct change *c, bool good)
 /* Flags and expunges: rows for what is left of the pairs. */
 static int rows_portion(struct change *c)
 {
-	if (!portion_arrays(c, c->kind == CHANGE_FLAGS)) {
+	if (!change_fill(c)) {
 		txn_abort(&c->txn);
 		return IPC_ST_TRYLATER;
 	}
-	portion_fill(c);
 	if (c->n == 0) {
 		txn_abort(&c->txn);
 		return IPC_ST_OK;
 	}
 	c->txn.head.modseq = ++c->mbox->account->modseq;
-	return change_commit(c, c->kind == CHANGE_FLAGS ? flags_rows(c) : expunge_rows(c));
+	return change_commit(c, change_rows(c));
 }
 
 static int portion_start(struct change *c)

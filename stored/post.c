@@ -6,65 +6,15 @@
  * durable. What a connection makes us hold is one window of unconsumed bytes, the engine's buffer
  * of each of POST_ACTIVE_MAX messages, and their facts.
  */
-#include "stored/store-private.h"
+#include "stored/post-private.h"
 
-#include "common/base/checked.h"
 #include "common/base/clock.h"
 #include "common/base/io.h"
-#include "common/base/log.h"
 #include "common/base/wire.h"
 
-#include <assert.h>
 #include <stdlib.h>
-#include <xxhash.h>
-
-enum post_state { POST_DATA, POST_ENDING, POST_STORING };
-
-struct post_rcpt {
-	struct txn txn; /* first: see rcpt_of() */
-	struct post *post;
-	struct account *account; /* holds a reference */
-	uint32_t handle;
-	uint64_t quota;
-	bool same; /* as an earlier recipient's account: gets its answer */
-	unsigned same_as;
-	bool answered;
-	int status;
-	struct msg_rec rec;
-	uint32_t uid;
-};
-
-struct post_piece {
-	STAILQ_ENTRY(post_piece) link;
-	size_t n;
-	uint8_t data[];
-};
-
-struct post {
-	TAILQ_ENTRY(post) link;
-	struct post_conn *conn; /* NULL: gone, the result is of no interest to anybody */
-	struct store *st;
-	uint32_t tag;
-	enum post_state state;
-	int status; /* sticky: why it cannot be stored */
-	bool wait_room;
-	struct engine_body *body;
-	XXH3_state_t *sum;
-	uint64_t size;
-	struct slice facts;               /* owned, while the body ends */
-	STAILQ_HEAD(, post_piece) pieces; /* received while the engine had no room */
-	unsigned n_rcpts, left;
-	struct post_rcpt rcpts[];
-};
-
-static struct post_rcpt *rcpt_of(struct txn *t)
-{
-	return (struct post_rcpt *)t;
-}
 
 /* ---- the connection ---- */
-
-static void post_free(struct post *p);
 
 static void conn_refuse(struct post_conn *pc, const char *why)
 {
@@ -212,7 +162,7 @@ void post_target(struct store *st, const struct ipc_post_target *q, struct peer 
 
 /* ---- one message: its life ---- */
 
-static void post_free(struct post *p)
+void post_free(struct post *p)
 {
 	struct post_piece *piece;
 
@@ -257,187 +207,6 @@ static void credit_back(struct post_conn *pc, size_t n)
 	c.bytes = (uint32_t)pc->credit_due;
 	pc->credit_due = 0;
 	(void)ipc_send(pc->chan, IPC_post_credit, &c, NULL);
-}
-
-static void rcpt_answer(struct post_rcpt *r, int status)
-{
-	struct post *p = r->post;
-	struct ipc_post_result res = { p->tag, r->handle, (uint32_t)status };
-
-	assert(!r->answered && p->left > 0);
-	r->answered = true;
-	r->status = status;
-	p->left--;
-	if (status == IPC_ST_OK)
-		p->st->counts.delivered++;
-	else
-		p->st->counts.refused++;
-	if (p->conn != NULL && !p->conn->dead)
-		(void)ipc_send(p->conn->chan, IPC_post_result, &res, NULL);
-	for (unsigned i = 0; i < p->n_rcpts; i++)
-		if (!r->same && p->rcpts[i].same && &p->rcpts[p->rcpts[i].same_as] == r)
-			rcpt_answer(&p->rcpts[i], status);
-}
-
-static void post_answer_all(struct post *p, int status)
-{
-	for (unsigned i = 0; i < p->n_rcpts; i++)
-		if (!p->rcpts[i].answered && !p->rcpts[i].same)
-			rcpt_answer(&p->rcpts[i], status);
-	post_free(p);
-}
-
-/* ---- storing ---- */
-
-static void rcpt_stored(struct post_rcpt *r)
-{
-	struct post *p = r->post;
-	struct mbox *m = r->txn.mbox;
-	struct cols_row row = { .uid = r->uid,
-		.flags = r->rec.flags,
-		.size = r->rec.size,
-		.modseq = r->rec.modseq,
-		.id = r->rec.id,
-		.date = r->rec.date };
-
-	if (engine_body_loc(p->body, &row.loc) != ENGINE_OK) {
-		log_ev(LOG_ERR, "stored.engine", kv_s("what", "body"), kv_s("why", "no place"));
-		account_forget(m->account);
-		return;
-	}
-	mbox_add(m, &row);
-	if (p->facts.n == 0)
-		parse_want(m, r->uid, &row.loc, r->rec.size);
-}
-
-static void on_rcpt(struct txn *t, int status)
-{
-	struct post_rcpt *r = rcpt_of(t);
-	struct post *p = r->post;
-
-	if (status == IPC_ST_OK)
-		rcpt_stored(r);
-	rcpt_answer(r, status);
-	if (p->left == 0)
-		post_free(p);
-}
-
-static int rcpt_rows(struct post_rcpt *r)
-{
-	struct post *p = r->post;
-	struct rec_key key = key_u32(REC_MSG, r->uid);
-	struct rec_key facts = key_facts(r->uid, FACTS_FRONT_END);
-	uint8_t val[RECORD_MSG_BYTES];
-	int rc;
-
-	msg_pack(&r->rec, val);
-	rc = engine_put_body(r->txn.batch, key_slice(&key), slice_of(val, sizeof(val)), p->body);
-	if (rc == ENGINE_OK && p->facts.n > 0)
-		rc = engine_put(r->txn.batch, key_slice(&facts), p->facts);
-	return rc == ENGINE_OK ? IPC_ST_OK : IPC_ST_TRYLATER;
-}
-
-/* The recipient's batch, not yet handed in. */
-static int rcpt_begin(struct post_rcpt *r)
-{
-	struct post *p = r->post;
-	struct account *a = r->account;
-	struct mbox *m = a->inbox;
-	uint64_t id, after;
-	int s;
-
-	if (r->quota != 0 && a->state == ACCOUNT_READY &&
-	    (add_overflows_u64(account_usage(a), p->size, &after) || after > r->quota))
-		return IPC_ST_OVERQUOTA;
-	if (m->pend.uidnext >= STORE_UID_MAX)
-		return IPC_ST_TOOBIG;
-	s = txn_begin(m, &r->txn, on_rcpt);
-	if (s != IPC_ST_OK)
-		return s;
-	id = store_id(p->st);
-	r->uid = r->txn.head.uidnext++;
-	r->txn.head.exists++;
-	r->txn.head.unseen++;
-	r->txn.head.bytes += p->size;
-	r->txn.head.modseq = ++a->modseq;
-	r->rec = (struct msg_rec){ .size = p->size,
-		.modseq = r->txn.head.modseq,
-		.id = id,
-		.sum = XXH3_64bits_digest(p->sum),
-		.date = clock_wall_s() };
-	s = id != 0 ? rcpt_rows(r) : IPC_ST_TRYLATER;
-	if (s != IPC_ST_OK)
-		txn_abort(&r->txn);
-	return s;
-}
-
-/* Hands in what begun recipients there are; they are answered here if that fails. */
-static void portion_commit(struct post *p, struct txn **txns, unsigned n)
-{
-	int s = n > 0 ? txn_commit(p->st, txns, n) : IPC_ST_OK;
-
-	for (unsigned i = 0; s != IPC_ST_OK && i < n; i++)
-		rcpt_answer(rcpt_of(txns[i]), s);
-}
-
-static void post_store(struct post *p)
-{
-	struct txn *txns[TXN_COMMIT_MAX];
-	unsigned n = 0, max = engine_limits(store_engine(p->st))->commit_batches;
-
-	if (max > TXN_COMMIT_MAX)
-		max = TXN_COMMIT_MAX;
-	if (p->status != IPC_ST_OK) {
-		post_answer_all(p, p->status);
-		return;
-	}
-	p->state = POST_STORING;
-	for (unsigned i = 0; i < p->n_rcpts; i++) {
-		struct post_rcpt *r = &p->rcpts[i];
-		int s;
-
-		if (r->same)
-			continue;
-		s = rcpt_begin(r);
-		if (s != IPC_ST_OK) {
-			rcpt_answer(r, s);
-			continue;
-		}
-		txns[n++] = &r->txn;
-		if (n == max) {
-			portion_commit(p, txns, n);
-			n = 0;
-		}
-	}
-	portion_commit(p, txns, n);
-	if (p->left == 0)
-		post_free(p);
-}
-
-static void on_ended(void *arg, int rc)
-{
-	struct post *p = arg;
-
-	p->st->in_flight--;
-	if (rc != ENGINE_OK)
-		p->status = store_status(rc);
-	post_store(p);
-}
-
-/* All bytes are with the engine and the sender has said that there are no more. */
-static void post_end(struct post *p)
-{
-	int rc = ENGINE_OK;
-
-	if (p->status == IPC_ST_OK)
-		rc = engine_body_end(p->body, on_ended, p);
-	if (rc == ENGINE_AGAIN) {
-		p->st->in_flight++;
-		return;
-	}
-	if (rc != ENGINE_OK)
-		p->status = store_status(rc);
-	post_store(p);
 }
 
 /* ---- receiving ---- */

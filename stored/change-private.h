@@ -1,0 +1,41 @@
+/*
+ * change-private - one change of a mailbox: queued, answered and continued by change.c; its rows
+ * and what the index becomes of them are made by change-rows.c.
+ */
+#pragma once
+
+#include "stored/store-private.h"
+
+enum change_kind { CHANGE_FLAGS, CHANGE_EXPUNGE, CHANGE_FACTS, CHANGE_UNDOOM, CHANGE_OPEN };
+
+struct change {
+	struct txn txn; /* first: see change_of() */
+	TAILQ_ENTRY(change) link;
+	enum change_kind kind;
+	struct mbox *mbox;
+	struct session *session; /* NULL: nobody is answered */
+	uint32_t seq;
+	struct cols_view see;
+	uint32_t op, flags; /* CHANGE_OPEN: of the view */
+	uint8_t *data;      /* pairs of uids; or facts */
+	size_t n_data, at;  /* at: next pair */
+	uint32_t next_uid;  /* within the pair */
+	enum facts_source source;
+	uint32_t count;
+	uint64_t modseq;
+	/* the portion under way */
+	uint32_t *uids, *new_flags;
+	bool *keep;
+	size_t n;
+	int lookup_rc;
+};
+
+/* Answer of a portion: something else than IPC_ST_... */
+enum { PORTION_UNDER_WAY = -1 };
+
+/* change-rows.c: fills c->uids with what the next portion is about; false without memory. */
+bool change_fill(struct change *c);
+/* Rows of a filled portion into c->txn: false when they do not fit. */
+bool change_rows(struct change *c);
+/* The portion is durable: columns and feed. */
+void change_publish(struct change *c);

@@ -1,0 +1,321 @@
+/*
+ * Any messages of the schema on a session and a post channel, in any order, against stored's core
+ * on the memory engine, with faults: no assert falls, no memory is touched that is not ours, and at
+ * the end the mailbox's header counts what a scan finds.
+ *
+ * Input: a byte of engine faults, then operations: a byte that names a message (or one of the other
+ * operations below), then its fields: a number is a byte below 0xf0 as it is or 0xf0 and raw bytes;
+ * bytes are a length byte and as much.
+ */
+#include "common/base/io.h"
+#include "common/base/log.h"
+#include "common/base/wire.h"
+#include "common/engine/engine.h"
+#include "common/ipc/chan.h"
+#include "stored/store.h"
+#include "tests/fuzz/fuzz.h"
+
+#include <assert.h>
+#include <event2/event.h>
+#include <stdlib.h>
+
+enum { OPS_MAX = 400, ACCOUNT = 7 };
+
+struct far_end {
+	struct ipc_chan *chan;
+	struct world *w;
+};
+
+struct world {
+	struct event_base *base;
+	struct engine *engine;
+	struct store *store;
+	struct far_end authd, routerd, acceptor, parsed, session[2], post;
+	int fd, opened, rows_came;
+	struct ipc_mbox_opened last_open;
+	size_t rows;
+	uint64_t sid;
+};
+
+static const enum ipc_type messages[] = { IPC_mbox_open, IPC_mbox_close, IPC_mbox_scan,
+	IPC_body_get, IPC_session_credit, IPC_facts_get, IPC_flags_store, IPC_msg_expunge,
+	IPC_post_begin, IPC_post_data, IPC_post_commit, IPC_post_abort, IPC_parse_facts,
+	IPC_identity_changed, IPC_account_make, IPC_account_drop };
+
+enum {
+	N_MESSAGES = sizeof(messages) / sizeof(messages[0]),
+	OP_SPIN = N_MESSAGES,
+	OP_TARGET,
+	OP_POST_CLOSE,
+	OP_SESSION_CLOSE,
+	OP_SESSION,
+	OP_PARSED,
+	OP_FAULTS,
+	OP_SECOND,
+	OPS
+};
+
+static void on_msg(
+    void *arg, struct ipc_chan *c, enum ipc_type type, const union ipc_any *m, int *fds)
+{
+	struct far_end *e = arg;
+
+	if (type == IPC_session_opened) {
+		e->w->fd = fds[0];
+		fds[0] = -1;
+	} else if (type == IPC_mbox_opened) {
+		e->w->last_open = m->mbox_opened;
+		e->w->opened++;
+	} else if (type == IPC_mbox_rows) {
+		e->w->rows += m->mbox_rows.rows.n / 40;
+		e->w->rows_came++;
+	}
+}
+
+static void on_gone(void *arg, struct ipc_chan *c, enum ipc_gone why)
+{
+	struct far_end *e = arg;
+
+	assert(why != IPC_GONE_BAD);
+	ipc_chan_free(&e->chan);
+}
+
+static const struct ipc_ops ops = { on_msg, on_gone, NULL };
+
+static void spin(struct world *w, int turns)
+{
+	for (int i = 0; i < turns; i++)
+		event_base_loop(w->base, EVLOOP_NONBLOCK);
+}
+
+/* Until *count is not 0; what waits for the clock gets time. */
+static void wait_for(struct world *w, const int *count)
+{
+	for (int i = 0; i < 2000 && *count == 0; i++) {
+		struct timeval ms = { 0, 1000 };
+
+		event_base_loopexit(w->base, &ms);
+		event_base_loop(w->base, EVLOOP_ONCE);
+	}
+}
+
+static void attach(struct world *w, struct far_end *e, enum ipc_ch kind)
+{
+	int fds[2];
+
+	if (ipc_pair(fds) != 0)
+		abort();
+	e->w = w;
+	if (store_attach(w->store, fds[1], kind, IPC_ROLE_NONE, false) != 0)
+		abort();
+	ipc_chan_free(&e->chan);
+	e->chan = ipc_chan_new(w->base, fds[0], kind, false, &ops, e);
+}
+
+static void session_start(struct world *w, struct far_end *e)
+{
+	struct ipc_session_open q = { 1, ++w->sid, ACCOUNT, SLICE("n"), SLICE("s"), SLICE_NONE };
+
+	fd_close(&w->fd);
+	(void)ipc_send(w->authd.chan, IPC_session_open, &q, NULL);
+	for (int i = 0; i < 50 && w->fd < 0; i++)
+		spin(w, 2);
+	if (w->fd < 0)
+		return;
+	ipc_chan_free(&e->chan);
+	e->w = w;
+	e->chan = ipc_chan_new(w->base, w->fd, IPC_CH_SESSION, false, &ops, e);
+	w->fd = -1;
+}
+
+static void target(struct world *w, uint32_t handle, uint64_t quota)
+{
+	struct ipc_post_target t = { 1, w->sid, handle, ACCOUNT, quota };
+
+	(void)ipc_send(w->routerd.chan, IPC_post_target, &t, NULL);
+	spin(w, 4);
+}
+
+static void post_start(struct world *w)
+{
+	struct ipc_post_attach a = { ++w->sid };
+	int fds[2];
+
+	if (ipc_pair(fds) != 0)
+		abort();
+	ipc_chan_free(&w->post.chan);
+	w->post.w = w;
+	(void)ipc_send(w->acceptor.chan, IPC_post_attach, &a, &fds[1]);
+	w->post.chan = ipc_chan_new(w->base, fds[0], IPC_CH_POST, false, &ops, &w->post);
+	target(w, 1, 0);
+}
+
+static uint64_t number(struct wire_reader *r, bool wide)
+{
+	uint8_t b = wire_get_u8(r);
+
+	if (b < 0xf0)
+		return b;
+	return wide ? wire_get_u64(r) : wire_get_u32(r);
+}
+
+/* Fields of one message from the input; what is sent is always of the schema. */
+static void message(struct world *w, enum ipc_type type, struct wire_reader *r, struct far_end *s)
+{
+	const struct ipc_desc *d = ipc_desc(type);
+	union ipc_any m = { 0 };
+	struct far_end *to = d->channel == IPC_CH_POST          ? &w->post
+			     : d->channel == IPC_CH_PARSE       ? &w->parsed
+			     : d->channel == IPC_CH_ROUTE_STORE ? &w->routerd
+			     : d->channel == IPC_CH_AUTH_STORE  ? &w->authd
+								: s;
+
+	for (const struct ipc_field *f = d->fields; f->kind != IPC_KIND_END; f++) {
+		uint8_t *at = (uint8_t *)&m + f->off;
+
+		if (f->kind == IPC_KIND_U32) {
+			*(uint32_t *)at = (uint32_t)number(r, false);
+		} else if (f->kind == IPC_KIND_BYTES || f->kind == IPC_KIND_TEXT) {
+			size_t n = wire_get_u8(r);
+
+			n = n >= 0xf0 ? wire_get_u16(r) : n;
+			n = n < wire_left(r) ? n : wire_left(r);
+			*(struct slice *)at = wire_get_raw(r, n < f->max ? n : f->max);
+		} else {
+			*(uint64_t *)at = number(r, true);
+		}
+	}
+	if (type == IPC_account_make)
+		m.account_make.account = ACCOUNT;
+	if (to->chan != NULL)
+		(void)ipc_send(to->chan, type, &m, NULL);
+}
+
+static void faults(struct world *w, uint8_t b)
+{
+	struct engine_faults f = { .seed = b,
+		.again = b & 1 ? 2 : 0,
+		.unknown = b & 2 ? 5 : 0,
+		.full = b & 4 ? 5 : 0,
+		.io = b & 8 ? 5 : 0,
+		.corrupt = b & 16 ? 4 : 0,
+		.reorder = (b & 32) != 0 };
+
+	(void)engine_faults_set(w->engine, &f);
+}
+
+static void operation(struct world *w, struct wire_reader *r, unsigned op)
+{
+	struct far_end *s = &w->session[0];
+
+	switch (op) {
+	case OP_SPIN:
+		spin(w, 4);
+		break;
+	case OP_TARGET:
+		target(w, wire_get_u8(r), wire_get_u8(r));
+		break;
+	case OP_POST_CLOSE:
+		post_start(w);
+		break;
+	case OP_SESSION_CLOSE:
+		ipc_chan_free(&s->chan);
+		break;
+	case OP_SESSION:
+		session_start(w, s);
+		break;
+	case OP_PARSED:
+		attach(w, &w->parsed, IPC_CH_PARSE);
+		break;
+	case OP_FAULTS:
+		faults(w, wire_get_u8(r));
+		break;
+	case OP_SECOND:
+		message(w, messages[wire_get_u8(r) % N_MESSAGES], r, &w->session[1]);
+		break;
+	default:
+		message(w, messages[op], r, s);
+		break;
+	}
+}
+
+static void on_time(evutil_socket_t fd, short what, void *arg)
+{
+	++*(int *)arg;
+}
+
+/* The header counts what there is. */
+static void check(struct world *w)
+{
+	struct ipc_mbox_open o = { 1, SLICE("INBOX"), 0 };
+	struct far_end *s = &w->session[0];
+
+	faults(w, 0);
+	spin(w, 20);
+	/* A drop that is under way lets no account be made yet. */
+	ipc_chan_free(&s->chan);
+	for (int i = 0; i < 100 && s->chan == NULL; i++) {
+		int until = 0;
+
+		(void)ipc_send(w->routerd.chan, IPC_account_make,
+		    &(struct ipc_account_make){ 1, ACCOUNT }, NULL);
+		event_base_once(
+		    w->base, -1, EV_TIMEOUT, on_time, &until, &(struct timeval){ 0, 2000 });
+		wait_for(w, &until);
+		session_start(w, s);
+	}
+	assert(s->chan != NULL);
+	w->opened = 0;
+	(void)ipc_send(s->chan, IPC_mbox_open, &o, NULL);
+	wait_for(w, &w->opened);
+	assert(w->opened == 1 && w->last_open.status == IPC_ST_OK);
+	w->rows = 0;
+	w->rows_came = 0;
+	(void)ipc_send(
+	    s->chan, IPC_mbox_scan, &(struct ipc_mbox_scan){ 1, w->last_open.mbox, 1, 0 }, NULL);
+	wait_for(w, &w->rows_came);
+	assert(w->rows == w->last_open.exists);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
+{
+	struct world w = { .fd = -1 };
+	struct wire_reader r = wire_reader(slice_of(data, n));
+	struct store_conf conf = { 0 };
+	uint8_t first = wire_get_u8(&r);
+
+	log_init(-1, false, LOG_EMERG);
+	w.base = conf.base = event_base_new();
+	if (w.base == NULL || engine_open("mem", -1, NULL, &w.engine) != 0)
+		abort();
+	conf.engine = w.engine;
+	if (store_new(&conf, &w.store) != 0)
+		abort();
+	attach(&w, &w.authd, IPC_CH_AUTH_STORE);
+	attach(&w, &w.routerd, IPC_CH_ROUTE_STORE);
+	attach(&w, &w.acceptor, IPC_CH_ATTACH_POST);
+	(void)ipc_send(
+	    w.routerd.chan, IPC_account_make, &(struct ipc_account_make){ 1, ACCOUNT }, NULL);
+	spin(&w, 8);
+	session_start(&w, &w.session[0]);
+	session_start(&w, &w.session[1]);
+	post_start(&w);
+	faults(&w, first);
+	for (int i = 0; i < OPS_MAX && wire_left(&r) > 0; i++) {
+		operation(&w, &r, wire_get_u8(&r) % OPS);
+		spin(&w, 1);
+	}
+	check(&w);
+	ipc_chan_free(&w.session[0].chan);
+	ipc_chan_free(&w.session[1].chan);
+	ipc_chan_free(&w.post.chan);
+	ipc_chan_free(&w.parsed.chan);
+	ipc_chan_free(&w.authd.chan);
+	ipc_chan_free(&w.routerd.chan);
+	ipc_chan_free(&w.acceptor.chan);
+	fd_close(&w.fd);
+	store_free(&w.store);
+	engine_close(&w.engine);
+	event_base_free(w.base);
+	return 0;
+}
