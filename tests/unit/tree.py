@@ -3,7 +3,7 @@
 - includes point down: program -> common; a pure parser -> common/base only; programs never include each other.
 - <lmdb.h> is included below common/engine/lmdb only.
 - every event and key that is logged is a row of common/base/events.def.
-- docs/configuration.md agrees with common/conf/options.def.
+- docs/configuration.md agrees with common/conf/options.def, docs/messages.md with common/ipc/schema.def.
 """
 import os
 import re
@@ -123,8 +123,8 @@ def event_errors():
                     yield "%s:%d: event %s has no key %s" % (path, line, name.group(1), key)
 
 
-def option_errors():
-    r = subprocess.run([sys.executable, os.path.join(ROOT, "scripts/lib/options-doc"), "--check"],
+def page_errors(maker):
+    r = subprocess.run([sys.executable, os.path.join(ROOT, "scripts/lib", maker), "--check"],
                        stdout=subprocess.PIPE)
     if r.returncode != 0:
         yield r.stdout.decode().strip()
@@ -141,7 +141,8 @@ def self_errors():
 def main():
     passed = failed = 0
     for name, errors in (("includes", include_errors()), ("events", event_errors()),
-                         ("options", option_errors()), ("the rules themselves", self_errors())):
+                         ("options", page_errors("options-doc")),
+                         ("messages", page_errors("messages-doc")), ("the rules themselves", self_errors())):
         found = list(errors)
         for e in found:
             print(e)
