@@ -31,7 +31,8 @@ setup_packages()
 	[ -z "$made" ] || rm -f "$policy"
 }
 
-# setup_build DIR [meson options...]: configures once, then builds; output only when it fails.
+# setup_build DIR [meson options...]: configures once, then builds $SETUP_TARGETS (all without it);
+# output only when it fails.
 setup_build()
 {
 	local dir=$1 log
@@ -41,7 +42,7 @@ setup_build()
 		CC=${CC:-$(command -v ccache >/dev/null && echo 'ccache gcc' || echo gcc)} \
 			meson setup "$dir" "$@" >"$log" 2>&1 </dev/null || { cat "$log" >&2; return 1; }
 	fi
-	ninja -C "$dir" >"$log" 2>&1 </dev/null || { tail -n 60 "$log" >&2; return 1; }
+	ninja -C "$dir" ${SETUP_TARGETS:-} >"$log" 2>&1 </dev/null || { tail -n 60 "$log" >&2; return 1; }
 }
 
 # As root: the system users of systemd/sysusers.d, where they are missing. Each has a group of its own.
