@@ -163,6 +163,14 @@ static void depth_and_number_are_bounded(void **state)
 	assert_true(mime_part(m, MIME_DEPTH_MAX - 1)->flags & MIME_OPAQUE);
 	mime_free(&m);
 	buf_reset(&in);
+	for (unsigned i = 0; i < 3 * MIME_DEPTH_MAX; i++)
+		buf_puts(&in, "Content-Type: message/rfc822\r\n\r\n");
+	m = mime_parse(buf_slice(&in));
+	assert_int_equal(mime_count(m), MIME_DEPTH_MAX);
+	assert_int_equal(mime_part(m, MIME_DEPTH_MAX - 1)->kind, MIME_MESSAGE);
+	assert_true(mime_part(m, MIME_DEPTH_MAX - 1)->flags & MIME_OPAQUE);
+	mime_free(&m);
+	buf_reset(&in);
 	buf_puts(&in, MULTI("x"));
 	for (unsigned i = 0; i < 2 * MIME_PARTS_MAX; i++)
 		buf_puts(&in, "--x\r\n\r\ny\r\n");
