@@ -133,12 +133,30 @@ static void iso_2022_jp_to_utf8(const uint16_t *table, struct slice in, struct b
 	}
 }
 
+/* ASCII at the start of `in`, which all of these charsets share: octets appended. */
+static size_t ascii_run(struct slice in, struct buf *out)
+{
+	size_t n = 0, room = out->max - out->n;
+
+	while (n < in.n && in.p[n] < 0x80)
+		n++;
+	if (n > room)
+		n = room;
+	buf_put(out, slice_part(in, 0, n));
+	return n;
+}
+
 static void bytes_to_utf8(const struct charset *c, struct slice in, struct buf *out)
 {
 	while (in.n > 0 && !out->overflow) {
-		uint32_t ch = in.p[0];
-		size_t n = 1;
+		uint32_t ch;
+		size_t n;
 
+		in = slice_from(in, ascii_run(in, out));
+		if (in.n == 0)
+			break;
+		ch = in.p[0];
+		n = 1;
 		if (c == NULL || c->kind == CHARSET_UTF8) {
 			n = get_utf8(in, &ch);
 		} else if (c->kind != CHARSET_ONE_BYTE) {

@@ -320,7 +320,8 @@ int mail_date_parse_internal(struct slice in, struct mail_date *ret_date)
 	if (in.n != sizeof(text) || mail_date_parse(in, &d) != 0)
 		return MAIL_DATE_BAD;
 	d.zone_unknown = false;
-	/* Exactly what would be printed, but for a zero before the day, case, and the sign of no zone. */
+	/* Exactly what would be printed, but for a zero before the day, case, and the sign of no
+	 * zone. */
 	memcpy(text, in.p, sizeof(text));
 	if (text[0] == '0')
 		text[0] = ' ';

@@ -262,7 +262,7 @@ static void on_body(void *ctx, const struct mime *mime, unsigned part, struct sl
 	else if (m->html.chosen && m->html.part == part)
 		s = &m->html;
 	if (s != NULL)
-		buf_put(&s->raw, slice_part(bytes, 0, FACTS_PREVIEW_SOURCE - s->raw.n));
+		buf_put(&s->raw, slice_part(bytes, 0, s->raw.max - s->raw.n));
 }
 
 struct facts_maker *facts_maker_new(void)
@@ -276,8 +276,8 @@ struct facts_maker *facts_maker_new(void)
 	buf_init(&m->keys, FACTS_KEY_COUNT * (FACTS_KEY_MAX + 2));
 	buf_init(&m->thread, FACTS_REFS_MAX);
 	buf_init(&m->inner_text, FACTS_MAX);
-	buf_init(&m->plain.raw, FACTS_PREVIEW_SOURCE);
-	buf_init(&m->html.raw, FACTS_PREVIEW_SOURCE);
+	buf_init(&m->plain.raw, FACTS_PREVIEW_PLAIN);
+	buf_init(&m->html.raw, FACTS_PREVIEW_HTML);
 	m->mime = mime_new(&sink);
 	if (m->mime == NULL)
 		facts_maker_free(&m);

@@ -51,11 +51,13 @@
 #define THREAD_ID_MAX 512
 
 /* Facts: the whole blob, and its pieces (octets; the preview in characters, RFC 8970 4). */
-#define FACTS_MAX            (32 * 1024)
-#define FACTS_FIELD_MAX      2048
-#define FACTS_ENVELOPE_MAX   (8 * 1024)
-#define FACTS_KEY_MAX        512
-#define FACTS_REFS_MAX       4096
-#define FACTS_REF_COUNT_MAX  64
-#define FACTS_PREVIEW_CHARS  200
-#define FACTS_PREVIEW_SOURCE 4096
+#define FACTS_MAX           (32 * 1024)
+#define FACTS_FIELD_MAX     2048
+#define FACTS_ENVELOPE_MAX  (8 * 1024)
+#define FACTS_KEY_MAX       512
+#define FACTS_REFS_MAX      4096
+#define FACTS_REF_COUNT_MAX 64
+#define FACTS_PREVIEW_CHARS 200
+/* Octets of a text part that are looked at for it; markup needs more. */
+#define FACTS_PREVIEW_PLAIN 1536
+#define FACTS_PREVIEW_HTML  4096

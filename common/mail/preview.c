@@ -182,8 +182,7 @@ static void plain_text(struct slice s, struct line *l)
 void preview_make(
     struct slice raw, enum transfer how, struct slice charset, bool html, struct buf *out)
 {
-	struct buf bytes = BUF_INIT(FACTS_PREVIEW_SOURCE),
-		   text = BUF_INIT(4 * FACTS_PREVIEW_SOURCE);
+	struct buf bytes = BUF_INIT(FACTS_PREVIEW_HTML), text = BUF_INIT(4 * FACTS_PREVIEW_HTML);
 	struct line l = { .out = out };
 
 	transfer_decode(how, raw, &bytes);
