@@ -1,6 +1,7 @@
 """tree - rules about the source itself.
 
 - includes point down: program -> common; a pure parser -> common/base only; programs never include each other.
+- master, stored and authd include nothing that parses what strangers wrote.
 - <lmdb.h> is included below common/engine/lmdb only.
 - every event and key that is logged is a row of common/base/events.def.
 - docs/configuration.md agrees with common/conf/options.def, docs/messages.md with common/ipc/schema.def.
@@ -80,6 +81,27 @@ def include_errors():
                 yield "%s is a pure core and includes %s" % (path, target)
 
 
+# P3: the privileged never parse strangers. (folder, but not below these) may not include what starts with these.
+PRIVILEGED = [
+    ("master/", ("master/readconf.c",), ("common/mail/", "common/front/", "common/data/", "gsasl", "openssl/", "zlib")),
+    ("stored/", ("stored/parsed/", "stored/external/"), ("common/mail/", "common/front/", "common/data/", "gsasl", "openssl/")),
+    ("authd/", ("authd/workers/", "authd/signer/"), ("common/mail/", "common/front/", "common/data/", "gsasl", "openssl/", "crypt.h")),
+    ("common/database/", (), ("common/mail/", "common/front/", "gsasl", "openssl/")),
+]
+
+
+def may_parse(path, target):
+    return not any(path.startswith(top) and not path.startswith(but) and target.startswith(bad)
+                   for top, but, bad in PRIVILEGED)
+
+
+def privilege_errors():
+    for path, text in sources():
+        for _, target in INCLUDE.findall(text):
+            if not may_parse(path, target):
+                yield "%s includes %s: it would parse what strangers wrote" % (path, target)
+
+
 def event_table():
     with open(os.path.join(ROOT, "common/base/events.def"), encoding="utf-8") as f:
         return {n: set(k.split()) for n, k in re.findall(r'EVENT\("([^"]+)",\s*"([^"]*)"', f.read())}
@@ -136,11 +158,15 @@ def self_errors():
                          ("common/ipc/chan.c", "common/proc/proc.h"), ("common/mail/x.c", "common/ipc/chan.h")):
         if may_include(path, target):
             yield "the rule lets %s include %s" % (path, target)
+    for path, target in (("stored/post.c", "common/mail/mime.h"), ("authd/dialogue.c", "gsasl.h"),
+                         ("master/main.c", "openssl/ssl.h")):
+        if may_parse(path, target):
+            yield "the rule lets %s parse with %s" % (path, target)
 
 
 def main():
     passed = failed = 0
-    for name, errors in (("includes", include_errors()), ("events", event_errors()),
+    for name, errors in (("includes", include_errors()), ("privileged parse nothing", privilege_errors()), ("events", event_errors()),
                          ("options", page_errors("options-doc")),
                          ("messages", page_errors("messages-doc")), ("the rules themselves", self_errors())):
         found = list(errors)
