@@ -11,6 +11,7 @@
 #include "tests/unit/stored-rig.h"
 
 #include "common/base/wire.h"
+#include "stored/record.h"
 
 #include <stdlib.h>
 
@@ -398,6 +399,63 @@ static void a_view_keeps_what_others_expunge(void **state)
 	assert_int_equal(count_messages(a, oa.mbox), 1);
 }
 
+static void one_row(void *arg, int rc, const struct engine_row *row, size_t n, bool more)
+{
+	assert_int_equal(rc, ENGINE_OK);
+	*(uint64_t *)arg = n == 0 ? 0 : wire_load_u64be(row[0].key.p + 1);
+}
+
+static uint64_t first_key(struct rig *r, struct rec_key group, enum record_kind kind)
+{
+	struct rec_key from = key_kind(kind), to = key_kind_end(kind);
+	struct engine_group *g;
+	uint64_t id = UINT64_MAX;
+
+	assert_int_equal(
+	    engine_group_open_now(r->engine, key_slice(&group), 0, ENGINE_CREATE, &g), 0);
+	engine_scan(g, key_slice(&from), key_slice(&to), 1, one_row, &id);
+	for (int i = 0; i < 1000 && id == UINT64_MAX; i++)
+		rig_spin(r, 1);
+	engine_group_close(&g);
+	return id;
+}
+
+static void committed(void *arg, int rc)
+{
+	*(int *)arg = rc;
+}
+
+/* A crash leaves rows that kept bodies for views: the next load drops them. */
+static void leftovers_of_views_go_at_the_next_load(void **state)
+{
+	struct rig *r = *state;
+	struct rec_key doomed = key_u32(REC_DOOMED, 5), id;
+	struct engine_group *g;
+	struct engine_batch *b;
+	struct rig_client *s;
+	int rc = -1;
+
+	if (strstr(r->spec, "again") != NULL)
+		engine_faults_set(r->engine, &(struct engine_faults){ 0 });
+	rig_account(r, 7, IPC_account_make);
+	rig_put(r, 7, SLICE("one"));
+	rig_restart(r);
+	id = key_group_mbox(first_key(r, key_group_root(7), REC_MBOX));
+	assert_int_equal(engine_group_open_now(r->engine, key_slice(&id), 0, 0, &g), 0);
+	b = engine_batch_new(g);
+	assert_int_equal(engine_put(b, key_slice(&doomed), SLICE("\1")), 0);
+	engine_commit(r->engine, &b, 1, committed, &rc);
+	for (int i = 0; i < 1000 && rc == -1; i++)
+		rig_spin(r, 1);
+	assert_int_equal(rc, ENGINE_OK);
+	engine_group_close(&g);
+	assert_int_not_equal(first_key(r, id, REC_DOOMED), 0);
+	s = rig_session(r, 7, 1, NULL);
+	assert_int_equal(count_messages(s, rig_open(s, "INBOX", 0).mbox), 1);
+	rig_restart(r);
+	assert_int_equal(first_key(r, id, REC_DOOMED), 0);
+}
+
 static void a_lost_session_changes_nothing_by_itself(void **state)
 {
 	struct rig *r = *state;
@@ -470,6 +528,143 @@ static void a_slow_reader_holds_one_window(void **state)
 	rig_send(s, IPC_session_credit, &(struct ipc_session_credit){ IPC_WINDOW_BYTES + 1 });
 	assert_int_equal(rig_wait(s, IPC_session_bye)->session_bye.why, IPC_BYE_PROTOCOL);
 	free(big);
+}
+
+/* A session that asks and does not read: others are served, and it gets all answers in the end. */
+static void nobody_waits_for_a_reader_that_sleeps(void **state)
+{
+	enum { ASKED = 900 };
+	struct rig *r = *state;
+	struct rig_client *a, *b;
+	struct ipc_mbox_opened oa, ob;
+	size_t listings = 0, bodies = 0;
+	const union ipc_any *m;
+	enum ipc_type type;
+
+	rig_account(r, 7, IPC_account_make);
+	for (int i = 0; i < 200; i++)
+		rig_put(r, 7, SLICE("a message of no interest"));
+	a = rig_session(r, 7, 1, NULL);
+	oa = rig_open(a, "INBOX", 0);
+	ipc_chan_pause(a->chan, true);
+	for (uint32_t i = 0; i < ASKED; i++) {
+		rig_send(a, IPC_mbox_scan, &(struct ipc_mbox_scan){ i, oa.mbox, 1, 0 });
+		if (i % 10 == 0)
+			rig_send(a, IPC_body_get, &(struct ipc_body_get){ i, oa.mbox, 1, 0, 0 });
+	}
+	rig_spin(r, 20);
+	b = rig_session(r, 7, 2, NULL);
+	ob = rig_open(b, "INBOX", 0);
+	assert_int_equal(rig_put(r, 7, SLICE("more")), IPC_ST_OK);
+	assert_int_equal(count_messages(b, ob.mbox), 200);
+	body_is(b, ob.mbox, 2, SLICE("a message of no interest"));
+	assert_int_equal(rig_expunge(b, ob.mbox, 1, 1), IPC_ST_OK);
+	ipc_chan_pause(a->chan, false);
+	while (listings < ASKED && (m = rig_next(a, 5000, &type, NULL)) != NULL) {
+		if (type == IPC_body_data) {
+			/* Its view was there before the expunge. */
+			assert_int_equal(m->body_data.status, IPC_ST_OK);
+			bodies++;
+			continue;
+		}
+		assert_int_equal(type, IPC_mbox_rows);
+		assert_int_equal(m->mbox_rows.seq, listings);
+		assert_int_equal(m->mbox_rows.rows.n, 200 * 40);
+		listings++;
+	}
+	assert_int_equal(listings, ASKED);
+	assert_int_equal(bodies, ASKED / 10);
+}
+
+struct told {
+	bool there;
+	uint32_t flags;
+};
+
+static void events_apply(struct told *t, const struct ipc_mbox_event *e)
+{
+	for (size_t i = 0; i < e->rows.n; i += 24) {
+		const uint8_t *p = e->rows.p + i;
+		struct told *one = &t[wire_load_u32(p + 4)];
+
+		switch (wire_load_u32(p)) {
+		case IPC_EV_NEW:
+			assert_false(one->there);
+			one->there = true;
+			one->flags = wire_load_u32(p + 8);
+			break;
+		case IPC_EV_FLAGS:
+			assert_true(one->there);
+			one->flags = wire_load_u32(p + 8);
+			break;
+		default:
+			assert_true(one->there);
+			one->there = false;
+			break;
+		}
+	}
+}
+
+/* Events that nobody read in time are made anew: the sum is what is there. */
+static void the_feed_catches_up_with_a_slow_reader(void **state)
+{
+	enum { N = 400, ROUNDS = 120 };
+	static uint8_t rows[40 * 2 * N];
+	static struct told told[2 * N];
+	struct rig *r = *state;
+	struct rig_client *a, *b;
+	struct ipc_mbox_opened oa, ob;
+	const union ipc_any *m;
+	enum ipc_type type;
+	size_t n = 0, there = 0, got = 0;
+
+	memset(told, 0, sizeof(told));
+	rig_account(r, 7, IPC_account_make);
+	for (int i = 0; i < N; i++)
+		rig_put(r, 7, SLICE("m"));
+	a = rig_session(r, 7, 1, NULL);
+	b = rig_session(r, 7, 2, NULL);
+	oa = rig_open(a, "INBOX", IPC_MBOX_EVENTS);
+	ob = rig_open(b, "INBOX", IPC_MBOX_EVENTS);
+	for (uint32_t uid = 1; uid <= N; uid++)
+		told[uid].there = true;
+	ipc_chan_pause(a->chan, true);
+	for (uint32_t i = 0; i < ROUNDS; i++) {
+		uint8_t pair[8];
+
+		wire_store_u32(pair, 1);
+		wire_store_u32(pair + 4, 100000);
+		rig_send(b, IPC_flags_store,
+		    &(struct ipc_flags_store){ 1, ob.mbox, i % 2 ? IPC_FLAGS_ADD : IPC_FLAGS_REMOVE,
+			1u << i % 5, slice_of(pair, 8) });
+		wire_store_u32(pair, 3 * i + 1);
+		wire_store_u32(pair + 4, 3 * i + 1);
+		rig_send(
+		    b, IPC_msg_expunge, &(struct ipc_msg_expunge){ 2, ob.mbox, slice_of(pair, 8) });
+		assert_int_equal(rig_put(r, 7, SLICE("new")), IPC_ST_OK);
+	}
+	while ((m = rig_next(b, 200, &type, NULL)) != NULL)
+		if (type == IPC_store_done)
+			assert_int_equal(m->store_done.status, IPC_ST_OK);
+	ipc_chan_pause(a->chan, false);
+	while ((m = rig_next(a, 300, &type, NULL)) != NULL) {
+		assert_int_equal(type, IPC_mbox_event);
+		got += m->mbox_event.rows.n / 24;
+		events_apply(told, &m->mbox_event);
+	}
+	/* Not every one of them was sent. */
+	assert_true(got < ROUNDS * N / 2);
+	assert_int_equal(rig_scan(a, oa.mbox, 1, rows, 2 * N, &n), IPC_ST_OK);
+	assert_int_equal(n, N);
+	for (size_t i = 0; i < n; i++) {
+		const struct told *t = &told[wire_load_u32(rows + 40 * i)];
+
+		assert_true(t->there);
+		assert_int_equal(t->flags, wire_load_u32(rows + 40 * i + 4));
+	}
+	for (size_t i = 0; i < 2 * N; i++)
+		there += told[i].there;
+	assert_int_equal(there, n);
 }
 
 static void senseless_requests_end_a_session(void **state)
@@ -620,9 +815,12 @@ int main(int argc, char **argv)
 		CASE(quota_is_a_policy_of_the_target),
 		CASE(flags_and_expunges_stay),
 		CASE(a_view_keeps_what_others_expunge),
+		CASE(leftovers_of_views_go_at_the_next_load),
 		CASE(a_lost_session_changes_nothing_by_itself),
 		CASE(the_feed_tells_what_others_do),
 		CASE(a_slow_reader_holds_one_window),
+		CASE(nobody_waits_for_a_reader_that_sleeps),
+		CASE(the_feed_catches_up_with_a_slow_reader),
 		CASE(senseless_requests_end_a_session),
 		CASE(identity_changes_end_the_sessions_of_that_account),
 		CASE(administrators_list_and_kick),

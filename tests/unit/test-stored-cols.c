@@ -1,0 +1,171 @@
+/* stored's pure parts: the index of a mailbox with its views, the id table, the records. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "stored/cols.h"
+#include "stored/idmap.h"
+#include "stored/record.h"
+
+#include <stdlib.h>
+
+static void fill(struct cols *c, uint32_t first, uint32_t last)
+{
+	for (uint32_t uid = first; uid <= last; uid++)
+		assert_int_equal(
+		    cols_append(c, &(struct cols_row){ .uid = uid, .size = uid * 10 }), 0);
+}
+
+static size_t list(const struct cols *c, const struct cols_view *v, uint32_t from, size_t max,
+    uint32_t *uids, bool *more)
+{
+	struct cols_row rows[64];
+	size_t n = cols_list(c, v, from, max, rows, more);
+
+	for (size_t i = 0; i < n; i++) {
+		uids[i] = rows[i].uid;
+		assert_int_equal(rows[i].size, rows[i].uid * 10);
+	}
+	return n;
+}
+
+static void views_see_what_they_saw(void **state)
+{
+	struct cols c = { 0 };
+	struct cols_view old = { 1, 11, 0 }, own = { 2, 11, 0 }, late;
+	const uint32_t gone[] = { 1, 4, 5, 10 };
+	const bool keep[] = { true, true, true, true };
+	uint32_t uids[64];
+	struct cols_row row;
+	bool more;
+
+	fill(&c, 1, 10);
+	assert_int_equal(cols_reserve_dead(&c, 4), 0);
+	cols_expunge(&c, gone, keep, 4, own.number);
+	fill(&c, 11, 12);
+	late = (struct cols_view){ 3, 13, c.version };
+	assert_int_equal(list(&c, &old, 1, 64, uids, &more), 10);
+	for (uint32_t i = 0; i < 10; i++)
+		assert_int_equal(uids[i], i + 1);
+	assert_false(more);
+	assert_int_equal(list(&c, &own, 1, 64, uids, &more), 6);
+	assert_int_equal(list(&c, &late, 1, 64, uids, &more), 8);
+	assert_int_equal(uids[0], 2);
+	assert_int_equal(list(&c, &old, 4, 3, uids, &more), 3);
+	assert_int_equal(uids[0], 4);
+	assert_int_equal(uids[2], 6);
+	assert_true(more);
+	assert_int_equal(cols_find(&c, &old, 4, &row), 0);
+	assert_int_equal(row.size, 40);
+	assert_int_equal(cols_find(&c, &own, 4, &row), 1);
+	assert_int_equal(cols_find(&c, &late, 4, &row), 1);
+	assert_int_equal(cols_find(&c, &old, 11, &row), 1);
+	assert_int_equal(cols_find(&c, &late, 11, &row), 0);
+	cols_fini(&c);
+}
+
+static bool seen_by(void *arg, const struct cols_dead *d)
+{
+	return cols_dead_seen(arg, d);
+}
+
+static void the_dead_go_when_nobody_looks(void **state)
+{
+	struct cols c = { 0 };
+	struct cols_view v = { 1, 100, 1 };
+	const uint32_t first[] = { 3 }, second[] = { 2, 7 };
+	const bool keep[] = { true, true };
+	uint32_t uids[4];
+
+	fill(&c, 1, 9);
+	assert_int_equal(cols_reserve_dead(&c, 1), 0);
+	cols_expunge(&c, first, keep, 1, 5);
+	assert_int_equal(cols_reserve_dead(&c, 2), 0);
+	cols_expunge(&c, second, keep, 2, 5);
+	assert_int_equal(c.n_dead, 3);
+	assert_int_equal(c.n, 6);
+	assert_int_equal(cols_sweep(&c, seen_by, &v, uids, 4), 1);
+	assert_int_equal(uids[0], 3);
+	v.version = 2;
+	assert_int_equal(cols_sweep(&c, seen_by, &v, uids, 1), 1);
+	assert_int_equal(cols_sweep(&c, seen_by, &v, uids, 4), 1);
+	assert_int_equal(c.n_dead, 0);
+	cols_fini(&c);
+}
+
+/* Against a plain array, with ids that collide. */
+static void the_table_finds_what_is_in_it(void **state)
+{
+	enum { N = 4000 };
+	struct idmap m = { 0 };
+	static int things[N];
+	static bool in[N];
+	uint64_t r = 1;
+
+	for (int step = 0; step < 60000; step++) {
+		uint64_t k;
+
+		r = r * 6364136223846793005u + 1442695040888963407u;
+		k = (r >> 33) % N;
+		if (in[k])
+			idmap_del(&m, k << 40);
+		else
+			assert_int_equal(idmap_add(&m, k << 40, &things[k]), 0);
+		in[k] = !in[k];
+		k = (r >> 13) % N;
+		assert_ptr_equal(idmap_get(&m, k << 40), in[k] ? &things[k] : NULL);
+	}
+	for (uint64_t k = 0; k < N; k++)
+		assert_ptr_equal(idmap_get(&m, k << 40), in[k] ? &things[k] : NULL);
+	idmap_fini(&m);
+	assert_null(idmap_get(&m, 1));
+}
+
+static void records_survive_and_refuse(void **state)
+{
+	struct mbox_head h = { MBOX_EXTERNAL, 1, 2, 3, 4, UINT64_MAX, 6, 7, 8 }, h2;
+	struct msg_rec m = { 31, 1u << 31, 5, 6, 7, -1 }, m2;
+	struct flags_rec f = { 3, 9 }, f2;
+	struct root_rec r = { 7, 8, 9 }, r2;
+	struct mbox_rec b = { MBOX_STORE, 5, SLICE("Archive/2026") }, b2;
+	uint8_t v[128];
+	uint32_t uid;
+
+	head_pack(&h, v);
+	assert_int_equal(head_unpack(slice_of(v, RECORD_HEAD_BYTES), &h2), 0);
+	assert_memory_equal(&h, &h2, sizeof(h));
+	assert_int_equal(head_unpack(slice_of(v, RECORD_HEAD_BYTES - 1), &h2), 1);
+	v[0]++;
+	assert_int_equal(head_unpack(slice_of(v, RECORD_HEAD_BYTES), &h2), 1);
+	msg_pack(&m, v);
+	assert_int_equal(msg_unpack(slice_of(v, RECORD_MSG_BYTES), &m2), 0);
+	assert_true(m2.date == -1 && m2.sum == 7 && m2.size == m.size);
+	flags_pack(&f, v);
+	assert_int_equal(flags_unpack(slice_of(v, RECORD_FLAGS_BYTES), &f2), 0);
+	assert_true(f2.flags == 3 && f2.modseq == 9);
+	root_pack(&r, v);
+	assert_int_equal(root_unpack(slice_of(v, RECORD_ROOT_BYTES), &r2), 0);
+	assert_true(r2.account == 7 && r2.next_uidvalidity == 8 && r2.created == 9);
+	assert_int_equal(mbox_pack(&b, v), RECORD_MBOX_BYTES + 12);
+	assert_int_equal(mbox_unpack(slice_of(v, RECORD_MBOX_BYTES + 12), &b2), 0);
+	assert_true(slice_eq(b2.name, b.name));
+	assert_int_equal(mbox_unpack(slice_of(v, RECORD_MBOX_BYTES), &b2), 1);
+	assert_int_equal(key_get_u32(SLICE("u\0\0\1\2"), REC_MSG, &uid), 0);
+	assert_int_equal(uid, 258);
+	assert_int_equal(key_get_u32(SLICE("u\0\0\1"), REC_MSG, &uid), 1);
+	assert_int_equal(key_get_u32(SLICE("f\0\0\1\2"), REC_MSG, &uid), 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(views_see_what_they_saw),
+		cmocka_unit_test(the_dead_go_when_nobody_looks),
+		cmocka_unit_test(the_table_finds_what_is_in_it),
+		cmocka_unit_test(records_survive_and_refuse),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
