@@ -13,16 +13,18 @@ import subprocess
 import sys
 
 
-def run(test):
+def run(test, build):
     env = dict(os.environ, **test["env"])
     env.setdefault("ASAN_OPTIONS", "abort_on_error=0:detect_leaks=1")
     env.setdefault("UBSAN_OPTIONS", "halt_on_error=1:print_stacktrace=1")
     try:
-        p = subprocess.run(test["cmd"], cwd=test["workdir"], env=env, stdin=subprocess.DEVNULL,
+        p = subprocess.run(test["cmd"], cwd=test["workdir"] or build, env=env, stdin=subprocess.DEVNULL,
                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=test["timeout"] or 120)
         status, out = p.returncode, p.stdout
     except subprocess.TimeoutExpired as e:
         status, out = -1, (e.stdout or b"") + b"\ntook too long\n"
+    except OSError as e:
+        status, out = -1, str(e).encode()
     good = len(re.findall(rb"^ok ", out, re.M))
     bad = len(re.findall(rb"^not ok ", out, re.M))
     if good + bad == 0:
@@ -40,7 +42,7 @@ def main():
         tests = [t for t in tests if any(s.split(":")[-1] == sys.argv[2] for s in t["suite"])]
     passed = failed = 0
     with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count() or 2) as pool:
-        for name, good, bad, out in pool.map(run, tests):
+        for name, good, bad, out in pool.map(lambda t: run(t, build), tests):
             passed, failed = passed + good, failed + bad
             print("%-24s %4d passed, %d failed" % (name, good, bad))
             if bad:
