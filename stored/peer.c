@@ -139,13 +139,35 @@ static void on_account(struct peer *p, enum ipc_type type, uint32_t seq, uint64_
 		account_drop(p->st, account, account_done, q);
 }
 
-/* Password, rights or state of an account changed: whoever is in was let in by the old ones. */
-static void identity_changed(struct store *st, uint64_t account, uint64_t except_sid)
+struct identity_ask {
+	struct store *st;
+	uint64_t except_sid;
+};
+
+static void on_identity_account(void *arg, int status, struct account *a)
 {
-	struct account *a = idmap_get(&st->accounts, account);
+	struct identity_ask *q = arg;
 
 	if (a != NULL)
-		session_end_all(st, a, except_sid, IPC_BYE_IDENTITY);
+		session_end_all(q->st, a, q->except_sid, IPC_BYE_IDENTITY);
+	free(q);
+}
+
+/*
+ * Password, rights or state of an account changed: whoever is in was let in by the old ones. A
+ * session that waits for its account to be loaded was let in before, too: this waits behind it.
+ */
+static void identity_changed(struct store *st, uint64_t account, uint64_t except_sid)
+{
+	struct identity_ask *q;
+
+	if (idmap_get(&st->accounts, account) == NULL)
+		return;
+	q = malloc(sizeof(*q));
+	if (q == NULL)
+		abort(); /* the alternative is a session that should have ended */
+	*q = (struct identity_ask){ st, except_sid };
+	account_get(st, account, 0, on_identity_account, q);
 }
 
 static int fd_take(int *fd)

@@ -269,6 +269,22 @@ static void measure_reads(struct world *w, const char *name, unsigned depth, uin
 	fflush(stdout);
 }
 
+static void measure_making(struct world *w, uint32_t n)
+{
+	int64_t start = clock_mono_ns();
+	double cpu = cpu_s(w->pid), took;
+
+	for (uint32_t i = 0; i < n; i++)
+		(void)ipc_send(w->routerd, IPC_account_make,
+		    &(struct ipc_account_make){ ++w->seq, 1000 + i }, NULL);
+	answers_wait(w, (int)n);
+	took = (double)(clock_mono_ns() - start) / 1e9;
+	cpu = cpu_s(w->pid) - cpu;
+	printf("| make accounts | %u | %.0f | %.2f | - | %.1f |\n", n, n / took, took * 1e3 / n,
+	    cpu * 1e6 / n);
+	fflush(stdout);
+}
+
 static void session_start(struct world *w)
 {
 	struct ipc_session_open q = { ++w->seq, 7, 1, SLICE("u1@example.test"), SLICE("pop3"),
@@ -337,6 +353,7 @@ int main(int argc, char **argv)
 	printf("| what | connections or depth | per second | p50 ms | p99 ms | stored's CPU us "
 	       "each |\n"
 	       "|---|---|---|---|---|---|\n");
+	measure_making(&w, 20000);
 	for (size_t i = 0; i < sizeof(conns) / sizeof(conns[0]); i++)
 		measure_posts(&w, conns[i], seconds);
 	fill_inbox(&w, to_read);

@@ -715,6 +715,29 @@ static void identity_changes_end_the_sessions_of_that_account(void **state)
 	assert_int_equal(rig_open(other, "INBOX", 0).status, IPC_ST_OK);
 }
 
+/* Password change and login cross: the session was let in by the old password. */
+static void a_session_that_waits_for_its_account_ends_too(void **state)
+{
+	struct rig *r = *state;
+	enum ipc_type type;
+	const union ipc_any *m;
+	struct rig_client *s;
+	int fd = -1;
+
+	rig_account(r, 7, IPC_account_make);
+	rig_restart(r);
+	rig_send(r->authd, IPC_session_open,
+	    &(struct ipc_session_open){ 1, 5, 7, SLICE("n"), SLICE("pop3"), SLICE_NONE });
+	rig_send(r->authd, IPC_identity_changed, &(struct ipc_identity_changed){ 7, 0, 0 });
+	m = rig_next(r->authd, 5000, &type, &fd);
+	assert_non_null(m);
+	assert_int_equal(type, IPC_session_opened);
+	((struct rig_packet *)r->authd->last)->fd = -1;
+	s = rig_adopt(r, fd, IPC_CH_SESSION);
+	assert_int_equal(rig_wait(s, IPC_session_bye)->session_bye.why, IPC_BYE_IDENTITY);
+	assert_true(rig_gone(s, 1000));
+}
+
 static struct rig_client *admin(struct rig *r, uint64_t rights)
 {
 	int fds[2];
@@ -823,6 +846,7 @@ int main(int argc, char **argv)
 		CASE(the_feed_catches_up_with_a_slow_reader),
 		CASE(senseless_requests_end_a_session),
 		CASE(identity_changes_end_the_sessions_of_that_account),
+		CASE(a_session_that_waits_for_its_account_ends_too),
 		CASE(administrators_list_and_kick),
 		CASE(facts_lie_beside_the_message),
 	};
