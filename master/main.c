@@ -15,6 +15,7 @@
 #include "common/base/io.h"
 #include "common/base/log.h"
 #include "common/conf/limits.h"
+#include "common/sandbox/leaks.h"
 #include "common/sandbox/title.h"
 
 #include <getopt.h>

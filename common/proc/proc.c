@@ -2,6 +2,7 @@
 
 #include "common/base/io.h"
 #include "common/base/log.h"
+#include "common/sandbox/leaks.h"
 #include "common/sandbox/title.h"
 
 #include <assert.h>
