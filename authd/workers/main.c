@@ -14,8 +14,12 @@
 #include "common/proc/proc.h"
 #include "common/sandbox/sandbox.h"
 
+#include <errno.h>
+#include <event2/event.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 struct pool {
@@ -23,7 +27,46 @@ struct pool {
 	struct gsasl_warm *warm;
 	struct sandbox_child *child;
 	struct ipc_chan *authd;
+	int sig_fd;
+	struct event *ev_signal;
+	bool crashed;
 };
+
+/*
+ * A worker that died by a signal may have been an attempt to learn the address layout that all
+ * workers share with the pool: the pool ends, master starts one with a new layout, later each time.
+ */
+static void on_signal(evutil_socket_t fd, short what, void *arg)
+{
+	struct pool *pool = arg;
+	struct signalfd_siginfo si;
+	int status;
+
+	while (read(fd, &si, sizeof(si)) == sizeof(si))
+		;
+	while (waitpid(-1, &status, WNOHANG) > 0) {
+		if (!WIFSIGNALED(status) || pool->crashed)
+			continue;
+		pool->crashed = true;
+		log_ev(LOG_ERR, "auth.crash", kv_i("signal", WTERMSIG(status)));
+		proc_exit(pool->proc, 1);
+	}
+}
+
+static int signals_make(struct pool *pool)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	pool->sig_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	if (pool->sig_fd < 0)
+		return -errno;
+	pool->ev_signal =
+	    event_new(proc_base(pool->proc), pool->sig_fd, EV_READ | EV_PERSIST, on_signal, pool);
+	return pool->ev_signal != NULL && event_add(pool->ev_signal, NULL) == 0 ? 0 : -ENOMEM;
+}
 
 static int warm_up(struct proc *p, void *arg)
 {
@@ -31,7 +74,8 @@ static int warm_up(struct proc *p, void *arg)
 	int r = gsasl_warm_new(&pool->warm);
 
 	pool->proc = p;
-	signal(SIGCHLD, SIG_IGN); /* workers are not waited for: the kernel takes them away */
+	if (r == 0)
+		r = signals_make(pool);
 	if (r == 0)
 		r = sandbox_child_prepare(&sandbox_rows[PROC_WORKER_CHILD], &pool->child);
 	if (r != 0)
