@@ -525,6 +525,7 @@ static int on_warm_up(struct proc *p, void *arg)
 
 	a->proc = p;
 	a->env.door = a->door;
+	a->cpus = sysconf(_SC_NPROCESSORS_ONLN);
 	a->counts = counts_new();
 	r = a->counts == NULL ? -ENOMEM : 0;
 	configure(a);

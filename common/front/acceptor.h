@@ -35,6 +35,7 @@ struct acceptor {
 	size_t n_listeners;
 	struct worker *workers;
 	unsigned n_workers, per_process, max, max_per_address;
+	long cpus;        /* asked before the sandbox: it is read from a file */
 	int stop_pipe[2]; /* a byte in it: stop; its end without one: the acceptor is gone */
 	int sig_fd;
 	struct event *ev_signal, *ev_pause, *ev_kill;

@@ -259,7 +259,6 @@ failed:
 static struct worker *worker_pick(struct acceptor *a)
 {
 	struct worker *best = NULL;
-	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 	unsigned n;
 
 	for (struct worker *w = a->workers; w != NULL; w = w->next)
@@ -268,7 +267,7 @@ static struct worker *worker_pick(struct acceptor *a)
 			best = w;
 	n = best != NULL ? counts_total(best->counts) : 0;
 	if (best == NULL || n >= a->per_process ||
-	    (n >= FRONT_DENSE_BUSY && (long)a->n_workers < cpus))
+	    (n >= FRONT_DENSE_BUSY && (long)a->n_workers < a->cpus))
 		best = worker_new(a);
 	return best != NULL && best->chan != NULL ? best : NULL;
 }
