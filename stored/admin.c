@@ -19,6 +19,7 @@ void admin_open(struct store *st, const struct ipc_store_open *q, int take_fd)
 	if (p == NULL)
 		return;
 	st->n_admins++;
+	ipc_chan_set_queue_max(p->chan, ADMIN_QUEUE_MAX);
 	p->rights = q->rights;
 	p->sid = q->sid;
 }

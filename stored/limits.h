@@ -26,6 +26,7 @@ enum {
 	STORE_ID_BLOCK = 1 << 20,        /* ids reserved at once */
 	ACCOUNT_MBOXES_MAX = 20000,
 	MBOX_NAME_MAX = 1024,
+	LOAD_PAGES_MAX = 4,     /* scans of an index being loaded in one turn of the loop */
 	CHANGE_ROWS_MAX = 4096, /* messages in one batch of a flag change or an expunge */
 	/* facts by parsed */
 	PARSE_QUEUE_MAX = 4096,
@@ -33,6 +34,7 @@ enum {
 	PARSE_WINDOW_BYTES = 512 << 10, /* unsent bytes towards parsed */
 	/* administrators */
 	ADMIN_CHANNELS_MAX = 64,
+	ADMIN_QUEUE_MAX = 32 << 20, /* a list of all sessions */
 };
 
 #define STORE_BODY_MAX ((uint64_t)2 << 30)

@@ -57,6 +57,7 @@ struct mbox_load {
 	enum { LOAD_MSGS, LOAD_FLAGS, LOAD_DOOMED, LOAD_DONE } step;
 	int rc;
 	bool more;
+	unsigned pages;
 	struct rec_key from, to;
 	struct cols_row *late; /* became durable meanwhile */
 	size_t n_late;
@@ -199,8 +200,11 @@ static void load_steps(struct mbox_load *l)
 		}
 		if (l->step == LOAD_DONE)
 			break;
-		r = engine_scan_now(
-		    l->m->group, key_slice(&l->from), key_slice(&l->to), 0, on_rows, l);
+		/* A large mailbox is not read in one go: others get their turn. */
+		r = ++l->pages % LOAD_PAGES_MAX == 0
+			? ENGINE_AGAIN
+			: engine_scan_now(
+			      l->m->group, key_slice(&l->from), key_slice(&l->to), 0, on_rows, l);
 		if (r == ENGINE_AGAIN) {
 			engine_scan(l->m->group, key_slice(&l->from), key_slice(&l->to), 0,
 			    on_rows_later, l);

@@ -365,6 +365,53 @@ static void flags_and_expunges_stay(void **state)
 	assert_int_equal(rig_open(s, "INBOX", 0).uidnext, 12);
 }
 
+/* More messages than one scan, one batch and one answer hold; and one that comes during the load.
+ */
+static void large_mailboxes_go_in_portions(void **state)
+{
+	enum { N = 9500, AT_ONCE = 10 };
+	static uint8_t rows[40 * (N + 2)];
+	struct rig *r = *state;
+	struct rig_client *post = rig_post(r, 5), *s;
+	uint32_t handle = 1;
+	struct ipc_mbox_opened o;
+	size_t n = 0;
+
+	rig_account(r, 7, IPC_account_make);
+	rig_target(r, 5, 1, 7, 0);
+	for (uint32_t i = 0; i < N; i += AT_ONCE) {
+		for (uint32_t k = 0; k < AT_ONCE; k++)
+			rig_deliver(post, k, &handle, 1, SLICE("small"), SLICE("f"));
+		for (uint32_t k = 0; k < AT_ONCE; k++)
+			assert_int_equal(
+			    rig_wait(post, IPC_post_result)->post_result.status, IPC_ST_OK);
+	}
+	rig_restart(r);
+	s = rig_session(r, 7, 1, NULL);
+	o = rig_open(s, "INBOX", 0);
+	assert_int_equal(o.exists, N);
+	rig_send(s, IPC_mbox_scan, &(struct ipc_mbox_scan){ 1, o.mbox, 1, 1 });
+	assert_int_equal(rig_put(r, 7, SLICE("late")), IPC_ST_OK);
+	assert_int_equal(rig_wait(s, IPC_mbox_rows)->mbox_rows.rows.n, 40);
+	assert_int_equal(rig_scan(s, o.mbox, 1, rows, N + 2, &n), IPC_ST_OK);
+	assert_int_equal(n, N);
+	o = rig_open(s, "INBOX", 0);
+	assert_int_equal(rig_scan(s, o.mbox, 1, rows, N + 2, &n), IPC_ST_OK);
+	assert_int_equal(n, N + 1);
+	assert_int_equal(rig_flags(s, o.mbox, 1, N, IPC_FLAGS_ADD, IPC_FLAG_SEEN), IPC_ST_OK);
+	assert_int_equal(rig_expunge(s, o.mbox, 2, N - 1), IPC_ST_OK);
+	rig_restart(r);
+	s = rig_session(r, 7, 1, NULL);
+	o = rig_open(s, "INBOX", 0);
+	assert_int_equal(o.exists, 3);
+	assert_int_equal(rig_scan(s, o.mbox, 1, rows, N + 2, &n), IPC_ST_OK);
+	assert_int_equal(n, 3);
+	assert_int_equal(wire_load_u32(rows + 40), N);
+	assert_int_equal(wire_load_u32(rows + 44), IPC_FLAG_SEEN);
+	assert_int_equal(wire_load_u32(rows + 84), 0);
+	body_is(s, o.mbox, N + 1, SLICE("late"));
+}
+
 static void a_view_keeps_what_others_expunge(void **state)
 {
 	struct rig *r = *state;
@@ -837,6 +884,7 @@ int main(int argc, char **argv)
 		CASE(the_window_binds_the_sender),
 		CASE(quota_is_a_policy_of_the_target),
 		CASE(flags_and_expunges_stay),
+		CASE(large_mailboxes_go_in_portions),
 		CASE(a_view_keeps_what_others_expunge),
 		CASE(leftovers_of_views_go_at_the_next_load),
 		CASE(a_lost_session_changes_nothing_by_itself),
