@@ -235,6 +235,14 @@ void dialogue_on_route(struct authd *a, const struct ipc_route_login_reply *m)
 	secrets_get(&a->secrets, d->account, on_secret, d);
 }
 
+/* That a password is stored in a form that this mechanism cannot use tells that the name exists. */
+static enum ipc_auth_status from_worker(const struct authd *a, uint32_t status)
+{
+	if (status > IPC_AUTH_DISABLED || (a->hide_unknown && status == IPC_AUTH_NOMECH))
+		return IPC_AUTH_BAD;
+	return (enum ipc_auth_status)status;
+}
+
 static void on_work_done(struct dialogue *d, const struct ipc_work_done *m)
 {
 	struct ipc_session_open ask = { .sid = d->sid,
@@ -244,7 +252,7 @@ static void on_work_done(struct dialogue *d, const struct ipc_work_done *m)
 		.peer = buf_slice(&d->peer) };
 
 	if (m->status != IPC_AUTH_OK) {
-		refuse(d, m->status <= IPC_AUTH_DISABLED ? m->status : IPC_AUTH_BAD, SLICE_NONE);
+		refuse(d, from_worker(d->a, m->status), SLICE_NONE);
 		return;
 	}
 	if (d->account == 0 || d->a->stored == NULL) {

@@ -112,8 +112,9 @@ static int scram_secret(struct run *r, Gsasl_session *s)
 		set_raw(s, GSASL_SCRAM_STOREDKEY, k.stored);
 		set_raw(s, GSASL_SCRAM_SERVERKEY, k.server);
 	} else {
+		/* Refused at the end, not here, where it would tell that the name exists. */
 		r->unusable = true;
-		return GSASL_AUTHENTICATION_ERROR;
+		set_decoy(r, s);
 	}
 	return GSASL_OK;
 }
@@ -138,13 +139,31 @@ static int on_property(Gsasl *ctx, Gsasl_session *s, Gsasl_property prop)
 	}
 }
 
+/* The library reads its configuration and loads its providers at first use, which the sandbox of a
+ * worker does not allow: no configuration, and each digest is used once before. */
+static bool digests_warm(void)
+{
+	static const char *const names[] = { "MD5", "SHA256" };
+	uint8_t digest[SCRAM_KEY_BYTES];
+
+	if (OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) != 1)
+		return false;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		size_t n = sizeof(digest);
+
+		if (EVP_Q_digest(NULL, names[i], NULL, "", 0, digest, &n) != 1)
+			return false;
+	}
+	return true;
+}
+
 int gsasl_warm_new(struct gsasl_warm **ret)
 {
 	struct gsasl_warm *w = calloc(1, sizeof(*w));
 
 	if (w == NULL)
 		return -ENOMEM;
-	if (gsasl_init(&w->ctx) != GSASL_OK ||
+	if (!digests_warm() || gsasl_init(&w->ctx) != GSASL_OK ||
 	    getrandom(w->decoy_key, sizeof(w->decoy_key), 0) != sizeof(w->decoy_key)) {
 		gsasl_warm_free(&w);
 		return -EIO;
@@ -172,8 +191,15 @@ static enum ipc_auth_status ended(const struct run *r, int rc)
 									     : IPC_AUTH_BAD;
 }
 
-static enum ipc_auth_status run_steps(
-    struct run *r, Gsasl_session *s, const struct ipc_work_start *start, struct buf *last)
+/* RFC 5802 section 6: a client that insists on channel binding must not get in without it, and GNU
+ * SASL takes its word when neither side has any. Only its first message can start with a 'p'. */
+static bool wants_binding(const char *mech, const struct buf *in)
+{
+	return strcmp(mech, "SCRAM-SHA-256") == 0 && in->n > 0 && in->p[0] == 'p';
+}
+
+static enum ipc_auth_status run_steps(struct run *r, Gsasl_session *s, const char *mech,
+    const struct ipc_work_start *start, struct buf *last)
 {
 	struct buf in = BUF_INIT(RESPONSE_MAX_BYTES);
 	int rc = GSASL_NEEDS_MORE;
@@ -184,6 +210,10 @@ static enum ipc_auth_status run_steps(
 		char *out = NULL;
 		size_t n = 0;
 
+		if (wants_binding(mech, &in)) {
+			rc = GSASL_AUTHENTICATION_ERROR;
+			break;
+		}
 		rc = gsasl_step(s, (const char *)in.p, in.n, &out, &n);
 		buf_reset(&in);
 		if (rc == GSASL_NEEDS_MORE &&
@@ -212,7 +242,7 @@ static enum ipc_auth_status run_gsasl(
 	gsasl_session_hook_set(s, r);
 	gsasl_property_set_raw(s, GSASL_SERVICE, (const char *)start->service.p, start->service.n);
 	gsasl_property_set_raw(s, GSASL_HOSTNAME, (const char *)start->host.p, start->host.n);
-	status = run_steps(r, s, start, last);
+	status = run_steps(r, s, mech, start, last);
 	gsasl_finish(s);
 	return status;
 }
