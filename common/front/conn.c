@@ -226,6 +226,12 @@ static void act(struct front_conn *c)
 		conn_end(c, "client closed");
 }
 
+static void turn_later(struct front_conn *c)
+{
+	if (!c->dead && c->core != NULL)
+		event_active(c->ev_turn, 0, 0);
+}
+
 /* The core goes on until neither input nor room for output moves it. */
 static void turn(struct front_conn *c)
 {
@@ -241,14 +247,12 @@ static void turn(struct front_conn *c)
 		}
 	} while (c->port.written != written && !c->port.want_close && !c->port.want_tls);
 	act(c);
-	if (!c->dead && c->in_full && c->in.n - c->in_at < FRONT_IN_MAX / 2)
+	if (!c->dead && c->in_full && c->in.n - c->in_at < FRONT_IN_MAX / 2) {
+		/* It may read the last bytes that the client sends: nothing else would feed them.
+		 */
 		conn_read(c);
-}
-
-static void turn_later(struct front_conn *c)
-{
-	if (!c->dead && c->core != NULL)
-		event_active(c->ev_turn, 0, 0);
+		turn_later(c);
+	}
 }
 
 static void on_turn(evutil_socket_t fd, short what, void *arg)
