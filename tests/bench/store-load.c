@@ -298,6 +298,42 @@ static void session_start(struct world *w)
 	event_base_dispatch(w->base);
 }
 
+static double pss_kib(pid_t pid)
+{
+	char path[64], text[256];
+	unsigned long kib = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/smaps_rollup", pid);
+	f = fopen(path, "r");
+	if (f == NULL)
+		die("no smaps_rollup");
+	while (fgets(text, sizeof(text), f) != NULL)
+		if (sscanf(text, "Pss: %lu kB", &kib) == 1)
+			break;
+	fclose(f);
+	return (double)kib;
+}
+
+/* Sessions of as many accounts, each with its INBOX open, that do nothing. */
+static double measure_idle(struct world *w, uint32_t n)
+{
+	double before = pss_kib(w->pid);
+
+	for (uint32_t i = 0; i < n; i++) {
+		struct ipc_session_open q = { ++w->seq, 10000 + i, 1000 + i,
+			SLICE("user@example.test"), SLICE("pop3"), SLICE_NONE };
+
+		(void)ipc_send(w->authd, IPC_session_open, &q, NULL);
+		answers_wait(w, 1);
+		w->session = ipc_chan_new(w->base, w->fd, IPC_CH_SESSION, false, &session_ops, w);
+		(void)ipc_send(w->session, IPC_mbox_open,
+		    &(struct ipc_mbox_open){ ++w->seq, SLICE("INBOX"), 0 }, NULL);
+		event_base_dispatch(w->base);
+	}
+	return (pss_kib(w->pid) - before) / n;
+}
+
 static void fill_inbox(struct world *w, uint32_t count)
 {
 	w->running = 1;
@@ -317,6 +353,7 @@ int main(int argc, char **argv)
 	uint32_t to_read = argc > 4 ? (uint32_t)atoi(argv[4]) : 10000;
 	struct world w = { .message_bytes = argc > 3 ? (size_t)atol(argv[3]) : 6144 };
 	int pairs[3][2], far[3], dir;
+	double pss, idle;
 
 	if (argc < 2 || w.message_bytes < 1 || w.message_bytes > 200000)
 		die("DIR [seconds] [message bytes] [messages to read]");
@@ -331,6 +368,7 @@ int main(int argc, char **argv)
 			die("socketpair");
 		far[i] = pairs[i][1];
 	}
+	setrlimit(RLIMIT_NOFILE, &(struct rlimit){ 20000, 20000 });
 	w.pid = fork();
 	if (w.pid == 0) {
 		for (int i = 0; i < 3; i++)
@@ -349,11 +387,14 @@ int main(int argc, char **argv)
 	answers_wait(&w, ACCOUNTS);
 	for (unsigned i = 0; i < 50; i++)
 		conn_init(&w, i);
+	pss = pss_kib(w.pid);
 	printf("%zu bytes a message\n\n", w.message_bytes);
 	printf("| what | connections or depth | per second | p50 ms | p99 ms | stored's CPU us "
 	       "each |\n"
 	       "|---|---|---|---|---|---|\n");
-	measure_making(&w, 20000);
+	measure_making(&w, 15000);
+	pss = (pss_kib(w.pid) - pss) / 15000;
+	idle = measure_idle(&w, 5000);
 	for (size_t i = 0; i < sizeof(conns) / sizeof(conns[0]); i++)
 		measure_posts(&w, conns[i], seconds);
 	fill_inbox(&w, to_read);
@@ -361,7 +402,9 @@ int main(int argc, char **argv)
 	measure_reads(&w, "read, first time", 50, to_read);
 	measure_reads(&w, "read", 1, to_read);
 	measure_reads(&w, "read", 50, to_read);
-	measure_reads(&w, "read", 50, to_read);
+	printf("\n%.2f KiB of stored's memory for an account, %.2f for an idle session with INBOX "
+	       "open\n",
+	    pss, idle);
 	kill(w.pid, SIGTERM);
 	waitpid(w.pid, NULL, 0);
 	return 0;
