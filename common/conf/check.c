@@ -58,6 +58,9 @@ static void check_listener(struct check *k, const struct conf *c, const struct c
 		complain(k, s->line, s->name, "listener must be a Unix socket");
 	if (strcmp(s->name, "smtp") != 0 && s->v[CONF_protocol].line != 0)
 		complain(k, s->v[CONF_protocol].line, "protocol", "is for smtp listeners only");
+	if (strcmp(s->name, "smtp") == 0 && !lmtp)
+		complain(k, s->line, s->name,
+		    "listener needs protocol = lmtp, which is all that smtp speaks today");
 }
 
 static void check_certificate(struct check *k, const struct conf_section *s)
@@ -66,20 +69,75 @@ static void check_certificate(struct check *k, const struct conf_section *s)
 		complain(k, s->line, "certificate", "needs both chain and key");
 }
 
-static bool same_place(const struct conf_section *a, const struct conf_section *b)
+static bool is_wildcard(const struct addr *a)
 {
-	if (is_set(a, CONF_socket) || is_set(b, CONF_socket))
-		return strcmp(conf_section_str(a, CONF_socket), conf_section_str(b, CONF_socket)) ==
-		       0;
-	return conf_section_u64(a, CONF_port) == conf_section_u64(b, CONF_port) &&
-	       strcmp(conf_section_str(a, CONF_address), conf_section_str(b, CONF_address)) == 0;
+	static const uint8_t zero[sizeof(a->ip)];
+
+	return memcmp(a->ip, zero, sizeof(zero)) == 0;
+}
+
+/* Would the second bind() fail? An address collides with itself and with all of its family. */
+static bool collide(const struct addr *a, const struct addr *b)
+{
+	return a->family == b->family && (addr_same_ip(a, b) || is_wildcard(a) || is_wildcard(b));
+}
+
+/* What the second of two listeners (or one, with itself) cannot bind; false: nothing. */
+static bool find_collision(
+    const struct conf_section *a, const struct conf_section *b, struct addr *ret)
+{
+	struct slice ta = slice_str(conf_section_str(a, CONF_address)), tb;
+	struct conf_net na, nb;
+
+	if (conf_section_u64(a, CONF_port) == 0 ||
+	    conf_section_u64(a, CONF_port) != conf_section_u64(b, CONF_port))
+		return false;
+	for (int i = 0; conf_next_net(&ta, &na); i++) {
+		tb = slice_str(conf_section_str(b, CONF_address));
+		for (int j = 0; conf_next_net(&tb, &nb); j++) {
+			if ((a != b || i < j) && collide(&na.addr, &nb.addr)) {
+				*ret = nb.addr;
+				return true;
+			}
+		}
+	}
+	return false;
+}
+
+static void check_places(
+    struct check *k, const struct conf_section *a, const struct conf_section *b)
+{
+	char ip[ADDR_TEXT_MAX];
+	struct addr at;
+
+	if (!find_collision(a, b, &at))
+		return;
+	buf_printf(k->errors, "%s:%u: %s port %u is taken by the listener in line %u already\n",
+	    k->file, b->v[CONF_address].line, addr_ip_text(&at, ip),
+	    (unsigned)conf_section_u64(b, CONF_port), a->line);
+	k->failed = true;
+}
+
+/* One binds an address; a network is for the options that list who may come. */
+static void check_addresses(struct check *k, const struct conf_section *s)
+{
+	struct slice nets = slice_str(conf_section_str(s, CONF_address));
+	struct conf_net net;
+
+	while (conf_next_net(&nets, &net))
+		if (net.bits != (net.addr.family == 4 ? 32 : 128))
+			complain(k, s->v[CONF_address].line, "address",
+			    "names a network; a listener is bound to single addresses");
 }
 
 static bool twice(const struct conf_section *a, const struct conf_section *b)
 {
 	if (a->kind != b->kind)
 		return false;
-	return a->kind == CONF_SECTION_LISTENER ? same_place(a, b) : strcmp(a->name, b->name) == 0;
+	if (a->kind == CONF_SECTION_LISTENER)
+		return is_set(a, CONF_socket) && strcmp(conf_section_str(a, CONF_socket),
+						     conf_section_str(b, CONF_socket)) == 0;
+	return strcmp(a->name, b->name) == 0;
 }
 
 int conf_check(const struct conf *c, const char *file, struct buf *errors)
@@ -91,10 +149,15 @@ int conf_check(const struct conf *c, const char *file, struct buf *errors)
 	for (size_t i = 0; i < c->n_sections; i++) {
 		const struct conf_section *s = &c->sections[i];
 
-		if (s->kind == CONF_SECTION_LISTENER)
+		if (s->kind == CONF_SECTION_LISTENER) {
 			check_listener(&k, c, s);
-		else
+			check_addresses(&k, s);
+			for (size_t j = 0; j <= i; j++)
+				if (c->sections[j].kind == CONF_SECTION_LISTENER)
+					check_places(&k, &c->sections[j], s);
+		} else {
 			check_certificate(&k, s);
+		}
 		for (size_t j = 0; j < i; j++)
 			if (twice(&c->sections[j], s))
 				complain(

@@ -57,6 +57,22 @@ static const struct {
 	{ "the same place twice",
 	    "main_domain=a\nlistener pop3 {\nsocket=/s\n}\nlistener admin {\nsocket=/s\n}\n",
 	    "f:5: admin is there already in a section above\n" },
+	{ "the same address twice",
+	    "main_domain=a\nlistener pop3 {\naddress=::1 ::1\nport=1\n}\n"
+	    "listener pop3 {\naddress=127.0.0.1, ::2\nport=2\n}\n"
+	    "listener pop3 {\nport=2\naddress=127.0.0.2 ::2\n}\n"
+	    "listener pop3 {\nport=3\naddress=127.0.0.2 ::2\n}\n",
+	    "f:3: ::1 port 1 is taken by the listener in line 2 already\n"
+	    "f:12: ::2 port 2 is taken by the listener in line 6 already\n" },
+	{ "all addresses of a family are each of them",
+	    "main_domain=a\nlistener pop3 {\naddress=0.0.0.0 ::\nport=1\n}\n"
+	    "listener pop3 {\naddress=127.0.0.1\nport=1\n}\n",
+	    "f:7: 127.0.0.1 port 1 is taken by the listener in line 2 already\n" },
+	{ "a network cannot be bound",
+	    "main_domain=a\nlistener pop3 {\naddress=10.0.0.0/8 ::1/128\nport=1\n}\n",
+	    "f:3: address names a network; a listener is bound to single addresses\n" },
+	{ "smtp speaks LMTP", "main_domain=a\nlistener smtp {\naddress=::1\nport=25\n}\n",
+	    "f:2: smtp listener needs protocol = lmtp, which is all that smtp speaks today\n" },
 	{ "networks", "main_domain=a\nlistener pop3 {\naddress=300.1.1.1\nport=1\n}\n",
 	    "f:3: address \"300.1.1.1\" is not an address or network\n" },
 	{ "a network's bits", "main_domain=a\nlistener pop3 {\nclients=10.0.0.0/33\n}\n",
