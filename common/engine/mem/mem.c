@@ -73,11 +73,15 @@ static void answer(struct mem *m, struct engine_done *d, uint64_t *last_due_ns)
 		due += mem_random(m) % ((uint64_t)m->faults.delay_ms * 1000000u);
 	else if (m->faults.reorder)
 		due += mem_random(m) % 200000u;
-	if (!m->faults.reorder)
-		last_due_ns = &m->last_due_ns;
 	if (due < *last_due_ns)
 		due = *last_due_ns;
+	if (!m->faults.reorder && due < m->last_due_ns)
+		due = m->last_due_ns;
 	*last_due_ns = due;
+	/* Kept while answers are reordered, too: the faults may change while some are on their way.
+	 */
+	if (m->last_due_ns < due)
+		m->last_due_ns = due;
 	d->due_ns = due;
 	while (*at != NULL && (*at)->due_ns <= due)
 		at = &(*at)->next;
