@@ -6,6 +6,7 @@
 #include "common/front/limits.h"
 #include "common/front/stream.h"
 #include "common/ipc/chan.h"
+#include "common/tls/tls_ctx.h"
 
 #include <event2/event.h>
 #include <stdlib.h>
@@ -289,8 +290,20 @@ static void tls_step(struct front_conn *c)
 		turn_later(c);
 }
 
+/* New random state for the process, once. Not at the fork: it costs 50 KiB of copied pages, which a
+ * connection without TLS does not need. */
+static void random_renew(void)
+{
+	static bool renewed;
+
+	if (!renewed)
+		tls_ctx_after_fork();
+	renewed = true;
+}
+
 static void tls_begin(struct front_conn *c)
 {
+	random_renew();
 	if (c->core != NULL) {
 		core_of(c)->free(c->core);
 		c->core = NULL;

@@ -35,3 +35,5 @@
 #define FRONT_TLS_TRY_MAX 16
 /* Dense: connections of a process before another processor gets a process of its own. */
 #define FRONT_DENSE_BUSY 8
+/* Free pieces of the acceptor's heap up to this are taken out of use before the first fork. */
+#define FRONT_HEAP_PIECE_MAX (32 * 1024)

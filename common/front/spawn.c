@@ -8,7 +8,6 @@
 #include "common/base/log.h"
 #include "common/front/limits.h"
 #include "common/sandbox/sandbox.h"
-#include "common/tls/tls_ctx.h"
 
 #include <assert.h>
 #include <event2/event.h>
@@ -71,8 +70,6 @@ static void child_begin(struct acceptor *a, int *keep, size_t n)
 	keep[n++] = a->stop_pipe[0];
 	if (proc_child_init(a->proc, keep, n) != 0)
 		_exit(1);
-	if (a->env.tls != NULL)
-		tls_ctx_after_fork();
 	a->env.base = proc_base(a->proc);
 	a->env.on_end = on_conn_end;
 	child.a = a;
