@@ -127,6 +127,16 @@ void parse_want(struct mbox *m, uint32_t uid, const struct engine_loc *loc, uint
 	parse_start(st);
 }
 
+/* Its reader died, perhaps of it. */
+static void job_again(struct parse_job *j)
+{
+	j->sent = false;
+	if (j->tries < PARSE_TRIES_MAX)
+		return;
+	log_ev(LOG_WARNING, "stored.unparsed", kv_u("mbox", j->mbox->id), kv_u("uid", j->uid));
+	job_end(j);
+}
+
 void parse_facts(struct store *st, const struct ipc_parse_facts *q)
 {
 	struct parse_job *j = TAILQ_FIRST(&st->jobs);
@@ -138,7 +148,10 @@ void parse_facts(struct store *st, const struct ipc_parse_facts *q)
 	}
 	if (q->status == IPC_ST_OK && q->facts.n > 0)
 		change_facts(j->mbox, j->uid, FACTS_PARSED, q->facts);
-	job_end(j);
+	if (q->status == IPC_ST_TRYLATER)
+		job_again(j);
+	else
+		job_end(j);
 	parse_start(st);
 }
 
@@ -148,11 +161,7 @@ void parse_peer_gone(struct store *st)
 
 	if (j == NULL || !j->sent)
 		return;
-	j->sent = false;
-	if (j->tries < PARSE_TRIES_MAX)
-		return;
-	log_ev(LOG_WARNING, "stored.unparsed", kv_u("mbox", j->mbox->id), kv_u("uid", j->uid));
-	job_end(j);
+	job_again(j);
 }
 
 void parse_drained(struct store *st)

@@ -876,6 +876,7 @@ static void facts_lie_beside_the_message(void **state)
 	uint32_t handle = 1;
 	struct ipc_mbox_opened o;
 	const union ipc_any *m;
+	enum ipc_type type;
 
 	rig_account(r, 7, IPC_account_make);
 	rig_target(r, 5, 1, 7, 0);
@@ -890,14 +891,16 @@ static void facts_lie_beside_the_message(void **state)
 	assert_true(slice_eq(m->facts_data.facts, SLICE("hostile facts")));
 	rig_send(s, IPC_facts_get, &(struct ipc_facts_get){ 1, o.mbox, 2 });
 	assert_int_equal(rig_wait(s, IPC_facts_data)->facts_data.status, IPC_ST_NOTFOUND);
-	/* parsed comes up later and is killed once: the message waits for it. */
+	/* parsed comes up later, its reader dies once: the message waits for another. */
 	parsed = rig_attach(r, IPC_CH_PARSE);
 	m = rig_wait(parsed, IPC_parse_begin);
 	assert_int_equal(m->parse_begin.account, 7);
-	rig_client_close(parsed);
-	rig_spin(r, 20);
-	parsed = rig_attach(r, IPC_CH_PARSE);
-	m = rig_wait(parsed, IPC_parse_begin);
+	rig_send(parsed, IPC_parse_facts,
+	    &(struct ipc_parse_facts){ m->parse_begin.seq, IPC_ST_TRYLATER, SLICE_NONE });
+	do
+		m = rig_next(parsed, 5000, &type, NULL);
+	while (m != NULL && type != IPC_parse_begin);
+	assert_non_null(m);
 	assert_int_equal(m->parse_begin.size, 8);
 	handle = m->parse_begin.seq;
 	assert_true(slice_eq(rig_wait(parsed, IPC_parse_data)->parse_data.data, SLICE("body two")));
@@ -912,6 +915,35 @@ static void facts_lie_beside_the_message(void **state)
 			break;
 	}
 	assert_true(slice_eq(m->facts_data.facts, SLICE("made by parsed")));
+}
+
+/* A message that ends every reader is left alone after the second one; the next gets its turn. */
+static void poison_does_not_stop_the_parsing(void **state)
+{
+	struct rig *r = *state;
+	struct rig_client *post = rig_post(r, 5), *parsed;
+	uint32_t handle = 1;
+	const union ipc_any *m;
+
+	rig_account(r, 7, IPC_account_make);
+	rig_target(r, 5, 1, 7, 0);
+	for (uint32_t i = 1; i <= 2; i++) {
+		rig_deliver(post, i, &handle, 1, slice_of("poisonok", 4 + i), SLICE_NONE);
+		assert_int_equal(rig_wait(post, IPC_post_result)->post_result.status, IPC_ST_OK);
+	}
+	for (int i = 0; i < 2; i++) {
+		parsed = rig_attach(r, IPC_CH_PARSE);
+		m = rig_wait(parsed, IPC_parse_begin);
+		assert_int_equal(m->parse_begin.size, 5);
+		rig_client_close(parsed);
+		rig_spin(r, 20);
+	}
+	parsed = rig_attach(r, IPC_CH_PARSE);
+	assert_int_equal(rig_wait(parsed, IPC_parse_begin)->parse_begin.size, 6);
+	/* An answer to nothing ends parsed's channel, and the message waits again. */
+	rig_send(parsed, IPC_parse_facts, &(struct ipc_parse_facts){ 999, IPC_ST_OK, SLICE("x") });
+	assert_true(rig_gone(parsed, 2000));
+	assert_int_equal(rig_put(r, 7, SLICE("nobody else notices")), IPC_ST_OK);
 }
 
 int main(int argc, char **argv)
@@ -942,6 +974,7 @@ int main(int argc, char **argv)
 		CASE(a_session_that_waits_for_its_account_ends_too),
 		CASE(administrators_list_and_kick),
 		CASE(facts_lie_beside_the_message),
+		CASE(poison_does_not_stop_the_parsing),
 	};
 
 	if (argc > 1)
