@@ -50,15 +50,17 @@ static const struct option options[] = {
 static int check(struct master *m)
 {
 	struct buf errors = BUF_INIT(CONF_ERRORS_BYTES);
-	struct conf conf;
-	int r = readconf(m->conf_path, m->empty_fd, &conf, &errors);
+	int r = readconf(m->conf_path, m->empty_fd, &m->conf, &errors);
 
 	if (r == 0) {
-		printf("%s is correct\n", m->conf_path);
-		conf_fini(&conf);
-	} else {
-		fprintf(stderr, "%s", buf_cstr(&errors));
+		r = outside_check(m, &errors);
+		if (r == 0)
+			printf("%s is correct\n", m->conf_path);
+		if (m->conf.n_sections == 0)
+			fprintf(stderr, "note: it has no listener: nobody can connect\n");
+		conf_fini(&m->conf);
 	}
+	fprintf(stderr, "%s", buf_cstr(&errors));
 	buf_fini(&errors);
 	return r == 0 ? 0 : 1;
 }
@@ -103,6 +105,10 @@ static int parse_args(int argc, char **argv, struct master *m, bool *ret_check)
 			fprintf(stderr, "%s", help);
 			return 3;
 		}
+	}
+	if (optind + 1 < argc) {
+		fprintf(stderr, "gatehouse: one configuration file, not %d\n", argc - optind);
+		return 3;
 	}
 	if (optind < argc)
 		m->conf_path = argv[optind];

@@ -155,6 +155,12 @@ void key_files_fini(struct key_files *k);
  */
 int readconf(const char *path, int empty_fd, struct conf *ret, struct buf *errors);
 
+/* --- outside.c --- */
+
+/* What m->conf needs of the machine (key files, users, groups): 0, or -ENOENT after a sentence in
+ * `errors` for each that is missing. */
+int outside_check(const struct master *m, struct buf *errors);
+
 /* --- groups.c: connections whose acceptor died --- */
 
 enum { GROUPS_MAX = 64 };

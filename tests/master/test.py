@@ -183,6 +183,22 @@ def test_good_file_passes_check(s):
     expect(r.returncode == 0, r.stdout.decode())
 
 
+def test_check_looks_at_what_the_file_names(s):
+    s.sections += "listener admin {\n\tsocket = %s/b.sock\n\towner = nosuchuser\n\tgroup = nosuchgroup\n}\n" % s.dir
+    s.write_conf()
+    os.unlink(s.dir + "/chain")
+    os.unlink(s.dir + "/key")
+    os.mkdir(s.dir + "/key")
+    for more in ((), ("--check",)):
+        r = s.run(*more)
+        text = r.stdout.decode()
+        expect(r.returncode == 1, "status %d: %s" % (r.returncode, text))
+        expect("certificate c: cannot open its chain %s/chain: No such file" % s.dir in text, text)
+        expect("certificate c: its key %s/key is no file\n" % s.dir in text, text)
+        expect("there is no user nosuchuser" in text and "there is no group nosuchgroup" in text, text)
+    expect(not os.path.exists(s.dir + "/data"), "a refused start made a data directory")
+
+
 def test_starts_and_stops_in_order(s):
     s.start()
     children = s.children()
