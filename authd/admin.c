@@ -23,6 +23,7 @@ struct op {
 	uint32_t seq;
 	uint64_t account;
 	struct work *work;
+	bool named;   /* the worker has asked for the secret */
 	bool getting; /* the database has been asked: it answers before the request ends */
 };
 
@@ -176,7 +177,8 @@ static void on_check_msg(void *arg, enum ipc_type type, const union ipc_any *m)
 
 	if (op->getting) {
 		on_work_lost(op);
-	} else if (type == IPC_work_name) {
+	} else if (type == IPC_work_name && !op->named) {
+		op->named = true;
 		op->getting = true;
 		secrets_get(&op->a->secrets, op->account, on_stored, op);
 	} else {

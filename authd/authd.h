@@ -9,6 +9,7 @@
 #include "authd/secrets.h"
 #include "common/ipc/chan.h"
 
+#include <sys/queue.h>
 #include <uthash.h>
 
 struct dialogue;
@@ -27,10 +28,20 @@ struct authd {
 	struct dialogue *by_seq; /* dialogues that wait for routerd or stored */
 	uint32_t next_seq;
 	unsigned workers;
+	unsigned worker_ms, client_safe_ms; /* as limits.h has them; tests wait less */
+	unsigned open[IPC_ROLES];           /* dialogue channels, by acceptor */
+	TAILQ_HEAD(, dialogue) wait_client; /* a challenge is out, the oldest first */
 };
 
 /* ---- dialogue.c ---- */
-void dialogue_open(struct authd *a, const struct ipc_conn_new *m, int take_fd);
+void authd_init(struct authd *a); /* a zeroed one */
+/*
+ * A new connection, by the word of the acceptor `role` behind `c`: it may name its own connections
+ * only, any other ends `c`. Who administers is believed to the admin acceptor alone. Takes *fd by
+ * setting it to -1.
+ */
+void dialogue_open(
+    struct authd *a, struct ipc_chan *c, enum ipc_role role, const struct ipc_conn_new *m, int *fd);
 void dialogue_on_route(struct authd *a, const struct ipc_route_login_reply *m);
 void dialogue_on_session(struct authd *a, uint32_t seq, int *take_fd, uint32_t status);
 /* routerd or stored went away: those who wait are told "try later". */
@@ -39,7 +50,7 @@ void dialogue_on_peer_gone(struct authd *a);
 /* ---- pool.c: one worker process for one piece of work ---- */
 struct work_ops {
 	void (*on_msg)(void *arg, enum ipc_type type, const union ipc_any *m);
-	void (*on_lost)(void *arg); /* the worker ended without an answer */
+	void (*on_lost)(void *arg); /* the worker ended, or hangs, without an answer */
 };
 
 /* NULL when the pool is away or all workers are busy. */

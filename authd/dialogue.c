@@ -6,6 +6,7 @@
 
 #include "authd/limits.h"
 #include "common/base/addr.h"
+#include "common/base/clock.h"
 #include "common/base/io.h"
 #include "common/base/log.h"
 
@@ -30,9 +31,13 @@ struct dialogue {
 	struct work *work;
 	struct event *timer;
 	enum dialogue_state state;
-	unsigned attempts, holds; /* holds: database answers under way */
-	bool dead;
-	uint32_t seq; /* of the question to routerd or stored */
+	unsigned attempts, starts, holds; /* holds: database answers under way */
+	bool dead, named;                 /* the worker has said whose secret it wants */
+	bool waits;                       /* in the list of those with a challenge out */
+	int64_t waits_since_ms;
+	TAILQ_ENTRY(dialogue) wait_link;
+	enum ipc_role role; /* of the acceptor */
+	uint32_t seq;       /* of the question to routerd or stored */
 	bool in_table;
 	uint64_t sid, account;
 	uint32_t flags, uid;
@@ -57,6 +62,21 @@ static uint32_t ask_seq(struct dialogue *d)
 	return d->seq;
 }
 
+static void wait_over(struct dialogue *d)
+{
+	if (d->waits)
+		TAILQ_REMOVE(&d->a->wait_client, d, wait_link);
+	d->waits = false;
+}
+
+static void wait_begin(struct dialogue *d)
+{
+	wait_over(d);
+	d->waits = true;
+	d->waits_since_ms = clock_mono_ms();
+	TAILQ_INSERT_TAIL(&d->a->wait_client, d, wait_link);
+}
+
 static void dialogue_destroy(struct dialogue *d)
 {
 	buf_fini(&d->peer);
@@ -69,7 +89,9 @@ static void dialogue_destroy(struct dialogue *d)
 static void dialogue_free(struct dialogue *d)
 {
 	ask_over(d);
+	wait_over(d);
 	work_free(&d->work);
+	d->a->open[d->role]--;
 	if (d->timer != NULL)
 		event_free(d->timer);
 	d->timer = NULL;
@@ -121,12 +143,13 @@ static void refuse(struct dialogue *d, enum ipc_auth_status status, struct slice
 	struct ipc_auth_refused m = { .why = status, .text = text };
 
 	ask_over(d);
+	wait_over(d);
 	work_free(&d->work);
 	set_deadline(d, 0);
 	log_refused(d, status_word(status));
 	if (status != IPC_AUTH_TRYLATER && status != IPC_AUTH_CANCELLED)
 		d->attempts++;
-	m.left = ATTEMPTS_MAX - d->attempts;
+	m.left = d->starts < STARTS_MAX ? ATTEMPTS_MAX - d->attempts : 0;
 	ipc_send(d->chan, IPC_auth_refused, &m, NULL);
 	d->state = m.left > 0 ? DLG_IDLE : DLG_DONE;
 	ipc_chan_set_state(d->chan, m.left > 0 ? IPC_IN_IDLE : IPC_IN_CLOSED);
@@ -156,6 +179,12 @@ static void on_work_name(struct dialogue *d, const struct ipc_work_name *m)
 		.local = buf_slice(&d->local),
 		.service = slice_str(d->service) };
 
+	if (d->named) {
+		/* The secret of one account, then the name of another: it would open the other. */
+		refuse(d, IPC_AUTH_TRYLATER, SLICE_NONE);
+		return;
+	}
+	d->named = true;
 	buf_reset(&d->name);
 	buf_put(&d->name, m->authcid);
 	if (m->authzid.n > 0 && !slice_ieq(m->authzid, m->authcid)) {
@@ -227,6 +256,11 @@ void dialogue_on_route(struct authd *a, const struct ipc_route_login_reply *m)
 			refuse(d, from_route(m->status), m->text);
 		return;
 	}
+	if (d->holds > 0) {
+		/* The secret of a cancelled attempt would be taken for this one's. */
+		refuse(d, IPC_AUTH_TRYLATER, SLICE_NONE);
+		return;
+	}
 	d->account = m->account;
 	buf_reset(&d->name);
 	buf_put(&d->name, m->name);
@@ -285,6 +319,7 @@ static void on_work_msg(void *arg, enum ipc_type type, const union ipc_any *m)
 	case IPC_work_challenge:
 		challenge.data = m->work_challenge.data;
 		d->state = DLG_CLIENT;
+		wait_begin(d);
 		set_deadline(d, DIALOGUE_STEP_MS);
 		ipc_send(d->chan, IPC_auth_challenge, &challenge, NULL);
 		break;
@@ -344,6 +379,17 @@ void dialogue_on_peer_gone(struct authd *a)
 
 /* ---- from the connection ---- */
 
+/* With every worker taken, the client that has let one wait longest loses it. */
+static struct work *get_worker(struct dialogue *d)
+{
+	struct dialogue *slow = TAILQ_FIRST(&d->a->wait_client);
+
+	if (d->a->workers >= WORKERS_MAX && slow != NULL &&
+	    clock_mono_ms() - slow->waits_since_ms > d->a->client_safe_ms)
+		refuse(slow, IPC_AUTH_TRYLATER, SLICE_NONE);
+	return work_new(d->a, &dialogue_work, d);
+}
+
 static void on_start(struct dialogue *d, const struct ipc_auth_start *m)
 {
 	struct authd *a = d->a;
@@ -358,6 +404,8 @@ static void on_start(struct dialogue *d, const struct ipc_auth_start *m)
 	snprintf(d->domain, sizeof(d->domain), "%.*s", SLICE_FMT(m->domain));
 	buf_reset(&d->name);
 	d->account = 0;
+	d->named = false;
+	d->starts++;
 	ipc_chan_set_state(d->chan, IPC_IN_DIALOGUE);
 	if (!mech_offered(a, m->mech)) {
 		refuse(d, IPC_AUTH_NOMECH, SLICE_NONE);
@@ -367,7 +415,7 @@ static void on_start(struct dialogue *d, const struct ipc_auth_start *m)
 		refuse(d, IPC_AUTH_NEEDTLS, SLICE_NONE);
 		return;
 	}
-	d->work = work_new(a, &dialogue_work, d);
+	d->work = get_worker(d);
 	if (d->work == NULL) {
 		refuse(d, IPC_AUTH_TRYLATER, SLICE_NONE);
 		return;
@@ -392,7 +440,7 @@ static void on_auth_peer(struct dialogue *d)
 	snprintf(d->mech, sizeof(d->mech), "peer");
 	for (size_t i = 0; i < a->n_admin_uids; i++)
 		known |= a->admin_uids[i] == d->uid;
-	if (!known || strcmp(d->service, "admin") != 0) {
+	if (!known || d->role != IPC_ROLE_ADMIN || strcmp(d->service, "admin") != 0) {
 		refuse(d, IPC_AUTH_BAD, SLICE("this user is not an administrator"));
 		return;
 	}
@@ -431,6 +479,7 @@ static void on_step(struct dialogue *d, const struct ipc_auth_step *m)
 		refuse(d, IPC_AUTH_SYNTAX, SLICE_NONE);
 		return;
 	}
+	wait_over(d);
 	d->state = DLG_WORKER;
 	set_deadline(d, DIALOGUE_STEP_MS);
 	work_send(d->work, IPC_work_response, &response);
@@ -475,15 +524,28 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
 	refuse(d, d->state == DLG_CLIENT ? IPC_AUTH_CANCELLED : IPC_AUTH_TRYLATER, SLICE_NONE);
 }
 
-void dialogue_open(struct authd *a, const struct ipc_conn_new *m, int take_fd)
+void authd_init(struct authd *a)
 {
-	struct dialogue *d = calloc(1, sizeof(*d));
+	TAILQ_INIT(&a->wait_client);
+	a->worker_ms = WORKER_STEP_MS;
+	a->client_safe_ms = CLIENT_SAFE_MS;
+}
 
-	if (d == NULL) {
-		close(take_fd);
+void dialogue_open(
+    struct authd *a, struct ipc_chan *c, enum ipc_role role, const struct ipc_conn_new *m, int *fd)
+{
+	struct dialogue *d;
+
+	if (!ipc_chan_owns_sid(c, m->sid)) {
+		ipc_chan_refuse(c, IPC_conn_new, "another acceptor's connection");
 		return;
 	}
+	d = a->open[role] < DIALOGUES_MAX ? calloc(1, sizeof(*d)) : NULL;
+	if (d == NULL)
+		return;
+	a->open[role]++;
 	*d = (struct dialogue){ .a = a,
+		.role = role,
 		.sid = m->sid,
 		.flags = m->flags,
 		.uid = m->uid,
@@ -495,7 +557,8 @@ void dialogue_open(struct authd *a, const struct ipc_conn_new *m, int take_fd)
 	buf_put(&d->peer, m->peer);
 	buf_put(&d->local, m->local);
 	d->timer = evtimer_new(a->base, on_deadline, d);
-	d->chan = ipc_chan_new(a->base, take_fd, IPC_CH_DIALOGUE, true, &dialogue_ops, d);
+	d->chan = ipc_chan_new(a->base, *fd, IPC_CH_DIALOGUE, true, &dialogue_ops, d);
+	*fd = -1;
 	if (d->timer == NULL || d->chan == NULL) {
 		dialogue_free(d);
 		return;

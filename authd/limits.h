@@ -3,7 +3,11 @@
 
 enum {
 	ATTEMPTS_MAX = 3,         /* on one dialogue channel; one grant ends it, too */
+	STARTS_MAX = 32,          /* on one dialogue channel, with those that do not count */
+	DIALOGUES_MAX = 30000,    /* dialogue channels by one acceptor */
 	WORKERS_MAX = 128,        /* dialogues with a worker at a time; more are told "try later" */
+	WORKER_STEP_MS = 20000,   /* a worker's time for one answer */
+	CLIENT_SAFE_MS = 2000,    /* a client that waits longer may lose its worker to another */
 	DIALOGUE_STEP_MS = 60000, /* the client's time for one response */
 	PEER_WAIT_MS = 8000,      /* routerd's and stored's time for an answer */
 	ADMIN_OPS_MAX = 20000,    /* requests of one administrator under way */

@@ -59,6 +59,7 @@ static int warm_up(struct proc *p, void *arg)
 	const struct conf *conf = proc_conf(p);
 
 	g->a.base = proc_base(p);
+	authd_init(&g->a);
 	g->a.host = conf_get_str(conf, CONF_host_name);
 	if (*g->a.host == '\0' && gethostname(host, sizeof(host) - 1) == 0)
 		g->a.host = host;
@@ -125,10 +126,9 @@ static void from_door(
 {
 	struct program *g = arg;
 
-	if (type != IPC_conn_new)
-		return;
-	dialogue_open(&g->a, &m->conn_new, fds[0]);
-	fds[0] = -1;
+	for (int role = 0; role < IPC_ROLES; role++)
+		if (type == IPC_conn_new && g->doors[role] == c)
+			dialogue_open(&g->a, c, (enum ipc_role)role, &m->conn_new, &fds[0]);
 }
 
 static void door_gone(void *arg, struct ipc_chan *c, enum ipc_gone why)

@@ -3,11 +3,13 @@
 #include "authd/limits.h"
 #include "common/base/io.h"
 
+#include <event2/event.h>
 #include <stdlib.h>
 
 struct work {
 	struct authd *a;
 	struct ipc_chan *chan;
+	struct event *timer; /* runs while the worker owes an answer */
 	const struct work_ops *ops;
 	void *arg;
 };
@@ -17,10 +19,18 @@ static void on_msg(
 {
 	struct work *w = arg;
 
+	event_del(w->timer);
 	w->ops->on_msg(w->arg, type, m);
 }
 
 static void on_gone(void *arg, struct ipc_chan *c, enum ipc_gone why)
+{
+	struct work *w = arg;
+
+	w->ops->on_lost(w->arg);
+}
+
+static void on_hangs(evutil_socket_t fd, short what, void *arg)
 {
 	struct work *w = arg;
 
@@ -45,8 +55,12 @@ struct work *work_new(struct authd *a, const struct work_ops *ops, void *arg)
 		return NULL;
 	}
 	*w = (struct work){ .a = a, .ops = ops, .arg = arg };
+	w->timer = evtimer_new(a->base, on_hangs, w);
 	w->chan = ipc_chan_new(a->base, sv[0], IPC_CH_WORK, true, &work_ipc_ops, w);
-	if (w->chan == NULL) {
+	if (w->timer == NULL || w->chan == NULL) {
+		if (w->timer != NULL)
+			event_free(w->timer);
+		ipc_chan_free(&w->chan);
 		free(w);
 		fd_close(&sv[1]);
 		return NULL;
@@ -58,6 +72,10 @@ struct work *work_new(struct authd *a, const struct work_ops *ops, void *arg)
 
 int work_send(struct work *w, enum ipc_type type, const void *msg)
 {
+	unsigned ms = w->a->worker_ms;
+	const struct timeval tv = { ms / 1000, ms % 1000 * 1000 };
+
+	event_add(w->timer, &tv);
 	return ipc_send(w->chan, type, msg, NULL);
 }
 
@@ -69,6 +87,7 @@ void work_free(struct work **wp)
 	if (w == NULL)
 		return;
 	w->a->workers--;
+	event_free(w->timer);
 	ipc_chan_free(&w->chan);
 	free(w);
 }

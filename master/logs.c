@@ -71,7 +71,7 @@ void master_attach_logs(struct child *logd)
 		return;
 	m->sink = ipc_chan_new(m->base, fds[0], IPC_CH_ATTACH_LOG, false, &sink_ops, m);
 	ipc_send(logd->control, IPC_ctl_peer,
-	    &(struct ipc_ctl_peer){ IPC_ROLE_MASTER, IPC_CH_ATTACH_LOG, 1 }, &fds[1]);
+	    &(struct ipc_ctl_peer){ IPC_ROLE_MASTER, IPC_CH_ATTACH_LOG, 1, 0 }, &fds[1]);
 	if (m->sink == NULL)
 		return;
 	ipc_chan_hello(m->sink, IPC_ROLE_MASTER, 0, IPC_ROLE_LOGD, IPC_IN_RUN);

@@ -12,9 +12,12 @@ static bool runs(const struct child *c)
 }
 
 static void give_end(
-    struct child *to, enum ipc_role role, enum ipc_ch kind, bool upper, int take_fd)
+    struct child *to, const struct child *peer, enum ipc_ch kind, bool upper, int take_fd)
 {
-	struct ipc_ctl_peer m = { .role = role, .channel = kind, .upper = upper };
+	struct ipc_ctl_peer m = { .role = peer->prog->role,
+		.channel = kind,
+		.upper = upper,
+		.instance = peer->instance };
 
 	ipc_send(to->control, IPC_ctl_peer, &m, &take_fd);
 }
@@ -28,8 +31,8 @@ static void connect_pair(struct child *lower, struct child *upper, enum ipc_ch k
 		    kv_err("err", r));
 		return;
 	}
-	give_end(lower, upper->prog->role, kind, false, fds[0]);
-	give_end(upper, lower->prog->role, kind, true, fds[1]);
+	give_end(lower, upper, kind, false, fds[0]);
+	give_end(upper, lower, kind, true, fds[1]);
 }
 
 void peers_connect(struct child *c)

@@ -85,10 +85,8 @@ static void from_smtp(
 {
 	struct program *g = arg;
 
-	if (type != IPC_rcpt_attach)
-		return;
-	rcpt_on_attach(&g->rd, &m->rcpt_attach, fds[0]);
-	fds[0] = -1;
+	if (type == IPC_rcpt_attach)
+		rcpt_on_attach(&g->rd, c, &m->rcpt_attach, &fds[0]);
 }
 
 static void smtp_gone(void *arg, struct ipc_chan *c, enum ipc_gone why)

@@ -132,14 +132,30 @@ static void on_gone(void *arg, struct ipc_chan *c, enum ipc_gone why)
 
 static const struct ipc_ops rcpt_ops = { .on_msg = on_msg, .on_gone = on_gone };
 
-void rcpt_on_attach(struct routerd *rd, const struct ipc_rcpt_attach *m, int take_fd)
+static struct rcpt_conn *conn_of(struct routerd *rd, uint64_t sid)
 {
-	struct rcpt_conn *rc = calloc(1, sizeof(*rc));
+	struct rcpt_conn *rc = rd->rcpt_conns;
 
-	if (rc == NULL) {
-		close(take_fd);
+	while (rc != NULL && rc->sid != sid)
+		rc = rc->next;
+	return rc;
+}
+
+void rcpt_on_attach(
+    struct routerd *rd, struct ipc_chan *c, const struct ipc_rcpt_attach *m, int *fd)
+{
+	struct rcpt_conn *rc;
+	int take_fd = *fd;
+
+	/* A second channel for a connection would number other accounts with the same handles. */
+	if (!ipc_chan_owns_sid(c, m->sid) || conn_of(rd, m->sid) != NULL) {
+		ipc_chan_refuse(c, IPC_rcpt_attach, "not a new connection of this acceptor");
 		return;
 	}
+	rc = calloc(1, sizeof(*rc));
+	if (rc == NULL)
+		return;
+	*fd = -1;
 	*rc = (struct rcpt_conn){
 		.rd = rd, .sid = m->sid, .next = rd->rcpt_conns, .prev = &rd->rcpt_conns
 	};

@@ -34,7 +34,10 @@ void login_on_msg(
     void *arg, struct ipc_chan *c, enum ipc_type type, const union ipc_any *m, int *fds);
 
 /* ---- rcpt.c: recipients of a connection that delivers mail ---- */
-void rcpt_on_attach(struct routerd *rd, const struct ipc_rcpt_attach *m, int take_fd);
+/* By the word of the acceptor behind `c`, which may name its own connections only, each once: any
+ * other ends `c`. Takes *fd by setting it to -1. */
+void rcpt_on_attach(
+    struct routerd *rd, struct ipc_chan *c, const struct ipc_rcpt_attach *m, int *fd);
 void rcpt_on_target_done(struct routerd *rd, const struct ipc_post_target_done *m);
 /* stored is away: everything that waits for it is answered "try later". */
 void rcpt_on_stored_gone(struct routerd *rd);

@@ -66,7 +66,7 @@ static void on_peer(struct proc *p, void *arg, struct proc_peer *peer)
 	int fd = peer->fd;
 
 	peer->fd = -1;
-	(void)store_attach(g->store, fd, peer->kind, peer->role, true);
+	(void)store_attach(g->store, fd, peer->kind, peer->role, peer->instance);
 }
 
 static void on_stop_poll(evutil_socket_t fd, short what, void *arg)

@@ -207,7 +207,10 @@ static void peer_on_msg(
 		post_target(st, &m->post_target, p);
 		break;
 	case IPC_post_attach:
-		post_attach(st, m->post_attach.sid, fd_take(&fds[0]));
+		if (ipc_chan_owns_sid(c, m->post_attach.sid))
+			post_attach(st, m->post_attach.sid, fd_take(&fds[0]));
+		else
+			ipc_chan_refuse(c, type, "another acceptor's connection");
 		break;
 	case IPC_parse_facts:
 		parse_facts(st, &m->parse_facts);
@@ -258,7 +261,8 @@ struct peer *peer_new(struct store *st, int take_fd, enum ipc_ch kind)
 	return p;
 }
 
-int store_attach(struct store *st, int take_fd, enum ipc_ch kind, enum ipc_role role, bool hello)
+int store_attach(
+    struct store *st, int take_fd, enum ipc_ch kind, enum ipc_role role, uint64_t instance)
 {
 	struct peer *p;
 
@@ -270,7 +274,8 @@ int store_attach(struct store *st, int take_fd, enum ipc_ch kind, enum ipc_role 
 	p = peer_new(st, take_fd, kind);
 	if (p == NULL)
 		return -ENOMEM;
-	if (hello)
+	ipc_chan_expect_instance(p->chan, instance);
+	if (role != IPC_ROLE_NONE)
 		(void)ipc_chan_hello(p->chan, IPC_ROLE_STORED, st->instance, role, IPC_IN_RUN);
 	if (kind == IPC_CH_PARSE) {
 		if (st->parser != NULL)

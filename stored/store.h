@@ -33,10 +33,12 @@ void store_free(struct store **st);
 
 /*
  * A channel to another daemon: IPC_CH_AUTH_STORE, ROUTE_STORE, ATTACH_POST, PARSE, EXTERNAL; ours
- * is the upper end. Takes the descriptor. `hello`: the handshake comes first. 0, -EINVAL (a kind
- * that is not ours), -ENOMEM.
+ * is the upper end. Takes the descriptor. With a role
+ * other than IPC_ROLE_NONE the handshake comes first, and the peer must tell this role and (if it
+ * is not 0) this instance. 0, -EINVAL (a kind that is not ours), -ENOMEM.
  */
-int store_attach(struct store *st, int take_fd, enum ipc_ch kind, enum ipc_role role, bool hello);
+int store_attach(
+    struct store *st, int take_fd, enum ipc_ch kind, enum ipc_role role, uint64_t instance);
 
 /* Tells every session why and closes it; new ones are refused. */
 void store_stop(struct store *st);

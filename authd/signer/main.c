@@ -93,7 +93,7 @@ static void on_peer(struct proc *p, void *arg, struct proc_peer *peer)
 	if (peer->kind != IPC_CH_ATTACH_SIGN || !peer->upper)
 		return;
 	peer->fd = -1;
-	if (signer_serve_attach(*serve, fd, peer->role, proc_instance(p)) != 0)
+	if (signer_serve_attach(*serve, fd, peer->role, peer->instance, proc_instance(p)) != 0)
 		proc_fail(p, "no memory for a channel", -ENOMEM);
 }
 

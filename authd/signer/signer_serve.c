@@ -104,6 +104,10 @@ static void on_attach(
 	struct signer_serve *serve = ((struct peer *)arg)->serve;
 	struct peer *peer;
 
+	if (type == IPC_sign_attach && !ipc_chan_owns_sid(chan, m->sign_attach.sid)) {
+		ipc_chan_refuse(chan, type, "another acceptor's connection");
+		return;
+	}
 	if (type != IPC_sign_attach || serve->n_peers >= SIGNER_CHANNELS)
 		return; /* the descriptor is closed after us; its connection sees the end */
 	peer = peer_new(serve, fds[0], IPC_CH_SIGN, &ask_ops);
@@ -168,12 +172,13 @@ void signer_serve_free(struct signer_serve **serve)
 }
 
 int signer_serve_attach(
-    struct signer_serve *serve, int take_fd, enum ipc_role role, uint64_t instance)
+    struct signer_serve *serve, int take_fd, enum ipc_role role, uint64_t told, uint64_t instance)
 {
 	struct peer *peer = peer_new(serve, take_fd, IPC_CH_ATTACH_SIGN, &attach_ops);
 
 	if (peer == NULL)
 		return -ENOMEM;
+	ipc_chan_expect_instance(peer->chan, told);
 	ipc_chan_hello(peer->chan, IPC_ROLE_SIGNER, instance, role, IPC_IN_RUN);
 	return 0;
 }

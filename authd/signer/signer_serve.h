@@ -23,10 +23,10 @@ void signer_serve_free(struct signer_serve **serve);
 
 /*
  * Adds our end of a channel to an acceptor (IPC_CH_ATTACH_SIGN), which must say in its hello that
- * it is PEER (IPC_ROLE_NONE: anybody); INSTANCE is what ours tells. 0 or -ENOMEM; the descriptor is
- * taken in both cases.
+ * it is PEER (IPC_ROLE_NONE: anybody) and, if it is not 0, TOLD's instance; INSTANCE is what ours
+ * tells. 0 or -ENOMEM; the descriptor is taken in both cases.
  */
-int signer_serve_attach(struct signer_serve *serve, int take_fd, enum ipc_role peer,
+int signer_serve_attach(struct signer_serve *serve, int take_fd, enum ipc_role peer, uint64_t told,
     uint64_t instance) __attribute__((warn_unused_result));
 
 /*

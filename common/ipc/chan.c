@@ -26,12 +26,14 @@ struct packet {
 struct ipc_chan {
 	int fd;
 	enum ipc_ch kind;
-	bool upper, gone, dead, paused, greet_needed;
+	bool upper, gone, dead, paused;
+	bool greets;   /* a handshake was asked for */
 	bool mute;     /* the peer is closed; what it wrote before is still read */
 	unsigned busy; /* callbacks under way: freed at the end of the outermost */
 	enum ipc_state state, next;
 	enum ipc_role peer_role;
-	uint64_t peer_instance;
+	uint64_t peer_instance,
+	    told_instance; /* by the peer's hello; by whoever gave us the channel */
 	const struct ipc_ops *ops;
 	void *arg;
 	struct event *ev_in, *ev_out, *ev_gone;
@@ -265,6 +267,10 @@ static bool hello_right(struct ipc_chan *c, const struct ipc_hello *h)
 		refuse(c, "hello", "the peer is not who it should be");
 		return false;
 	}
+	if (c->told_instance != 0 && h->instance != c->told_instance) {
+		refuse(c, "hello", "the peer claims another instance");
+		return false;
+	}
 	c->peer_instance = h->instance;
 	c->state = c->next;
 	return true;
@@ -325,6 +331,7 @@ static bool turn_one(struct ipc_chan *c, uint8_t *rx)
 	ssize_t got = packet_recv(c->fd, rx, fds, &nfds);
 
 	if (got <= 0) {
+		fds_close(fds, nfds); /* an empty packet may carry some */
 		recv_failed(c, got);
 		return false;
 	}
@@ -516,6 +523,7 @@ int ipc_chan_hello(struct ipc_chan *c, enum ipc_role self, uint64_t instance, en
 		.role = self,
 		.instance = instance };
 
+	c->greets = true;
 	c->state = IPC_IN_START;
 	c->next = next;
 	c->peer_role = peer;
@@ -525,6 +533,21 @@ int ipc_chan_hello(struct ipc_chan *c, enum ipc_role self, uint64_t instance, en
 uint64_t ipc_chan_peer_instance(const struct ipc_chan *c)
 {
 	return c->peer_instance;
+}
+
+void ipc_chan_expect_instance(struct ipc_chan *c, uint64_t instance)
+{
+	c->told_instance = instance;
+}
+
+bool ipc_chan_owns_sid(const struct ipc_chan *c, uint64_t sid)
+{
+	return !c->greets || (c->peer_instance != 0 && sid >> 32 == c->peer_instance);
+}
+
+void ipc_chan_refuse(struct ipc_chan *c, enum ipc_type type, const char *why)
+{
+	refuse(c, ipc_desc(type)->name, why);
 }
 
 void ipc_chan_set_state(struct ipc_chan *c, enum ipc_state state)
@@ -574,6 +597,7 @@ int ipc_recv_wait(
 	for (;;) {
 		for (int i = 0; i < IPC_FDS_MAX; i++)
 			ret_fds[i] = -1;
+		nfds = 0;
 		got = c->gone ? 0 : packet_recv(c->fd, c->rx, ret_fds, &nfds);
 		if (got == -EAGAIN) {
 			struct pollfd pfd = { .fd = c->fd, .events = POLLIN };
@@ -584,6 +608,7 @@ int ipc_recv_wait(
 			continue;
 		}
 		if (got <= 0) {
+			fds_close(ret_fds, got == 0 ? nfds : 0);
 			recv_failed(c, got);
 			return got == -EBADMSG ? -EBADMSG : 1;
 		}

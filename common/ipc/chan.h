@@ -59,6 +59,19 @@ int ipc_chan_hello(struct ipc_chan *c, enum ipc_role self, uint64_t instance, en
 /* Instance number that the peer's hello told, 0 before. */
 uint64_t ipc_chan_peer_instance(const struct ipc_chan *c);
 
+/* The peer's hello must tell this instance, or the channel ends; 0 (at first): any. */
+void ipc_chan_expect_instance(struct ipc_chan *c, uint64_t instance);
+
+/*
+ * Whether a connection's id is one that this peer may give: its upper half is the peer's instance.
+ * Otherwise an acceptor could speak for connections of another one. A channel without handshake
+ * (its peer is of the same making) may use any.
+ */
+bool ipc_chan_owns_sid(const struct ipc_chan *c, uint64_t sid);
+
+/* Ends the channel as if the schema forbade the message: logged, then on_gone with IPC_GONE_BAD. */
+void ipc_chan_refuse(struct ipc_chan *c, enum ipc_type type, const char *why);
+
 void ipc_chan_set_state(struct ipc_chan *c, enum ipc_state state);
 enum ipc_state ipc_chan_state(const struct ipc_chan *c);
 

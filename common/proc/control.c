@@ -135,7 +135,8 @@ static void on_peer(struct proc *p, const struct ipc_ctl_peer *m, int *fd)
 {
 	struct proc_peer peer = { .role = (enum ipc_role)m->role,
 		.kind = (enum ipc_ch)m->channel,
-		.upper = m->upper != 0 };
+		.upper = m->upper != 0,
+		.instance = m->instance };
 
 	if (m->role >= IPC_ROLES || m->channel >= IPC_CHS)
 		return;

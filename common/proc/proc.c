@@ -129,6 +129,8 @@ struct ipc_chan *proc_peer_open(
 	peer->fd = -1;
 	c = ipc_chan_new(p->base, fd, peer->kind, peer->upper, ops, arg);
 	if (c != NULL)
+		ipc_chan_expect_instance(c, peer->instance);
+	if (c != NULL)
 		ipc_chan_hello(c, p->ops->role, proc_instance(p), peer->role, IPC_IN_RUN);
 	return c;
 }

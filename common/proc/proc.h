@@ -26,6 +26,7 @@ struct proc_peer {
 	enum ipc_ch kind;
 	bool upper; /* this end is the upper one */
 	int fd;
+	uint64_t instance; /* of that process, by master's word; 0: not told */
 };
 
 struct proc_listener {

@@ -124,7 +124,7 @@ static void signer_run(int take_fd)
 	must(signer_heap_init(1, &locked) == 0 && signer_keys_new(&keys) == 0 &&
 		 signer_keys_add_fd(keys, open_in_dir("key.pem"), ref) == 0 &&
 		 signer_serve_new(loop, keys, &serve) == 0 &&
-		 signer_serve_attach(serve, take_fd, IPC_ROLE_POP3, 1) == 0,
+		 signer_serve_attach(serve, take_fd, IPC_ROLE_POP3, 0, 1) == 0,
 	    "signer");
 	while (signer_serve_count(serve) > 0)
 		event_base_loop(loop, EVLOOP_ONCE);
@@ -152,7 +152,7 @@ static pid_t signer_start(void)
 
 static int signer_channel(void)
 {
-	struct ipc_sign_attach msg = { .sid = 1 };
+	struct ipc_sign_attach msg = { .sid = 1ull << 32 | 1 };
 	int pair[2];
 
 	if (attach == NULL)

@@ -46,7 +46,7 @@ static void serve(int dir, const int fds[3])
 	if (engine_open("lmdb", dir, NULL, &conf.engine) != 0 || store_new(&conf, &st) != 0)
 		die("cannot open the store");
 	for (int i = 0; i < 3; i++)
-		if (store_attach(st, fds[i], kinds[i], IPC_ROLE_NONE, false) != 0)
+		if (store_attach(st, fds[i], kinds[i], IPC_ROLE_NONE, 0) != 0)
 			die("attach");
 	event_base_dispatch(conf.base);
 	exit(0);

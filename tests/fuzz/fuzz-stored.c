@@ -106,7 +106,7 @@ static void attach(struct world *w, struct far_end *e, enum ipc_ch kind)
 	if (ipc_pair(fds) != 0)
 		abort();
 	e->w = w;
-	if (store_attach(w->store, fds[1], kind, IPC_ROLE_NONE, false) != 0)
+	if (store_attach(w->store, fds[1], kind, IPC_ROLE_NONE, 0) != 0)
 		abort();
 	ipc_chan_free(&e->chan);
 	e->chan = ipc_chan_new(w->base, fds[0], kind, false, &ops, e);

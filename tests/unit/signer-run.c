@@ -78,7 +78,7 @@ static void signer_main(int take_fd, char *const *dirs, size_t n)
 	for (size_t i = 0; i < n; i++)
 		assert(signer_keys_add_fd(keys, file_open(dirs[i], "key.pem"), ref) == 0);
 	assert(signer_serve_new(base, keys, &serve) == 0);
-	assert(signer_serve_attach(serve, take_fd, IPC_ROLE_POP3, 1) == 0);
+	assert(signer_serve_attach(serve, take_fd, IPC_ROLE_POP3, 0, 1) == 0);
 	while (signer_serve_count(serve) > 0)
 		event_base_loop(base, EVLOOP_ONCE);
 	signer_serve_free(&serve);
@@ -112,7 +112,7 @@ void signer_run_start(struct signer_run *run, char *const *dirs, size_t n)
 
 int signer_run_channel(struct signer_run *run)
 {
-	const struct ipc_sign_attach msg = { .sid = 1 };
+	const struct ipc_sign_attach msg = { .sid = 1ull << 32 | 1 };
 	int pair[2];
 
 	assert(ipc_pair(pair) == 0 && tls_remote_prepare(pair[1]) == 0);

@@ -114,11 +114,11 @@ struct rig_client *rig_attach(struct rig *r, enum ipc_ch kind)
 
 	assert_int_equal(ipc_pair(fds), 0);
 	if (r->program == NULL) {
-		assert_int_equal(store_attach(r->store, fds[1], kind, IPC_ROLE_NONE, false), 0);
+		assert_int_equal(store_attach(r->store, fds[1], kind, IPC_ROLE_NONE, 0), 0);
 		return rig_adopt(r, fds[0], kind);
 	}
 	assert_int_equal(ipc_send(r->control->chan, IPC_ctl_peer,
-			     &(struct ipc_ctl_peer){ peer_role(kind), kind, 1 }, &fds[1]),
+			     &(struct ipc_ctl_peer){ peer_role(kind), kind, 1, 2 }, &fds[1]),
 	    0);
 	c = rig_adopt(r, fds[0], kind);
 	assert_int_equal(

@@ -173,7 +173,8 @@ static void knock(uint32_t flags, uint32_t uid, const char *service)
 
 	ipc_chan_free(&door);
 	assert_int_equal(ipc_pair(sv), 0);
-	dialogue_open(&a, &m, sv[0]);
+	dialogue_open(&a, a.pool, strcmp(service, "admin") == 0 ? IPC_ROLE_ADMIN : IPC_ROLE_POP3, &m,
+	    &sv[0]);
 	door = ipc_chan_new(a.base, sv[1], IPC_CH_DIALOGUE, false, &door_ops, NULL);
 	ipc_chan_set_state(door, IPC_IN_DIALOGUE);
 }
@@ -198,6 +199,7 @@ static int setup(void **state)
 	seen.data = BUF_INIT(8192);
 	workers_die = false;
 	a.base = event_base_new();
+	authd_init(&a);
 	a.host = "mail.example.test";
 	a.scheme = "plain";
 	a.mechs = "PLAIN LOGIN APOP SCRAM-SHA-256";

@@ -230,6 +230,67 @@ static void hello_must_match(void **state)
 	rig_fini(&r);
 }
 
+static void hello_must_tell_the_instance(void **state)
+{
+	struct rig r;
+
+	for (uint64_t told = 4; told <= 5; told++) {
+		rig_init(&r, IPC_CH_ATTACH_POST);
+		ipc_chan_expect_instance(r.up.chan, told);
+		ipc_chan_hello(r.up.chan, IPC_ROLE_STORED, 9, IPC_ROLE_SMTP, IPC_IN_RUN);
+		ipc_chan_hello(r.low.chan, IPC_ROLE_SMTP, 5, IPC_ROLE_STORED, IPC_IN_RUN);
+		assert_false(ipc_chan_owns_sid(r.up.chan, 5ull << 32 | 1));
+		spin(&r);
+		assert_int_equal(r.up.gone, told == 4);
+		if (told == 5) {
+			assert_true(ipc_chan_owns_sid(r.up.chan, 5ull << 32 | 1));
+			assert_false(ipc_chan_owns_sid(r.up.chan, 4ull << 32 | 1));
+			assert_false(ipc_chan_owns_sid(r.up.chan, 1));
+		}
+		rig_fini(&r);
+	}
+}
+
+static void send_empty(int fd, int passed)
+{
+	char ctl[CMSG_SPACE(sizeof(int))] = { 0 };
+	struct iovec iov = { ctl, 0 };
+	struct msghdr mh = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = ctl, .msg_controllen = sizeof(ctl)
+	};
+	struct cmsghdr *h = CMSG_FIRSTHDR(&mh);
+
+	h->cmsg_level = SOL_SOCKET;
+	h->cmsg_type = SCM_RIGHTS;
+	h->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(h), &passed, sizeof(int));
+	assert_int_equal(sendmsg(fd, &mh, 0), 0);
+}
+
+/* The descriptor passed has no other copy left if the pipe's reader sees the end. */
+static void an_empty_packet_leaves_no_descriptor(void **state)
+{
+	for (int wait = 0; wait < 2; wait++) {
+		int fds[IPC_FDS_MAX] = { -1, -1, -1, -1 }, ends[2];
+		union ipc_any m;
+		enum ipc_type type;
+		struct rig r;
+		char c;
+
+		rig_init(&r, IPC_CH_POST);
+		assert_int_equal(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
+		send_empty(ipc_chan_fd(r.low.chan), ends[1]);
+		close(ends[1]);
+		if (wait)
+			assert_int_equal(ipc_recv_wait(r.up.chan, 0, &type, &m, fds), 1);
+		else
+			spin(&r);
+		assert_int_equal(read(ends[0], &c, 1), 0);
+		close(ends[0]);
+		rig_fini(&r);
+	}
+}
+
 static void queue_keeps_order_and_descriptors(void **state)
 {
 	static uint8_t chunk[60000];
@@ -326,6 +387,8 @@ int main(void)
 		cmocka_unit_test(bounds_are_kept_on_both_sides),
 		cmocka_unit_test(wrong_messages_end_the_channel),
 		cmocka_unit_test(hello_must_match),
+		cmocka_unit_test(hello_must_tell_the_instance),
+		cmocka_unit_test(an_empty_packet_leaves_no_descriptor),
 		cmocka_unit_test(queue_keeps_order_and_descriptors),
 		cmocka_unit_test(end_of_file_and_free_inside_handler),
 		cmocka_unit_test(last_words_are_heard),

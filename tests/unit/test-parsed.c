@@ -310,7 +310,7 @@ static void run_program(bool plain)
 	}
 	ipc_chan_set_state(c, IPC_IN_RUN);
 	ipc_send(
-	    c, IPC_ctl_peer, &(struct ipc_ctl_peer){ IPC_ROLE_STORED, IPC_CH_PARSE, 0 }, &parse[1]);
+	    c, IPC_ctl_peer, &(struct ipc_ctl_peer){ IPC_ROLE_STORED, IPC_CH_PARSE, 0, 0 }, &parse[1]);
 	stored = ipc_chan_new(NULL, parse[0], IPC_CH_PARSE, true, &ops, NULL);
 	assert_int_equal(
 	    ipc_chan_hello(stored, IPC_ROLE_STORED, 6, IPC_ROLE_PARSED, IPC_IN_RUN), 0);

@@ -121,7 +121,7 @@ static int setup(void **state)
 	dir_on_open(&rd, &(struct ipc_dir_open){ .rights = IPC_RIGHT_MASTER }, sv[0]);
 	admin_end = ipc_chan_new(rd.base, sv[1], IPC_CH_ADMIN_DIR, false, &admin_ops, NULL);
 	assert_int_equal(ipc_pair(sv), 0);
-	rcpt_on_attach(&rd, &(struct ipc_rcpt_attach){ .sid = 9 }, sv[0]);
+	rcpt_on_attach(&rd, rd.stored, &(struct ipc_rcpt_attach){ .sid = 9 }, &sv[0]);
 	rcpt_end = ipc_chan_new(rd.base, sv[1], IPC_CH_RCPT, false, &admin_ops, NULL);
 	return 0;
 }

@@ -63,7 +63,7 @@ static void bench_open(struct bench *b, struct signer_keys *take_keys, enum ipc_
 	b->base = event_base_new();
 	assert_int_equal(signer_serve_new(b->base, take_keys, &b->serve), 0);
 	assert_int_equal(ipc_pair(pair), 0);
-	assert_int_equal(signer_serve_attach(b->serve, pair[0], IPC_ROLE_POP3, 1), 0);
+	assert_int_equal(signer_serve_attach(b->serve, pair[0], IPC_ROLE_POP3, 0, 1), 0);
 	b->attach = ipc_chan_new(NULL, pair[1], IPC_CH_ATTACH_SIGN, false, &ops, NULL);
 	assert_int_equal(ipc_chan_hello(b->attach, says, 1, IPC_ROLE_SIGNER, IPC_IN_RUN), 0);
 	turn(b);
@@ -79,7 +79,7 @@ static void bench_close(struct bench *b)
 
 static int channel_open(struct bench *b)
 {
-	const struct ipc_sign_attach msg = { .sid = 7 };
+	const struct ipc_sign_attach msg = { .sid = 1ull << 32 | 7 };
 	int pair[2];
 
 	assert_int_equal(ipc_pair(pair), 0);
@@ -156,7 +156,7 @@ static void a_peer_that_is_somebody_else_is_dropped(void **state)
 static void what_is_no_question_closes_that_channel_only(void **state)
 {
 	const struct ipc_sign_reply reply = { .status = 0 };
-	const struct ipc_sign_attach attach = { .sid = 1 };
+	const struct ipc_sign_attach attach = { .sid = 1ull << 32 | 1 };
 	uint8_t ref[TLS_KEY_REF_BYTES];
 	struct bench b;
 	int good, bad[3];
