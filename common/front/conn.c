@@ -29,7 +29,8 @@ struct front_conn {
 	size_t in_at;     /* consumed bytes at the front of `in` */
 	size_t read_size; /* grows while reads fill it */
 	bool in_full;     /* reading stopped because `in` is full */
-	bool eof, dead, orphan, turning;
+	bool eof, dead, orphan;
+	bool closing; /* the core is done; the client has a while to read the rest */
 	int64_t began_ms, deadline_ms, timer_ms; /* 0: none */
 };
 
@@ -158,7 +159,7 @@ static const struct front_port_ops port_ops = { port_send, port_deadline };
 
 static bool core_start(struct front_conn *c)
 {
-	c->port.want_tls = c->port.busy = false;
+	c->port.want_tls = c->port.busy = c->closing = false;
 	c->port.wall_s = clock_wall_s();
 	c->core = core_of(c)->start(&c->port, c->env->core_conf);
 	return c->core != NULL;
@@ -178,10 +179,10 @@ static bool flush(struct front_conn *c)
 
 		if (a == STREAM_LOST || a == STREAM_EOF)
 			return false;
-		if (a != STREAM_OK) {
+		if (a == STREAM_WANT_WRITE)
 			event_add(c->ev_write, NULL);
+		if (a != STREAM_OK)
 			break;
-		}
 		p->sent += n;
 		p->written += n;
 	}
@@ -214,8 +215,13 @@ static void conn_read(struct front_conn *c);
 /* What the core asked for by its flags, once the output is out. */
 static void act(struct front_conn *c)
 {
-	if (front_pending(&c->port) > 0)
+	if (front_pending(&c->port) > 0) {
+		if ((c->port.want_close || c->port.want_tls) && !c->closing) {
+			c->closing = true;
+			port_deadline(&c->port, FRONT_CLOSE_MS);
+		}
 		return;
+	}
 	if (c->port.want_close)
 		conn_end(c, "done");
 	else if (c->port.want_tls && c->in.n > 0)
@@ -416,8 +422,8 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	}
 	conn_log(c);
 	c->deadline_ms = 0;
-	if (c->core == NULL) {
-		conn_end(c, "no TLS in time");
+	if (c->core == NULL || c->closing) {
+		conn_end(c, c->closing ? "client does not read" : "no TLS in time");
 		return;
 	}
 	core_of(c)->on_event(c->core, FRONT_TIMEOUT);

@@ -9,6 +9,8 @@
 #define FRONT_READ_FIRST 4096
 /* For a TLS handshake. */
 #define FRONT_TLS_MS 60000
+/* For the client to read what is left when the core is done. */
+#define FRONT_CLOSE_MS 30000
 /* Output at which a core takes no further command and gives stored no further credit. */
 #define FRONT_OUT_HIGH (128 * 1024)
 /* Output below which it goes on. */
