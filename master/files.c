@@ -106,6 +106,7 @@ int files_pid_open(struct master *m, struct buf *why)
 		return explain(why, "write", path, -errno);
 	if (flock(m->pid_fd, LOCK_EX | LOCK_NB) != 0) {
 		buf_printf(why, "%s is locked: the suite is running already\n", path);
+		fd_close(&m->pid_fd); /* the file is the other's: the way out must not empty it */
 		return -EBUSY;
 	}
 	n = snprintf(text, sizeof(text), "%d\n", (int)getpid());
