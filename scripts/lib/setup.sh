@@ -11,7 +11,7 @@ setup_packages()
 	missing=$(comm -23 <(printf '%s\n' "$want") <(printf '%s\n' "$have"))
 	[ -n "$missing" ] || return 0
 	if [ "$(id -u)" -ne 0 ]; then
-		echo "missing packages (install as root): $(echo $missing)" >&2
+		echo "missing packages; as root: apt-get install --no-install-recommends $(echo $missing)" >&2
 		return 0
 	fi
 	echo "installing: $(echo $missing)" >&2
@@ -35,9 +35,12 @@ setup_packages()
 # output only when it fails.
 setup_build()
 {
-	local dir=$1 log
+	local dir=$1 log tool
 	shift
 	log=$dir.log
+	for tool in meson ninja gcc pkg-config; do
+		command -v $tool >/dev/null || { echo "cannot build without $tool: install what is missing first" >&2; return 1; }
+	done
 	if [ ! -f "$dir/build.ninja" ]; then
 		CC=${CC:-$(command -v ccache >/dev/null && echo 'ccache gcc' || echo gcc)} \
 			meson setup "$dir" "$@" >"$log" 2>&1 </dev/null || { cat "$log" >&2; return 1; }
