@@ -9,7 +9,7 @@ import kill_check  # noqa: E402
 import kill_load  # noqa: E402
 import servers  # noqa: E402
 
-ACCOUNTS, PORT = 2, 26000
+ACCOUNTS, PORT = 2, 36000
 
 
 class Scenario:

@@ -27,7 +27,7 @@ def run(cmd, scratch, ok=(0,), **kw):
     done = subprocess.run(cmd, capture_output=True, timeout=TIMEOUT_S, env=env, cwd=scratch, **kw)
     if done.returncode not in ok:
         raise ClientFailed("%s: exit %d: %s" % (os.path.basename(cmd[0]), done.returncode, (
-            done.stderr + done.stdout)[-600:].decode("latin-1")))
+            done.stdout[-200:] + b" / " + done.stderr[-400:]).decode("latin-1")))
     return done
 
 
@@ -60,12 +60,12 @@ def curl(account, server, how, scratch):
     return [lf(m) for m in fetched(scratch + "/out")]
 
 
-def keep_script(scratch):
-    """A delivery program that keeps its input, numbered by a file's size."""
+def keep_script(scratch, last="true"):
+    """A delivery program that keeps its input, numbered by a file's size, and ends with `last`."""
     os.makedirs(scratch + "/out")
     path = private(scratch + "/keep", "#!/bin/sh\nprintf x >>%s/count\n"
-                   "n=$(stat -c %%s %s/count)\ncat >%s/out/$(printf %%06d $n)\n"
-                   % (scratch, scratch, scratch))
+                   "n=$(stat -c %%s %s/count)\ncat >%s/out/$(printf %%06d $n)\n%s\n"
+                   % (scratch, scratch, scratch, last))
     os.chmod(path, 0o700)
     return path
 
@@ -85,14 +85,23 @@ def getmail(account, server, how, scratch):
     port = server.ports["pop3s" if how == "tls" else "pop3"]
     text = "[retriever]\ntype = %s\nserver = localhost\nport = %d\nusername = %s\npassword = %s\n" % (
         kind, port, account, PASSWORD)
-    text += "ca_certs = %s\n" % server.ca if how == "tls" else ""
+    text += "timeout = 10\n" + ("ca_certs = %s\n" % server.ca if how == "tls" else "")
     # It refuses to run an external program as root; the setting is its own way to allow it.
     text += ("[destination]\ntype = MDA_external\npath = %s\nallow_root_commands = true\n"
-             % keep_script(scratch))
+             # Its wait for the delivery program misses one that ends too soon.
+             % keep_script(scratch, "sleep 0.02"))
     os.makedirs(scratch + "/getmail", mode=0o700)
     private(scratch + "/getmail/rc", text)
-    run(["getmail", "--getmaildir", scratch + "/getmail", "--rcfile", "rc"], scratch)
-    return [lf(m) for m in fetched(scratch + "/out")]
+    for _ in range(8):
+        done = run(["getmail", "--getmaildir", scratch + "/getmail", "--rcfile", "rc"], scratch, ok=(0, 127))
+        if done.returncode == 0:
+            return [lf(m) for m in fetched(scratch + "/out")]
+        if b"waiting child pid" not in done.stderr:
+            break
+        # It did so all the same. The message was delivered, but getmail does not know and delivers it
+        # again when it is run again, as cron would.
+        os.unlink(os.path.join(scratch, "out", max(os.listdir(scratch + "/out"))))
+    raise ClientFailed("getmail: exit %d: %s" % (done.returncode, done.stderr[-400:].decode("latin-1")))
 
 
 def mpop(account, server, how, scratch):
