@@ -22,7 +22,7 @@ WRITE, FLUSH, ACK = 1, 2, 3
 NONE, ALL, PREFIX, WRITES, BLOCKS, SECTORS = range(6)
 NAMES = ["nothing", "all", "a torn prefix", "some writes", "some blocks", "some sectors"]
 LOOP_CTL_GET_FREE, LOOP_CONFIGURE, LOOP_CLR_FD = 0x4C82, 0x4C0A, 0x4C01
-MS_NOATIME, MNT_DETACH, CLONE_NEWNS = 1024, 2, 0x20000
+MS_NOATIME, MS_BIND, MNT_DETACH, CLONE_NEWNS = 1024, 4096, 2, 0x20000
 libc = ctypes.CDLL(None, use_errno=True)
 
 START = "start"  # marks in the trace that the disk was mounted and at rest
@@ -56,6 +56,24 @@ def _call(what, result):
 
 def mount(device, where):
     _call("mount", libc.mount(device.encode(), where.encode(), b"ext4", MS_NOATIME, b""))
+
+
+class Preload:
+    """Every program started meanwhile in our mount namespace gets a library: a supervisor does not hand
+    LD_PRELOAD down, so /etc is covered by a copy that has an ld.so.preload."""
+
+    def __init__(self, library, scratch):
+        self.library, self.etc = library, scratch + "/etc"
+
+    def __enter__(self):
+        shutil.rmtree(self.etc, ignore_errors=True)
+        subprocess.run(["cp", "-a", "/etc", self.etc], check=True)
+        with open(self.etc + "/ld.so.preload", "w") as f:
+            f.write(self.library + "\n")
+        _call("bind", libc.mount(self.etc.encode(), b"/etc", None, MS_BIND, None))
+
+    def __exit__(self, *_):
+        umount("/etc", lazy=True)
 
 
 def umount(where, lazy=False):

@@ -1,4 +1,5 @@
 """The whole server on the recorded disk: LMTP in, then POP3 out of every state a cut could leave."""
+import contextlib
 import os
 import signal
 import sys
@@ -7,6 +8,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "bench")]
 import kill_check  # noqa: E402
 import kill_load  # noqa: E402
+import powercut  # noqa: E402
 import servers  # noqa: E402
 
 ACCOUNTS, PORT = 2, 36000
@@ -24,8 +26,6 @@ class Scenario:
     def server(self, directory):
         one = servers.Gatehouse(self.opt.scratch, ACCOUNTS, PORT, None, root=self.root)
         one.dir = directory + "/data"
-        if not self.sync:
-            one.env = dict(os.environ, LD_PRELOAD=self.nosync)
         return one
 
     def end(self, server):
@@ -40,6 +40,10 @@ class Scenario:
             pass
 
     def workload(self, directory, ack_path):
+        with contextlib.nullcontext() if self.sync else powercut.Preload(self.nosync, self.opt.scratch):
+            self.deliver(directory, ack_path)
+
+    def deliver(self, directory, ack_path):
         server = self.server(directory)
         server.start()
         senders = None
@@ -59,7 +63,6 @@ class Scenario:
         if not acked:
             return None
         server = self.server(directory)
-        server.env = None
         try:
             server.start()
         except (RuntimeError, TimeoutError) as e:
