@@ -426,6 +426,35 @@ static void a_large_message_passes_a_small_window(void **state)
 	fake_free(&f);
 }
 
+static void dots_are_doubled_wherever_the_pieces_end(void **state)
+{
+	static const char *const rows[][2] = {
+		{ "a.b\r\n.\r\n..c\r\nd.", "a.b\r\n..\r\n...c\r\nd.\r\n.\r\n" },
+		{ "0123456789012345678901234567890123456789012345678901234567890\r\n.x\r\n",
+		    "0123456789012345678901234567890123456789012345678901234567890\r\n..x\r\n."
+		    "\r\n" },
+		{ "x\n.y\r", "x\n..y\r\r\n.\r\n" },
+		{ "", ".\r\n" },
+		{ ".", "..\r\n.\r\n" },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		for (size_t step = 1; step < 80; step++) {
+			struct buf out = BUF_INIT(1024);
+			struct slice in = slice_str(rows[i][0]);
+			struct stuff st = { 0 };
+
+			for (size_t at = 0; at < in.n; at += step)
+				stuff_put(&st, slice_part(in, at, step), &out);
+			stuff_end(&st, &out);
+			if (!slice_eq(buf_slice(&out), slice_str(rows[i][1])))
+				fail_msg("row %zu in steps of %zu: %.*s", i, step,
+				    SLICE_FMT(buf_slice(&out)));
+			buf_fini(&out);
+		}
+	}
+}
+
 static void top_cuts_wherever_the_pieces_end(void **state)
 {
 	static const struct {
@@ -473,6 +502,7 @@ int main(void)
 		cmocka_unit_test(too_many_errors_end_the_connection),
 		cmocka_unit_test(a_slow_reader_holds_little),
 		cmocka_unit_test(a_large_message_passes_a_small_window),
+		cmocka_unit_test(dots_are_doubled_wherever_the_pieces_end),
 		cmocka_unit_test(top_cuts_wherever_the_pieces_end),
 	};
 
