@@ -56,7 +56,7 @@ def kill(s, name):
 
 def back(s, name, died, old, *checks):
     """Waits for the new process and for each of the checks; says how long that took."""
-    wait(lambda: s.pids(name) and not set(s.pids(name)) & set(old), BOUND_S, "the return of " + name)
+    wait(lambda: set(s.pids(name)) - set(old), BOUND_S, "the return of " + name)
     there = time.monotonic() - died
     for c in checks:
         wait(lambda: quiet(lambda: c(s)), BOUND_S, c.__name__)
