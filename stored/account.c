@@ -90,6 +90,14 @@ static struct account *account_new(struct store *st, uint64_t id)
 	return NULL;
 }
 
+/* What one who asks for a loaded account is told. */
+static int account_status(const struct account *a, bool create)
+{
+	if (a->state == ACCOUNT_READY)
+		return IPC_ST_OK;
+	return create || a->forgotten ? IPC_ST_TRYLATER : IPC_ST_NOTFOUND;
+}
+
 void account_loaded(struct account *a, int status)
 {
 	struct account_waiter *w;
@@ -99,8 +107,11 @@ void account_loaded(struct account *a, int status)
 	else
 		table_remove(a);
 	while ((w = STAILQ_FIRST(&a->waiters)) != NULL) {
+		/* One who waited in front may have begun to drop it. */
+		int now = status == IPC_ST_OK ? account_status(a, w->create) : status;
+
 		STAILQ_REMOVE_HEAD(&a->waiters, link);
-		w->fn(w->arg, status, status == IPC_ST_OK ? a : NULL);
+		w->fn(w->arg, now, now == IPC_ST_OK ? a : NULL);
 		free(w);
 	}
 	account_unref(a);
@@ -119,7 +130,7 @@ void account_get(struct store *st, uint64_t id, unsigned flags, account_fn *fn, 
 		return;
 	}
 	if (!fresh && a->state == ACCOUNT_DROPPING) {
-		fn(arg, flags & ACCOUNT_CREATE ? IPC_ST_TRYLATER : IPC_ST_NOTFOUND, NULL);
+		fn(arg, account_status(a, (flags & ACCOUNT_CREATE) != 0), NULL);
 		return;
 	}
 	w = malloc(sizeof(*w));
@@ -130,9 +141,11 @@ void account_get(struct store *st, uint64_t id, unsigned flags, account_fn *fn, 
 		fn(arg, IPC_ST_TRYLATER, NULL);
 		return;
 	}
-	*w = (struct account_waiter){ .fn = fn, .arg = arg };
+	*w = (struct account_waiter){
+		.fn = fn, .arg = arg, .create = (flags & ACCOUNT_CREATE) != 0
+	};
 	STAILQ_INSERT_TAIL(&a->waiters, w, link);
-	a->create |= (flags & ACCOUNT_CREATE) != 0;
+	a->create |= w->create;
 	if (!fresh)
 		return;
 	account_ref(a);

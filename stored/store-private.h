@@ -38,6 +38,7 @@ struct account_waiter {
 	STAILQ_ENTRY(account_waiter) link;
 	account_fn *fn;
 	void *arg;
+	bool create;
 };
 
 struct account {

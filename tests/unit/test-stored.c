@@ -829,6 +829,27 @@ static void a_session_that_waits_for_its_account_ends_too(void **state)
 	assert_true(rig_gone(s, 1000));
 }
 
+/* Both wait for the account to be loaded, the drop in front. */
+static void no_session_begins_on_an_account_that_goes(void **state)
+{
+	struct rig *r = *state;
+	enum ipc_type type;
+	const union ipc_any *m;
+
+	rig_account(r, 7, IPC_account_make);
+	rig_restart(r);
+	(void)engine_faults_set(r->engine, &(struct engine_faults){ .delay_ms = 20, .again = 1 });
+	rig_send(r->routerd, IPC_account_drop, &(struct ipc_account_drop){ 1, 7 });
+	rig_spin(r, 1);
+	rig_send(r->authd, IPC_session_open,
+	    &(struct ipc_session_open){ 1, 5, 7, SLICE("n"), SLICE("pop3"), SLICE_NONE });
+	m = rig_next(r->authd, 5000, &type, NULL);
+	assert_non_null(m);
+	assert_int_equal(type, IPC_session_failed);
+	assert_int_equal(m->session_failed.status, IPC_ST_NOTFOUND);
+	assert_int_equal(rig_wait(r->routerd, IPC_account_done)->account_done.status, IPC_ST_OK);
+}
+
 static struct rig_client *admin(struct rig *r, uint64_t rights)
 {
 	int fds[2];
@@ -972,6 +993,7 @@ int main(int argc, char **argv)
 		CASE(senseless_requests_end_a_session),
 		CASE(identity_changes_end_the_sessions_of_that_account),
 		CASE(a_session_that_waits_for_its_account_ends_too),
+		CASE(no_session_begins_on_an_account_that_goes),
 		CASE(administrators_list_and_kick),
 		CASE(facts_lie_beside_the_message),
 		CASE(poison_does_not_stop_the_parsing),
