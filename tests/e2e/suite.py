@@ -67,6 +67,14 @@ def wait(condition, seconds=15, what="the awaited"):
         time.sleep(0.02)
 
 
+def alive(pid):
+    try:
+        with open("/proc/%d/stat" % pid, encoding="latin-1") as f:
+            return f.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 def message(text="text", subject="subject", **fields):
     head = {"From": "sender@sender.example", "To": "someone@" + DOMAIN, "Subject": subject, **fields}
     return "".join("%s: %s\r\n" % f for f in head.items()).encode() + b"\r\n" + text.encode() + b"\r\n"
@@ -221,15 +229,15 @@ class Suite:
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=[ready_w], start_new_session=True)
         os.close(ready_w)
         with os.fdopen(ready_r, "rb") as f:
-            check(f.readline().strip() == b"ready", "the suite did not start again; see %s", self.log)
+            check(f.readline().strip() == b"ready", "the suite did not start again: %s", self.log_text()[-1000:])
 
     def stop(self):
-        if not self.master():
-            return
-        os.kill(self.master(), signal.SIGTERM)
-        # Our own child is still there, as a zombie, after its end.
-        wait(lambda: self.process.poll() is not None if self.process else not self.master(), 30,
-             "the stop of the suite")
+        pid = self.master()
+        if pid:
+            os.kill(pid, signal.SIGTERM)
+            wait(lambda: not alive(pid), 30, "the stop of the suite")
+        if self.process:
+            self.process.wait(10)
         self.process = None
 
     def restart(self):
@@ -273,10 +281,9 @@ class Suite:
         try:
             with open(os.path.join(self.dir, "run", "gatehouse.pid"), encoding="ascii") as f:
                 pid = int(f.read())
-            with open("/proc/%d/stat" % pid, encoding="latin-1") as f:
-                return pid if f.read().rsplit(")", 1)[1].split()[0] != "Z" else None
         except (OSError, ValueError):
             return None
+        return pid if alive(pid) else None
 
     def processes(self):
         """[(pid, parent, title without "gatehouse: ")] of everything below the master."""
