@@ -205,7 +205,7 @@ int ctl_alias_set(struct ctl *c)
 
 	line_start(&b, "SetAccountAliases");
 	line_word(&b, c->argv[0]);
-	line_list(&b, c, 1);
+	line_list(&b, c, sets(c) ? 2 : 1);
 	return ctl_do(c, &b);
 }
 

@@ -1,10 +1,12 @@
 # bash completion for gatehousectl: its own list of commands is the only one there is.
 _gatehousectl()
 {
-	local cur=${COMP_WORDS[COMP_CWORD]} words=() w
+	local cur=${COMP_WORDS[COMP_CWORD]} words=() w before=
 	for w in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
-		case $w in -*) ;; *) words+=("$w") ;; esac
+		case $before,$w in --socket,* | -s,* | *,-*) ;; *) words+=("$w") ;; esac
+		before=$w
 	done
+	case $before in --socket | -s) return ;; esac # a path: bash's own completion
 	if [[ $cur == -* ]]; then
 		COMPREPLY=($(compgen -W '--socket --json --quiet --help --version' -- "$cur"))
 	elif [ ${#words[@]} -eq 0 ]; then

@@ -47,14 +47,31 @@ static const struct command *command_find(int argc, char **argv, int *ret_words)
 	return NULL;
 }
 
+/* The commands of a group, when the first word names one. */
+static int unknown_command(const char *group)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < ctl_command_count; i++) {
+		const struct command *k = &ctl_commands[i];
+
+		if (strcmp(k->group, group) != 0)
+			continue;
+		fprintf(stderr, "%s %s%s%s %s\n",
+		    any ? "       gatehousectl" : "usage: gatehousectl", k->group,
+		    k->name != NULL ? " " : "", k->name != NULL ? k->name : "", k->args);
+		any = true;
+	}
+	if (!any)
+		fprintf(stderr,
+		    "gatehousectl: unknown command %s; 'gatehousectl --help' lists them\n", group);
+	return 2;
+}
+
 static int wrong_usage(const struct command *k)
 {
-	if (k == NULL)
-		fprintf(
-		    stderr, "gatehousectl: unknown command; 'gatehousectl --help' lists them\n");
-	else
-		fprintf(stderr, "usage: gatehousectl %s%s%s %s\n", k->group,
-		    k->name != NULL ? " " : "", k->name != NULL ? k->name : "", k->args);
+	fprintf(stderr, "usage: gatehousectl %s%s%s %s\n", k->group, k->name != NULL ? " " : "",
+	    k->name != NULL ? k->name : "", k->args);
 	return 2;
 }
 
@@ -64,7 +81,7 @@ static int run(struct ctl *c, int argc, char **argv)
 	const struct command *k = command_find(argc, argv, &words);
 
 	if (k == NULL)
-		return wrong_usage(NULL);
+		return unknown_command(argv[0]);
 	c->argc = argc - words;
 	c->argv = argv + words;
 	if (c->argc < k->least || c->argc > k->most)

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <termios.h>
 #include <unistd.h>
 
 enum { INPUT_MAX = 512 << 20, WINDOW = 200 };
@@ -99,19 +100,53 @@ static uint8_t *read_input(const char *path, size_t *ret_n)
 
 /* ---- passwords come from standard input, where no list of processes shows them ---- */
 
+/* One line that is not shown while it is typed; NULL at the end of the input. The caller frees. */
+static uint8_t *read_hidden_line(size_t *ret_n)
+{
+	struct termios shown, hidden;
+	char *line = NULL;
+	size_t room = 0;
+	ssize_t n;
+
+	if (tcgetattr(0, &shown) != 0)
+		return NULL;
+	hidden = shown;
+	hidden.c_lflag &= ~(tcflag_t)ECHO;
+	tcsetattr(0, TCSAFLUSH, &hidden); /* before the prompt: it drops what is typed too early */
+	fprintf(stderr, "password: ");
+	n = getline(&line, &room, stdin);
+	tcsetattr(0, TCSAFLUSH, &shown);
+	fputc('\n', stderr);
+	if (n < 0) {
+		free(line);
+		return NULL;
+	}
+	*ret_n = (size_t)n;
+	return (uint8_t *)line;
+}
+
+/* False after a message: more than a line is a mistake, and so is nothing. */
 static bool read_password(struct slice *ret, uint8_t **ret_p)
 {
-	size_t n;
+	size_t n = 0;
+	struct slice s;
 
-	if (isatty(0))
-		fprintf(stderr, "password: ");
-	*ret_p = read_input("-", &n);
-	if (*ret_p == NULL)
-		return false;
-	*ret = slice_of(*ret_p, n);
-	while (ret->n > 0 && (ret->p[ret->n - 1] == '\n' || ret->p[ret->n - 1] == '\r'))
-		ret->n--;
-	return true;
+	*ret_p = isatty(0) ? read_hidden_line(&n) : read_input("-", &n);
+	s = slice_of(*ret_p, *ret_p != NULL ? n : 0);
+	if (s.n > 0 && s.p[s.n - 1] == '\n')
+		s.n--;
+	if (s.n > 0 && s.p[s.n - 1] == '\r')
+		s.n--;
+	if (s.n > 0 && slice_find(s, '\n') < 0) {
+		*ret = s;
+		return true;
+	}
+	fprintf(stderr, "gatehousectl: a password is one line of standard input, not %s\n",
+	    s.n == 0 ? "nothing" : "several");
+	if (s.n > 0)
+		secret_wipe(*ret_p, s.n);
+	free(*ret_p);
+	return false;
 }
 
 static int with_password(struct ctl *c, const char *verb, const char *method)

@@ -69,12 +69,12 @@ void run_list_sessions(struct cmd *c)
 
 static void on_killed(struct cmd *c, enum ipc_type type, const union ipc_any *m)
 {
-	if (type != IPC_stat_reply || m->stat_reply.status != IPC_ST_OK) {
-		cmd_error(c, "the store cannot do this now");
+	if (type == IPC_stat_reply && m->stat_reply.status == IPC_ST_NOTFOUND) {
+		cmd_error(c, "there is no such session");
 		return;
 	}
-	if (m->stat_reply.count == 0) {
-		cmd_error(c, "there is no such session");
+	if (type != IPC_stat_reply || m->stat_reply.status != IPC_ST_OK) {
+		cmd_error(c, "the store cannot do this now");
 		return;
 	}
 	data_put_number(&c->data, m->stat_reply.count);

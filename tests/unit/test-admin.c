@@ -284,7 +284,8 @@ static void sessions_and_figures(void **state)
 	replies("200 data "
 		"follow\r\n({ID=#9;AccountID=#5;Since=#1700000000;Account=\"ann@d\";Protocol=pop3;"
 		"Address=\"127.0.0.1\";})\r\n");
-	m.stat_reply = (struct ipc_stat_reply){ .seq = rig.asked[1].seq };
+	m.stat_reply =
+	    (struct ipc_stat_reply){ .seq = rig.asked[1].seq, .status = IPC_ST_NOTFOUND };
 	answer(FRONT_STORE, IPC_stat_reply, &m);
 	replies("501 there is no such session\r\n");
 	m.stat_reply =
