@@ -198,6 +198,7 @@ static bool step_shard(struct account_load *l)
 	int r;
 
 	if (meta == NULL) {
+		meta_reopen(l->a->st); /* the last try failed, or is under way */
 		l->rc = ENGINE_IO;
 		return true;
 	}

@@ -50,6 +50,8 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
 	struct store *st = arg;
 
+	if (st->meta == NULL)
+		meta_reopen(st);
 	post_expire(st, clock_mono_ms());
 	account_evict(st, false);
 }

@@ -35,6 +35,7 @@ struct world {
 	struct ipc_mbox_opened last_open;
 	size_t rows;
 	uint64_t sid;
+	uint32_t session_seq;
 };
 
 static const enum ipc_type messages[] = { IPC_mbox_open, IPC_mbox_close, IPC_mbox_scan,
@@ -61,6 +62,9 @@ static void on_msg(
 	struct far_end *e = arg;
 
 	if (type == IPC_session_opened) {
+		/* One that was given up may have ended since. */
+		if (m->session_opened.seq != e->w->session_seq)
+			return;
 		e->w->fd = fds[0];
 		fds[0] = -1;
 	} else if (type == IPC_mbox_opened) {
@@ -114,7 +118,8 @@ static void attach(struct world *w, struct far_end *e, enum ipc_ch kind)
 
 static void session_start(struct world *w, struct far_end *e)
 {
-	struct ipc_session_open q = { 1, ++w->sid, ACCOUNT, SLICE("n"), SLICE("s"), SLICE_NONE };
+	struct ipc_session_open q = { ++w->session_seq, ++w->sid, ACCOUNT, SLICE("n"), SLICE("s"),
+		SLICE_NONE };
 
 	fd_close(&w->fd);
 	(void)ipc_send(w->authd.chan, IPC_session_open, &q, NULL);
