@@ -53,7 +53,7 @@ static void put_mechs(struct pop3 *s, const char *before, const char *after)
 	}
 }
 
-/* RFC 2449 5: what is possible now, not what might be later. */
+/* RFC 2449 5: what the authorization state offers is named in both states. */
 void pop3_cmd_capa(struct pop3 *s, struct slice arg)
 {
 	struct buf *out = &s->port->out;
@@ -61,20 +61,18 @@ void pop3_cmd_capa(struct pop3 *s, struct slice arg)
 
 	pop3_ok(s, "capabilities follow");
 	buf_puts(out, "TOP\r\nUIDL\r\nPIPELINING\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\n");
-	if (s->state == POP3_AUTHORIZATION) {
-		if (user_offered(s))
-			buf_puts(out, "USER\r\n");
-		at = out->n;
+	if (user_offered(s))
+		buf_puts(out, "USER\r\n");
+	at = out->n;
+	put_mechs(s, " ", "");
+	if (out->n > at) {
+		buf_trunc(out, at);
+		buf_puts(out, "SASL");
 		put_mechs(s, " ", "");
-		if (out->n > at) {
-			buf_trunc(out, at);
-			buf_puts(out, "SASL");
-			put_mechs(s, " ", "");
-			buf_puts(out, "\r\n");
-		}
-		if (stls_offered(s))
-			buf_puts(out, "STLS\r\n");
+		buf_puts(out, "\r\n");
 	}
+	if (stls_offered(s))
+		buf_puts(out, "STLS\r\n");
 	buf_puts(out, ".\r\n");
 }
 

@@ -184,7 +184,7 @@ void pop3_cmd_top(struct pop3 *s, struct slice arg)
 	struct pop3_msg *msg;
 	uint64_t n;
 
-	if (slice_u64(slice_trim(lines), UINT32_MAX, &n) != 0) {
+	if (slice_u64(slice_trim(lines), UINT64_MAX, &n) != 0) {
 		pop3_err(s, "TOP takes a message and a number of lines");
 		return;
 	}

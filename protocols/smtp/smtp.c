@@ -23,6 +23,11 @@ static void cmd_vrfy(struct smtp *s, struct slice arg)
 	smtp_reply(s, "252 2.5.0 send some mail, that will tell");
 }
 
+static void cmd_expn(struct smtp *s, struct slice arg)
+{
+	smtp_error(s, "502 5.5.1 lists are not told");
+}
+
 static void cmd_quit(struct smtp *s, struct slice arg)
 {
 	smtp_close(s, "221 2.0.0 good-bye");
@@ -51,6 +56,7 @@ static const struct smtp_verb {
 	{ "QUIT", ANYTIME, NONE, cmd_quit },
 	{ "LHLO", ANYTIME, SOME, smtp_cmd_lhlo },
 	{ "VRFY", ANYTIME, SOME, cmd_vrfy },
+	{ "EXPN", ANYTIME, SOME, cmd_expn },
 	{ "HELP", ANYTIME, ANY, smtp_cmd_help },
 	{ "STARTTLS", SMTP_START | SMTP_READY, NONE, smtp_cmd_starttls },
 	{ "HELO", ANYTIME, ANY, cmd_helo },
@@ -90,11 +96,20 @@ void smtp_enter(struct smtp *s, enum smtp_state state)
 	s->touched = true;
 }
 
+/* RFC 5321 4.2: a reply that closes the connection names the server, after its two codes. */
 void smtp_close(struct smtp *s, const char *line)
 {
+	struct slice text = slice_str(line);
+	struct buf *out = &s->port->out;
+	const size_t codes = sizeof("421 4.3.2 ") - 1;
+
 	smtp_txn_end(s);
 	s->pending_n = 0;
-	smtp_reply(s, line);
+	buf_put(out, slice_part(text, 0, codes));
+	buf_put(out, s->port->facts->host);
+	buf_putc(out, ' ');
+	buf_put(out, slice_from(text, codes));
+	buf_puts(out, "\r\n");
 	smtp_enter(s, SMTP_ENDED);
 	s->port->want_close = true;
 }

@@ -27,7 +27,7 @@
 #define DONE    "250 2.0.0 delivered\r\n"
 #define BARE    "550 5.6.0 a CR or LF of its own in the message\r\n"
 #define QUIT    "QUIT\r\n"
-#define BYE     "221 2.0.0 good-bye\r\n"
+#define BYE     "221 2.0.0 mail.example.test good-bye\r\n"
 
 static const struct smtp_conf conf = { .size_max = 2000, .rcpts_max = 5, .hops_max = 3 };
 
@@ -93,7 +93,7 @@ static const struct {
 	{ "a NUL in a message is a byte", LHLO FROM TO("u1") "DATA\r\nx\\0\r\n.\r\n",
 	    HELLO FROM_OK TO_OK GO DONE, "x\\0\r\n" },
 	{ "a bare LF in a command ends it all", "LHLO a\nMAIL FROM:<>\r\n",
-	    "421 4.5.2 a line must end with CR LF\r\n", NULL },
+	    "421 4.5.2 mail.example.test a line must end with CR LF\r\n", NULL },
 	{ "BDAT", LHLO FROM TO("u1") "BDAT 6\r\n.\r\nx\r\nBDAT 3 LAST\r\ny\r\n" QUIT,
 	    HELLO FROM_OK TO_OK "250 2.0.0 chunk taken\r\n" DONE BYE, ".\r\nx\r\ny\r\n" },
 	{ "BDAT 0 LAST", LHLO FROM TO("u1") "BDAT 3\r\nx\r\nBDAT 0 LAST\r\n" QUIT,
@@ -115,7 +115,8 @@ static const struct {
 	    HELLO FROM_OK TO_OK "250 2.0.0 chunk taken\r\n503 5.5.1 the message has begun\r\n",
 	    NULL },
 	{ "BDAT needs a number", LHLO FROM TO("u1") "BDAT x\r\n" QUIT,
-	    HELLO FROM_OK TO_OK "421 4.5.4 BDAT takes a size and maybe LAST\r\n", NULL },
+	    HELLO FROM_OK TO_OK "421 4.5.4 mail.example.test BDAT takes a size and maybe LAST\r\n",
+	    NULL },
 	{ "SIZE too large", LHLO "MAIL FROM:<a@b.c> SIZE=2001\r\n",
 	    HELLO "552 5.3.4 the message is larger than we take\r\n", NULL },
 	{ "SIZE beyond counting", LHLO "MAIL FROM:<a@b.c> SIZE=99999999999999999999\r\n",
@@ -339,7 +340,7 @@ static void timeouts_and_stops_are_told(void **state)
 	fake_event(f, FRONT_STOPPING); /* what has begun may end */
 	assert_false(fake_closed(f));
 	input(f, ".\r\n");
-	assert_true(output_has(f, DONE "421 4.3.2 the server is stopping\r\n"));
+	assert_true(output_has(f, DONE "421 4.3.2 mail.example.test the server is stopping\r\n"));
 	fake_free(&f);
 	f = fake_open(true);
 	input(f, LHLO FROM TO("u1") TO("u2"));
@@ -381,7 +382,7 @@ static void too_many_errors_end_the_connection(void **state)
 		assert_false(fake_closed(f));
 		input(f, "XYZZY\r\n");
 	}
-	assert_true(output_has(f, "421 4.7.0 too many errors\r\n"));
+	assert_true(output_has(f, "421 4.7.0 mail.example.test too many errors\r\n"));
 	assert_true(fake_closed(f));
 	fake_free(&f);
 }

@@ -108,7 +108,7 @@ static const struct {
 	{ "nothing is read after QUIT", LOGIN "QUIT\r\nSTAT\r\n", LOGGED "+OK good-bye\r\n" },
 	{ "CAPA after the login", LOGIN "CAPA\r\n",
 	    LOGGED "+OK capabilities follow\r\nTOP\r\nUIDL\r\nPIPELINING\r\nRESP-CODES\r\n"
-		   "AUTH-RESP-CODE\r\n.\r\n" },
+		   "AUTH-RESP-CODE\r\nUSER\r\nSASL PLAIN LOGIN SCRAM-SHA-256\r\n.\r\n" },
 };
 
 static struct fake *fake_open(bool tls_offered, bool plain_login)
