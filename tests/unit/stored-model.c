@@ -232,6 +232,9 @@ void model_died(struct model *w)
 void model_begin(struct model *w, uint64_t seed, bool make)
 {
 	w->rnd = seed * 0x9e3779b97f4a7c15u + 1;
+	/* The upper half is the instance that the rig's hello tells. */
+	if (w->sid == 0)
+		w->sid = UINT64_C(2) << 32;
 	for (uint32_t a = 0; make && a < ACCOUNTS; a++)
 		assert_int_equal(rig_account(&w->rig, 100 + a, IPC_account_make), IPC_ST_OK);
 	for (unsigned i = 0; i < CONNS; i++)
