@@ -11,4 +11,7 @@ enum {
 	ALIASES_PER_OBJECT_MAX = 200,
 	LIST_PAGE_ROWS = 500, /* rows of a listing in one reply */
 	TRACE_BYTES_MAX = 8192,
+	RCPT_CONNS_MAX = 40000,  /* connections that deliver mail at a time */
+	RCPT_TARGETS_MAX = 4096, /* accounts that one of them may have registered */
+	RCPT_WAITING_MAX = 4096, /* and recipients of it that wait for stored */
 };

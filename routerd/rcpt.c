@@ -10,8 +10,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { TARGETS_MAX = 4096, WAITING_MAX = 4096 };
-
 struct target {
 	uint64_t account;
 	uint32_t handle;
@@ -19,9 +17,10 @@ struct target {
 };
 
 /* A recipient that waits for stored. */
-struct wait {
+struct rcpt_wait {
+	struct rcpt_conn *conn;
 	uint32_t seq, rcpt_seq, handle;
-	struct wait *next;
+	UT_hash_handle hh;
 };
 
 struct rcpt_conn {
@@ -29,29 +28,30 @@ struct rcpt_conn {
 	struct ipc_chan *chan;
 	uint64_t sid;
 	struct target *targets;
-	struct wait *waits;
 	unsigned waiting;
-	struct rcpt_conn *next, **prev;
+	UT_hash_handle hh;
 };
 
 static void conn_free(struct rcpt_conn *rc)
 {
 	struct target *t, *tmp;
+	struct rcpt_wait *w, *next;
 
 	HASH_ITER(hh, rc->targets, t, tmp)
 	{
 		HASH_DEL(rc->targets, t);
 		free(t);
 	}
-	while (rc->waits != NULL) {
-		struct wait *w = rc->waits;
-
-		rc->waits = w->next;
-		free(w);
+	if (rc->waiting > 0) {
+		HASH_ITER(hh, rc->rd->rcpt_waits, w, next)
+		{
+			if (w->conn != rc)
+				continue;
+			HASH_DEL(rc->rd->rcpt_waits, w);
+			free(w);
+		}
 	}
-	*rc->prev = rc->next;
-	if (rc->next != NULL)
-		rc->next->prev = rc->prev;
+	HASH_DEL(rc->rd->rcpt_conns, rc);
 	ipc_chan_free(&rc->chan);
 	free(rc);
 }
@@ -72,7 +72,7 @@ static struct target *target_of(struct rcpt_conn *rc, uint64_t account)
 	struct target *t = NULL;
 
 	HASH_FIND(hh, rc->targets, &account, sizeof(account), t);
-	if (t != NULL || HASH_COUNT(rc->targets) >= TARGETS_MAX)
+	if (t != NULL || HASH_COUNT(rc->targets) >= RCPT_TARGETS_MAX)
 		return t;
 	t = calloc(1, sizeof(*t));
 	if (t == NULL)
@@ -87,19 +87,19 @@ static void ask_stored(struct rcpt_conn *rc, uint32_t rcpt_seq, const struct obj
 {
 	struct routerd *rd = rc->rd;
 	struct target *t = target_of(rc, o->id);
-	struct wait *w = t != NULL && rd->stored != NULL && rc->waiting < WAITING_MAX
-			     ? calloc(1, sizeof(*w))
-			     : NULL;
+	struct rcpt_wait *w = t != NULL && rd->stored != NULL && rc->waiting < RCPT_WAITING_MAX
+				  ? calloc(1, sizeof(*w))
+				  : NULL;
 	struct ipc_post_target m;
 
 	if (w == NULL) {
 		answer(rc, rcpt_seq, IPC_ROUTE_TRYLATER, 0);
 		return;
 	}
-	*w = (struct wait){
-		.seq = ++rd->next_seq, .rcpt_seq = rcpt_seq, .handle = t->handle, .next = rc->waits
+	*w = (struct rcpt_wait){
+		.conn = rc, .seq = ++rd->next_seq, .rcpt_seq = rcpt_seq, .handle = t->handle
 	};
-	rc->waits = w;
+	HASH_ADD(hh, rd->rcpt_waits, seq, sizeof(w->seq), w);
 	rc->waiting++;
 	m = (struct ipc_post_target){ .seq = w->seq,
 		.sid = rc->sid,
@@ -134,10 +134,9 @@ static const struct ipc_ops rcpt_ops = { .on_msg = on_msg, .on_gone = on_gone };
 
 static struct rcpt_conn *conn_of(struct routerd *rd, uint64_t sid)
 {
-	struct rcpt_conn *rc = rd->rcpt_conns;
+	struct rcpt_conn *rc = NULL;
 
-	while (rc != NULL && rc->sid != sid)
-		rc = rc->next;
+	HASH_FIND(hh, rd->rcpt_conns, &sid, sizeof(sid), rc);
 	return rc;
 }
 
@@ -152,16 +151,14 @@ void rcpt_on_attach(
 		ipc_chan_refuse(c, IPC_rcpt_attach, "not a new connection of this acceptor");
 		return;
 	}
+	if (HASH_COUNT(rd->rcpt_conns) >= RCPT_CONNS_MAX)
+		return;
 	rc = calloc(1, sizeof(*rc));
 	if (rc == NULL)
 		return;
 	*fd = -1;
-	*rc = (struct rcpt_conn){
-		.rd = rd, .sid = m->sid, .next = rd->rcpt_conns, .prev = &rd->rcpt_conns
-	};
-	if (rc->next != NULL)
-		rc->next->prev = &rc->next;
-	rd->rcpt_conns = rc;
+	*rc = (struct rcpt_conn){ .rd = rd, .sid = m->sid };
+	HASH_ADD(hh, rd->rcpt_conns, sid, sizeof(rc->sid), rc);
 	rc->chan = ipc_chan_new(rd->base, take_fd, IPC_CH_RCPT, true, &rcpt_ops, rc);
 	if (rc->chan == NULL)
 		conn_free(rc);
@@ -179,40 +176,30 @@ static enum ipc_route_status from_store(uint32_t status)
 	}
 }
 
-/* Answers of stored come in the order of asking, so the connection's oldest wait is the last in its
- * list. */
-static bool settle(struct rcpt_conn *rc, uint32_t seq, uint32_t status)
+static void settle(struct routerd *rd, struct rcpt_wait *w, uint32_t status)
 {
-	for (struct wait **at = &rc->waits; *at != NULL; at = &(*at)->next) {
-		struct wait *w = *at;
-
-		if (w->seq != seq)
-			continue;
-		*at = w->next;
-		rc->waiting--;
-		answer(rc, w->rcpt_seq, from_store(status), w->handle);
-		free(w);
-		return true;
-	}
-	return false;
+	HASH_DEL(rd->rcpt_waits, w);
+	w->conn->waiting--;
+	answer(w->conn, w->rcpt_seq, from_store(status), w->handle);
+	free(w);
 }
 
 void rcpt_on_target_done(struct routerd *rd, const struct ipc_post_target_done *m)
 {
-	for (struct rcpt_conn *rc = rd->rcpt_conns; rc != NULL; rc = rc->next)
-		if (settle(rc, m->seq, m->status))
-			return;
+	struct rcpt_wait *w = NULL;
+	uint32_t seq = m->seq;
+
+	HASH_FIND(hh, rd->rcpt_waits, &seq, sizeof(seq), w);
+	if (w != NULL)
+		settle(rd, w, m->status);
 }
 
 /* Targets were known to the stored that is gone; post channels ended with it, so handles are of no
  * use. */
 void rcpt_on_stored_gone(struct routerd *rd)
 {
-	struct rcpt_conn *rc, *next;
+	struct rcpt_wait *w, *next;
 
-	for (rc = rd->rcpt_conns; rc != NULL; rc = next) {
-		next = rc->next;
-		while (rc->waits != NULL)
-			settle(rc, rc->waits->seq, IPC_ST_TRYLATER);
-	}
+	HASH_ITER(hh, rd->rcpt_waits, w, next)
+	settle(rd, w, IPC_ST_TRYLATER);
 }

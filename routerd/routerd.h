@@ -19,8 +19,9 @@ struct routerd {
 	struct db db;
 	struct ipc_chan *authd, *stored; /* NULL while away */
 	struct dir_conn *dir_conns;
-	struct rcpt_conn *rcpt_conns;
-	struct op *ops; /* waiting for stored or authd, by seq */
+	struct rcpt_conn *rcpt_conns; /* by sid */
+	struct rcpt_wait *rcpt_waits; /* recipients that wait for stored, by seq */
+	struct op *ops;               /* waiting for stored or authd, by seq */
 	uint32_t next_seq;
 	bool names_in_flight; /* a change of domains' other names or addresses is on its way */
 	struct route route;   /* scratch, one address at a time */

@@ -9,7 +9,8 @@ enum {
 	POST_ACTIVE_MAX = 16,        /* messages under way on one channel */
 	POST_CREDIT_STEP = 64 << 10, /* credit is given back in pieces of at least this */
 	POST_UNATTACHED_S = 300,     /* targets of a connection that never came are forgotten */
-	POST_UNATTACHED_MAX = 65536, /* connections with targets and without a channel */
+	POST_UNATTACHED_MAX = 20000, /* connections with targets and without a channel */
+	POST_CONNS_MAX = 40000,      /* all of them: descriptors are left for sessions */
 	/* a session */
 	SESSION_HANDLES_MAX = 64,           /* mailboxes open at once */
 	SESSION_REQUESTS_MAX = 1024,        /* unanswered requests */

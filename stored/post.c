@@ -65,7 +65,7 @@ static struct post_conn *conn_get(struct store *st, uint64_t sid)
 
 	if (pc != NULL)
 		return pc;
-	if (st->n_unattached >= POST_UNATTACHED_MAX)
+	if (st->n_unattached >= POST_UNATTACHED_MAX || st->conns.n >= POST_CONNS_MAX)
 		return NULL;
 	pc = calloc(1, sizeof(*pc));
 	if (pc == NULL)
@@ -118,6 +118,9 @@ static int target_put(struct post_conn *pc, const struct target_ask *q, struct a
 		}
 		t->handle = q->handle;
 	}
+	/* Who holds the handle would post to somebody else without knowing. */
+	if (t->account != NULL && t->account->id != a->id)
+		return IPC_ST_DENIED;
 	account_ref(a);
 	if (t->account != NULL)
 		account_unref(t->account);
@@ -281,6 +284,8 @@ static void on_data(struct post_conn *pc, const struct ipc_post_data *q)
 		conn_refuse(pc, "window");
 		return;
 	}
+	if (q->data.n == 0)
+		return; /* nothing waits for room but what the window bounds */
 	pc->window_used += q->data.n;
 	if (p->wait_room || piece_append(p, q->data) == ENGINE_AGAIN) {
 		p->wait_room = true;
