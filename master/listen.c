@@ -206,6 +206,20 @@ static int open_local(struct listener *l)
 	return r;
 }
 
+/* What to do about it, for the errors that operators meet. */
+static const char *advice(int err, bool local)
+{
+	if (err == EADDRINUSE)
+		return local ? "; another suite listens there" : "; 'ss -ltnp' shows who has it";
+	if (err == EACCES && !local)
+		return "; ports below 1024 are for root";
+	if (err == EADDRNOTAVAIL)
+		return "; this machine has no such address";
+	if (err == ENOENT && local)
+		return "; its directory is missing";
+	return "";
+}
+
 static int open_one(struct listener *l, struct listeners *old, struct buf *why)
 {
 	char place[160];
@@ -221,7 +235,8 @@ static int open_one(struct listener *l, struct listeners *old, struct buf *why)
 	r = l->addr.family == 1 ? open_local(l) : open_tcp(l);
 	if (r != 0) {
 		place_text(l, place);
-		buf_printf(why, "cannot listen on %s: %s\n", place, strerror(-r));
+		buf_printf(why, "cannot listen on %s: %s%s\n", place, strerror(-r),
+		    advice(-r, l->addr.family == 1));
 	}
 	return r;
 }
