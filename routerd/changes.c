@@ -492,6 +492,18 @@ static void table_apply(struct change *ch)
 	ch->table = old;
 }
 
+/* Who administers the server must not lose the name by a slip of the pen: no account but this one
+ * has the Master right in this version. 0, or the number of the line that redirects it. */
+static unsigned takes_postmaster(const struct directory *d, const struct table *t)
+{
+	const struct slice name = SLICE("postmaster");
+	const struct record *rec = table_find(t, name, SLICE_NONE);
+
+	if (rec == NULL && d->main != NULL)
+		rec = table_find(t, name, d->main->name);
+	return rec != NULL && !rec->whole_domain ? rec->line : 0;
+}
+
 void verb_router_set_table(struct request *q)
 {
 	struct engine_batch *b;
@@ -504,6 +516,10 @@ void verb_router_set_table(struct request *q)
 	if (ch == NULL)
 		return;
 	rc = table_compile(q->args[0], &ch->table, &line, &why);
+	if (rc == 0 && (line = takes_postmaster(&q->rd->db.dir, ch->table)) > 0) {
+		rc = 1;
+		why = "postmaster of the Main Domain stays where it is";
+	}
 	if (rc != 0) {
 		buf_printf(&text, "line %u: %s", line, rc > 0 ? why : "out of memory");
 		reply_error(q, IPC_DIR_BAD, buf_cstr(&text));

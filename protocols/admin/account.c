@@ -56,6 +56,14 @@ static bool size_parse(const struct data *d, struct cmd *c, struct slice *ret)
 
 /* ---- CreateAccount ---- */
 
+/* An account whose password was refused is not made. */
+static void secret_error(struct cmd *c, const char *text)
+{
+	cmd_error(c, text);
+	if (c->verb->run == run_create_account)
+		cmd_undo(c, VERB_account_delete, cmd_text(c, 0));
+}
+
 static void on_secret(struct cmd *c, enum ipc_type type, const union ipc_any *m)
 {
 	switch (m->secret_done.status) {
@@ -63,16 +71,16 @@ static void on_secret(struct cmd *c, enum ipc_type type, const union ipc_any *m)
 		cmd_ok(c);
 		break;
 	case IPC_AUTH_NOMECH:
-		cmd_error(c, "the password cannot be stored this way");
+		secret_error(c, "the password cannot be stored this way");
 		break;
 	case IPC_AUTH_SYNTAX:
-		cmd_error(c, "the given hash starts with {CRYPT}, {SCRAM-SHA-256} or {PLAIN}");
+		secret_error(c, "the given hash starts with {CRYPT}, {SCRAM-SHA-256} or {PLAIN}");
 		break;
 	case IPC_AUTH_BAD:
-		cmd_error(c, "the password is wrong");
+		secret_error(c, "the password is wrong");
 		break;
 	default:
-		cmd_error(c, "the password cannot be worked on now; try again");
+		secret_error(c, "the password cannot be worked on now; try again");
 	}
 }
 
@@ -84,7 +92,7 @@ static void ask_secret(struct cmd *c, struct slice scheme, struct slice password
 		.password = password };
 
 	if (password.n > 1024 || scheme.n > 32)
-		cmd_error(c, "the password is too long");
+		secret_error(c, "the password is too long");
 	else
 		cmd_ask(c, FRONT_SECRETS, IPC_secret_set, &m, on_secret);
 }
@@ -123,9 +131,12 @@ static bool settings_known(struct cmd *c, const struct data *settings, const cha
 
 		while (*k != NULL && !slice_ieq(d->key, slice_str(*k)))
 			k++;
-		if (*k != NULL)
+		if (*k == NULL)
+			cmd_error(c, "a setting is not known");
+		else if (d->kind != DATA_STRING && d->kind != DATA_NUMBER)
+			cmd_error(c, "the value of a setting is not a string");
+		else
 			continue;
-		cmd_error(c, "a setting is not known");
 		return false;
 	}
 	return true;
@@ -216,10 +227,15 @@ static void update_suspended(struct cmd *c)
 		cmd_ok(c);
 	else if (slice_ieq(d->text, SLICE("YES")))
 		cmd_ask_dir(c, VERB_account_suspend, &name, 1, cmd_dir_done);
-	else if (slice_ieq(d->text, SLICE("NO")))
-		cmd_ask_dir(c, VERB_account_resume, &name, 1, cmd_dir_done);
 	else
-		cmd_error(c, "Suspended is YES or NO");
+		cmd_ask_dir(c, VERB_account_resume, &name, 1, cmd_dir_done);
+}
+
+static bool suspended_valid(const struct cmd *c)
+{
+	const struct data *d = data_get(c->word[1], "Suspended");
+
+	return d == NULL || slice_ieq(d->text, SLICE("YES")) || slice_ieq(d->text, SLICE("NO"));
 }
 
 static void on_size_set(struct cmd *c, enum ipc_type type, const union ipc_any *m)
@@ -240,6 +256,10 @@ void run_update_account_settings(struct cmd *c)
 	}
 	if (!settings_known(c, c->word[1], keys))
 		return;
+	if (!suspended_valid(c)) {
+		cmd_error(c, "Suspended is YES or NO");
+		return;
+	}
 	if (size == NULL) {
 		update_suspended(c);
 		return;

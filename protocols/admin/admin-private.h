@@ -42,6 +42,9 @@ struct verb {
 	void (*run)(struct cmd *c);
 	bool overlaps; /* with others of the same verb */
 	const char *usage;
+	/* The kind of each word: s string, a array, d dictionary, n string or number, x checked by
+	 * run. A word of another kind must never be taken for one that is missing. */
+	const char *kinds;
 };
 
 extern const struct verb admin_verbs[];
@@ -65,6 +68,8 @@ uint32_t cmd_next_seq(struct cmd *c);
 bool cmd_dir_failed(struct cmd *c, const union ipc_any *m);
 /* The usual last step of a change: 200 or routerd's error. */
 void cmd_dir_done(struct cmd *c, enum ipc_type type, const union ipc_any *m);
+/* After an error in a later step: takes back the first one, by `verb` on `name`; the error stands. */
+void cmd_undo(struct cmd *c, uint32_t verb, struct slice name);
 /* Items of a dir_reply as an array (name) or a dictionary of name -> fixed text. */
 void cmd_dir_array(struct cmd *c, enum ipc_type type, const union ipc_any *m);
 

@@ -168,6 +168,23 @@ void cmd_dir_done(struct cmd *c, enum ipc_type type, const union ipc_any *m)
 		cmd_ok(c);
 }
 
+static void on_undone(struct cmd *c, enum ipc_type type, const union ipc_any *m)
+{
+	if (m->dir_reply.status == IPC_DIR_OK)
+		cmd_error_made(c, c->kept);
+	else
+		cmd_error(c, "this was done in part, and that part could not be taken back");
+}
+
+void cmd_undo(struct cmd *c, uint32_t verb, struct slice name)
+{
+	c->kept = arena_copy(&c->mem, slice_from(buf_slice(&c->text), 4));
+	if (c->kept.p == NULL)
+		return;
+	c->status = NULL;
+	cmd_ask_dir(c, verb, &name, 1, on_undone);
+}
+
 void cmd_dir_array(struct cmd *c, enum ipc_type type, const union ipc_any *m)
 {
 	struct wire_reader r = wire_reader(m->dir_reply.data);
@@ -277,6 +294,20 @@ static struct slice line_verb(struct slice line)
 	return blank < 0 ? line : slice_part(line, 0, (size_t)blank);
 }
 
+static bool kinds_right(const struct cmd *c)
+{
+	for (size_t i = 0; i < c->words; i++) {
+		enum data_kind kind = c->word[i]->kind;
+		char want = c->verb->kinds[i];
+
+		if ((want == 's' && kind != DATA_STRING) || (want == 'a' && kind != DATA_ARRAY) ||
+		    (want == 'd' && kind != DATA_DICT) ||
+		    (want == 'n' && kind != DATA_STRING && kind != DATA_NUMBER))
+			return false;
+	}
+	return true;
+}
+
 static void line_run(struct admin *a, struct slice line)
 {
 	struct cmd *c = cmd_new(a);
@@ -295,7 +326,7 @@ static void line_run(struct admin *a, struct slice line)
 	else if (c->verb == NULL)
 		cmd_error(c, "unknown command");
 	else if (parse_words(c, slice_from(own, name.n))) {
-		if (c->words < c->verb->least || c->words > c->verb->most)
+		if (c->words < c->verb->least || c->words > c->verb->most || !kinds_right(c))
 			cmd_usage(c);
 		else
 			c->verb->run(c);

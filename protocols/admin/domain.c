@@ -27,7 +27,7 @@ void run_main_domain(struct cmd *c)
 
 /* A domain, then the strings of an array, as arguments of one question. */
 static void ask_with_list(
-    struct cmd *c, uint32_t verb, struct slice domain, const struct data *list)
+    struct cmd *c, uint32_t verb, struct slice domain, const struct data *list, cmd_reply_fn *then)
 {
 	struct slice args[1 + LIST_MAX] = { domain };
 	size_t n = 1;
@@ -48,7 +48,7 @@ static void ask_with_list(
 			args[n] = slice_part(d->text, 1, (size_t)slice_find(d->text, ']') - 1);
 		n++;
 	}
-	cmd_ask_dir(c, verb, args, n, cmd_dir_done);
+	cmd_ask_dir(c, verb, args, n, then);
 }
 
 static const struct data *settings_ips(struct cmd *c, const struct data *settings)
@@ -67,6 +67,14 @@ static const struct data *settings_ips(struct cmd *c, const struct data *setting
 	return ips;
 }
 
+static void on_first_ips(struct cmd *c, enum ipc_type type, const union ipc_any *m)
+{
+	if (cmd_dir_failed(c, m))
+		cmd_undo(c, VERB_domain_delete, cmd_text(c, 0));
+	else
+		cmd_ok(c);
+}
+
 static void on_domain_made(struct cmd *c, enum ipc_type type, const union ipc_any *m)
 {
 	const struct data *ips;
@@ -74,10 +82,12 @@ static void on_domain_made(struct cmd *c, enum ipc_type type, const union ipc_an
 	if (cmd_dir_failed(c, m))
 		return;
 	ips = c->words > 1 ? data_get(c->word[1], "IPAddresses") : NULL;
-	if (ips != NULL)
-		ask_with_list(c, VERB_domain_set_ips, cmd_text(c, 0), ips);
-	else
+	if (ips == NULL)
 		cmd_ok(c);
+	else
+		ask_with_list(c, VERB_domain_set_ips, cmd_text(c, 0), ips, on_first_ips);
+	if (ips != NULL && c->status != NULL)
+		cmd_undo(c, VERB_domain_delete, cmd_text(c, 0));
 }
 
 void run_create_domain(struct cmd *c)
@@ -106,7 +116,7 @@ void run_get_domain_aliases(struct cmd *c)
 
 void run_set_domain_aliases(struct cmd *c)
 {
-	ask_with_list(c, VERB_domain_set_aliases, cmd_text(c, 0), c->word[1]);
+	ask_with_list(c, VERB_domain_set_aliases, cmd_text(c, 0), c->word[1], cmd_dir_done);
 }
 
 static void on_domain_ips(struct cmd *c, enum ipc_type type, const union ipc_any *m)
@@ -135,13 +145,15 @@ void run_update_domain_settings(struct cmd *c)
 	const struct data *settings = c->word[c->words - 1];
 	const struct data *ips = settings_ips(c, settings);
 
+	if (c->words > 1 && c->word[0]->kind != DATA_STRING)
+		cmd_usage(c);
 	if (c->status != NULL)
 		return;
 	if (ips == NULL)
 		cmd_ok(c);
 	else
-		ask_with_list(
-		    c, VERB_domain_set_ips, c->words > 1 ? cmd_text(c, 0) : SLICE_NONE, ips);
+		ask_with_list(c, VERB_domain_set_ips, c->words > 1 ? cmd_text(c, 0) : SLICE_NONE,
+		    ips, cmd_dir_done);
 }
 
 /* ---- Router ---- */

@@ -2,7 +2,8 @@
 #pragma once
 
 enum {
-	ADMIN_LINE_MAX = 64 << 10, /* one command with its data */
+	/* One command with its data; less than FRONT_IN_MAX, which holds what has no end yet. */
+	ADMIN_LINE_MAX = 60 << 10,
 	ADMIN_WORDS_MAX = 16,
 	ADMIN_PIPELINE_MAX =
 	    256, /* commands under way at a time, where their order does not matter */

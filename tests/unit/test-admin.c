@@ -169,9 +169,13 @@ static void accounts_are_made_with_their_password(void **state)
 	dir(2, IPC_DIR_OK, false, ITEMS("78"));
 	assert_string_equal(rig.asked[3].args, "78|given|{CRYPT}$y$x");
 	secret_done(3, IPC_AUTH_SYNTAX);
+	assert_int_equal(rig.port.out.n, 0);
+	assert_int_equal(rig.asked[4].verb, VERB_account_delete);
+	assert_string_equal(rig.asked[4].args, "ben");
+	dir(4, IPC_DIR_OK, false, ITEMS(""));
 	replies("501 the given hash starts with {CRYPT}, {SCRAM-SHA-256} or {PLAIN}\r\n");
 	type_in("CreateAccount cid\n");
-	dir(4, IPC_DIR_EXISTS, false, ITEMS("an object with this name exists already"));
+	dir(5, IPC_DIR_EXISTS, false, ITEMS("an object with this name exists already"));
 	replies("501 an object with this name exists already\r\n");
 }
 
