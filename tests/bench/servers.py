@@ -253,7 +253,7 @@ class Gatehouse(Server):
         build = os.environ.get("GH_BUILD")  # set by scripts/test: no build of its own
         cmd = [os.path.join(self.tree, "scripts", "run")] + (["--build", build] if build else [])
         cmd += ["--detach", "--dir", self.dir, "--port-offset",
-               str(self.base_port), "--accounts", str(self.accounts), "--hash", "plain"]
+                str(self.base_port), "--accounts", str(self.accounts), "--hash", "plain"]
         return cmd + (["--connections-per-process", str(self.dense)] if self.dense else [])
 
     def prepare(self):
