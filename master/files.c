@@ -51,6 +51,30 @@ static int set_owner(int fd, const char *user)
 	return fchown(fd, pw->pw_uid, pw->pw_gid) == 0 ? 0 : -errno;
 }
 
+/* A directory that its process could not write is told now, not when the process first needs to. */
+static int check_dir(
+    const struct master *m, int fd, const char *name, const char *user, struct buf *why)
+{
+	const char *top = conf_get_str(&m->conf, CONF_data_dir);
+	const struct passwd *pw;
+	struct stat st;
+
+	if (fstat(fd, &st) != 0)
+		return explain(why, "look at data directory", name, -errno);
+	pw = m->as_root ? getpwnam(user) : NULL;
+	if (pw != NULL && st.st_uid != pw->pw_uid) {
+		buf_printf(why, "data directory %s/%s is not owned by %s: chown -R %s: %s/%s\n",
+		    top, name, user, user, top, name);
+		return -EPERM;
+	}
+	if ((st.st_mode & 0700) != 0700) {
+		buf_printf(why, "data directory %s/%s keeps its owner out: chmod 0700 %s/%s\n", top,
+		    name, top, name);
+		return -EPERM;
+	}
+	return 0;
+}
+
 int files_data_dir(const struct master *m, const char *name, const char *user, struct buf *why)
 {
 	const char *top_path = conf_get_str(&m->conf, CONF_data_dir);
@@ -73,6 +97,8 @@ int files_data_dir(const struct master *m, const char *name, const char *user, s
 			unlinkat(top, name, AT_REMOVEDIR);
 		}
 	}
+	if (r == 0)
+		r = check_dir(m, fd, name, user, why);
 	fd_close(&top);
 	if (r != 0)
 		fd_close(&fd);

@@ -471,6 +471,23 @@ def test_a_private_parent_folder_works(s):
     expect(s.stop() == 0, "stop", s)
 
 
+def test_a_data_folder_that_cannot_be_written_refuses_to_start(s):
+    s.start()
+    expect(s.stop() == 0, "stop", s)
+    store = s.dir + "/data/store"
+    owner = os.stat(store).st_uid
+    os.chmod(store, 0)
+    text = s.run().stdout.decode()
+    expect("chmod 0700 " + store in text or (s.uid and "cannot open data directory store" in text), text)
+    os.chmod(store, 0o700)
+    os.chown(store, 0 if s.uid == 0 else 1, 0)
+    text = s.run().stdout.decode()
+    expect("chown -R gatehouse-stored: " + store in text or (s.uid and "cannot open data directory store" in text), text)
+    os.chown(store, owner, owner)
+    s.start()
+    expect(s.stop() == 0, "stop", s)
+
+
 def test_the_log_goes_to_a_file_and_can_be_rotated(s):
     path = s.dir + "/mail.log"
     s.lines["log_target"], s.lines["log_file"] = "file", path
