@@ -134,7 +134,7 @@ int main(int argc, char **argv)
 		.pid_fd = -1,
 		.log_sink_fd = -1,
 		.as_root = geteuid() == 0 };
-	struct buf why = BUF_INIT(1024);
+	struct buf why = BUF_INIT(4096);
 	bool only_check = false;
 	int r = parse_args(argc, argv, &m, &only_check);
 
@@ -142,7 +142,8 @@ int main(int argc, char **argv)
 		return r - 1;
 	keep_strings(&m);
 	log_init(STDERR_FILENO, false, only_check ? LOG_ERR : LOG_INFO);
-	m.empty_fd = files_empty_dir(&why);
+	if (m.as_root && outside_check_users(&why) == 0)
+		m.empty_fd = files_empty_dir(&why);
 	if (m.as_root && m.empty_fd < 0) {
 		fprintf(stderr, "gatehouse: %s", buf_cstr(&why));
 		return 1;

@@ -157,7 +157,10 @@ int readconf(const char *path, int empty_fd, struct conf *ret, struct buf *error
 
 /* --- outside.c --- */
 
-/* What m->conf needs of the machine (key files, users, groups): 0, or -ENOENT after a sentence in
+/* As root: the users of all processes. 0, or -ENOENT after a sentence for each that is missing. */
+int outside_check_users(struct buf *errors);
+
+/* What m->conf needs of the machine (key files, owners of sockets): 0, or -ENOENT after a sentence in
  * `errors` for each that is missing. */
 int outside_check(const struct master *m, struct buf *errors);
 

@@ -52,27 +52,37 @@ static bool check_socket(const struct conf_section *s, struct buf *errors)
 	return good;
 }
 
-static bool check_users(struct buf *errors)
+/* Is this the first row with its user? A program and its children may share one. */
+static bool first_with_user(int row)
 {
-	size_t missing = 0;
+	for (int i = 0; i < row; i++)
+		if (sandbox_rows[i].user != NULL &&
+		    strcmp(sandbox_rows[i].user, sandbox_rows[row].user) == 0)
+			return false;
+	return true;
+}
 
-	for (int i = 0; i < PROGRAMS; i++) {
-		const char *user = sandbox_rows[programs[i].row].user;
+int outside_check_users(struct buf *errors)
+{
+	bool good = true;
 
-		if (user != NULL && getpwnam(user) == NULL) {
-			buf_printf(errors, "there is no user %s\n", user);
-			missing++;
-		}
+	for (int i = 0; i < PROC_COUNT; i++) {
+		const char *user = sandbox_rows[i].user;
+
+		if (user == NULL || !first_with_user(i) || getpwnam(user) != NULL)
+			continue;
+		buf_printf(errors, "there is no user %s\n", user);
+		good = false;
 	}
-	if (missing > 0)
+	if (!good)
 		buf_puts(errors, "  systemd-sysusers makes the users of the suite\n");
-	return missing == 0;
+	return good ? 0 : -ENOENT;
 }
 
 int outside_check(const struct master *m, struct buf *errors)
 {
 	const struct conf *c = &m->conf;
-	bool good = !m->as_root || check_users(errors);
+	bool good = true;
 
 	for (size_t i = 0; i < c->n_sections; i++) {
 		const struct conf_section *s = &c->sections[i];
