@@ -60,6 +60,9 @@ static void body_take(struct smtp *s, struct slice text, bool bare)
 	unsigned hops;
 	bool final;
 
+	/* Right behind our last trace field it would be read as more of that field. */
+	if (s->txn.size == 0 && text.n > 0 && (text.p[0] == ' ' || text.p[0] == '\t'))
+		body_put(s, SLICE("\r\n"));
 	s->txn.size += text.n;
 	if (bare)
 		body_fail(s, SMTP_BODY_BARE);

@@ -125,6 +125,8 @@ static const char *rcpt_check(struct smtp *s, struct slice arg, struct smtp_path
 		return "501 5.1.3 not an address";
 	if (path->utf8 && !s->txn.utf8)
 		return "553 5.6.7 this address needs SMTPUTF8";
+	if (rest.n > 0 && rest.p[0] != ' ')
+		return "501 5.5.4 something after the address";
 	if (slice_trim(rest).n > 0)
 		return "555 5.5.4 unknown parameter";
 	if (s->txn.n_rcpts >= s->conf.rcpts_max)

@@ -36,7 +36,7 @@ void smtp_trace_put(const struct smtp *s, struct buf *out)
 	buf_puts(out, "Return-Path: ");
 	smtp_path_print(&s->txn.sender, out);
 	buf_puts(out, "\r\nReceived: from ");
-	buf_puts(out, s->hello);
+	text_put_safe(out, slice_str(s->hello), false);
 	put_peer(s->port->facts, out);
 	buf_puts(out, "\r\n\tby ");
 	buf_put(out, s->port->facts->host);

@@ -387,6 +387,18 @@ static void too_many_errors_end_the_connection(void **state)
 	fake_free(&f);
 }
 
+static void the_trace_is_ascii(void **state)
+{
+	struct fake *f = fake_open(false);
+	struct slice m;
+
+	input(f, "LHLO h\xff\x80x\r\n" FROM TO("u1") "DATA\r\nx\r\n.\r\n");
+	assert_int_equal(fake_mail_count(f, 1), 1);
+	m = fake_mail_get(f, 1, 0);
+	assert_non_null(memmem(m.p, m.n, "from h??x ([", 12));
+	fake_free(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -399,6 +411,7 @@ int main(void)
 		cmocka_unit_test(timeouts_and_stops_are_told),
 		cmocka_unit_test(starttls_carries_nothing_over),
 		cmocka_unit_test(too_many_errors_end_the_connection),
+		cmocka_unit_test(the_trace_is_ascii),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
