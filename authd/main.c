@@ -17,6 +17,7 @@
 
 #include <pwd.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 struct program {
@@ -52,6 +53,15 @@ static void find_admins(struct authd *a, const char *list)
 	}
 }
 
+/* A reload frees the configuration, and these options count from the next start: a copy for good.
+ */
+static const char *keep(const struct conf *conf, enum conf_key key)
+{
+	const char *copy = strdup(conf_get_str(conf, key));
+
+	return copy != NULL ? copy : "";
+}
+
 static int warm_up(struct proc *p, void *arg)
 {
 	static char host[256];
@@ -60,11 +70,11 @@ static int warm_up(struct proc *p, void *arg)
 
 	g->a.base = proc_base(p);
 	authd_init(&g->a);
-	g->a.host = conf_get_str(conf, CONF_host_name);
+	g->a.host = keep(conf, CONF_host_name);
 	if (*g->a.host == '\0' && gethostname(host, sizeof(host) - 1) == 0)
 		g->a.host = host;
-	g->a.scheme = conf_get_str(conf, CONF_password_hash);
-	g->a.mechs = conf_get_str(conf, CONF_auth_mechanisms);
+	g->a.scheme = keep(conf, CONF_password_hash);
+	g->a.mechs = keep(conf, CONF_auth_mechanisms);
 	g->a.hide_unknown = conf_get_bool(conf, CONF_hide_unknown_account);
 	find_admins(&g->a, conf_get_str(conf, CONF_admin_users));
 	return database_open(&g->db, p, "secrets");

@@ -7,11 +7,12 @@ import hashlib
 import hmac
 import os
 import poplib
+import signal
 import socket
 import ssl
 import time
 
-from suite import A1, DOMAIN, PASSWORD, Failed, Lmtp, case, check, equal, main, message, plain
+from suite import A1, DOMAIN, PASSWORD, Failed, Lmtp, case, check, equal, main, message, plain, wait
 
 SECRET = "Correct horse, b\u00e4ttery: {staple}"
 # Account, stored form, what the form is made from.
@@ -126,6 +127,19 @@ for form_name, form_kind in FORMS.items():
         for way in WAYS:
             why = works(s, way, name)
             equal(why is None, way in allowed, "%s works (%s)" % (way, why))
+
+
+@case("a reload changes nothing for logins and for new passwords")
+def reloads(s):
+    prepare(s)
+    for _ in range(2):
+        before = s.log_text().count("conf.reload")
+        os.kill(s.master(), signal.SIGHUP)
+        wait(lambda: s.log_text().count("conf.reload") > before, what="reload")
+        for way in CLEAR:
+            equal(works(s, way, "yes"), None, "login by %s" % way)
+        s.ctl("password", "set", "yes", stdin=SECRET + "\n")
+        equal(works(s, "PLAIN", "yes"), None, "login with a password stored after the reload")
 
 
 @case("wrong passwords are refused in every way, and a part or a longer form of the right one is wrong")
