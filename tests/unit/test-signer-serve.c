@@ -153,6 +153,27 @@ static void a_peer_that_is_somebody_else_is_dropped(void **state)
 	bench_close(&b);
 }
 
+/* The acceptor says a connection of another one: its lines in the log would be false. */
+static void an_acceptor_speaks_for_its_own(void **state)
+{
+	const struct ipc_sign_attach theirs = { .sid = 2ull << 32 | 7 };
+	uint8_t ref[TLS_KEY_REF_BYTES];
+	struct bench b;
+	int good, pair[2];
+
+	bench_open(&b, new_key(ref), IPC_ROLE_POP3);
+	good = channel_open(&b);
+	assert_int_equal(ipc_pair(pair), 0);
+	assert_int_equal(ipc_send(b.attach, IPC_sign_attach, &theirs, &pair[0]), 0);
+	turn(&b);
+	assert_true(is_closed(pair[1]));
+	assert_int_equal(signer_serve_count(b.serve), 1);
+	assert_int_equal(ask(&b, good, ref, tls13), SIGNER_SIGNED);
+	close(good);
+	close(pair[1]);
+	bench_close(&b);
+}
+
 static void what_is_no_question_closes_that_channel_only(void **state)
 {
 	const struct ipc_sign_reply reply = { .status = 0 };
@@ -223,6 +244,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_connection_asks_and_is_answered),
 		cmocka_unit_test(a_peer_that_is_somebody_else_is_dropped),
+		cmocka_unit_test(an_acceptor_speaks_for_its_own),
 		cmocka_unit_test(what_is_no_question_closes_that_channel_only),
 		cmocka_unit_test(refusals_end_a_channel),
 		cmocka_unit_test(a_reload_keeps_the_keys_before_it_for_a_while),
