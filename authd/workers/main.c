@@ -45,7 +45,8 @@ static void on_signal(evutil_socket_t fd, short what, void *arg)
 	while (read(fd, &si, sizeof(si)) == sizeof(si))
 		;
 	while (waitpid(-1, &status, WNOHANG) > 0) {
-		if (!WIFSIGNALED(status) || pool->crashed)
+		if (!WIFSIGNALED(status) || pool->crashed ||
+		    !sandbox_crash_signal(WTERMSIG(status)))
 			continue;
 		pool->crashed = true;
 		log_ev(LOG_ERR, "auth.crash", kv_i("signal", WTERMSIG(status)));

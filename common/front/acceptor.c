@@ -289,15 +289,17 @@ void acceptor_over(struct acceptor *a, uint64_t key)
 }
 
 /*
- * A process of a connection was killed by a signal: somebody may be guessing at the layout of its
- * memory, which all its siblings share. No further fork of this process: it ends, master starts it
- * anew (after a while, longer each time), and the connections that run go on.
+ * A process of a connection was killed by a signal. If it crashed, somebody may be guessing at the
+ * layout of its memory, which all its siblings share. No further fork of this process: it ends,
+ * master starts it anew (after a while, longer each time), and the connections that run go on.
  */
 static void child_crashed(struct acceptor *a, pid_t pid, int sig)
 {
 	if (a->stopping)
 		return;
 	log_ev(LOG_ERR, "conn.crash", kv_i("pid", pid), kv_s("why", strsignal(sig)));
+	if (!sandbox_crash_signal(sig))
+		return;
 	a->crashed = true;
 	accepting_set(a, false);
 	proc_exit(a->proc, 1);

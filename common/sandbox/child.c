@@ -7,6 +7,7 @@
 #include "common/sandbox/limits-private.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -79,4 +80,14 @@ int sandbox_child_enter(struct sandbox_child *child)
 	if (r == 0)
 		r = filter_enter(&child->prog);
 	return r;
+}
+
+bool sandbox_crash_signal(int sig)
+{
+	static const int crashes[] = { SIGSEGV, SIGBUS, SIGILL, SIGABRT, SIGFPE, SIGTRAP, SIGSYS };
+
+	for (size_t i = 0; i < sizeof(crashes) / sizeof(crashes[0]); i++)
+		if (crashes[i] == sig)
+			return true;
+	return false;
 }

@@ -56,3 +56,10 @@ const char *sandbox_missing(void);
 
 /* The row that this process, or the one that forked it, has entered; NULL before. */
 const struct sandbox_row *sandbox_entered(void);
+
+/*
+ * Does a child's death by this signal look like somebody guessing at memory (a bad access, a failed
+ * assertion, a system call that its filter forbids)? What an administrator or the kernel's memory
+ * shortage does (SIGKILL, SIGTERM) teaches an intruder nothing about the address layout.
+ */
+bool sandbox_crash_signal(int sig);

@@ -6,13 +6,17 @@
 
 #define CAP(name) (1ull << (CAP_##name))
 
-#define RESTART_QUICK                                               \
-	{                                                           \
-		.first_ms = 50, .max_ms = 10000, .good_after_s = 30 \
+/*
+ * The longest delay is short: whoever can make a process die again and again must not thereby keep
+ * everybody out, and one new address layout a second is no help to a guesser.
+ */
+#define RESTART_QUICK                                              \
+	{                                                          \
+		.first_ms = 50, .max_ms = 1000, .good_after_s = 30 \
 	}
-#define RESTART_DOOR                                                 \
-	{                                                            \
-		.first_ms = 100, .max_ms = 30000, .good_after_s = 30 \
+#define RESTART_DOOR                                                \
+	{                                                           \
+		.first_ms = 100, .max_ms = 1000, .good_after_s = 30 \
 	}
 
 /* An event loop around channels: what every daemon without files is made of. */
