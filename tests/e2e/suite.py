@@ -184,12 +184,28 @@ class Lmtp(Line):
         return [(c, t[-1]) for c, t in (self.reply() for _ in recipients)]
 
 
+def free_offset(offset, addresses):
+    """The first offset from there on at which all ports are free: several runs may share a machine."""
+    for o in range(offset, offset + 4000, 41):
+        try:
+            for a in addresses:
+                for port in (24, 110, 995):
+                    with socket.socket() as one:
+                        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                        one.bind((a, o + port))
+            return o
+        except OSError:
+            pass
+    raise Failed("no free ports from offset %d on" % offset)
+
+
 class Suite:
     def __init__(self, build, offset, engine="lmdb", accounts=2, hash="plain", addresses=(A1,), settings=(),
-                 directory=None):
+                 directory=None, per_process=1):
         self.build = os.path.abspath(build)
-        self.offset, self.engine, self.accounts, self.hash = offset, engine, accounts, hash
-        self.addresses, self.settings = addresses, settings
+        self.offset = free_offset(offset, addresses)
+        self.engine, self.accounts, self.hash = engine, accounts, hash
+        self.addresses, self.settings, self.per_process = addresses, settings, per_process
         self.dir = directory or tempfile.mkdtemp(prefix="gh-e2e-")
         os.chmod(self.dir, 0o700)
         self.root = self.build + ".root" if os.path.basename(self.build) != "build-run" else \
@@ -209,7 +225,7 @@ class Suite:
 
     def start(self):
         args = ["--detach", "--build", self.build, "--port-offset", str(self.offset), "--engine", self.engine,
-                "--accounts", str(self.accounts), "--hash", self.hash]
+                "--accounts", str(self.accounts), "--hash", self.hash, "--connections-per-process", str(self.per_process)]
         for a in self.addresses:
             args += ["--address", a]
         for s in self.settings:
@@ -446,10 +462,11 @@ def main(offset, **kw):
     a.add_argument("build", nargs="?", default=os.path.join(TOP, "build"))
     a.add_argument("--engine", choices=["lmdb", "memory"], default="lmdb")
     a.add_argument("--port-offset", type=int, default=offset)
+    a.add_argument("--connections-per-process", type=int, default=1)
     a.add_argument("--only", default="", help="cases with this text in their sentence")
     opt = a.parse_args()
     try:
-        with Suite(opt.build, opt.port_offset, engine=opt.engine, **kw) as s:
+        with Suite(opt.build, opt.port_offset, engine=opt.engine, per_process=opt.connections_per_process, **kw) as s:
             passed, failed = play(s, opt.engine, opt.only)
     except (Failed, OSError, subprocess.SubprocessError) as e:
         passed, failed = 0, 1
