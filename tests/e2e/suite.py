@@ -7,6 +7,7 @@ ones start the same program directly, so that a test may change the configuratio
 import argparse
 import base64
 import contextlib
+import fcntl
 import json
 import os
 import poplib
@@ -230,9 +231,13 @@ class Suite:
             args += ["--address", a]
         for s in self.settings:
             args += ["--set", s]
-        done = self.run(*args)
+        # The installation of one start must not change files below the feet of another.
+        with open(os.path.join(tempfile.gettempdir(), "gh-e2e-%d.lock" % os.geteuid()), "w", encoding="ascii") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            done = self.run(*args)
         text = done.stdout.decode("utf-8", "replace")
-        check(done.returncode == 0 and "password " + PASSWORD in text, "the suite did not start:\n%s", text)
+        check(done.returncode == 0 and "password " + PASSWORD in text, "the suite did not start:\n%s\n%s", text,
+              self.log_text()[-1500:])
         return self
 
     def start_again(self):
@@ -287,8 +292,11 @@ class Suite:
                 shutil.rmtree(self.dir, ignore_errors=True)
 
     def log_text(self):
-        with open(self.log, encoding="utf-8", errors="replace") as f:
-            return f.read()
+        try:
+            with open(self.log, encoding="utf-8", errors="replace") as f:
+                return f.read()
+        except FileNotFoundError:
+            return ""
 
     # ---- its processes ----
 
