@@ -30,6 +30,14 @@ static int warm_up(struct proc *p, void *arg)
 	return database_open(&g->db, p, "directory");
 }
 
+/* The accounts are in the domain that was the main one when the directory was made. */
+static void tell_main_domain(const struct directory *d, const char *configured)
+{
+	if (!slice_ieq(d->main->name, slice_str(configured)))
+		log_ev(LOG_WARNING, "route.main", kv_str("kept", d->main->name),
+		    kv_s("configured", configured));
+}
+
 static int start(struct proc *p, void *arg)
 {
 	struct program *g = arg;
@@ -41,6 +49,8 @@ static int start(struct proc *p, void *arg)
 	    &g->rd.db, g->db.engine, slice_str(conf_get_str(proc_conf(p), CONF_main_domain)));
 	if (r != 0)
 		proc_fail(p, "the directory cannot be read", r < 0 ? -r : 0);
+	else
+		tell_main_domain(&g->rd.db.dir, conf_get_str(proc_conf(p), CONF_main_domain));
 	return r == 0 ? 0 : -1;
 }
 
