@@ -41,7 +41,7 @@ def check(condition, text, *values):
 
 def equal(got, want, what="value"):
     if got != want:
-        raise Failed("%s is %r, not %r" % (what, got, want))
+        raise Failed("%s is %.600r, not %.600r" % (what, got, want))
 
 
 def refused(function, *args, text=None):
