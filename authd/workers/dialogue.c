@@ -203,8 +203,12 @@ static enum ipc_auth_status run_steps(struct run *r, Gsasl_session *s, const cha
 {
 	struct buf in = BUF_INIT(RESPONSE_MAX_BYTES);
 	int rc = GSASL_NEEDS_MORE;
+	bool early = strcmp(mech, "LOGIN") == 0 && start->initial.n > 0;
 
-	buf_put(&in, start->initial);
+	/* LOGIN asks first: a name that is there already answers a question that nobody sees. Were
+	 * it dropped, the client's password would be taken for the name, and written to the log. */
+	if (!early)
+		buf_put(&in, start->initial);
 	/* Without an initial response the first step is the server's, on empty input. */
 	for (unsigned step = 0; rc == GSASL_NEEDS_MORE && step < STEPS_MAX; step++) {
 		char *out = NULL;
@@ -216,11 +220,14 @@ static enum ipc_auth_status run_steps(struct run *r, Gsasl_session *s, const cha
 		}
 		rc = gsasl_step(s, (const char *)in.p, in.n, &out, &n);
 		buf_reset(&in);
-		if (rc == GSASL_NEEDS_MORE &&
-		    !r->port->challenge(r->port->ctx, slice_of(out, n), &in)) {
+		if (rc == GSASL_NEEDS_MORE && early)
+			buf_put(&in, start->initial);
+		else if (rc == GSASL_NEEDS_MORE &&
+			 !r->port->challenge(r->port->ctx, slice_of(out, n), &in)) {
 			rc = GSASL_AUTHENTICATION_ERROR;
 			r->lost = true;
 		}
+		early = false;
 		if (rc == GSASL_OK)
 			buf_put(last, slice_of(out, n));
 		gsasl_free(out);

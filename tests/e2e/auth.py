@@ -77,6 +77,11 @@ def by_login(l, name, password):
     answer(l.ask(b64(password)))
 
 
+def by_login_at_once(l, name, password):
+    answer(l.ask("AUTH LOGIN " + b64(name)))
+    answer(l.ask(b64(password)))
+
+
 def by_apop(l, name, password):
     stamp = l.greeting[l.greeting.index("<"):]
     answer(l.ask("APOP %s %s" % (name, hashlib.md5((stamp + password).encode()).hexdigest())))
@@ -103,7 +108,8 @@ def by_scram(l, name, password, binding="n,,"):
     answer(l.ask(""))
 
 
-CLEAR = {"USER": by_user, "PLAIN": by_plain, "PLAIN in a second line": by_plain_later, "LOGIN": by_login}
+CLEAR = {"USER": by_user, "PLAIN": by_plain, "PLAIN in a second line": by_plain_later, "LOGIN": by_login,
+         "LOGIN with the name": by_login_at_once}
 WAYS = {**CLEAR, "APOP": by_apop, "SCRAM-SHA-256": by_scram}
 
 

@@ -281,6 +281,13 @@ static void login_goes_step_by_step(void **state)
 	assert_int_equal(step("secret", 6), IPC_auth_granted);
 }
 
+static void login_takes_a_name_with_the_command(void **state)
+{
+	knock(IPC_CONN_TLS, 0, "pop3");
+	assert_int_equal(start("LOGIN", "ann", 3), IPC_auth_challenge);
+	assert_int_equal(step("secret", 6), IPC_auth_granted);
+}
+
 static void three_refusals_are_the_end(void **state)
 {
 	knock(IPC_CONN_TLS, 0, "pop3");
@@ -483,6 +490,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(plain_login_opens_the_account),
 		CASE(login_goes_step_by_step),
+		CASE(login_takes_a_name_with_the_command),
 		CASE(three_refusals_are_the_end),
 		CASE(unknown_names_can_be_hidden),
 		CASE(clear_text_needs_tls),
