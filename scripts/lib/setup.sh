@@ -41,6 +41,8 @@ setup_build()
 	for tool in meson ninja gcc pkg-config; do
 		command -v $tool >/dev/null || { echo "cannot build without $tool: install what is missing first" >&2; return 1; }
 	done
+	(: >>"$log") 2>/dev/null && { [ ! -e "$dir" ] || [ -w "$dir" ]; } ||
+		{ echo "cannot write $log or $dir: build in a clone of your own" >&2; return 1; }
 	if [ ! -f "$dir/build.ninja" ]; then
 		CC=${CC:-$(command -v ccache >/dev/null && echo 'ccache gcc' || echo gcc)} \
 			meson setup "$dir" "$@" >"$log" 2>&1 </dev/null || { cat "$log" >&2; return 1; }
