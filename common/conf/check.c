@@ -58,6 +58,9 @@ static void check_listener(struct check *k, const struct conf *c, const struct c
 		complain(k, s->line, s->name, "listener must be a Unix socket");
 	if (strcmp(s->name, "smtp") != 0 && s->v[CONF_protocol].line != 0)
 		complain(k, s->v[CONF_protocol].line, "protocol", "is for smtp listeners only");
+	if (is_set(s, CONF_proxies))
+		complain(k, s->v[CONF_proxies].line, "proxies",
+		    "is for a later version: the PROXY protocol is not spoken yet");
 	if (strcmp(s->name, "smtp") == 0 && !lmtp)
 		complain(k, s->line, s->name,
 		    "listener needs protocol = lmtp, which is all that smtp speaks today");
