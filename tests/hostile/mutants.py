@@ -58,7 +58,7 @@ def compile_common(tmp, build):
     objects = {}
     for folder in ("common/sandbox", "tests/hostile"):
         for name in os.listdir(os.path.join(TOP, folder)):
-            if name.endswith(".c"):
+            if name.endswith(".c") and not name.startswith("inside"):
                 objects[name] = os.path.join(tmp, name[:-2] + ".o")
                 compile_c(TOP, build, os.path.join(TOP, folder, name), objects[name])
     return objects

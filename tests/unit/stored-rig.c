@@ -189,6 +189,27 @@ const union ipc_any *rig_wait(struct rig_client *c, enum ipc_type type)
 	return m;
 }
 
+/* As rig_wait, but NULL when the store ends the session instead of answering: an answer, too. */
+static const union ipc_any *rig_answer(struct rig_client *c, enum ipc_type type)
+{
+	enum ipc_type got;
+	const union ipc_any *m = rig_next(c, WAIT_MS, &got, NULL);
+
+	if (m == NULL)
+		fail_msg("%s did not come%s", ipc_desc(type)->name, c->gone ? ": gone" : "");
+	if (got != type && got != IPC_session_bye)
+		fail_msg("%s came, not %s", ipc_desc(got)->name, ipc_desc(type)->name);
+	return got == type ? m : NULL;
+}
+
+/* Status of a change, "try later" when the session ended over it. */
+static int rig_done(struct rig_client *c)
+{
+	const union ipc_any *m = rig_answer(c, IPC_store_done);
+
+	return m != NULL ? (int)m->store_done.status : IPC_ST_TRYLATER;
+}
+
 bool rig_gone(struct rig_client *c, int ms)
 {
 	int64_t until = clock_mono_ms() + ms;
@@ -490,8 +511,11 @@ struct ipc_mbox_opened rig_open(struct rig_client *s, const char *name, uint32_t
 {
 	struct ipc_mbox_open q = { ++s->rig->seq, slice_str(name), flags };
 
+	const union ipc_any *m;
+
 	rig_send(s, IPC_mbox_open, &q);
-	return rig_wait(s, IPC_mbox_opened)->mbox_opened;
+	m = rig_answer(s, IPC_mbox_opened);
+	return m != NULL ? m->mbox_opened : (struct ipc_mbox_opened){ .status = IPC_ST_TRYLATER };
 }
 
 int rig_scan(
@@ -502,9 +526,13 @@ int rig_scan(
 	for (;;) {
 		struct ipc_mbox_scan q = { ++s->rig->seq, mbox, from, 0 };
 		const struct ipc_mbox_rows *a;
+		const union ipc_any *m;
 
 		rig_send(s, IPC_mbox_scan, &q);
-		a = &rig_wait(s, IPC_mbox_rows)->mbox_rows;
+		m = rig_answer(s, IPC_mbox_rows);
+		if (m == NULL)
+			return IPC_ST_TRYLATER;
+		a = &m->mbox_rows;
 		if (a->status != IPC_ST_OK)
 			return (int)a->status;
 		assert_int_equal(a->seq, q.seq);
@@ -526,10 +554,20 @@ int rig_body(struct rig_client *s, uint32_t mbox, uint32_t uid, uint8_t **ret_p,
 
 	rig_send(s, IPC_body_get, &q);
 	for (;;) {
-		const struct ipc_body_data *d = &rig_wait(s, IPC_body_data)->body_data;
-		struct ipc_session_credit c = { (uint32_t)d->data.n };
-		bool last = d->last;
-		int status = (int)d->status;
+		const union ipc_any *m = rig_answer(s, IPC_body_data);
+		const struct ipc_body_data *d = m != NULL ? &m->body_data : NULL;
+		struct ipc_session_credit c;
+		bool last;
+		int status;
+
+		if (d == NULL) {
+			*ret_p = b.p;
+			*ret_n = 0;
+			return IPC_ST_TRYLATER;
+		}
+		c = (struct ipc_session_credit){ (uint32_t)d->data.n };
+		last = d->last;
+		status = (int)d->status;
 
 		assert_int_equal(d->seq, q.seq);
 		assert_true(status == IPC_ST_OK || last);
@@ -551,7 +589,7 @@ int rig_expunge(struct rig_client *s, uint32_t mbox, uint32_t first, uint32_t la
 	wire_store_u32(pair, first);
 	wire_store_u32(pair + 4, last);
 	rig_send(s, IPC_msg_expunge, &q);
-	return (int)rig_wait(s, IPC_store_done)->store_done.status;
+	return rig_done(s);
 }
 
 int rig_flags(
@@ -563,5 +601,5 @@ int rig_flags(
 	wire_store_u32(pair, first);
 	wire_store_u32(pair + 4, last);
 	rig_send(s, IPC_flags_store, &q);
-	return (int)rig_wait(s, IPC_store_done)->store_done.status;
+	return rig_done(s);
 }
