@@ -204,7 +204,7 @@ class Suite:
     def __init__(self, build, offset, engine="lmdb", accounts=2, hash="plain", addresses=(A1,), settings=(),
                  directory=None, per_process=1):
         self.build = os.path.abspath(build)
-        self.offset = free_offset(offset, addresses)
+        self.offset = offset  # the least; start() finds one that is free
         self.engine, self.accounts, self.hash = engine, accounts, hash
         self.addresses, self.settings, self.per_process = addresses, settings, per_process
         self.dir = directory or tempfile.mkdtemp(prefix="gh-e2e-")
@@ -225,16 +225,17 @@ class Suite:
                               timeout=240, **kw)
 
     def start(self):
-        args = ["--detach", "--build", self.build, "--port-offset", str(self.offset), "--engine", self.engine,
-                "--accounts", str(self.accounts), "--hash", self.hash, "--connections-per-process", str(self.per_process)]
+        args = ["--detach", "--build", self.build, "--engine", self.engine, "--accounts", str(self.accounts),
+                "--hash", self.hash, "--connections-per-process", str(self.per_process)]
         for a in self.addresses:
             args += ["--address", a]
         for s in self.settings:
             args += ["--set", s]
-        # The installation of one start must not change files below the feet of another.
+        # The installation of one start must not change files below the feet of another, nor two take one port.
         with open(os.path.join(tempfile.gettempdir(), "gh-e2e-%d.lock" % os.geteuid()), "w", encoding="ascii") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            done = self.run(*args)
+            self.offset = free_offset(self.offset, self.addresses)
+            done = self.run("--port-offset", str(self.offset), *args)
         text = done.stdout.decode("utf-8", "replace")
         check(done.returncode == 0 and "password " + PASSWORD in text, "the suite did not start:\n%s\n%s", text,
               self.log_text()[-1500:])
