@@ -11,7 +11,7 @@ import kill_load  # noqa: E402
 import powercut  # noqa: E402
 import servers  # noqa: E402
 
-ACCOUNTS, PORT = 2, 36000
+ACCOUNTS, PORT = 2, 27000
 
 
 class Scenario:
