@@ -161,6 +161,37 @@ def child(s):
     equal([behind_trace(m) for m in s.mail()], [message("one"), message("two")], "messages")
 
 
+def dying_worker(s, how):
+    """A login whose worker dies in the middle: its answer, and whether the pool that forked it is another now."""
+    settle(s)
+    pool, before = s.pids("authd-worker"), set(s.pids("authd-worker", child=True))
+    with s.pop_line() as line:
+        line.send(b"AUTH LOGIN\r\n")
+        line.want(None, "+ ")
+        mine = set(s.pids("authd-worker", child=True)) - before
+        equal(len(mine), 1, "workers for one dialogue")
+        os.kill(mine.pop(), how)
+        time.sleep(0.3)
+        line.send(b"dTE=\r\n")
+        answer = line.line()
+    settle(s)
+    return answer, s.pids("authd-worker") != pool
+
+
+@case("a worker crashes: its login fails for now, and workers get another address layout")
+def worker_crash(s):
+    answer, another = dying_worker(s, signal.SIGSEGV)
+    check(answer.startswith("-ERR [SYS/TEMP]"), "answered %r", answer)
+    check(another, "the pool is still the old one")
+
+
+@case("a worker is killed from outside: its login fails for now, the pool stays")
+def worker_killed(s):
+    answer, another = dying_worker(s, signal.SIGKILL)
+    check(answer.startswith("-ERR [SYS/TEMP]"), "answered %r", answer)
+    check(not another, "the pool is another one")
+
+
 for door in ("pop3", "smtp", "admin"):
     @case("the acceptor of %s dies: no other door notices, and its listeners answer again soon" % door)
     def acceptor(s, name=door):

@@ -314,10 +314,25 @@ static void test_root_is_strict(void **state)
 	}
 }
 
+/* Who can make a process die again and again must not keep everybody out by it. */
+static void test_restarts(void **state)
+{
+	static const int crashes[] = { SIGSEGV, SIGBUS, SIGILL, SIGABRT, SIGFPE, SIGTRAP, SIGSYS };
+
+	for (unsigned i = 0; i < PROC_COUNT; i++)
+		if (sandbox_rows[i].name != NULL)
+			assert_true(sandbox_rows[i].restart.max_ms <= 1000);
+	for (size_t i = 0; i < sizeof(crashes) / sizeof(crashes[0]); i++)
+		assert_true(sandbox_crash_signal(crashes[i]));
+	assert_false(sandbox_crash_signal(SIGKILL));
+	assert_false(sandbox_crash_signal(SIGTERM));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_table),
+		cmocka_unit_test(test_restarts),
 		cmocka_unit_test(test_cases),
 		cmocka_unit_test(test_child),
 		cmocka_unit_test(test_root_is_strict),
