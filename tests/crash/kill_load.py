@@ -42,6 +42,7 @@ class Senders:
         self.in_data = 0      # connections past 354 and without their answer
         self.held = 0
         self.holding = False
+        self.era = 0          # connections of an older one are not used for another message
         self.stopped = False
         self.on_ack = lambda number: None
         self.threads = [threading.Thread(target=self.work, daemon=True) for _ in range(threads)]
@@ -75,7 +76,9 @@ class Senders:
         """A connection, as soon as the server lets us; None when stopped."""
         while not self.stopped:
             try:
-                return lmtp.Lmtp(self.port, timeout=30)
+                conn = lmtp.Lmtp(self.port, timeout=30)
+                conn.era = self.era
+                return conn
             except (OSError, lmtp.Refused):
                 time.sleep(0.03)
         return None
@@ -109,6 +112,9 @@ class Senders:
             number = self.take()
             if number is None:
                 return
+            if conn and conn.era != self.era:
+                conn.close()
+                conn = None
             conn = conn or self.connect()
             if conn is None:
                 return
@@ -140,6 +146,11 @@ class Senders:
                 if self.lock.wait_for(lambda: self.held >= least, 0.5):
                     return True
         return False
+
+    def renew(self):
+        """Every sender takes a new connection for its next message."""
+        with self.lock:
+            self.era += 1
 
     def release(self):
         with self.lock:
