@@ -127,7 +127,10 @@ enum ipc_store_status {
 	IPC_ST_TRYLATER, /* unknown outcome, shard reopening, I/O error: temporary */
 	IPC_ST_CORRUPT,  /* this item is damaged */
 	IPC_ST_TOOBIG,
-	IPC_ST_BAD, /* the request makes no sense */
+	IPC_ST_BAD,    /* the request makes no sense */
+	IPC_ST_LIMIT,  /* too many mailboxes, keywords, messages in one request */
+	IPC_ST_CANNOT, /* against the rules: a name that cannot be, INBOX deleted, a directory
+			  opened */
 };
 
 /* Answers to an administrator. */
@@ -150,7 +153,29 @@ enum ipc_msg_flags {
 	IPC_FLAG_FLAGGED = 1 << 2,
 	IPC_FLAG_DELETED = 1 << 3,
 	IPC_FLAG_DRAFT = 1 << 4,
+	IPC_FLAG_RECENT =
+	    1 << 5, /* in events of new messages only: this view is the first to know */
 };
+
+/* What a name of a mailbox is. */
+enum ipc_attrs {
+	IPC_ATTR_NOSELECT = 1 << 0,    /* a directory only */
+	IPC_ATTR_NONEXISTENT = 1 << 1, /* only a subscription */
+	IPC_ATTR_SUBSCRIBED = 1 << 2,
+	/* RFC 6154 */
+	IPC_ATTR_ALL = 1 << 8,
+	IPC_ATTR_ARCHIVE = 1 << 9,
+	IPC_ATTR_DRAFTS = 1 << 10,
+	IPC_ATTR_FLAGGED = 1 << 11,
+	IPC_ATTR_JUNK = 1 << 12,
+	IPC_ATTR_SENT = 1 << 13,
+	IPC_ATTR_TRASH = 1 << 14,
+	IPC_ATTR_SPECIAL = 0x7f00,
+};
+
+enum ipc_status_want { IPC_STATUS_RECENT = 1 << 0, IPC_STATUS_DELETED = 1 << 1 };
+
+enum { IPC_ROW_BYTES = 56, IPC_EVENT_BYTES = 32, IPC_KEYWORDS_MAX = 64 };
 
 enum ipc_flags_op { IPC_FLAGS_SET, IPC_FLAGS_ADD, IPC_FLAGS_REMOVE };
 

@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-enum { ROW_BYTES = 40 };
+enum { ROW_BYTES = IPC_ROW_BYTES };
 
 static void open_failed(struct pop3 *s)
 {
