@@ -1,0 +1,89 @@
+/*
+ * view - the selected mailbox as the client knows it: sequence number <-> uid, and what it has not
+ * been told yet.
+ *
+ * Numbers change in view_told_gone() and view_grow() only, which tell.c calls while it writes the
+ * responses that say so. A message that stored has expunged stays in the view (and readable) until
+ * then. Uids in a gap of the view do not exist: a range from one uid of the view to another means
+ * the messages of the view in between and nothing else.
+ */
+#pragma once
+
+#include "protocols/imap/set.h"
+
+/* Messages with consecutive uids; as many as up to the next run. */
+struct view_run {
+	uint32_t uid; /* of the first */
+	uint32_t at;  /* its sequence number - 1 */
+};
+
+/* A change of flags not told yet: the latest row of the event. */
+struct view_change {
+	uint32_t uid, flags, seq;
+	uint64_t keywords, modseq;
+};
+
+struct view {
+	uint32_t mbox; /* stored's handle; 0: nothing is selected */
+	uint64_t id;
+	uint32_t uidvalidity, uidnext;
+	bool readonly;
+	uint64_t modseq;      /* highest that stored has told us of */
+	uint64_t told_modseq; /* flags up to here are known to the client */
+
+	struct view_run *runs;
+	size_t n_runs, cap_runs;
+	uint32_t count;    /* messages, as told */
+	uint32_t last_uid; /* of the last message, 0: none */
+
+	struct set recent; /* uids that are \Recent in this session */
+	uint32_t n_recent; /* of them, told */
+
+	/* not told yet */
+	struct set fresh; /* new uids, above last_uid */
+	struct set gone;  /* expunged uids of the view, in any order until view_told_gone */
+	uint64_t gone_modseq;
+	struct view_change *changes;
+	size_t n_changes, cap_changes;
+	bool changes_lost; /* too many: those after told_modseq must be asked for */
+
+	/* keywords: names by bit, in the arena of the mailbox */
+	struct slice keywords[64];
+	unsigned n_keywords;
+	bool keywords_new; /* not told yet */
+};
+
+void view_fini(struct view *v);
+
+/* Pairs of mbox_uids_are, ascending. False without memory or when they are malformed. */
+bool view_load(struct view *v, struct slice pairs);
+
+/* The uid of message `seq`, 1..count; 0 when there is none. */
+uint32_t view_uid(const struct view *v, uint32_t seq);
+/* The number of the message; 0 when it is not in the view. */
+uint32_t view_seq(const struct view *v, uint32_t uid);
+/* The number of the first message with this uid or a higher one; count + 1 when there is none. */
+uint32_t view_seq_from(const struct view *v, uint32_t uid);
+/* It is expunged, which the client does not know yet. */
+bool view_is_gone(const struct view *v, uint32_t uid);
+bool view_is_recent(const struct view *v, uint32_t uid);
+
+/* The bit of a keyword by its name in any case; -1. */
+int view_keyword(const struct view *v, struct slice name);
+
+/* ---- events ---- */
+
+/* Rows of mbox_event. False when they are malformed or there is no memory. */
+bool view_events(struct view *v, struct slice rows);
+bool view_keywords_add(struct view *v, unsigned first, struct slice names);
+/* Something could be told; `gone`: expunges may be told as well. */
+bool view_pending(const struct view *v, bool gone);
+/* Changes made by this session's request are not told (.SILENT, or told by the command itself). */
+void view_forget_own(struct view *v, uint32_t seq);
+
+/* ---- telling (tell.c) ---- */
+
+/* Takes all pending expunges out of the view. The set becomes *ret_gone, normalised. */
+void view_told_gone(struct view *v, struct set *ret_gone);
+/* New messages are part of the view now. False without memory. */
+bool view_grow(struct view *v);
