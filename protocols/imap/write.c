@@ -1,0 +1,384 @@
+#include "protocols/imap/write.h"
+
+#include "common/base/wire.h"
+#include "common/ipc/types.h"
+#include "common/mail/utf8.h"
+#include "protocols/imap/limits.h"
+#include "protocols/imap/utf7.h"
+
+/* What a byte may be part of. */
+enum {
+	IN_ATOM = 1,    /* ATOM-CHAR of RFC 3501 9, and ']' is none of them */
+	IN_QUOTED = 2,  /* as it is */
+	IN_ESCAPED = 4, /* behind a backslash */
+};
+
+static unsigned byte_class(uint8_t c)
+{
+	if (c == '"' || c == '\\')
+		return IN_ESCAPED;
+	if (c >= 0x80 || c == '\r' || c == '\n' || c == '\0')
+		return 0;
+	if (c <= ' ' || c == 0x7f || memchr("(){%*]", c, 6) != NULL)
+		return IN_QUOTED;
+	return IN_QUOTED | IN_ATOM;
+}
+
+static void put_gap(struct writer *w)
+{
+	if (w->gap != WRITE_NO_GAP)
+		buf_putc(w->out, ' ');
+	w->gap = WRITE_GAP;
+}
+
+/* ---- lines -------------------------------------------------------------------------------------
+ */
+
+void write_untagged(struct writer *w)
+{
+	buf_put(w->out, SLICE("* "));
+	w->gap = WRITE_NO_GAP;
+}
+
+void write_tag(struct writer *w, struct slice tag)
+{
+	buf_put(w->out, tag);
+	w->gap = WRITE_GAP;
+}
+
+void write_end(struct writer *w)
+{
+	buf_put(w->out, SLICE("\r\n"));
+	w->gap = WRITE_NO_GAP;
+}
+
+void write_continue(struct writer *w, const char *text)
+{
+	buf_put(w->out, SLICE("+ "));
+	w->gap = WRITE_NO_GAP;
+	write_text(w, slice_str(text));
+	write_end(w);
+}
+
+void write_challenge(struct writer *w, struct slice base64)
+{
+	buf_put(w->out, SLICE("+ "));
+	buf_put(w->out, base64);
+	write_end(w);
+}
+
+void write_status(struct writer *w, struct slice tag, const char *word)
+{
+	if (tag.n > 0)
+		write_tag(w, tag);
+	else
+		write_untagged(w);
+	write_atom(w, word);
+}
+
+void write_code(struct writer *w, const char *name)
+{
+	put_gap(w);
+	buf_putc(w->out, '[');
+	w->gap = WRITE_NO_GAP;
+	write_atom(w, name);
+}
+
+void write_code_end(struct writer *w)
+{
+	buf_putc(w->out, ']');
+	w->gap = WRITE_GAP;
+}
+
+void write_text(struct writer *w, struct slice text)
+{
+	uint8_t *to;
+
+	put_gap(w);
+	to = buf_room(w->out, text.n);
+	if (to == NULL)
+		return;
+	for (size_t i = 0; i < text.n; i++)
+		to[i] = text.p[i] >= ' ' && text.p[i] < 0x7f ? text.p[i] : '?';
+	/* A text that begins like a code would be read as one. */
+	if (text.n > 0 && to[0] == '[')
+		to[0] = '(';
+	buf_wrote(w->out, text.n);
+}
+
+void write_reply(
+    struct writer *w, struct slice tag, const char *word, const char *code, const char *text)
+{
+	write_status(w, tag, word);
+	if (code != NULL) {
+		write_code(w, code);
+		write_code_end(w);
+	}
+	write_text(w, slice_str(text));
+	write_end(w);
+}
+
+/* ---- tokens ------------------------------------------------------------------------------------
+ */
+
+void write_atom(struct writer *w, const char *word)
+{
+	put_gap(w);
+	buf_puts(w->out, word);
+}
+
+void write_made(struct writer *w, struct slice tokens)
+{
+	put_gap(w);
+	buf_put(w->out, tokens);
+}
+
+void write_number(struct writer *w, uint64_t n)
+{
+	put_gap(w);
+	buf_putu(w->out, n);
+}
+
+void write_nil(struct writer *w)
+{
+	put_gap(w);
+	buf_put(w->out, SLICE("NIL"));
+}
+
+void write_open(struct writer *w)
+{
+	put_gap(w);
+	buf_putc(w->out, '(');
+	w->gap = WRITE_NO_GAP;
+}
+
+void write_close(struct writer *w)
+{
+	buf_putc(w->out, ')');
+	w->gap = WRITE_GAP;
+}
+
+void write_literal(struct writer *w, uint64_t n)
+{
+	put_gap(w);
+	buf_putc(w->out, '{');
+	buf_putu(w->out, n);
+	buf_put(w->out, SLICE("}\r\n"));
+}
+
+void write_literal8(struct writer *w, uint64_t n)
+{
+	put_gap(w);
+	buf_put(w->out, SLICE("~{"));
+	buf_putu(w->out, n);
+	buf_put(w->out, SLICE("}\r\n"));
+}
+
+static void put_literal(struct writer *w, struct slice s, bool upper)
+{
+	size_t n = s.n;
+
+	for (size_t i = 0; i < s.n; i++)
+		n -= s.p[i] == '\0';
+	write_literal(w, n);
+	for (size_t i = 0; i < s.n; i++)
+		if (s.p[i] != '\0')
+			buf_putc(w->out, upper ? ascii_upper(s.p[i]) : s.p[i]);
+}
+
+/* Bytes to be escaped in a quoted string, or -1 when it has to be a literal. */
+static ptrdiff_t count_escapes(const struct writer *w, struct slice s)
+{
+	ptrdiff_t escapes = 0;
+	bool eight = false;
+
+	if (s.n > IMAP_QUOTED_MAX)
+		return -1;
+	for (size_t i = 0; i < s.n; i++) {
+		uint8_t c = s.p[i];
+
+		if (c == '\r' || c == '\n' || c == '\0')
+			return -1;
+		eight |= c >= 0x80;
+		escapes += c == '"' || c == '\\';
+	}
+	return eight && !(w->utf8 && utf8_valid(s)) ? -1 : escapes;
+}
+
+static void put_quoted(struct writer *w, struct slice s, size_t escapes, bool upper)
+{
+	uint8_t *to = buf_room(w->out, s.n + escapes + 2), *end = to;
+
+	if (to == NULL)
+		return;
+	*end++ = '"';
+	for (size_t i = 0; i < s.n; i++) {
+		uint8_t c = s.p[i];
+
+		if (c == '"' || c == '\\')
+			*end++ = '\\';
+		*end++ = upper ? ascii_upper(c) : c;
+	}
+	*end++ = '"';
+	buf_wrote(w->out, (size_t)(end - to));
+}
+
+static void put_string(struct writer *w, struct slice s, bool upper)
+{
+	ptrdiff_t escapes;
+
+	if (s.p == NULL) {
+		write_nil(w);
+		return;
+	}
+	escapes = count_escapes(w, s);
+	if (escapes < 0) {
+		put_literal(w, s, upper);
+		return;
+	}
+	put_gap(w);
+	put_quoted(w, s, (size_t)escapes, upper);
+}
+
+void write_string(struct writer *w, struct slice s)
+{
+	put_string(w, s, false);
+}
+
+void write_string_upper(struct writer *w, struct slice s)
+{
+	put_string(w, s, true);
+}
+
+static bool is_atom(struct slice s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		if (!(byte_class(s.p[i]) & IN_ATOM))
+			return false;
+	return s.n > 0;
+}
+
+void write_astring(struct writer *w, struct slice s)
+{
+	if (is_atom(s) && !slice_ieq(s, SLICE("NIL")))
+		write_made(w, s);
+	else
+		write_string(w, s.p != NULL ? s : SLICE(""));
+}
+
+bool write_keyword(struct writer *w, struct slice name)
+{
+	if (!is_atom(name))
+		return false;
+	write_made(w, name);
+	return true;
+}
+
+void write_flags(
+    struct writer *w, uint32_t flags, uint64_t keywords, const struct slice *names, unsigned count)
+{
+	static const struct {
+		uint32_t bit;
+		struct slice name;
+	} system[] = {
+		{ IPC_FLAG_ANSWERED, { (const uint8_t *)"\\Answered", 9 } },
+		{ IPC_FLAG_FLAGGED, { (const uint8_t *)"\\Flagged", 8 } },
+		{ IPC_FLAG_DELETED, { (const uint8_t *)"\\Deleted", 8 } },
+		{ IPC_FLAG_SEEN, { (const uint8_t *)"\\Seen", 5 } },
+		{ IPC_FLAG_DRAFT, { (const uint8_t *)"\\Draft", 6 } },
+		{ IPC_FLAG_RECENT, { (const uint8_t *)"\\Recent", 7 } },
+	};
+
+	write_open(w);
+	for (size_t i = 0; i < sizeof(system) / sizeof(system[0]); i++)
+		if (flags & system[i].bit)
+			write_made(w, system[i].name);
+	while (keywords != 0) {
+		unsigned bit = (unsigned)__builtin_ctzll(keywords);
+
+		keywords &= keywords - 1;
+		if (bit < count)
+			write_keyword(w, names[bit]);
+	}
+	write_close(w);
+}
+
+void write_mailbox(struct writer *w, struct slice name)
+{
+	struct buf text = BUF_INIT(name.n * 4 + 2);
+	uint32_t c;
+
+	if (slice_ieq(name, SLICE("INBOX"))) {
+		write_atom(w, "INBOX");
+		return;
+	}
+	if (!w->utf8) {
+		utf7_encode(name, &text);
+	} else {
+		for (size_t i = 0; i < name.n;) {
+			unsigned n = utf8_get(slice_from(name, i), &c);
+
+			utf8_put(&text, n > 0 ? c : UTF8_REPLACEMENT);
+			i += n > 0 ? n : 1;
+		}
+	}
+	w->out->overflow |= text.overflow;
+	write_astring(w, buf_slice(&text));
+	buf_fini(&text);
+}
+
+static void put_two(uint8_t *to, unsigned n)
+{
+	to[0] = (uint8_t)('0' + n / 10 % 10);
+	to[1] = (uint8_t)('0' + n % 10);
+}
+
+void write_date_time(struct writer *w, int64_t unix_s)
+{
+	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+	const int64_t first = -62135596800 + 86400, last = 253402300799;
+	int64_t s = unix_s < first ? first : unix_s > last ? last : unix_s;
+	/* Seconds since 1 March of the year 0: a leap day is the last of its year. */
+	uint64_t since = (uint64_t)(s + 62162035200), era, of_era, year, of_year;
+	unsigned of_day = (unsigned)(since % 86400), month, day;
+	uint8_t text[] = "\"00-Jan-0000 00:00:00 +0000\"";
+
+	era = since / 86400 / 146097;
+	of_era = since / 86400 % 146097;
+	year = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
+	of_year = of_era - (365 * year + year / 4 - year / 100);
+	month = (unsigned)((5 * of_year + 2) / 153);
+	day = (unsigned)(of_year - (153 * month + 2) / 5 + 1);
+	month = month < 10 ? month + 3 : month - 9;
+	year += era * 400 + (month <= 2);
+	put_two(text + 1, day);
+	memcpy(text + 4, months + 3 * (month - 1), 3);
+	put_two(text + 8, (unsigned)year / 100);
+	put_two(text + 10, (unsigned)year % 100);
+	put_two(text + 13, of_day / 3600);
+	put_two(text + 16, of_day / 60 % 60);
+	put_two(text + 19, of_day % 60);
+	if (text[1] == '0')
+		text[1] = ' ';
+	write_made(w, slice_of(text, sizeof(text) - 1));
+}
+
+void write_range(struct writer *w, uint32_t first, uint32_t last)
+{
+	if (w->gap == WRITE_RANGE)
+		buf_putc(w->out, ',');
+	else
+		put_gap(w);
+	buf_putu(w->out, first);
+	if (last != first) {
+		buf_putc(w->out, ':');
+		buf_putu(w->out, last);
+	}
+	w->gap = WRITE_RANGE;
+}
+
+void write_set(struct writer *w, struct slice pairs)
+{
+	for (size_t i = 0; i + 8 <= pairs.n; i += 8)
+		write_range(w, wire_load_u32(pairs.p + i), wire_load_u32(pairs.p + i + 4));
+}
