@@ -2,7 +2,7 @@
  * account-load - from the store to memory: the account's row, its root group, the header of each
  * mailbox. Messages are not touched. Each step asks for an answer from memory first.
  */
-#include "stored/store-private.h"
+#include "stored/tree.h"
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
@@ -31,6 +31,7 @@ static void load_finish(struct account_load *l, int status)
 	if (status != IPC_ST_OK && status != IPC_ST_NOTFOUND)
 		log_ev(LOG_ERR, "stored.engine", kv_s("what", "account"), kv_u("account", a->id),
 		    kv_s("why", engine_rc_name(l->rc)));
+	tree_mboxes_sort(a);
 	a->load = NULL;
 	a->st->in_flight--;
 	free(l);
@@ -70,8 +71,13 @@ static int mbox_list_add(struct account *a, uint64_t id, const struct mbox_rec *
 static int root_row(struct account *a, const struct engine_row *row)
 {
 	struct mbox_rec rec;
+	struct slice name;
 	uint64_t id;
 
+	if (key_get_u64(row->key, REC_DIR, &id) == 0)
+		return name_unpack(row->val, &name) != 0 || tree_names_add(&a->dirs, id, name) != 0;
+	if (key_get_u64(row->key, REC_SUB, &id) == 0)
+		return name_unpack(row->val, &name) != 0 || tree_names_add(&a->subs, id, name) != 0;
 	if (row->key.n == 1 && row->key.p[0] == REC_HEAD)
 		return root_unpack(row->val, &a->rec);
 	if (key_get_u64(row->key, REC_MBOX, &id) != 0 || a->n_mboxes == ACCOUNT_MBOXES_MAX)
@@ -171,7 +177,7 @@ static bool account_make(struct account_load *l)
 	struct store *st = a->st;
 	uint64_t inbox = store_id(st);
 	uint32_t now = (uint32_t)clock_wall_s();
-	struct mbox_rec rec = { MBOX_STORE, now, SLICE("INBOX") };
+	struct mbox_rec rec = { .kind = MBOX_STORE, .uidvalidity = now, .name = SLICE("INBOX") };
 	struct engine_batch *b[2];
 
 	if (st->meta == NULL || inbox == 0)

@@ -1,7 +1,7 @@
 /*
  * account - the accounts in memory: who uses them, who waits for them, which may go.
  */
-#include "stored/store-private.h"
+#include "stored/tree.h"
 
 #include "common/base/log.h"
 
@@ -14,6 +14,15 @@ static void account_free(struct account *a)
 	for (size_t i = 0; i < a->n_mboxes; i++)
 		mbox_free(&a->mboxes[i]);
 	free(a->mboxes);
+	for (size_t i = 0; i < a->n_gone; i++)
+		mbox_free(&a->gone[i]);
+	free(a->gone);
+	while (a->dirs.n > 0)
+		tree_names_remove(&a->dirs, a->dirs.n - 1);
+	while (a->subs.n > 0)
+		tree_names_remove(&a->subs, a->subs.n - 1);
+	free(a->dirs.v);
+	free(a->subs.v);
 	if (a->root != NULL)
 		engine_group_close(&a->root);
 	free(a);
@@ -84,6 +93,7 @@ static struct account *account_new(struct store *st, uint64_t id)
 	a->st = st;
 	a->id = id;
 	STAILQ_INIT(&a->waiters);
+	TAILQ_INIT(&a->ops);
 	if (idmap_add(&st->accounts, id, a) == 0)
 		return a;
 	free(a);
@@ -172,16 +182,6 @@ uint64_t account_usage(const struct account *a)
 	for (size_t i = 0; i < a->n_mboxes; i++)
 		sum += a->mboxes[i]->pend.bytes;
 	return sum;
-}
-
-struct mbox *account_mbox(struct account *a, struct slice name)
-{
-	if (slice_ieq(name, SLICE("INBOX")))
-		return a->inbox;
-	for (size_t i = 0; i < a->n_mboxes; i++)
-		if (slice_eq(a->mboxes[i]->name, name))
-			return a->mboxes[i];
-	return NULL;
 }
 
 /* ---- dropping: the mailboxes' rows in portions, the account's own rows with the last ---- */

@@ -27,6 +27,8 @@ enum {
 	STORE_ID_BLOCK = 1 << 20,        /* ids reserved at once */
 	ACCOUNT_MBOXES_MAX = 20000,
 	MBOX_NAME_MAX = 1024,
+	TREE_LEVELS_MAX = 64,
+	TREE_OPS_MAX = 1024,    /* changes of one account's names that wait */
 	LOAD_PAGES_MAX = 4,     /* scans of an index being loaded in one turn of the loop */
 	CHANGE_ROWS_MAX = 4096, /* messages in one batch of a flag change or an expunge */
 	/* facts by parsed */

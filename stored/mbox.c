@@ -22,6 +22,7 @@ struct mbox *mbox_new(struct account *a, uint64_t id, const struct mbox_rec *rec
 	m->account = a;
 	m->id = id;
 	m->uidvalidity = rec->uidvalidity;
+	m->attrs = rec->attrs;
 	m->name = slice_of(name, rec->name.n);
 	m->pub = (struct mbox_head){
 		.kind = rec->kind, .uidvalidity = rec->uidvalidity, .uidnext = 1, .account = a->id
@@ -144,6 +145,7 @@ static void load_poke(struct mbox *m)
 			feed_catch_up(v);
 		session_pump(v->session);
 	}
+	session_pump_all(m->account); /* STATUS looks inside without a view */
 	change_next(m);
 }
 
@@ -159,9 +161,10 @@ static void load_end(struct mbox_load *l)
 		l->rc = ENGINE_CORRUPT;
 	m->load = NULL;
 	m->cols_state = l->rc == ENGINE_OK ? COLS_READY : COLS_NONE;
-	if (l->rc != ENGINE_OK) {
+	if (l->rc != ENGINE_OK && m->state != MBOX_GOING)
 		log_ev(LOG_ERR, "stored.engine", kv_s("what", "mailbox"), kv_u("mbox", m->id),
 		    kv_s("why", engine_rc_name(l->rc)));
+	if (l->rc != ENGINE_OK) {
 		cols_fini(&m->cols);
 		m->load_failed = true;
 	}

@@ -107,6 +107,16 @@ void parse_start(struct store *st)
 	job_feed(j);
 }
 
+bool parse_has(const struct mbox *m)
+{
+	struct parse_job *j;
+
+	TAILQ_FOREACH(j, &m->account->st->jobs, link)
+	if (j->mbox == m)
+		return true;
+	return false;
+}
+
 void parse_want(struct mbox *m, uint32_t uid, const struct engine_loc *loc, uint64_t size)
 {
 	struct store *st = m->account->st;

@@ -284,7 +284,7 @@ void session_finish_first(struct session *s)
 
 	TAILQ_REMOVE(&s->requests, q, link);
 	s->outstanding--;
-	free(q);
+	request_free(&q);
 }
 
 void session_pump(struct session *s)
@@ -303,6 +303,10 @@ void session_pump(struct session *s)
 			r = run_body(s, q);
 		else if (q->type == IPC_mbox_scan)
 			r = run_scan(s, q);
+		else if (q->type == IPC_mbox_list)
+			r = tree_run_list(s, q) ? RUN_DONE : RUN_WAIT;
+		else if (q->type == IPC_mbox_status)
+			r = tree_run_status(s, q) ? RUN_DONE : RUN_WAIT;
 		else
 			r = run_facts(s, q);
 		if (r == RUN_WAIT)

@@ -177,6 +177,8 @@ size_t mbox_pack(const struct mbox_rec *m, uint8_t *out)
 	memset(out, 0, RECORD_MBOX_BYTES);
 	out[0] = RECORD_VERSION;
 	out[1] = (uint8_t)m->kind;
+	out[2] = (uint8_t)m->attrs;
+	out[3] = (uint8_t)(m->attrs >> 8);
 	wire_store_u32(out + 4, m->uidvalidity);
 	memcpy(out + RECORD_MBOX_BYTES, m->name.p, m->name.n);
 	return RECORD_MBOX_BYTES + m->name.n;
@@ -186,7 +188,25 @@ int mbox_unpack(struct slice v, struct mbox_rec *ret)
 {
 	if (v.n <= RECORD_MBOX_BYTES || v.p[0] != RECORD_VERSION || v.p[1] > MBOX_EXTERNAL)
 		return 1;
-	*ret =
-	    (struct mbox_rec){ v.p[1], wire_load_u32(v.p + 4), slice_from(v, RECORD_MBOX_BYTES) };
+	*ret = (struct mbox_rec){ .kind = v.p[1],
+		.attrs = (uint32_t)(v.p[2] | v.p[3] << 8),
+		.uidvalidity = wire_load_u32(v.p + 4),
+		.name = slice_from(v, RECORD_MBOX_BYTES) };
+	return 0;
+}
+
+size_t name_pack(struct slice name, uint8_t *out)
+{
+	memset(out, 0, RECORD_NAME_BYTES);
+	out[0] = RECORD_VERSION;
+	memcpy(out + RECORD_NAME_BYTES, name.p, name.n);
+	return RECORD_NAME_BYTES + name.n;
+}
+
+int name_unpack(struct slice v, struct slice *ret_name)
+{
+	if (v.n <= RECORD_NAME_BYTES || v.p[0] != RECORD_VERSION)
+		return 1;
+	*ret_name = slice_from(v, RECORD_NAME_BYTES);
 	return 0;
 }

@@ -16,6 +16,7 @@ enum {
 	RECORD_FLAGS_BYTES = 16,
 	RECORD_ROOT_BYTES = 24,
 	RECORD_MBOX_BYTES = 8, /* and the name */
+	RECORD_NAME_BYTES = 4, /* and the name */
 };
 
 /* First byte of a key; groups are ordered by it. */
@@ -24,6 +25,8 @@ enum record_kind {
 	REC_IDS = 'i',     /* store: next block of ids */
 	REC_HEAD = 'h',    /* root and mailbox: the one header */
 	REC_MBOX = 'b',    /* root: mailbox id -> name */
+	REC_DIR = 'p',     /* root: id -> name that only holds others */
+	REC_SUB = 'n',     /* root: id -> name that is subscribed */
 	REC_DOOMED = 'd',  /* mailbox: expunged, still in a session's view */
 	REC_FLAGS = 'f',   /* mailbox: flags of a message, changed since it arrived */
 	REC_MSG = 'u',     /* mailbox: a message */
@@ -89,6 +92,7 @@ struct root_rec {
 struct mbox_rec {
 	enum mbox_kind kind;
 	uint32_t uidvalidity;
+	uint32_t attrs;    /* special uses: IPC_ATTR_... */
 	struct slice name; /* into the value */
 };
 
@@ -98,6 +102,8 @@ void flags_pack(const struct flags_rec *f, uint8_t out[RECORD_FLAGS_BYTES]);
 void root_pack(const struct root_rec *r, uint8_t out[RECORD_ROOT_BYTES]);
 /* `out` has RECORD_MBOX_BYTES + name.n bytes; returns that. */
 size_t mbox_pack(const struct mbox_rec *m, uint8_t *out);
+/* A directory or a subscription: RECORD_NAME_BYTES and the name. */
+size_t name_pack(struct slice name, uint8_t *out);
 
 /* All: 0, or 1 when the value is damaged or of a newer version. */
 int head_unpack(struct slice v, struct mbox_head *ret);
@@ -105,3 +111,4 @@ int msg_unpack(struct slice v, struct msg_rec *ret);
 int flags_unpack(struct slice v, struct flags_rec *ret);
 int root_unpack(struct slice v, struct root_rec *ret);
 int mbox_unpack(struct slice v, struct mbox_rec *ret);
+int name_unpack(struct slice v, struct slice *ret_name);

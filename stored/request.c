@@ -102,7 +102,7 @@ void session_mbox_opened(
 /* ---- questions ---- */
 
 /* Room for one more unanswered question with so many bytes. False: the session has ended. */
-static bool admit(struct session *s, size_t bytes)
+bool session_admit(struct session *s, size_t bytes)
 {
 	if (s->outstanding < SESSION_REQUESTS_MAX && bytes <= SESSION_CHANGE_BYTES_MAX - s->held) {
 		s->outstanding++;
@@ -116,15 +116,16 @@ static bool admit(struct session *s, size_t bytes)
 
 static void on_open(struct session *s, const struct ipc_mbox_open *q)
 {
-	struct mbox *m = account_mbox(s->account, q->name);
+	int status;
+	struct mbox *m = account_mbox(s->account, q->name, &status);
 
-	if (!admit(s, 0))
+	if (!session_admit(s, 0))
 		return;
 	if (q->flags & ~(uint32_t)(IPC_MBOX_READONLY | IPC_MBOX_EVENTS)) {
 		session_mbox_opened(s, q->seq, IPC_ST_BAD, NULL, 0);
 		session_bad(s, "flags");
 	} else if (m == NULL) {
-		session_mbox_opened(s, q->seq, IPC_ST_NOTFOUND, NULL, 0);
+		session_mbox_opened(s, q->seq, status, NULL, 0);
 	} else {
 		change_open(m, s, q->seq, q->flags);
 	}
@@ -164,7 +165,7 @@ static struct view *change_view(struct session *s, uint32_t seq, uint32_t mbox, 
 	struct view *v = session_view(s, mbox);
 
 	if (v != NULL && pairs_good(uids) && !v->readonly)
-		return admit(s, uids.n) ? v : NULL;
+		return session_admit(s, uids.n) ? v : NULL;
 	answer_done(s, seq, v != NULL && v->readonly ? IPC_ST_DENIED : IPC_ST_BAD, 0, 0);
 	session_bad(s, v == NULL ? "handle" : v->readonly ? "read only" : "uids");
 	return NULL;
@@ -209,9 +210,9 @@ static void queue(struct session *s, const struct request *what)
 {
 	struct request *q;
 
-	if (!admit(s, 0))
+	if (!session_admit(s, 0))
 		return;
-	q = malloc(sizeof(*q));
+	q = calloc(1, sizeof(*q));
 	if (q == NULL) {
 		session_end(s, IPC_BYE_STORE);
 		return;
@@ -263,7 +264,8 @@ void session_on_msg(
 		on_expunge(s, &m->msg_expunge);
 		break;
 	default:
-		session_bad(s, "message");
+		if (!tree_on_msg(s, type, m))
+			session_bad(s, "message");
 		break;
 	}
 	session_pump(s);

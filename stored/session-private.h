@@ -14,6 +14,11 @@ struct request {
 	enum ipc_type type;
 	uint32_t seq, mbox, uid, limit;
 	uint64_t off, len;
+	uint64_t id;   /* of a mailbox that is not open */
+	uint8_t *name; /* MBOX_NAME_MAX bytes: where a listing goes on */
+	size_t n_name;
+	uint8_t *prefix;
+	size_t n_prefix;
 };
 
 /* A body being read from the device; outlives its session. */
@@ -45,7 +50,17 @@ struct session {
 	uint64_t body_at, body_end;
 };
 
+/* tree-list.c: answered in turn, see reader.c; false: not now */
+bool tree_run_list(struct session *s, struct request *q);
+bool tree_run_status(struct session *s, struct request *q);
+void session_mbox_done(struct session *s, uint32_t seq, int status, uint64_t id);
+/* False: the message is not about names. */
+bool tree_on_msg(struct session *s, enum ipc_type type, const union ipc_any *m);
+
 /* request.c */
+/* Room for one more unanswered question with so many bytes. False: the session has ended. */
+bool session_admit(struct session *s, size_t bytes);
+void request_free(struct request **q);
 void session_on_msg(
     void *arg, struct ipc_chan *c, enum ipc_type type, const union ipc_any *m, int *fds);
 struct view *session_view(struct session *s, uint32_t handle);

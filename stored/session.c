@@ -130,12 +130,15 @@ void session_free(struct session *s)
 	LIST_REMOVE(s, link);
 	for (size_t i = 0; i < a->n_mboxes; i++)
 		change_forget(a->mboxes[i], s);
+	for (size_t i = 0; i < a->n_gone; i++)
+		change_forget(a->gone[i], s);
+	tree_forget(a, s);
 	for (unsigned i = 0; i < SESSION_HANDLES_MAX; i++)
 		if (s->views[i] != NULL)
 			view_close(s, i + 1);
 	while ((q = TAILQ_FIRST(&s->requests)) != NULL) {
 		TAILQ_REMOVE(&s->requests, q, link);
-		free(q);
+		request_free(&q);
 	}
 	if (s->fetch->busy)
 		s->fetch->session = NULL; /* the callback frees it */
@@ -143,6 +146,7 @@ void session_free(struct session *s)
 		free(s->fetch);
 	free(s->text);
 	free(s);
+	tree_reap(a);
 	account_unref(a);
 }
 
@@ -157,6 +161,16 @@ void session_bad(struct session *s, const char *why)
 		return;
 	store_bad_peer(s->st, "session", s->sid, why);
 	session_end(s, IPC_BYE_PROTOCOL);
+}
+
+void session_pump_all(struct account *a)
+{
+	struct session *s, *next;
+
+	for (s = LIST_FIRST(&a->sessions); s != NULL; s = next) {
+		next = LIST_NEXT(s, account_link);
+		session_pump(s);
+	}
 }
 
 unsigned session_end_all(struct store *st, struct account *a, uint64_t except_sid, enum ipc_bye why)

@@ -41,6 +41,14 @@ struct account_waiter {
 	bool create;
 };
 
+/* Names without messages, in the order of tree.h. */
+struct tree_names {
+	struct tree_name *v;
+	size_t n;
+};
+
+struct tree_op;
+
 struct account {
 	struct store *st;
 	uint64_t id;
@@ -52,9 +60,14 @@ struct account {
 	unsigned refs, n_sessions;
 	struct engine_group *root;
 	struct root_rec rec;
-	struct mbox **mboxes;
+	struct mbox **mboxes; /* by name, see tree.h */
 	size_t n_mboxes;
 	struct mbox *inbox;
+	struct tree_names dirs, subs;
+	TAILQ_HEAD(, tree_op) ops; /* the first is under way */
+	unsigned n_ops;
+	struct mbox **gone; /* deleted, somebody still points at them */
+	size_t n_gone;
 	uint64_t modseq; /* highest handed out */
 	STAILQ_HEAD(, account_waiter) waiters;
 	LIST_HEAD(, session) sessions;
@@ -68,6 +81,7 @@ enum mbox_state {
 	MBOX_READY,
 	MBOX_REOPEN, /* a commit's outcome is unknown: the group is being opened again */
 	MBOX_BROKEN, /* it could not be opened again; the account is loaded anew by the next user */
+	MBOX_GOING,  /* being deleted, or deleted */
 };
 
 enum cols_state { COLS_NONE, COLS_LOADING, COLS_READY };
@@ -96,6 +110,8 @@ struct mbox {
 	uint32_t uidvalidity, next_view;
 	enum mbox_state state;
 	struct slice name; /* owned */
+	uint32_t attrs;    /* special uses */
+	unsigned pins;     /* who points at it from outside of the lists below */
 	struct engine_group *group;
 	struct mbox_head pub, pend; /* durable; with everything in flight */
 	unsigned gen;               /* counts failures: batches of an older one are lost */
@@ -234,8 +250,13 @@ void account_loaded(struct account *a, int status);
 /* The next user loads it anew: its memory may differ from what is stored. Ends its sessions. */
 void account_forget(struct account *a);
 void account_evict(struct store *st, bool all);
-/* The name's mailbox, or NULL. INBOX in any case. */
-struct mbox *account_mbox(struct account *a, struct slice name);
+/* The name's mailbox: NULL and *ret_status, when there is none or it is only a directory. */
+struct mbox *account_mbox(struct account *a, struct slice name, int *ret_status);
+struct mbox *account_mbox_id(struct account *a, uint64_t id);
+/* tree-op.c: nobody waits for it any more; what was asked is done all the same. */
+void tree_forget(struct account *a, const struct session *s);
+/* Frees deleted mailboxes that nobody points at any more. */
+void tree_reap(struct account *a);
 
 /* txn.c */
 /* Ready for rows of this mailbox and changes of t->head: IPC_ST_OK, or why not. */
@@ -295,6 +316,7 @@ void session_free(struct session *s);
 unsigned session_end_all(
     struct store *st, struct account *a, uint64_t except_sid, enum ipc_bye why);
 unsigned session_kick(struct store *st, uint64_t sid);
+void session_pump_all(struct account *a);
 void session_list(struct store *st, struct peer *to, const struct ipc_sess_list *q);
 
 /* post.c */
@@ -311,6 +333,7 @@ void parse_peer_gone(struct store *st);
 void parse_facts(struct store *st, const struct ipc_parse_facts *q);
 void parse_drained(struct store *st);
 void parse_fini(struct store *st);
+bool parse_has(const struct mbox *m);
 
 /* peer.c */
 struct peer *peer_new(struct store *st, int take_fd, enum ipc_ch kind);

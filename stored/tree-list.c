@@ -1,0 +1,255 @@
+/*
+ * tree-list - LIST and STATUS of a session, answered in turn like everything with bulk.
+ */
+#include "stored/session-private.h"
+#include "stored/tree.h"
+
+#include "common/base/wire.h"
+
+#include <stdlib.h>
+
+enum { LIST_BYTES = 61440, LIST_ROW_HEAD = 20 };
+
+void session_mbox_done(struct session *s, uint32_t seq, int status, uint64_t id)
+{
+	struct ipc_mbox_done d = { seq, (uint32_t)status, id };
+
+	if (s->dead)
+		return;
+	s->outstanding--;
+	(void)ipc_send(s->chan, IPC_mbox_done, &d, NULL);
+}
+
+/* ---- listing: three lists merged, by name ---- */
+
+struct list_at {
+	const struct account *a;
+	size_t mbox, dir, sub;
+};
+
+static struct slice name_at(const struct list_at *l, unsigned which)
+{
+	if (which == 0 && l->mbox < l->a->n_mboxes)
+		return l->a->mboxes[l->mbox]->name;
+	if (which == 1 && l->dir < l->a->dirs.n)
+		return l->a->dirs.v[l->dir].name;
+	if (which == 2 && l->sub < l->a->subs.n)
+		return l->a->subs.v[l->sub].name;
+	return SLICE_NONE;
+}
+
+/* The first names that are not below `name`. */
+static struct list_at list_from(const struct account *a, struct slice name)
+{
+	struct list_at l = { .a = a };
+	bool found;
+
+	l.mbox = tree_mboxes_lower(a, name, &found);
+	l.dir = tree_names_lower(&a->dirs, name, &found);
+	l.sub = tree_names_lower(&a->subs, name, &found);
+	return l;
+}
+
+/* The lowest name, and a row for it at `p`; the lists move on behind it. False at the end. */
+static bool list_take(struct list_at *l, struct slice *ret_name, uint8_t head[LIST_ROW_HEAD])
+{
+	struct slice low = SLICE_NONE;
+	uint32_t attrs = IPC_ATTR_NONEXISTENT, uidvalidity = 0;
+	uint64_t id = 0;
+
+	for (unsigned k = 0; k < 3; k++) {
+		struct slice s = name_at(l, k);
+
+		if (s.n > 0 && (low.n == 0 || tree_compare(s, low) < 0))
+			low = s;
+	}
+	if (low.n == 0)
+		return false;
+	if (slice_eq(name_at(l, 1), low)) {
+		attrs = IPC_ATTR_NOSELECT;
+		l->dir++;
+	}
+	if (slice_eq(name_at(l, 0), low)) {
+		const struct mbox *m = l->a->mboxes[l->mbox++];
+
+		attrs = m->attrs & IPC_ATTR_SPECIAL;
+		uidvalidity = m->uidvalidity;
+		id = m->id;
+	}
+	if (slice_eq(name_at(l, 2), low)) {
+		attrs |= IPC_ATTR_SUBSCRIBED;
+		l->sub++;
+	}
+	wire_store_u64(head, id);
+	wire_store_u32(head + 8, attrs);
+	wire_store_u32(head + 12, uidvalidity);
+	wire_store_u32(head + 16, (uint32_t)low.n);
+	*ret_name = low;
+	return true;
+}
+
+/* One reply: true when it was the last. q->name moves behind what was sent. */
+static bool list_reply(struct session *s, struct request *q)
+{
+	static uint8_t out[LIST_BYTES];
+	struct slice prefix = slice_of(q->prefix, q->n_prefix), name;
+	struct list_at l = list_from(s->account, slice_of(q->name, q->n_name));
+	struct ipc_mbox_list_rows r = { .seq = q->seq, .status = IPC_ST_OK };
+	uint8_t head[LIST_ROW_HEAD];
+	size_t n = 0;
+
+	while (list_take(&l, &name, head)) {
+		if (q->uid != 0 && slice_eq(name, slice_of(q->name, q->n_name)))
+			continue; /* was the last one of the reply before */
+		if (!slice_starts(name, prefix))
+			continue;
+		if (n + LIST_ROW_HEAD + name.n > LIST_BYTES) {
+			r.more = 1;
+			break;
+		}
+		memcpy(out + n, head, LIST_ROW_HEAD);
+		memcpy(out + n + LIST_ROW_HEAD, name.p, name.n);
+		n += LIST_ROW_HEAD + name.n;
+		memcpy(q->name, name.p, name.n);
+		q->n_name = name.n;
+		q->uid = 1;
+	}
+	r.rows = slice_of(out, n);
+	(void)ipc_send(s->chan, IPC_mbox_list_rows, &r, NULL);
+	return r.more == 0;
+}
+
+bool tree_run_list(struct session *s, struct request *q)
+{
+	while (!s->dead && ipc_chan_queued(s->chan) <= SESSION_QUEUE_HIGH)
+		if (list_reply(s, q))
+			return true;
+	return false;
+}
+
+/* ---- status ---- */
+
+static void status_counts(const struct mbox *m, struct ipc_mbox_status_is *r)
+{
+	for (size_t i = 0; i < m->cols.n; i++) {
+		if ((m->cols.flags[i] & IPC_FLAG_DELETED) == 0)
+			continue;
+		r->deleted++;
+		r->deleted_bytes += m->cols.size[i];
+	}
+}
+
+bool tree_run_status(struct session *s, struct request *q)
+{
+	struct mbox *m = account_mbox_id(s->account, q->id);
+	struct ipc_mbox_status_is r = { .seq = q->seq, .status = IPC_ST_NOTFOUND };
+	bool look = q->limit != 0;
+
+	if (m != NULL && look && m->cols_state != COLS_READY && !m->load_failed)
+		mbox_load(m);
+	if (m != NULL && look && m->cols_state == COLS_LOADING)
+		return false;
+	if (m != NULL && look && m->cols_state != COLS_READY) {
+		r.status = IPC_ST_TRYLATER;
+	} else if (m != NULL) {
+		r = (struct ipc_mbox_status_is){ .seq = q->seq,
+			.status = IPC_ST_OK,
+			.id = m->id,
+			.uidvalidity = m->uidvalidity,
+			.uidnext = m->pub.uidnext,
+			.messages = m->pub.exists,
+			.unseen = m->pub.unseen,
+			.bytes = m->pub.bytes,
+			.modseq = m->pub.modseq };
+		if (look)
+			status_counts(m, &r);
+	}
+	if (s->chan != NULL)
+		(void)ipc_send(s->chan, IPC_mbox_status_is, &r, NULL);
+	return true;
+}
+
+/* ---- what comes from a session ---- */
+
+void request_free(struct request **qp)
+{
+	struct request *q = *qp;
+
+	*qp = NULL;
+	free(q->name);
+	free(q->prefix);
+	free(q);
+}
+
+static void on_list(struct session *s, const struct ipc_mbox_list *m)
+{
+	struct request *q = calloc(1, sizeof(*q));
+
+	if (q == NULL) {
+		session_end(s, IPC_BYE_STORE);
+		return;
+	}
+	q->type = IPC_mbox_list;
+	q->seq = m->seq;
+	q->name = malloc(MBOX_NAME_MAX);
+	q->prefix = malloc(m->prefix.n + 1);
+	if (q->name == NULL || q->prefix == NULL) {
+		request_free(&q);
+		session_end(s, IPC_BYE_STORE);
+		return;
+	}
+	if (m->prefix.n > 0)
+		memcpy(q->prefix, m->prefix.p, m->prefix.n);
+	q->n_prefix = m->prefix.n;
+	TAILQ_INSERT_TAIL(&s->requests, q, link);
+}
+
+static void on_status(struct session *s, const struct ipc_mbox_status *m)
+{
+	struct request *q = calloc(1, sizeof(*q));
+	struct mbox *box;
+	int status;
+
+	if (q == NULL) {
+		session_end(s, IPC_BYE_STORE);
+		return;
+	}
+	box = account_mbox(s->account, m->name, &status);
+	q->type = IPC_mbox_status;
+	q->seq = m->seq;
+	q->id = box != NULL ? box->id : 0;
+	q->limit = m->want;
+	TAILQ_INSERT_TAIL(&s->requests, q, link);
+}
+
+bool tree_on_msg(struct session *s, enum ipc_type type, const union ipc_any *m)
+{
+	switch (type) {
+	case IPC_mbox_list:
+		if (session_admit(s, 0))
+			on_list(s, &m->mbox_list);
+		return true;
+	case IPC_mbox_status:
+		if (session_admit(s, 0))
+			on_status(s, &m->mbox_status);
+		return true;
+	case IPC_mbox_create:
+		if (session_admit(s, 0))
+			tree_create(s, &m->mbox_create);
+		return true;
+	case IPC_mbox_delete:
+		if (session_admit(s, 0))
+			tree_delete(s, &m->mbox_delete);
+		return true;
+	case IPC_mbox_rename:
+		if (session_admit(s, 0))
+			tree_rename(s, &m->mbox_rename);
+		return true;
+	case IPC_mbox_subscribe:
+		if (session_admit(s, 0))
+			tree_subscribe(s, &m->mbox_subscribe);
+		return true;
+	default:
+		return false;
+	}
+}

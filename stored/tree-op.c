@@ -1,0 +1,165 @@
+/*
+ * tree-op - creating, deleting, renaming, subscribing: one after the other per account, each in one
+ * commit, answered when it is durable.
+ *
+ * Memory follows the commit. When nobody can tell whether it was stored, the account is forgotten
+ * and the next user loads what is there.
+ */
+#include "stored/tree-private.h"
+
+#include "common/base/log.h"
+
+#include <stdlib.h>
+
+static void op_free(struct tree_op *op)
+{
+	engine_batch_free(&op->root);
+	if (op->group != NULL)
+		engine_group_close(&op->group);
+	mbox_free(&op->fresh);
+	for (size_t i = 0; i < op->n_moves; i++)
+		free((void *)op->moves[i].name.p);
+	free(op->moves);
+	free(op);
+}
+
+static void op_finish(struct tree_op *op, int status)
+{
+	struct account *a = op->account;
+	bool made =
+	    status == IPC_ST_OK && op->kind == TREE_CREATE && !(op->attrs & IPC_ATTR_NOSELECT);
+
+	TAILQ_REMOVE(&a->ops, op, link);
+	a->n_ops--;
+	if (op->session != NULL)
+		session_mbox_done(op->session, op->seq, status, made ? op->id : 0);
+	op_free(op);
+	account_unref(a);
+}
+
+static void tree_next(struct account *a);
+
+static void on_committed(void *arg, int rc)
+{
+	struct tree_op *op = arg;
+	struct account *a = op->account;
+	bool lost = rc == ENGINE_UNKNOWN || rc == ENGINE_STALE;
+
+	a->st->in_flight--;
+	account_ref(a);
+	if (rc != ENGINE_OK)
+		log_ev(LOG_WARNING, "stored.engine", kv_s("what", "names"), kv_u("account", a->id),
+		    kv_s("why", engine_rc_name(rc)));
+	if (op->doomed != NULL && rc != ENGINE_OK && op->doomed->state == MBOX_GOING)
+		op->doomed->state = MBOX_READY;
+	if (rc == ENGINE_OK && a->state == ACCOUNT_READY)
+		lost = !tree_publish(op);
+	op_finish(op, store_status(rc));
+	if (lost)
+		account_forget(a);
+	tree_next(a);
+	account_unref(a);
+}
+
+int tree_commit(struct tree_op *op, bool good, struct engine_batch *take_with)
+{
+	struct engine_batch *b[2] = { op->root, take_with };
+
+	if (!good) {
+		engine_batch_free(&take_with);
+		return IPC_ST_LIMIT;
+	}
+	op->root = NULL;
+	op->account->st->in_flight++;
+	engine_commit(
+	    store_engine(op->account->st), b, take_with != NULL ? 2 : 1, on_committed, op);
+	return OP_UNDER_WAY;
+}
+
+void tree_resume(struct tree_op *op, int status)
+{
+	struct account *a = op->account;
+
+	account_ref(a);
+	op_finish(op, status);
+	tree_next(a);
+	account_unref(a);
+}
+
+static void tree_next(struct account *a)
+{
+	struct tree_op *op;
+
+	account_ref(a);
+	while ((op = TAILQ_FIRST(&a->ops)) != NULL && !op->running) {
+		int r;
+
+		op->running = true;
+		r = tree_start(op);
+		if (r != OP_UNDER_WAY)
+			op_finish(op, r);
+	}
+	account_unref(a);
+}
+
+/* ---- what a session asks ---- */
+
+static void ask(struct session *s, uint32_t seq, enum tree_kind kind, uint32_t attrs,
+    struct slice name, struct slice to)
+{
+	struct account *a = s->account;
+	struct tree_op *op = calloc(1, sizeof(*op));
+	bool good;
+
+	if (op == NULL) {
+		session_mbox_done(s, seq, IPC_ST_TRYLATER, 0);
+		return;
+	}
+	op->kind = kind;
+	op->session = s;
+	op->seq = seq;
+	op->attrs = attrs;
+	op->account = a;
+	good = tree_name_good(name, op->name_space, &op->name) &&
+	       tree_name_good(to, op->to_space, &op->to);
+	op->inbox = kind == TREE_RENAME && good && slice_eq(op->name, SLICE("INBOX"));
+	account_ref(a);
+	TAILQ_INSERT_TAIL(&a->ops, op, link);
+	a->n_ops++;
+	/* A name that cannot be is not there; but nobody may make it. */
+	if (!good)
+		op_finish(op, kind == TREE_DELETE ? IPC_ST_NOTFOUND : IPC_ST_CANNOT);
+	else if (a->n_ops > TREE_OPS_MAX)
+		op_finish(op, IPC_ST_TRYLATER);
+	else
+		tree_next(a);
+}
+
+void tree_create(struct session *s, const struct ipc_mbox_create *q)
+{
+	ask(s, q->seq, TREE_CREATE, q->attrs, q->name, q->name);
+}
+
+void tree_delete(struct session *s, const struct ipc_mbox_delete *q)
+{
+	ask(s, q->seq, TREE_DELETE, 0, q->name, q->name);
+}
+
+void tree_rename(struct session *s, const struct ipc_mbox_rename *q)
+{
+	ask(s, q->seq, TREE_RENAME, 0, q->from, q->to);
+}
+
+void tree_subscribe(struct session *s, const struct ipc_mbox_subscribe *q)
+{
+	ask(s, q->seq, q->on ? TREE_SUBSCRIBE : TREE_UNSUBSCRIBE, 0, q->name, q->name);
+}
+
+void tree_forget(struct account *a, const struct session *s)
+{
+	struct tree_op *op;
+
+	TAILQ_FOREACH(op, &a->ops, link)
+	if (op->session == s)
+		op->session = NULL;
+}

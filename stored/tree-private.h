@@ -1,0 +1,59 @@
+/*
+ * tree-private - one change of an account's names: queued, committed and answered by tree-op.c; its
+ * rows made by tree-rows.c, what becomes of the lists in memory by tree-publish.c.
+ */
+#pragma once
+
+#include "stored/session-private.h"
+#include "stored/tree.h"
+
+enum tree_kind { TREE_CREATE, TREE_DELETE, TREE_RENAME, TREE_SUBSCRIBE, TREE_UNSUBSCRIBE };
+
+/* One name that the commit makes a directory. */
+struct tree_parent {
+	uint64_t id;
+	size_t n; /* bytes of op->to */
+};
+
+/* One mailbox or directory that gets a new name. */
+struct tree_move {
+	struct mbox *m; /* NULL: a directory */
+	uint64_t id;
+	struct slice name; /* owned */
+};
+
+struct tree_op {
+	TAILQ_ENTRY(tree_op) link;
+	enum tree_kind kind;
+	struct account *account;
+	struct session *session; /* NULL: nobody is answered */
+	uint32_t seq, attrs;
+	bool running, inbox;   /* inbox: its messages are renamed, a new one is made */
+	struct slice name, to; /* `to`: of what is made or renamed */
+	uint8_t name_space[MBOX_NAME_MAX], to_space[MBOX_NAME_MAX];
+	/* what the commit changes */
+	struct engine_batch *root;
+	uint64_t id;
+	uint32_t uidvalidity;
+	struct engine_group *group; /* of a new mailbox */
+	struct mbox *fresh, *doomed;
+	struct tree_parent parents[TREE_LEVELS_MAX];
+	size_t n_parents;
+	struct tree_move *moves;
+	size_t n_moves;
+};
+
+/* Answer of a step: something else than IPC_ST_... */
+enum { OP_UNDER_WAY = -1 };
+
+/* tree-op.c */
+/* Hands in the root's batch, and `take_with`, when everything was put into them. */
+int tree_commit(struct tree_op *op, bool good, struct engine_batch *take_with);
+/* A step that went on later has ended. */
+void tree_resume(struct tree_op *op, int status);
+
+/* tree-rows.c: checks and rows of an operation: OP_UNDER_WAY or IPC_ST_... */
+int tree_start(struct tree_op *op);
+
+/* tree-publish.c: the commit is durable. False without memory: forget the account. */
+bool tree_publish(struct tree_op *op);
