@@ -33,6 +33,7 @@ struct facts_maker {
 	struct mime *mime;
 	struct trace trace;
 	uint32_t flags;
+	size_t field_max, blob_max;
 	struct buf envelope, keys, thread; /* contents of those sections */
 	struct buf inner_text;
 	struct inner inner[INNER_MAX];
@@ -62,12 +63,13 @@ static void find_fields(struct slice header, struct slice value[FACTS_FIELD_COUN
 }
 
 /*
- * Packs the fields. What does not fit FACTS_FIELD_MAX is left out altogether: half an address list
+ * Packs the fields. What does not fit `field_max` is left out altogether: half an address list
  * is worse than none when the flag sends the reader to the header anyway. True when all fitted.
  */
-static bool put_fields(const struct slice value[FACTS_FIELD_COUNT], struct buf *out)
+static bool put_fields(
+    const struct slice value[FACTS_FIELD_COUNT], size_t field_max, struct buf *out)
 {
-	struct buf text = BUF_INIT(FACTS_FIELD_MAX);
+	struct buf text = BUF_INIT(field_max);
 	size_t mask_at = out->n;
 	uint16_t mask = 0;
 	bool whole = true;
@@ -178,7 +180,7 @@ static void read_message_header(struct facts_maker *m, struct slice header)
 	struct slice value[FACTS_FIELD_COUNT];
 
 	find_fields(header, value);
-	if (!put_fields(value, &m->envelope))
+	if (!put_fields(value, m->field_max, &m->envelope))
 		m->flags |= FACTS_CUT_ENVELOPE;
 	m->has_date = mail_date_parse(value[FACTS_DATE], &m->date) == 0;
 	put_base_subject(m, value[FACTS_SUBJECT]);
@@ -196,7 +198,7 @@ static void read_inner_header(
 	size_t before = m->inner_text.n;
 
 	find_fields(header, value);
-	if (m->inner_n == INNER_MAX || !put_fields(value, &m->inner_text)) {
+	if (m->inner_n == INNER_MAX || !put_fields(value, m->field_max, &m->inner_text)) {
 		/* A part whose envelope is missing would be a lie: no structure then. */
 		m->flags |= FACTS_NO_STRUCTURE;
 		return;
@@ -265,23 +267,35 @@ static void on_body(void *ctx, const struct mime *mime, unsigned part, struct sl
 		buf_put(&s->raw, slice_part(bytes, 0, s->raw.max - s->raw.n));
 }
 
-struct facts_maker *facts_maker_new(void)
+static struct facts_maker *maker_new(size_t field_max, size_t envelope_max, size_t blob_max)
 {
 	struct facts_maker *m = calloc(1, sizeof(*m));
 	struct mime_sink sink = { m, on_header, on_body };
 
 	if (m == NULL)
 		return NULL;
-	buf_init(&m->envelope, FACTS_ENVELOPE_MAX);
+	m->field_max = field_max;
+	m->blob_max = blob_max;
+	buf_init(&m->envelope, envelope_max);
 	buf_init(&m->keys, FACTS_KEY_COUNT * (FACTS_KEY_MAX + 2));
 	buf_init(&m->thread, FACTS_REFS_MAX);
-	buf_init(&m->inner_text, FACTS_MAX);
+	buf_init(&m->inner_text, blob_max);
 	buf_init(&m->plain.raw, FACTS_PREVIEW_PLAIN);
 	buf_init(&m->html.raw, FACTS_PREVIEW_HTML);
 	m->mime = mime_new(&sink);
 	if (m->mime == NULL)
 		facts_maker_free(&m);
 	return m;
+}
+
+struct facts_maker *facts_maker_new(void)
+{
+	return maker_new(FACTS_FIELD_MAX, FACTS_ENVELOPE_MAX, FACTS_MAX);
+}
+
+struct facts_maker *facts_maker_new_wide(void)
+{
+	return maker_new(FACTS_WIDE_FIELD_MAX, FACTS_WIDE_ENVELOPE_MAX, FACTS_WIDE_MAX);
 }
 
 void facts_maker_free(struct facts_maker **m)
@@ -425,7 +439,7 @@ static void put_preview(struct facts_maker *m, struct buf *out)
 
 int facts_maker_finish(struct facts_maker *m, struct buf *out)
 {
-	struct buf blob = BUF_INIT(FACTS_MAX), parts = BUF_INIT(FACTS_MAX);
+	struct buf blob = BUF_INIT(m->blob_max), parts = BUF_INIT(m->blob_max);
 	size_t before;
 	int r = 0;
 

@@ -224,7 +224,7 @@ int facts_view(struct slice blob, uint64_t size, struct facts_view *ret_view)
 	struct wire_reader r = wire_reader(blob);
 	unsigned magic = wire_get_u8(&r), version = wire_get_u8(&r), last = 0;
 
-	if (r.bad || blob.n > FACTS_MAX || magic != FACTS_MAGIC)
+	if (r.bad || blob.n > FACTS_WIDE_MAX || magic != FACTS_MAGIC)
 		return FACTS_BAD;
 	if (version != FACTS_VERSION)
 		return FACTS_OTHER;
@@ -233,7 +233,7 @@ int facts_view(struct slice blob, uint64_t size, struct facts_view *ret_view)
 		return FACTS_BAD;
 	while (!r.bad && wire_left(&r) > 0) {
 		unsigned tag = wire_get_u8(&r);
-		struct slice in = wire_get_bytes(&r, FACTS_MAX);
+		struct slice in = wire_get_bytes(&r, FACTS_WIDE_MAX);
 
 		/* Each at most once: they are in the order of their tags. */
 		if (tag <= last)

@@ -16,7 +16,7 @@
 #define FACTS_VERSION 1
 /* Goes up when the same message would give other facts; a reader that wants better ones parses
  * again. */
-#define FACTS_MAKER 1
+#define FACTS_MAKER 2
 
 enum {
 	FACTS_NO_STRUCTURE = 1, /* the parts did not fit: parse the message */
@@ -61,6 +61,9 @@ struct facts_maker;
 
 /* NULL without memory. */
 struct facts_maker *facts_maker_new(void);
+
+/* For who needs what did not fit and reads the message again: a blob of up to FACTS_WIDE_MAX. */
+struct facts_maker *facts_maker_new_wide(void);
 void facts_maker_free(struct facts_maker **m);
 
 /* The message exactly as it will be stored (dots unstuffed, trace fields in front), in any pieces.
@@ -74,8 +77,8 @@ void facts_maker_feed(struct facts_maker *m, struct slice bytes);
 unsigned facts_maker_received(const struct facts_maker *m, bool *ret_final);
 
 /*
- * The message is complete: appends the blob to `out`, whose maximum leaves FACTS_MAX of room. 0, or
- * -ENOMEM. Only once.
+ * The message is complete: appends the blob to `out`, whose maximum leaves FACTS_MAX (of a wide
+ * one: FACTS_WIDE_MAX) of room. 0, or -ENOMEM. Only once.
  */
 int facts_maker_finish(struct facts_maker *m, struct buf *out);
 

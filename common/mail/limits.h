@@ -58,6 +58,10 @@
 #define FACTS_REFS_MAX      4096
 #define FACTS_REF_COUNT_MAX 64
 #define FACTS_PREVIEW_CHARS 200
+/* Facts that a reader makes for itself: one field, the fields together, the blob. */
+#define FACTS_WIDE_FIELD_MAX    FIELD_KEEP_MAX
+#define FACTS_WIDE_ENVELOPE_MAX (128 * 1024)
+#define FACTS_WIDE_MAX          (1024 * 1024)
 /* Octets of a text part that are looked at for it; markup needs more. */
 #define FACTS_PREVIEW_PLAIN 1536
 #define FACTS_PREVIEW_HTML  4096

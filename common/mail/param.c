@@ -5,7 +5,7 @@
 
 /* One name=value as written. "name*2*" gives base "name", section 2, extended. */
 struct raw_param {
-	struct slice base, value;
+	struct slice name, base, value;
 	int section; /* -1: no continuation */
 	bool extended, quoted, used;
 };
@@ -131,6 +131,7 @@ static void split_name(struct slice name, struct raw_param *p)
 	ptrdiff_t star;
 
 	p->section = -1;
+	p->name = name;
 	p->base = name;
 	if (name.n > 1 && name.p[name.n - 1] == '*') {
 		p->extended = true;
@@ -200,15 +201,15 @@ static void put_percent(struct slice s, struct buf *out)
 	}
 }
 
-/* Takes charset'language' off the first piece. */
-static const struct charset *take_charset(struct raw_param *p)
+/* Takes charset'language' off the first piece's value. */
+static const struct charset *take_charset(struct slice *value)
 {
-	struct slice v = p->value, charset = slice_take(&v, '\'');
+	struct slice v = *value, charset = slice_take(&v, '\'');
 
-	if (charset.n == p->value.n || slice_find(v, '\'') < 0)
+	if (charset.n == value->n || slice_find(v, '\'') < 0)
 		return NULL;
 	slice_take(&v, '\'');
-	p->value = v;
+	*value = v;
 	return charset_find(charset);
 }
 
@@ -234,6 +235,7 @@ static uint8_t join(struct raw_list *l, struct slice base, struct buf *out)
 	struct buf raw = BUF_INIT(MIME_PARAM_VALUE_MAX);
 	struct raw_param *p = raw_find(l, base, -1, true);
 	const struct charset *charset = NULL;
+	struct slice value = SLICE_NONE;
 	uint8_t flags = 0;
 	int section = -1;
 
@@ -244,19 +246,23 @@ static uint8_t join(struct raw_list *l, struct slice base, struct buf *out)
 	}
 	if (p == NULL)
 		p = raw_find(l, base, -1, false);
+	if (p != NULL)
+		value = p->value;
 	if (p != NULL && p->extended) {
-		charset = take_charset(p);
+		charset = take_charset(&value);
 		flags = PARAM_EXTENDED;
 	}
 	while (p != NULL) {
 		if (p->extended)
-			put_percent(p->value, &raw);
+			put_percent(value, &raw);
 		else
 			put_plain(p, &raw);
 		p->used = true;
 		p = section < 0 ? NULL : raw_find(l, base, ++section, true);
 		if (p == NULL && section > 0)
 			p = raw_find(l, base, section, false);
+		if (p != NULL)
+			value = p->value;
 	}
 	if (raw.overflow)
 		flags |= PARAM_CUT;
@@ -268,25 +274,63 @@ static uint8_t join(struct raw_list *l, struct slice base, struct buf *out)
 	return flags;
 }
 
+/* False when it does not fit; then nothing is there. */
+static bool put_packed(uint8_t flags, struct slice name, struct slice value, struct buf *out)
+{
+	size_t before = out->n;
+
+	wire_put_u8(out, flags);
+	wire_put_u8(out, (uint8_t)name.n);
+	wire_put_u16(out, (uint16_t)value.n);
+	buf_put(out, name);
+	buf_put(out, value);
+	if (!out->overflow)
+		return true;
+	buf_trunc(out, before);
+	out->overflow = false;
+	return false;
+}
+
+/* What was written of `base`, all or none. */
+static bool pack_written(const struct raw_list *l, struct slice base, struct buf *out)
+{
+	size_t before = out->n;
+
+	for (size_t i = 0; i < l->n; i++) {
+		struct buf value = BUF_INIT(MIME_PARAM_VALUE_MAX);
+		bool fits;
+
+		if (!slice_ieq(l->p[i].base, base))
+			continue;
+		put_plain(&l->p[i], &value);
+		fits = !value.overflow &&
+		       put_packed(PARAM_WRITTEN, l->p[i].name, buf_slice(&value), out);
+		buf_fini(&value);
+		if (!fits) {
+			buf_trunc(out, before);
+			return false;
+		}
+	}
+	return out->n > before;
+}
+
 static bool pack_one(struct raw_list *l, struct slice base, struct buf *out)
 {
 	struct buf value = BUF_INIT(4 * MIME_PARAM_VALUE_MAX);
-	size_t before = out->n;
-	uint8_t flags = join(l, base, &value);
-	bool cut = (flags & PARAM_CUT) != 0;
+	size_t at = out->n;
+	bool joined = false;
+	uint8_t flags;
 
-	wire_put_u8(out, flags);
-	wire_put_u8(out, (uint8_t)base.n);
-	wire_put_u16(out, (uint16_t)value.n);
-	buf_put(out, base);
-	buf_put(out, buf_slice(&value));
-	if (out->overflow) {
-		buf_trunc(out, before);
-		out->overflow = false;
-		cut = true;
-	}
+	for (size_t i = 0; i < l->n; i++)
+		joined |=
+		    slice_ieq(l->p[i].base, base) && (l->p[i].section >= 0 || l->p[i].extended);
+	flags = join(l, base, &value);
+	if (!put_packed(flags, base, buf_slice(&value), out))
+		flags |= PARAM_CUT;
+	else if (joined && pack_written(l, base, out))
+		out->p[at] |= PARAM_JOINED;
 	buf_fini(&value);
-	return cut;
+	return (flags & PARAM_CUT) != 0;
 }
 
 bool mime_params_pack(struct slice rest, struct buf *out)

@@ -3,7 +3,8 @@
  * with RFC 2231's continuations joined and its charsets turned into UTF-8.
  *
  * Parameters travel as a packed list (flags u8, name u8 length, value u16 length). A list is read
- * with bounds checked throughout, so that it may come from a hostile place.
+ * with bounds checked throughout, so that it may come from a hostile place. What RFC 2231 joined is
+ * also there as it was written, for who passes a message's structure on (RFC 3501 7.4.2).
  */
 #pragma once
 
@@ -11,8 +12,10 @@
 
 enum {
 	PARAM_EXTENDED =
-	    1,         /* was name*=charset'lang'...: the value is UTF-8 from a named charset */
-	PARAM_CUT = 2, /* longer than MIME_PARAM_VALUE_MAX */
+	    1,             /* was name*=charset'lang'...: the value is UTF-8 from a named charset */
+	PARAM_CUT = 2,     /* longer than MIME_PARAM_VALUE_MAX */
+	PARAM_JOINED = 4,  /* RFC 2231: its pieces follow, each PARAM_WRITTEN */
+	PARAM_WRITTEN = 8, /* name*0*=...: as written, percent signs and all */
 };
 
 struct mime_param {

@@ -77,6 +77,8 @@ static void put_params(const char *name, struct slice list)
 
 	printf(",\"%s\":{", name);
 	while (mime_param_next(&list, &p) == 0) {
+		if (p.flags & PARAM_WRITTEN)
+			continue;
 		printf("%s", comma);
 		put_string(p.name);
 		putchar(':');

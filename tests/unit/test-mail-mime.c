@@ -279,6 +279,32 @@ static void facts_stay_small_and_say_what_is_missing(void **state)
 	buf_fini(&blob);
 }
 
+static void wide_facts_have_what_did_not_fit(void **state)
+{
+	struct facts_maker *m = facts_maker_new_wide();
+	struct buf in = BUF_INIT(1 << 20), blob = BUF_INIT(FACTS_WIDE_MAX);
+	struct facts_view v;
+
+	assert_non_null(m);
+	buf_puts(&in, "Subject: s\r\nTo: ");
+	for (unsigned i = 0; i < FACTS_FIELD_MAX; i++)
+		buf_puts(&in, "a@b, ");
+	buf_puts(&in, "\r\n" MULTI("x"));
+	for (unsigned i = 0; i < MIME_PARTS_MAX - 1; i++)
+		buf_printf(
+		    &in, "--x\r\nContent-Description: part number %u of many\r\n\r\ny\r\n", i);
+	facts_maker_feed(m, buf_slice(&in));
+	assert_int_equal(facts_maker_finish(m, &blob), 0);
+	assert_true(blob.n > FACTS_MAX);
+	assert_int_equal(facts_view(buf_slice(&blob), in.n, &v), 0);
+	assert_int_equal(v.flags, 0);
+	assert_int_equal(v.part_count, MIME_PARTS_MAX);
+	assert_true(v.field[FACTS_TO].n > FACTS_FIELD_MAX);
+	facts_maker_free(&m);
+	buf_fini(&in);
+	buf_fini(&blob);
+}
+
 static void facts_of_a_huge_header_keep_what_counts(void **state)
 {
 	struct buf in = BUF_INIT(1 << 20), blob = BUF_INIT(FACTS_MAX);
@@ -484,6 +510,7 @@ int main(void)
 		cmocka_unit_test(facts_say_what_the_header_says),
 		cmocka_unit_test(facts_see_attachments_and_inner_envelopes),
 		cmocka_unit_test(facts_stay_small_and_say_what_is_missing),
+		cmocka_unit_test(wide_facts_have_what_did_not_fit),
 		cmocka_unit_test(facts_of_a_huge_header_keep_what_counts),
 		cmocka_unit_test(bodies_are_told_exactly),
 		cmocka_unit_test(lies_about_parts_are_refused),
