@@ -39,7 +39,7 @@ struct dialogue {
 	enum ipc_role role; /* of the acceptor */
 	uint32_t seq;       /* of the question to routerd or stored */
 	bool in_table;
-	uint64_t sid, account;
+	uint64_t sid, account, quota;
 	uint32_t flags, uid;
 	char service[33], mech[33], domain[256];
 	struct buf peer, local, name, last;
@@ -262,6 +262,7 @@ void dialogue_on_route(struct authd *a, const struct ipc_route_login_reply *m)
 		return;
 	}
 	d->account = m->account;
+	d->quota = m->quota;
 	buf_reset(&d->name);
 	buf_put(&d->name, m->name);
 	d->state = DLG_SECRET;
@@ -283,7 +284,8 @@ static void on_work_done(struct dialogue *d, const struct ipc_work_done *m)
 		.account = d->account,
 		.name = buf_slice(&d->name),
 		.service = slice_str(d->service),
-		.peer = buf_slice(&d->peer) };
+		.peer = buf_slice(&d->peer),
+		.quota = d->quota };
 
 	if (m->status != IPC_AUTH_OK) {
 		refuse(d, from_worker(d->a, m->status), SLICE_NONE);

@@ -17,6 +17,7 @@ static void on_route_login(struct routerd *rd, struct ipc_chan *c, const struct 
 	if (r->status == IPC_ROUTE_OK) {
 		put_object_name(&name, r->account);
 		reply.account = r->account->id;
+		reply.quota = r->account->quota_bytes;
 		reply.name = buf_slice(&name);
 	}
 	ipc_send(c, IPC_route_login_reply, &reply, NULL);

@@ -114,6 +114,7 @@ static void on_head(void *arg, int rc, const struct engine_row *rows, size_t n, 
 	if (head_unpack(rows[0].val, &m->pub) != 0 || m->pub.account != l->a->id)
 		l->rc = ENGINE_CORRUPT;
 	m->pend = m->pub;
+	m->recent_from = m->pub.recent_from;
 	if (m->pub.modseq > l->a->modseq)
 		l->a->modseq = m->pub.modseq;
 }

@@ -17,15 +17,19 @@ struct change {
 	uint32_t seq;
 	struct cols_view see;
 	uint32_t op, flags; /* CHANGE_OPEN: of the view */
-	uint8_t *data;      /* pairs of uids; or facts */
-	size_t n_data, at;  /* at: next pair */
-	uint32_t next_uid;  /* within the pair */
+	uint64_t keywords, unchanged_since;
+	bool deleted_only;
+	struct buf left;   /* pairs: messages that were changed since */
+	uint8_t *data;     /* pairs of uids; or facts */
+	size_t n_data, at; /* at: next pair */
+	uint32_t next_uid; /* within the pair */
 	enum facts_source source;
 	uint32_t count;
 	uint64_t modseq;
 	/* the portion under way */
 	uint32_t *uids, *new_flags;
-	bool *keep;
+	uint64_t *new_keywords;
+	bool *keep; /* its body was kept for a view */
 	size_t n;
 	int lookup_rc;
 };

@@ -14,16 +14,51 @@ static bool portion_arrays(struct change *c, bool flags)
 		c->uids = calloc(CHANGE_ROWS_MAX, sizeof(*c->uids));
 	if (flags && c->new_flags == NULL)
 		c->new_flags = calloc(CHANGE_ROWS_MAX, sizeof(*c->new_flags));
+	if (flags && c->new_keywords == NULL)
+		c->new_keywords = calloc(CHANGE_ROWS_MAX, sizeof(*c->new_keywords));
 	if (!flags && c->keep == NULL)
 		c->keep = calloc(CHANGE_ROWS_MAX, sizeof(*c->keep));
-	return c->uids != NULL && (flags ? c->new_flags != NULL : c->keep != NULL);
+	if (flags)
+		return c->uids != NULL && c->new_flags != NULL && c->new_keywords != NULL;
+	return c->uids != NULL && c->keep != NULL;
 }
 
-static uint32_t flags_after(const struct change *c, uint32_t old)
+static uint64_t bits_after(const struct change *c, uint64_t old, uint64_t bits)
 {
 	if (c->op == IPC_FLAGS_SET)
-		return c->flags;
-	return c->op == IPC_FLAGS_ADD ? old | c->flags : old & ~c->flags;
+		return bits;
+	return c->op == IPC_FLAGS_ADD ? old | bits : old & ~bits;
+}
+
+/* RFC 7162 3.1.3: this message was changed since the client looked. */
+static void leave(struct change *c, uint32_t uid)
+{
+	struct buf *b = &c->left;
+
+	if (b->n >= 8 && wire_load_u32(b->p + b->n - 4) + 1 == uid) {
+		wire_store_u32(b->p + b->n - 4, uid);
+	} else {
+		wire_put_u32(b, uid);
+		wire_put_u32(b, uid);
+	}
+}
+
+static bool flags_take(struct change *c, size_t i)
+{
+	const struct cols *cols = &c->mbox->cols;
+	uint32_t flags = (uint32_t)bits_after(c, cols->flags[i], c->flags);
+	uint64_t keywords = bits_after(c, cols->keywords[i], c->keywords);
+
+	if (cols->modseq[i] > c->unchanged_since) {
+		leave(c, cols->uid[i]);
+		return false;
+	}
+	c->count++;
+	if (flags == cols->flags[i] && keywords == cols->keywords[i])
+		return false;
+	c->new_flags[c->n] = flags;
+	c->new_keywords[c->n] = keywords;
+	return true;
 }
 
 /* Takes one message into the portion if it needs a row. */
@@ -31,13 +66,12 @@ static void portion_take(struct change *c, size_t i)
 {
 	const struct cols *cols = &c->mbox->cols;
 
-	c->count++;
-	if (c->kind == CHANGE_FLAGS) {
-		uint32_t after = flags_after(c, cols->flags[i]);
-
-		if (after == cols->flags[i])
+	if (c->kind == CHANGE_FLAGS && !flags_take(c, i))
+		return;
+	if (c->kind == CHANGE_EXPUNGE) {
+		if (c->deleted_only && (cols->flags[i] & IPC_FLAG_DELETED) == 0)
 			return;
-		c->new_flags[c->n] = after;
+		c->count++;
 	}
 	c->uids[c->n++] = cols->uid[i];
 }
@@ -82,12 +116,17 @@ static void flags_publish(struct change *c)
 			i++;
 		assert(i < cols->n && cols->uid[i] == c->uids[k]);
 		cols->flags[i] = c->new_flags[k];
+		cols->keywords[i] = c->new_keywords[k];
 		cols->modseq[i] = c->modseq;
 		if (rows != NULL)
-			rows[k] = (struct feed_row){ IPC_EV_FLAGS, c->uids[k], c->new_flags[k],
-				c->modseq };
+			rows[k] = (struct feed_row){ .what = IPC_EV_FLAGS,
+				.uid = c->uids[k],
+				.flags = c->new_flags[k],
+				.seq = c->seq,
+				.keywords = c->new_keywords[k],
+				.modseq = c->modseq };
 	}
-	feed_tell(c->mbox, rows, rows != NULL ? c->n : 0);
+	feed_tell(c->mbox, c->session, rows, rows != NULL ? c->n : 0);
 	free(rows);
 }
 
@@ -104,7 +143,8 @@ static bool flags_rows(struct change *c)
 
 		if ((before ^ after) & IPC_FLAG_SEEN)
 			c->txn.head.unseen += before & IPC_FLAG_SEEN ? 1 : -1;
-		flags_pack(&(struct flags_rec){ after, c->txn.head.modseq }, val);
+		flags_pack(
+		    &(struct flags_rec){ after, c->new_keywords[k], c->txn.head.modseq }, val);
 		good = engine_put(c->txn.batch, key_slice(&key), slice_of(val, sizeof(val))) == 0;
 	}
 	return good;
@@ -112,41 +152,52 @@ static bool flags_rows(struct change *c)
 
 /* ---- expunge ---- */
 
-/* Messages below this uid are in a view that must keep them, other than the change's own. */
-static uint32_t keep_limit(const struct change *c, bool in_memory)
+/* Messages below this uid are in a view that must keep their bodies, other than the change's own.
+ */
+static uint32_t keep_limit(const struct change *c)
 {
 	uint32_t limit = 0;
 	struct view *v;
 
 	LIST_FOREACH(v, &c->mbox->views, link)
-	{
-		if (v->see.number == c->see.number || (v->events && !(in_memory && v->lagging)))
-			continue;
-		if (v->see.uid_limit > limit)
-			limit = v->see.uid_limit;
-	}
+	if (v->see.number != c->see.number && v->see.uid_limit > limit)
+		limit = v->see.uid_limit;
 	return limit;
+}
+
+/* The change's own view must be told later: its rows stay in memory until then. */
+static bool own_lags(const struct change *c)
+{
+	struct view *v;
+
+	LIST_FOREACH(v, &c->mbox->views, link)
+	if (v->see.number == c->see.number)
+		return v->lagging;
+	return false;
 }
 
 static void expunge_publish(struct change *c)
 {
 	struct mbox *m = c->mbox;
 	struct feed_row *rows = calloc(c->n, sizeof(*rows));
-	uint32_t limit;
+	bool lags;
 
 	feed_lag(m);
-	limit = keep_limit(c, true);
+	lags = own_lags(c);
 	for (size_t k = 0; k < c->n; k++) {
-		c->keep[k] = c->uids[k] < limit;
+		c->keep[k] |= lags;
 		if (rows != NULL)
-			rows[k] = (struct feed_row){ IPC_EV_EXPUNGED, c->uids[k], 0, c->modseq };
+			rows[k] = (struct feed_row){ .what = IPC_EV_EXPUNGED,
+				.uid = c->uids[k],
+				.seq = c->seq,
+				.modseq = c->modseq };
 	}
 	if (cols_reserve_dead(&m->cols, c->n) == 0)
-		cols_expunge(&m->cols, c->uids, c->keep, c->n, c->see.number);
+		cols_expunge(&m->cols, c->uids, c->keep, c->n, c->see.number, c->modseq);
 	else
 		account_forget(m->account);
 	m->account->st->counts.expunged += c->n;
-	feed_tell(m, rows, rows != NULL ? c->n : 0);
+	feed_tell(m, c->session, rows, rows != NULL ? c->n : 0);
 	free(rows);
 	mbox_sweep(m);
 }
@@ -183,7 +234,7 @@ static bool expunge_rows(struct change *c)
 {
 	const struct cols *cols = &c->mbox->cols;
 	struct mbox_head *h = &c->txn.head;
-	uint32_t limit = keep_limit(c, false);
+	uint32_t limit = keep_limit(c);
 	size_t start = 0, i;
 	bool good = true;
 
@@ -192,7 +243,8 @@ static bool expunge_rows(struct change *c)
 		h->exists--;
 		h->bytes -= cols->size[i];
 		h->unseen -= (cols->flags[i] & IPC_FLAG_SEEN) == 0;
-		if (c->uids[k] < limit)
+		c->keep[k] = c->uids[k] < limit;
+		if (c->keep[k])
 			good = expunge_doom(c, i);
 		if (k + 1 < c->n && i + 1 < cols->n && cols->uid[i + 1] == c->uids[k + 1])
 			continue;

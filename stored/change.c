@@ -21,6 +21,8 @@ static void change_free(struct change *c)
 	free(c->data);
 	free(c->uids);
 	free(c->new_flags);
+	free(c->new_keywords);
+	buf_fini(&c->left);
 	free(c->keep);
 	free(c);
 }
@@ -33,6 +35,7 @@ static struct change *change_new(struct mbox *m, enum change_kind kind, struct s
 		return NULL;
 	c->mbox = m;
 	c->kind = kind;
+	c->left.max = SIZE_MAX;
 	c->n_data = data.n;
 	c->data = data.n > 0 ? malloc(data.n) : NULL;
 	if (data.n > 0 && c->data == NULL) {
@@ -42,6 +45,17 @@ static struct change *change_new(struct mbox *m, enum change_kind kind, struct s
 	if (data.n > 0)
 		memcpy(c->data, data.p, data.n);
 	return c;
+}
+
+static void change_answer(struct change *c, int status)
+{
+	struct ipc_store_done d = { .seq = c->seq,
+		.status = (uint32_t)status,
+		.count = c->count,
+		.modseq = c->modseq,
+		.uids = buf_slice(&c->left) };
+
+	session_changed(c->session, c->n_data, &d);
 }
 
 static void change_finish(struct change *c, int status)
@@ -56,7 +70,7 @@ static void change_finish(struct change *c, int status)
 	if (c->session != NULL && c->kind == CHANGE_OPEN)
 		session_mbox_opened(c->session, c->seq, status, m, c->flags);
 	else if (c->session != NULL)
-		session_changed(c->session, c->seq, c->n_data, status, c->count, c->modseq);
+		change_answer(c, status);
 	change_free(c);
 	account_unref(a);
 }
@@ -284,36 +298,45 @@ void change_forget(struct mbox *m, const struct session *s)
 
 /* ---- what others ask for ---- */
 
-static void change_ask(struct view *v, enum change_kind kind, uint32_t seq, uint32_t op,
-    uint32_t flags, struct slice uids)
+static struct change *change_ask(
+    struct view *v, enum change_kind kind, uint32_t seq, struct slice uids)
 {
 	struct change *c = change_new(v->mbox, kind, uids);
 
 	if (c == NULL) {
-		session_changed(v->session, seq, uids.n, IPC_ST_TRYLATER, 0, 0);
-		return;
+		session_changed(v->session, uids.n,
+		    &(struct ipc_store_done){ .seq = seq, .status = IPC_ST_TRYLATER });
+		return NULL;
 	}
 	c->session = v->session;
 	c->seq = seq;
-	c->op = op;
-	c->flags = flags;
 	c->see = v->see;
-	if (v->events) {
-		/* The feed tells such a view what it did, too. */
-		c->see.uid_limit = UINT32_MAX;
-		c->see.number = 0;
-	}
-	change_queue(c);
+	if (v->events)
+		c->see.uid_limit = UINT32_MAX; /* the feed may be ahead of the columns' view */
+	return c;
 }
 
 void change_flags(struct view *v, const struct ipc_flags_store *q)
 {
-	change_ask(v, CHANGE_FLAGS, q->seq, q->op, q->flags, q->uids);
+	struct change *c = change_ask(v, CHANGE_FLAGS, q->seq, q->uids);
+
+	if (c == NULL)
+		return;
+	c->op = q->op;
+	c->flags = q->flags;
+	c->keywords = q->keywords;
+	c->unchanged_since = q->unchanged_since;
+	change_queue(c);
 }
 
 void change_expunge(struct view *v, const struct ipc_msg_expunge *q)
 {
-	change_ask(v, CHANGE_EXPUNGE, q->seq, 0, 0, q->uids);
+	struct change *c = change_ask(v, CHANGE_EXPUNGE, q->seq, q->uids);
+
+	if (c == NULL)
+		return;
+	c->deleted_only = q->deleted != 0;
+	change_queue(c);
 }
 
 void change_open(struct mbox *m, struct session *s, uint32_t seq, uint32_t flags)

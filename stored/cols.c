@@ -10,10 +10,12 @@ static const struct {
 } columns[] = {
 	{ offsetof(struct cols, uid), sizeof(uint32_t) },
 	{ offsetof(struct cols, flags), sizeof(uint32_t) },
+	{ offsetof(struct cols, keywords), sizeof(uint64_t) },
 	{ offsetof(struct cols, size), sizeof(uint64_t) },
 	{ offsetof(struct cols, modseq), sizeof(uint64_t) },
 	{ offsetof(struct cols, id), sizeof(uint64_t) },
 	{ offsetof(struct cols, date), sizeof(int64_t) },
+	{ offsetof(struct cols, saved), sizeof(int64_t) },
 	{ offsetof(struct cols, loc), sizeof(struct engine_loc) },
 };
 
@@ -40,10 +42,14 @@ void cols_fini(struct cols *c)
 	*c = (struct cols){ 0 };
 }
 
-static int cols_grow(struct cols *c)
+int cols_reserve(struct cols *c, size_t n)
 {
-	size_t cap = c->cap == 0 ? 16 : c->cap * 2;
+	size_t cap = c->cap == 0 ? 16 : c->cap;
 
+	while (cap < c->n + n)
+		cap *= 2;
+	if (cap == c->cap)
+		return 0;
 	/* A column that grew while a later one could not is only larger than it needs to be. */
 	for (size_t k = 0; k < N_COLUMNS; k++) {
 		void *p = reallocarray(column_get(c, k), cap, columns[k].width);
@@ -59,23 +65,24 @@ static int cols_grow(struct cols *c)
 int cols_append(struct cols *c, const struct cols_row *row)
 {
 	assert(c->n == 0 || c->uid[c->n - 1] < row->uid);
-	if (c->n == c->cap && cols_grow(c) != 0)
+	if (c->n == c->cap && cols_reserve(c, 1) != 0)
 		return -ENOMEM;
 	c->uid[c->n] = row->uid;
 	c->flags[c->n] = row->flags;
+	c->keywords[c->n] = row->keywords;
 	c->size[c->n] = row->size;
 	c->modseq[c->n] = row->modseq;
 	c->id[c->n] = row->id;
 	c->date[c->n] = row->date;
+	c->saved[c->n] = row->saved;
 	c->loc[c->n] = row->loc;
 	c->n++;
 	return 0;
 }
 
-size_t cols_lower(const struct cols *c, uint32_t uid)
+/* First of lo..hi with a uid not below `uid`. */
+static size_t lower(const struct cols *c, uint32_t uid, size_t lo, size_t hi)
 {
-	size_t lo = 0, hi = c->n;
-
 	while (lo < hi) {
 		size_t mid = lo + (hi - lo) / 2;
 
@@ -87,14 +94,36 @@ size_t cols_lower(const struct cols *c, uint32_t uid)
 	return lo;
 }
 
+size_t cols_lower(const struct cols *c, uint32_t uid)
+{
+	return lower(c, uid, 0, c->n);
+}
+
+size_t cols_dead_lower(const struct cols *c, uint32_t uid)
+{
+	size_t lo = 0, hi = c->n_dead;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (c->dead[mid].row.uid < uid)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
 struct cols_row cols_at(const struct cols *c, size_t i)
 {
 	return (struct cols_row){ .uid = c->uid[i],
 		.flags = c->flags[i],
+		.keywords = c->keywords[i],
 		.size = c->size[i],
 		.modseq = c->modseq[i],
 		.id = c->id[i],
 		.date = c->date[i],
+		.saved = c->saved[i],
 		.loc = c->loc[i] };
 }
 
@@ -137,17 +166,17 @@ static void row_move(struct cols *c, size_t to, size_t from)
 	}
 }
 
-void cols_expunge(struct cols *c, const uint32_t *uids, const bool *keep, size_t n, uint32_t by)
+void cols_expunge(
+    struct cols *c, const uint32_t *uids, const bool *keep, size_t n, uint32_t by, uint64_t modseq)
 {
 	size_t to = n > 0 ? cols_lower(c, uids[0]) : c->n, done = 0;
 
 	if (n == 0)
 		return;
-	c->version++;
 	for (size_t i = to; i < c->n; i++) {
 		if (done < n && c->uid[i] == uids[done]) {
 			if (keep[done])
-				dead_add(c, &(struct cols_dead){ cols_at(c, i), c->version, by });
+				dead_add(c, &(struct cols_dead){ cols_at(c, i), modseq, by });
 			done++;
 			continue;
 		}
@@ -161,16 +190,7 @@ void cols_expunge(struct cols *c, const uint32_t *uids, const bool *keep, size_t
 
 bool cols_dead_seen(const struct cols_view *v, const struct cols_dead *d)
 {
-	return d->row.uid < v->uid_limit && d->version > v->version && d->by != v->number;
-}
-
-static size_t dead_lower(const struct cols *c, uint32_t uid)
-{
-	size_t i = 0;
-
-	while (i < c->n_dead && c->dead[i].row.uid < uid)
-		i++;
-	return i;
+	return d->row.uid < v->uid_limit && d->gone > v->known && d->by != v->number;
 }
 
 int cols_find(const struct cols *c, const struct cols_view *v, uint32_t uid, struct cols_row *ret)
@@ -183,36 +203,55 @@ int cols_find(const struct cols *c, const struct cols_view *v, uint32_t uid, str
 		*ret = cols_at(c, i);
 		return 0;
 	}
-	d = dead_lower(c, uid);
+	d = cols_dead_lower(c, uid);
 	if (d >= c->n_dead || c->dead[d].row.uid != uid || !cols_dead_seen(v, &c->dead[d]))
 		return 1;
 	*ret = c->dead[d].row;
 	return 0;
 }
 
-size_t cols_list(const struct cols *c, const struct cols_view *v, uint32_t from, size_t max,
-    struct cols_row *out, bool *ret_more)
+void cols_walk_from(
+    struct cols_walk *w, const struct cols *c, const struct cols_view *v, uint32_t uid)
 {
-	size_t i = cols_lower(c, from), d = dead_lower(c, from), n = 0;
+	*w = (struct cols_walk){
+		.c = c, .v = v, .i = cols_lower(c, uid), .d = cols_dead_lower(c, uid)
+	};
+}
 
-	*ret_more = false;
-	for (;;) {
-		struct cols_row row;
+bool cols_walk_next(struct cols_walk *w)
+{
+	const struct cols *c = w->c;
 
-		while (d < c->n_dead && !cols_dead_seen(v, &c->dead[d]))
-			d++;
-		if (d < c->n_dead && (i >= c->n || c->dead[d].row.uid < c->uid[i]))
-			row = c->dead[d++].row;
-		else if (i < c->n && c->uid[i] < v->uid_limit)
-			row = cols_at(c, i++);
-		else
-			return n;
-		if (n == max) {
-			*ret_more = true;
-			return n;
-		}
-		out[n++] = row;
+	while (w->d < c->n_dead && !cols_dead_seen(w->v, &c->dead[w->d]))
+		w->d++;
+	if (w->d < c->n_dead && (w->i >= c->n || c->dead[w->d].row.uid < c->uid[w->i])) {
+		w->dead = &c->dead[w->d++];
+		w->uid = w->dead->row.uid;
+		return true;
 	}
+	if (w->i >= c->n || c->uid[w->i] >= w->v->uid_limit)
+		return false;
+	w->dead = NULL;
+	w->at = w->i++;
+	w->uid = c->uid[w->at];
+	return true;
+}
+
+void cols_walk_skip(struct cols_walk *w, uint32_t uid)
+{
+	size_t step = 1;
+
+	/* The next one is near, as a rule. */
+	while (w->i + step < w->c->n && w->c->uid[w->i + step] < uid)
+		step *= 2;
+	w->i = lower(w->c, uid, w->i, w->i + step < w->c->n ? w->i + step : w->c->n);
+	if (w->d < w->c->n_dead)
+		w->d = cols_dead_lower(w->c, uid);
+}
+
+struct cols_row cols_walk_row(const struct cols_walk *w)
+{
+	return w->dead != NULL ? w->dead->row : cols_at(w->c, w->at);
 }
 
 size_t cols_sweep(struct cols *c, bool (*seen)(void *arg, const struct cols_dead *d), void *arg,

@@ -27,6 +27,7 @@ struct mbox *mbox_new(struct account *a, uint64_t id, const struct mbox_rec *rec
 	m->pub = (struct mbox_head){
 		.kind = rec->kind, .uidvalidity = rec->uidvalidity, .uidnext = 1, .account = a->id
 	};
+	m->recent_from = 1;
 	m->pend = m->pub;
 	TAILQ_INIT(&m->flight);
 	TAILQ_INIT(&m->unknown);
@@ -87,10 +88,12 @@ static int load_msg(struct mbox_load *l, const struct engine_row *row)
 		return ENGINE_CORRUPT;
 	return cols_append(&l->m->cols, &(struct cols_row){ .uid = uid,
 					    .flags = rec.flags,
+					    .keywords = rec.keywords,
 					    .size = rec.size,
 					    .modseq = rec.modseq,
 					    .id = rec.id,
 					    .date = rec.date,
+					    .saved = rec.saved,
 					    .loc = row->loc }) == 0
 		   ? ENGINE_OK
 		   : ENGINE_IO;
@@ -108,6 +111,7 @@ static int load_flags(struct mbox_load *l, const struct engine_row *row)
 	i = cols_lower(c, uid);
 	if (i < c->n && c->uid[i] == uid) {
 		c->flags[i] = rec.flags;
+		c->keywords[i] = rec.keywords;
 		c->modseq[i] = rec.modseq;
 	}
 	return ENGINE_OK;
@@ -262,16 +266,22 @@ void mbox_add(struct mbox *m, const struct cols_row *row)
 	}
 	if (r != 0)
 		account_forget(m->account);
-	feed_tell(m, &(struct feed_row){ IPC_EV_NEW, row->uid, row->flags, row->modseq }, 1);
+	feed_tell(m, NULL,
+	    &(struct feed_row){ .what = IPC_EV_NEW,
+		.uid = row->uid,
+		.flags = row->flags,
+		.keywords = row->keywords,
+		.modseq = row->modseq },
+	    1);
 }
 
-static bool seen_by_any(void *arg, const struct cols_dead *d)
+static bool needed_by_any(void *arg, const struct cols_dead *d)
 {
 	struct mbox *m = arg;
 	struct view *v;
 
 	LIST_FOREACH(v, &m->views, link)
-	if (cols_dead_seen(&v->see, d))
+	if (view_needs_dead(v, d))
 		return true;
 	return false;
 }
@@ -281,7 +291,7 @@ void mbox_sweep(struct mbox *m)
 	static uint32_t uids[CHANGE_ROWS_MAX];
 
 	while (m->cols.n_dead > 0) {
-		size_t n = cols_sweep(&m->cols, seen_by_any, m, uids, CHANGE_ROWS_MAX);
+		size_t n = cols_sweep(&m->cols, needed_by_any, m, uids, CHANGE_ROWS_MAX);
 
 		if (n == 0)
 			return;

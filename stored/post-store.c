@@ -52,7 +52,8 @@ static void rcpt_stored(struct post_rcpt *r)
 		.size = r->rec.size,
 		.modseq = r->rec.modseq,
 		.id = r->rec.id,
-		.date = r->rec.date };
+		.date = r->rec.date,
+		.saved = r->rec.saved };
 
 	if (engine_body_loc(p->body, &row.loc) != ENGINE_OK) {
 		log_ev(LOG_ERR, "stored.engine", kv_s("what", "body"), kv_s("why", "no place"));
@@ -119,6 +120,7 @@ static int rcpt_begin(struct post_rcpt *r)
 		.id = id,
 		.sum = XXH3_64bits_digest(p->sum),
 		.date = clock_wall_s() };
+	r->rec.saved = r->rec.date;
 	s = id != 0 ? rcpt_rows(r) : IPC_ST_TRYLATER;
 	if (s != IPC_ST_OK)
 		txn_abort(&r->txn);

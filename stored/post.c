@@ -125,7 +125,7 @@ static int target_put(struct post_conn *pc, const struct target_ask *q, struct a
 	if (t->account != NULL)
 		account_unref(t->account);
 	t->account = a;
-	t->quota = q->quota;
+	t->quota = a->quota = q->quota;
 	return IPC_ST_OK;
 }
 

@@ -90,10 +90,12 @@ void head_pack(const struct mbox_head *h, uint8_t out[RECORD_HEAD_BYTES])
 	wire_store_u32(out + 8, h->uidnext);
 	wire_store_u32(out + 12, h->exists);
 	wire_store_u32(out + 16, h->unseen);
+	wire_store_u32(out + 20, h->recent_from);
 	wire_store_u64(out + 24, h->bytes);
 	wire_store_u64(out + 32, h->modseq);
 	wire_store_u64(out + 40, h->account);
 	wire_store_u64(out + 48, h->gone_floor);
+	wire_store_u32(out + 56, h->keywords);
 }
 
 int head_unpack(struct slice v, struct mbox_head *ret)
@@ -108,7 +110,9 @@ int head_unpack(struct slice v, struct mbox_head *ret)
 		.bytes = wire_load_u64(v.p + 24),
 		.modseq = wire_load_u64(v.p + 32),
 		.account = wire_load_u64(v.p + 40),
-		.gone_floor = wire_load_u64(v.p + 48) };
+		.gone_floor = wire_load_u64(v.p + 48),
+		.recent_from = wire_load_u32(v.p + 20),
+		.keywords = wire_load_u32(v.p + 56) };
 	return ret->uidnext == 0;
 }
 
@@ -122,6 +126,8 @@ void msg_pack(const struct msg_rec *m, uint8_t out[RECORD_MSG_BYTES])
 	wire_store_u64(out + 24, m->id);
 	wire_store_u64(out + 32, m->sum);
 	wire_store_u64(out + 40, (uint64_t)m->date);
+	wire_store_u64(out + 48, (uint64_t)m->saved);
+	wire_store_u64(out + 56, m->keywords);
 }
 
 int msg_unpack(struct slice v, struct msg_rec *ret)
@@ -133,7 +139,9 @@ int msg_unpack(struct slice v, struct msg_rec *ret)
 		.modseq = wire_load_u64(v.p + 16),
 		.id = wire_load_u64(v.p + 24),
 		.sum = wire_load_u64(v.p + 32),
-		.date = (int64_t)wire_load_u64(v.p + 40) };
+		.date = (int64_t)wire_load_u64(v.p + 40),
+		.saved = (int64_t)wire_load_u64(v.p + 48),
+		.keywords = wire_load_u64(v.p + 56) };
 	return 0;
 }
 
@@ -143,13 +151,15 @@ void flags_pack(const struct flags_rec *f, uint8_t out[RECORD_FLAGS_BYTES])
 	out[0] = RECORD_VERSION;
 	wire_store_u32(out + 4, f->flags);
 	wire_store_u64(out + 8, f->modseq);
+	wire_store_u64(out + 16, f->keywords);
 }
 
 int flags_unpack(struct slice v, struct flags_rec *ret)
 {
 	if (v.n != RECORD_FLAGS_BYTES || v.p[0] != RECORD_VERSION)
 		return 1;
-	*ret = (struct flags_rec){ wire_load_u32(v.p + 4), wire_load_u64(v.p + 8) };
+	*ret = (struct flags_rec){ wire_load_u32(v.p + 4), wire_load_u64(v.p + 16),
+		wire_load_u64(v.p + 8) };
 	return 0;
 }
 

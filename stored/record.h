@@ -12,8 +12,8 @@ enum {
 	RECORD_VERSION = 1,
 	RECORD_KEY_MAX = 16,
 	RECORD_HEAD_BYTES = 64,
-	RECORD_MSG_BYTES = 48,
-	RECORD_FLAGS_BYTES = 16,
+	RECORD_MSG_BYTES = 64,
+	RECORD_FLAGS_BYTES = 24,
 	RECORD_ROOT_BYTES = 24,
 	RECORD_MBOX_BYTES = 8, /* and the name */
 	RECORD_NAME_BYTES = 4, /* and the name */
@@ -69,18 +69,22 @@ struct mbox_head {
 	uint32_t uidvalidity, uidnext, exists, unseen;
 	uint64_t bytes, modseq;
 	uint64_t account;
-	uint64_t gone_floor; /* expunges up to this modseq are no longer in the history */
+	uint64_t gone_floor;  /* expunges up to this modseq are no longer in the history */
+	uint32_t recent_from; /* no view was told of messages from this uid on */
+	uint32_t keywords;    /* how many names the dictionary has */
 };
 
 struct msg_rec {
-	uint32_t flags; /* at arrival */
+	uint32_t flags;    /* at arrival, and the next */
+	uint64_t keywords; /* bits of the mailbox's dictionary */
 	uint64_t size, modseq, id, sum;
-	int64_t date; /* internal date, s */
+	int64_t date;  /* internal date, s */
+	int64_t saved; /* when it came into this mailbox, s */
 };
 
 struct flags_rec {
 	uint32_t flags;
-	uint64_t modseq;
+	uint64_t keywords, modseq;
 };
 
 struct root_rec {

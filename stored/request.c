@@ -11,95 +11,30 @@
 
 #include <stdlib.h>
 
-/* ---- views ---- */
-
-struct view *session_view(struct session *s, uint32_t handle)
+static void answer_done(struct session *s, uint32_t seq, int status)
 {
-	return handle >= 1 && handle <= SESSION_HANDLES_MAX ? s->views[handle - 1] : NULL;
-}
-
-void view_close(struct session *s, uint32_t handle)
-{
-	struct view *v = s->views[handle - 1];
-
-	s->views[handle - 1] = NULL;
-	LIST_REMOVE(v, link);
-	mbox_sweep(v->mbox);
-	free(v);
-}
-
-static struct view *view_open(struct session *s, struct mbox *m, uint32_t flags)
-{
-	struct view *v;
-	uint32_t slot = 0;
-
-	while (slot < SESSION_HANDLES_MAX && s->views[slot] != NULL)
-		slot++;
-	if (slot == SESSION_HANDLES_MAX)
-		return NULL;
-	v = calloc(1, sizeof(*v));
-	if (v == NULL)
-		return NULL;
-	if (++m->next_view == 0)
-		m->next_view = 1;
-	*v = (struct view){ .session = s,
-		.mbox = m,
-		.handle = slot + 1,
-		.readonly = (flags & IPC_MBOX_READONLY) != 0,
-		.events = (flags & IPC_MBOX_EVENTS) != 0,
-		.told_modseq = m->pub.modseq,
-		.see = { m->next_view, m->pub.uidnext, m->cols.version } };
-	LIST_INSERT_HEAD(&m->views, v, link);
-	s->views[slot] = v;
-	return v;
-}
-
-/* ---- answers ---- */
-
-static void answer_done(
-    struct session *s, uint32_t seq, int status, uint32_t count, uint64_t modseq)
-{
-	struct ipc_store_done d = { seq, (uint32_t)status, count, modseq };
+	struct ipc_store_done d = { .seq = seq, .status = (uint32_t)status };
 
 	if (s->chan != NULL)
 		(void)ipc_send(s->chan, IPC_store_done, &d, NULL);
 }
 
-void session_changed(
-    struct session *s, uint32_t seq, size_t held, int status, uint32_t count, uint64_t modseq)
+void session_changed(struct session *s, size_t held, const struct ipc_store_done *done)
 {
+	struct ipc_store_done d = *done;
+	struct slice left = done->uids;
+
 	if (s->dead)
 		return;
 	s->held -= held;
 	s->outstanding--;
-	answer_done(s, seq, status, count, modseq);
+	do {
+		d.uids = slice_part(left, 0, ANSWER_BYTES_MAX);
+		left = slice_from(left, d.uids.n);
+		d.more = left.n > 0;
+		(void)ipc_send(s->chan, IPC_store_done, &d, NULL);
+	} while (left.n > 0);
 }
-
-void session_mbox_opened(
-    struct session *s, uint32_t seq, int status, struct mbox *m, uint32_t flags)
-{
-	struct ipc_mbox_opened o = { .seq = seq, .status = (uint32_t)status };
-	struct view *v = NULL;
-
-	if (s->dead)
-		return;
-	s->outstanding--;
-	if (status == IPC_ST_OK)
-		v = view_open(s, m, flags);
-	if (status == IPC_ST_OK && v == NULL)
-		o.status = IPC_ST_TOOBIG;
-	if (v != NULL) {
-		o.mbox = v->handle;
-		o.uidvalidity = m->uidvalidity;
-		o.uidnext = m->pub.uidnext;
-		o.exists = m->pub.exists;
-		o.bytes = m->pub.bytes;
-		o.modseq = m->pub.modseq;
-	}
-	(void)ipc_send(s->chan, IPC_mbox_opened, &o, NULL);
-}
-
-/* ---- questions ---- */
 
 /* Room for one more unanswered question with so many bytes. False: the session has ended. */
 bool session_admit(struct session *s, size_t bytes)
@@ -135,7 +70,7 @@ static void on_close(struct session *s, const struct ipc_mbox_close *q)
 {
 	struct view *v = session_view(s, q->mbox);
 
-	answer_done(s, q->seq, v != NULL ? IPC_ST_OK : IPC_ST_BAD, 0, 0);
+	answer_done(s, q->seq, v != NULL ? IPC_ST_OK : IPC_ST_BAD);
 	if (v == NULL)
 		session_bad(s, "handle");
 	else
@@ -147,7 +82,7 @@ static bool pairs_good(struct slice p)
 {
 	uint64_t after = 0;
 
-	if (p.n == 0 || p.n % 8 != 0)
+	if (p.n % 8 != 0)
 		return false;
 	for (size_t i = 0; i < p.n; i += 8) {
 		uint32_t first = wire_load_u32(p.p + i), last = wire_load_u32(p.p + i + 4);
@@ -164,21 +99,19 @@ static struct view *change_view(struct session *s, uint32_t seq, uint32_t mbox, 
 {
 	struct view *v = session_view(s, mbox);
 
-	if (v != NULL && pairs_good(uids) && !v->readonly)
+	if (v != NULL && uids.n > 0 && pairs_good(uids) && !v->readonly)
 		return session_admit(s, uids.n) ? v : NULL;
-	answer_done(s, seq, v != NULL && v->readonly ? IPC_ST_DENIED : IPC_ST_BAD, 0, 0);
+	answer_done(s, seq, v != NULL && v->readonly ? IPC_ST_DENIED : IPC_ST_BAD);
 	session_bad(s, v == NULL ? "handle" : v->readonly ? "read only" : "uids");
 	return NULL;
 }
 
 static void on_flags(struct session *s, const struct ipc_flags_store *q)
 {
-	const uint32_t known = IPC_FLAG_SEEN | IPC_FLAG_ANSWERED | IPC_FLAG_FLAGGED |
-			       IPC_FLAG_DELETED | IPC_FLAG_DRAFT;
 	struct view *v;
 
-	if (q->op > IPC_FLAGS_REMOVE || (q->flags & ~known) != 0) {
-		answer_done(s, q->seq, IPC_ST_BAD, 0, 0);
+	if (q->op > IPC_FLAGS_REMOVE || (q->flags & ~(uint32_t)FLAGS_KNOWN) != 0) {
+		answer_done(s, q->seq, IPC_ST_BAD);
 		session_bad(s, "flags");
 		return;
 	}
@@ -206,19 +139,73 @@ static void on_credit(struct session *s, uint32_t bytes)
 }
 
 /* What is answered in turn. */
-static void queue(struct session *s, const struct request *what)
+static void queue(struct session *s, const struct request *what, struct slice uids)
 {
 	struct request *q;
 
-	if (!session_admit(s, 0))
+	if (!pairs_good(uids)) {
+		session_bad(s, "uids");
+		/* Answered in its turn all the same: for a handle that nobody has. */
+		queue(s,
+		    &(struct request){ .type = what->type, .seq = what->seq, .status = IPC_ST_BAD },
+		    SLICE_NONE);
 		return;
-	q = calloc(1, sizeof(*q));
+	}
+	if (s->dead || !session_admit(s, uids.n))
+		return;
+	q = malloc(sizeof(*q) + uids.n);
 	if (q == NULL) {
 		session_end(s, IPC_BYE_STORE);
 		return;
 	}
 	*q = *what;
+	q->n_data = uids.n;
+	if (uids.n > 0)
+		memcpy(q->data, uids.p, uids.n);
 	TAILQ_INSERT_TAIL(&s->requests, q, link);
+}
+
+/* Listings, bodies, facts. */
+static void on_bulk(struct session *s, enum ipc_type type, const union ipc_any *m)
+{
+	struct request q = { .type = type };
+	struct slice uids = SLICE_NONE;
+
+	switch (type) {
+	case IPC_mbox_uids:
+		q.seq = m->mbox_uids.seq;
+		q.mbox = m->mbox_uids.mbox;
+		break;
+	case IPC_mbox_scan:
+		q.seq = m->mbox_scan.seq;
+		q.mbox = m->mbox_scan.mbox;
+		q.uid = m->mbox_scan.from_uid;
+		q.limit = m->mbox_scan.limit;
+		q.since = m->mbox_scan.since;
+		q.mask = m->mbox_scan.mask;
+		q.want = m->mbox_scan.want;
+		uids = m->mbox_scan.uids;
+		break;
+	case IPC_gone_get:
+		q.seq = m->gone_get.seq;
+		q.mbox = m->gone_get.mbox;
+		q.since = m->gone_get.since;
+		uids = m->gone_get.uids;
+		break;
+	case IPC_body_get:
+		q.seq = m->body_get.seq;
+		q.mbox = m->body_get.mbox;
+		q.uid = m->body_get.uid;
+		q.off = m->body_get.off;
+		q.len = m->body_get.len;
+		break;
+	default:
+		q.seq = m->facts_get.seq;
+		q.mbox = m->facts_get.mbox;
+		uids = m->facts_get.uids;
+		break;
+	}
+	queue(s, &q, uids);
 }
 
 void session_on_msg(
@@ -233,26 +220,12 @@ void session_on_msg(
 	case IPC_mbox_close:
 		on_close(s, &m->mbox_close);
 		break;
+	case IPC_mbox_uids:
 	case IPC_mbox_scan:
-		queue(s, &(struct request){ .type = type,
-			     .seq = m->mbox_scan.seq,
-			     .mbox = m->mbox_scan.mbox,
-			     .uid = m->mbox_scan.from_uid,
-			     .limit = m->mbox_scan.limit });
-		break;
+	case IPC_gone_get:
 	case IPC_body_get:
-		queue(s, &(struct request){ .type = type,
-			     .seq = m->body_get.seq,
-			     .mbox = m->body_get.mbox,
-			     .uid = m->body_get.uid,
-			     .off = m->body_get.off,
-			     .len = m->body_get.len });
-		break;
 	case IPC_facts_get:
-		queue(s, &(struct request){ .type = type,
-			     .seq = m->facts_get.seq,
-			     .mbox = m->facts_get.mbox,
-			     .uid = m->facts_get.uid });
+		on_bulk(s, type, m);
 		break;
 	case IPC_session_credit:
 		on_credit(s, m->session_credit.bytes);
@@ -262,6 +235,9 @@ void session_on_msg(
 		break;
 	case IPC_msg_expunge:
 		on_expunge(s, &m->msg_expunge);
+		break;
+	case IPC_mbox_told:
+		view_told(s, &m->mbox_told);
 		break;
 	default:
 		if (!tree_on_msg(s, type, m))

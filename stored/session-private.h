@@ -12,13 +12,17 @@
 struct request {
 	TAILQ_ENTRY(request) link;
 	enum ipc_type type;
-	uint32_t seq, mbox, uid, limit;
-	uint64_t off, len;
+	int status; /* IPC_ST_OK, or its answer without a further look */
+	uint32_t seq, mbox;
+	uint32_t uid, limit, mask, want; /* uid: the next of a listing */
+	uint64_t off, len, since;
 	uint64_t id;   /* of a mailbox that is not open */
 	uint8_t *name; /* MBOX_NAME_MAX bytes: where a listing goes on */
 	size_t n_name;
 	uint8_t *prefix;
 	size_t n_prefix;
+	size_t n_data, at; /* at: pair of facts */
+	uint8_t data[];    /* pairs of uids; none: all */
 };
 
 /* A body being read from the device; outlives its session. */
@@ -48,6 +52,14 @@ struct session {
 	bool have_body;
 	struct engine_loc loc;
 	uint64_t body_at, body_end;
+	uint32_t facts_last;   /* of the facts being read: the last uid */
+	struct view *facts_of; /* and where they belong to; NULL: it is gone */
+};
+
+enum {
+	ANSWER_BYTES_MAX = 61440, /* of rows, uids, bytes in one answer */
+	FLAGS_KNOWN = IPC_FLAG_SEEN | IPC_FLAG_ANSWERED | IPC_FLAG_FLAGGED | IPC_FLAG_DELETED |
+		      IPC_FLAG_DRAFT,
 };
 
 /* tree-list.c: answered in turn, see reader.c; false: not now */
@@ -63,9 +75,28 @@ bool session_admit(struct session *s, size_t bytes);
 void request_free(struct request **q);
 void session_on_msg(
     void *arg, struct ipc_chan *c, enum ipc_type type, const union ipc_any *m, int *fds);
+
+/* view.c */
 struct view *session_view(struct session *s, uint32_t handle);
 void view_close(struct session *s, uint32_t handle);
+void view_told(struct session *s, const struct ipc_mbox_told *q);
+
+/* session.c: a senseless request: counted, and too many end the session. */
+void session_bad(struct session *s, const char *why);
+
+/* What a request says to the pump. */
+enum run { RUN_DONE, RUN_WAIT, RUN_AGAIN };
+
+/* reader.c */
+/* The view with its columns in memory, or *ret_status; IPC_ST_OK and NULL: wait for them. */
+struct view *view_ready(struct session *s, const struct request *q, int *ret_status);
 /* The first of the requests that wait has been answered. */
 void session_finish_first(struct session *s);
-/* A senseless request: counted, and too many end the session. */
-void session_bad(struct session *s, const char *why);
+
+/* reader-rows.c */
+enum run run_uids(struct session *s, struct request *q);
+enum run run_scan(struct session *s, struct request *q);
+enum run run_gone(struct session *s, struct request *q);
+
+/* reader-facts.c */
+enum run run_facts(struct session *s, struct request *q);

@@ -96,6 +96,7 @@ int session_new(struct account *a, const struct session_args *args, int *ret_fd)
 		return IPC_ST_TRYLATER;
 	}
 	account_ref(a);
+	a->quota = args->quota;
 	a->n_sessions++;
 	a->st->n_sessions++;
 	a->st->counts.sessions++;

@@ -69,6 +69,7 @@ struct account {
 	struct mbox **gone; /* deleted, somebody still points at them */
 	size_t n_gone;
 	uint64_t modseq; /* highest handed out */
+	uint64_t quota;  /* bytes, as told last; 0: none */
 	STAILQ_HEAD(, account_waiter) waiters;
 	LIST_HEAD(, session) sessions;
 	TAILQ_ENTRY(account) idle_link;
@@ -96,18 +97,28 @@ struct view {
 	uint32_t handle;
 	bool readonly, events;
 	struct cols_view see;
-	uint64_t told_modseq; /* events up to this one were sent */
+	uint64_t told_modseq;  /* events up to this one were sent */
+	uint64_t reader_knows; /* expunges that it said it knows of */
 	/* Events that the session did not read in time are made anew from the columns, in passes.
 	 */
 	bool lagging, catching;
 	uint32_t catch_uid, catch_limit;
-	uint64_t catch_modseq, catch_version;
+	uint64_t catch_modseq;
+	struct feed_own *own; /* of changes made while it lags, the latest */
+	size_t n_own;
+};
+
+struct feed_own {
+	uint64_t modseq;
+	uint32_t seq;
 };
 
 struct mbox {
 	struct account *account;
 	uint64_t id;
 	uint32_t uidvalidity, next_view;
+	uint32_t
+	    recent_from; /* no view was told of messages from here on; stored with the next batch */
 	enum mbox_state state;
 	struct slice name; /* owned */
 	uint32_t attrs;    /* special uses */
@@ -296,16 +307,23 @@ void change_fail(struct mbox *m);
 /* feed.c */
 struct feed_row {
 	uint32_t what, uid, flags;
-	uint64_t modseq;
+	uint32_t seq; /* of the request that did it, for the session that asked for it */
+	uint64_t keywords, modseq;
 };
 /* Marks views whose readers are slow, before rows vanish that they were not told of. */
 void feed_lag(struct mbox *m);
-void feed_tell(struct mbox *m, const struct feed_row *rows, size_t n);
+/* `by` (or NULL) did it; all rows are of one request, and seq is set in the first of them. */
+void feed_tell(struct mbox *m, const struct session *by, struct feed_row *rows, size_t n);
 void feed_catch_up(struct view *v);
+
+/* view.c: expunges up to this modseq are known to the view's reader. */
+void view_knows(struct view *v, uint64_t modseq);
+/* The message is gone, and this view must still have its row. */
+bool view_needs_dead(const struct view *v, const struct cols_dead *d);
 
 /* session.c */
 struct session_args {
-	uint64_t sid;
+	uint64_t sid, quota;
 	struct slice name, service, peer;
 };
 /* IPC_ST_OK and the other end of the pair. */
@@ -349,7 +367,7 @@ void admin_msg(struct peer *p, enum ipc_type type, const union ipc_any *m);
 struct ipc_chan *session_chan(const struct session *s); /* NULL when it is dead */
 void session_mbox_opened(
     struct session *s, uint32_t seq, int status, struct mbox *m, uint32_t flags);
-/* Answer to a flags_store or msg_expunge, which held `held` bytes of the session's allowance. */
-void session_changed(
-    struct session *s, uint32_t seq, size_t held, int status, uint32_t count, uint64_t modseq);
+/* Answer to a flags_store or msg_expunge, which held `held` bytes of the session's allowance; its
+ * list of uids may be of any length. */
+void session_changed(struct session *s, size_t held, const struct ipc_store_done *done);
 void session_pump(struct session *s);

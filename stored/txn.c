@@ -148,6 +148,7 @@ static bool heads_put(struct txn **txns, unsigned n)
 	bool put = true;
 
 	for (unsigned i = 0; i < n; i++) {
+		txns[i]->head.recent_from = txns[i]->mbox->recent_from;
 		head_pack(&txns[i]->head, val);
 		put &= engine_put(txns[i]->batch, key_slice(&key), slice_of(val, sizeof(val))) == 0;
 	}

@@ -80,7 +80,7 @@ static bool msgs_room(struct pop3 *s, size_t more)
 static void on_rows(struct pop3 *s, const struct ipc_mbox_rows *m)
 {
 	size_t n = m->rows.n / ROW_BYTES;
-	bool more = m->more != 0 && n > 0;
+	bool more = m->more != 0;
 
 	if (n > POP3_MESSAGES_MAX - s->n_msgs) {
 		n = POP3_MESSAGES_MAX - s->n_msgs;
@@ -95,11 +95,11 @@ static void on_rows(struct pop3 *s, const struct ipc_mbox_rows *m)
 		struct pop3_msg *msg = &s->msgs[s->n_msgs++];
 
 		*msg =
-		    (struct pop3_msg){ .uid = wire_load_u32(row), .size = wire_load_u64(row + 8) };
+		    (struct pop3_msg){ .uid = wire_load_u32(row), .size = wire_load_u64(row + 16) };
 		s->bytes += msg->size;
 	}
 	if (more)
-		scan(s, s->msgs[s->n_msgs - 1].uid + 1);
+		scan(s, m->next_uid);
 	else
 		opened(s);
 }

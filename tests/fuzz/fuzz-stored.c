@@ -40,8 +40,8 @@ struct world {
 
 static const enum ipc_type messages[] = { IPC_mbox_open, IPC_mbox_close, IPC_mbox_scan,
 	IPC_body_get, IPC_session_credit, IPC_facts_get, IPC_flags_store, IPC_msg_expunge,
-	IPC_post_begin, IPC_post_data, IPC_post_commit, IPC_post_abort, IPC_parse_facts,
-	IPC_identity_changed, IPC_account_make, IPC_account_drop };
+	IPC_mbox_uids, IPC_gone_get, IPC_mbox_told, IPC_post_begin, IPC_post_data, IPC_post_commit,
+	IPC_post_abort, IPC_parse_facts, IPC_identity_changed, IPC_account_make, IPC_account_drop };
 
 enum {
 	N_MESSAGES = sizeof(messages) / sizeof(messages[0]),
@@ -71,7 +71,7 @@ static void on_msg(
 		e->w->last_open = m->mbox_opened;
 		e->w->opened++;
 	} else if (type == IPC_mbox_rows) {
-		e->w->rows += m->mbox_rows.rows.n / 40;
+		e->w->rows += m->mbox_rows.rows.n / IPC_ROW_BYTES;
 		e->w->rows_came++;
 	}
 }
@@ -276,8 +276,8 @@ static void check(struct world *w)
 	assert(w->opened == 1 && w->last_open.status == IPC_ST_OK);
 	w->rows = 0;
 	w->rows_came = 0;
-	(void)ipc_send(
-	    s->chan, IPC_mbox_scan, &(struct ipc_mbox_scan){ 1, w->last_open.mbox, 1, 0 }, NULL);
+	(void)ipc_send(s->chan, IPC_mbox_scan,
+	    &(struct ipc_mbox_scan){ .seq = 1, .mbox = w->last_open.mbox, .from_uid = 1 }, NULL);
 	wait_for(w, &w->rows_came);
 	assert(w->rows == w->last_open.exists);
 }

@@ -138,7 +138,7 @@ static void lists_of_uids(void **state)
 		{ 0, 5, 6, 7 },          /* zero is no uid */
 		{ UINT32_MAX, 1, 2, 3 }, /* wraps */
 	};
-	static uint8_t many[61440];
+	static uint8_t many[57344];
 	struct rig *r = *state;
 	struct ipc_mbox_opened o;
 	struct rig_client *s = session(r, 100, &o);
@@ -146,7 +146,7 @@ static void lists_of_uids(void **state)
 	size_t n;
 
 	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
-		struct ipc_msg_expunge e = { 1, o.mbox, slice_of(many, 16) };
+		struct ipc_msg_expunge e = { 1, o.mbox, 0, slice_of(many, 16) };
 
 		for (int k = 0; k < 4; k++)
 			wire_store_u32(many + 4 * k, lists[i][k]);
@@ -162,7 +162,7 @@ static void lists_of_uids(void **state)
 	}
 	for (int i = 0; i < 17; i++)
 		rig_send(s, IPC_msg_expunge,
-		    &(struct ipc_msg_expunge){ 1, o.mbox, slice_of(many, sizeof(many)) });
+		    &(struct ipc_msg_expunge){ 1, o.mbox, 0, slice_of(many, sizeof(many)) });
 	for (int i = 0; i < 17; i++)
 		assert_int_equal(rig_wait(s, IPC_store_done)->store_done.count, 0);
 	assert_int_equal(rig_body(s, o.mbox, 1, &p, &n), IPC_ST_OK);
@@ -184,7 +184,7 @@ static void a_hundred_thousand_questions(void **state)
 		if (types[t] == IPC_mbox_open)
 			m.mbox_open = (struct ipc_mbox_open){ 1, SLICE("INBOX"), 3 };
 		if (types[t] == IPC_facts_get)
-			m.facts_get.uid = 1;
+			m.facts_get.uids = slice_of("\1\0\0\0\1\0\0\0", 8);
 		ipc_chan_pause(s->chan, true); /* and never reads */
 		for (int i = 0; i < 100000 && s->chan != NULL; i++) {
 			(void)ipc_send(s->chan, types[t], &m, NULL);
@@ -432,7 +432,7 @@ static void facts_are_bytes(void **state)
 	struct rig_client *post = rig_post(r, 50), *s;
 	const uint32_t one = 1;
 	struct ipc_mbox_opened o;
-	const struct ipc_facts_data *d;
+	struct slice got;
 
 	for (size_t i = 0; i < sizeof(facts); i++)
 		facts[i] = (uint8_t)(i * 2654435761u >> 13);
@@ -440,10 +440,8 @@ static void facts_are_bytes(void **state)
 	rig_deliver(post, 1, &one, 1, SLICE("x"), slice_of(facts, sizeof(facts)));
 	assert_int_equal(rig_wait(post, IPC_post_result)->post_result.status, IPC_ST_OK);
 	s = session(r, 100, &o);
-	rig_send(s, IPC_facts_get, &(struct ipc_facts_get){ 1, o.mbox, 2 });
-	d = &rig_wait(s, IPC_facts_data)->facts_data;
-	assert_int_equal(d->status, IPC_ST_OK);
-	assert_true(slice_eq(d->facts, slice_of(facts, sizeof(facts))));
+	assert_int_equal(rig_facts(s, o.mbox, 2, &got), IPC_ST_OK);
+	assert_true(slice_eq(got, slice_of(facts, sizeof(facts))));
 }
 
 /* ---- an acceptor ---- */

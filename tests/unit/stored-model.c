@@ -105,8 +105,8 @@ static struct rig_client *look(
 	}
 	assert_int_equal(*ret_n, ret_o->exists);
 	for (size_t i = 0; i < *ret_n; i++) {
-		uint32_t uid = wire_load_u32(rows + 40 * i);
-		uint64_t id = wire_load_u64(rows + 40 * i + 32);
+		uint32_t uid = wire_load_u32(rows + IPC_ROW_BYTES * i);
+		uint64_t id = wire_load_u64(rows + IPC_ROW_BYTES * i + 48);
 
 		assert_true(uid < UIDS_MAX && uid < ret_o->uidnext);
 		if (w->ids[a][uid] != 0 && w->ids[a][uid] != id)
@@ -116,7 +116,7 @@ static struct rig_client *look(
 	return s;
 }
 
-static uint8_t rows[40 * UIDS_MAX];
+static uint8_t rows[IPC_ROW_BYTES * UIDS_MAX];
 
 /* The question alone: the store dies before or after it did it. */
 static void expunge_send(struct rig_client *s, uint32_t mbox, uint32_t uid)
@@ -125,7 +125,7 @@ static void expunge_send(struct rig_client *s, uint32_t mbox, uint32_t uid)
 
 	wire_store_u32(pair, uid);
 	wire_store_u32(pair + 4, uid);
-	rig_send(s, IPC_msg_expunge, &(struct ipc_msg_expunge){ 1, mbox, slice_of(pair, 8) });
+	rig_send(s, IPC_msg_expunge, &(struct ipc_msg_expunge){ 1, mbox, 0, slice_of(pair, 8) });
 }
 
 void model_expunge(struct model *w, bool wait)
@@ -139,7 +139,7 @@ void model_expunge(struct model *w, bool wait)
 	if (s == NULL)
 		return;
 	if (n > 0) {
-		uid = wire_load_u32(rows + 40 * model_random(w, (uint32_t)n));
+		uid = wire_load_u32(rows + IPC_ROW_BYTES * model_random(w, (uint32_t)n));
 		if (rig_body(s, o.mbox, uid, &p, &size) == IPC_ST_OK) {
 			struct attempt *at;
 
@@ -172,7 +172,7 @@ void model_flags(struct model *w)
 	    rig_scan(s, o.mbox, 1, rows, UIDS_MAX, &again) == IPC_ST_OK) {
 		assert_int_equal(n, again);
 		for (size_t i = 0; i < n; i++)
-			assert_true(wire_load_u32(rows + 40 * i + 4) & flag);
+			assert_true(wire_load_u32(rows + IPC_ROW_BYTES * i + 4) & flag);
 	}
 	rig_client_close(s);
 }
@@ -186,7 +186,7 @@ static void check_account(struct model *w, uint32_t a)
 
 	assert_non_null(s);
 	for (size_t i = 0; i < n; i++) {
-		uint32_t uid = wire_load_u32(rows + 40 * i), attempt = 0;
+		uint32_t uid = wire_load_u32(rows + IPC_ROW_BYTES * i), attempt = 0;
 		uint8_t *p = NULL;
 		size_t size = 0;
 

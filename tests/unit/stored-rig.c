@@ -524,7 +524,7 @@ int rig_scan(
 	size_t n = 0;
 
 	for (;;) {
-		struct ipc_mbox_scan q = { ++s->rig->seq, mbox, from, 0 };
+		struct ipc_mbox_scan q = { .seq = ++s->rig->seq, .mbox = mbox, .from_uid = from };
 		const struct ipc_mbox_rows *a;
 		const union ipc_any *m;
 
@@ -536,14 +536,14 @@ int rig_scan(
 		if (a->status != IPC_ST_OK)
 			return (int)a->status;
 		assert_int_equal(a->seq, q.seq);
-		assert_true(n + a->rows.n / 40 <= max);
+		assert_true(n + a->rows.n / IPC_ROW_BYTES <= max);
 		if (a->rows.n > 0)
-			memcpy(out + 40 * n, a->rows.p, a->rows.n);
-		n += a->rows.n / 40;
+			memcpy(out + IPC_ROW_BYTES * n, a->rows.p, a->rows.n);
+		n += a->rows.n / IPC_ROW_BYTES;
 		*ret_n = n;
 		if (!a->more)
 			return IPC_ST_OK;
-		from = wire_load_u32(out + 40 * (n - 1)) + 1;
+		from = a->next_uid;
 	}
 }
 
@@ -581,10 +581,30 @@ int rig_body(struct rig_client *s, uint32_t mbox, uint32_t uid, uint8_t **ret_p,
 	}
 }
 
+int rig_facts(struct rig_client *s, uint32_t mbox, uint32_t uid, struct slice *ret_facts)
+{
+	uint8_t pair[8];
+	struct ipc_facts_get q = { ++s->rig->seq, mbox, slice_of(pair, 8) };
+	const struct ipc_facts_are *a;
+
+	wire_store_u32(pair, uid);
+	wire_store_u32(pair + 4, uid);
+	rig_send(s, IPC_facts_get, &q);
+	a = &rig_wait(s, IPC_facts_are)->facts_are;
+	assert_int_equal(a->last, 1);
+	rig_send(s, IPC_session_credit, &(struct ipc_session_credit){ (uint32_t)a->facts.n });
+	if (a->status != IPC_ST_OK || a->facts.n == 0)
+		return a->status != IPC_ST_OK ? (int)a->status : -1;
+	assert_int_equal(wire_load_u32(a->facts.p), uid);
+	*ret_facts = slice_from(a->facts, 12);
+	assert_int_equal(wire_load_u32(a->facts.p + 8), ret_facts->n);
+	return (int)wire_load_u32(a->facts.p + 4);
+}
+
 int rig_expunge(struct rig_client *s, uint32_t mbox, uint32_t first, uint32_t last)
 {
 	uint8_t pair[8];
-	struct ipc_msg_expunge q = { ++s->rig->seq, mbox, slice_of(pair, 8) };
+	struct ipc_msg_expunge q = { ++s->rig->seq, mbox, 0, slice_of(pair, 8) };
 
 	wire_store_u32(pair, first);
 	wire_store_u32(pair + 4, last);
@@ -596,7 +616,12 @@ int rig_flags(
     struct rig_client *s, uint32_t mbox, uint32_t first, uint32_t last, uint32_t op, uint32_t flags)
 {
 	uint8_t pair[8];
-	struct ipc_flags_store q = { ++s->rig->seq, mbox, op, flags, slice_of(pair, 8) };
+	struct ipc_flags_store q = { .seq = ++s->rig->seq,
+		.mbox = mbox,
+		.op = op,
+		.flags = flags,
+		.unchanged_since = UINT64_MAX,
+		.uids = slice_of(pair, 8) };
 
 	wire_store_u32(pair, first);
 	wire_store_u32(pair + 4, last);

@@ -75,11 +75,13 @@ void rig_deliver(struct rig_client *post, uint32_t tag, const uint32_t *handles,
 int rig_put(struct rig *r, uint64_t account, struct slice body);
 
 struct ipc_mbox_opened rig_open(struct rig_client *s, const char *name, uint32_t flags);
-/* Status; the rows' count; rows into out (40 bytes each). */
+/* Status; the rows' count; rows into out (IPC_ROW_BYTES each). */
 int rig_scan(
     struct rig_client *s, uint32_t mbox, uint32_t from, uint8_t *out, size_t max, size_t *ret_n);
 /* The whole body into a heap block; its status. */
 int rig_body(struct rig_client *s, uint32_t mbox, uint32_t uid, uint8_t **ret_p, size_t *ret_n);
+/* Facts of one message, valid until the next call; their status. */
+int rig_facts(struct rig_client *s, uint32_t mbox, uint32_t uid, struct slice *ret_facts);
 int rig_expunge(struct rig_client *s, uint32_t mbox, uint32_t first, uint32_t last);
 int rig_flags(struct rig_client *s, uint32_t mbox, uint32_t first, uint32_t last, uint32_t op,
     uint32_t flags);

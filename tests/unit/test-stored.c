@@ -56,7 +56,7 @@ static int body_status(struct rig_client *s, uint32_t mbox, uint32_t uid)
 
 static size_t count_messages(struct rig_client *s, uint32_t mbox)
 {
-	static uint8_t rows[40 * 10000];
+	static uint8_t rows[IPC_ROW_BYTES * 10000];
 	size_t n = 0;
 
 	assert_int_equal(rig_scan(s, mbox, 1, rows, 10000, &n), IPC_ST_OK);
@@ -115,7 +115,7 @@ static void messages_come_back_as_they_were(void **state)
 	static const size_t sizes[] = { 0, 1, 100, 61440, 61441, 65536, 300000, 3000000 };
 	enum { N = sizeof(sizes) / sizeof(sizes[0]) };
 	struct rig *r = *state;
-	uint8_t *bytes = malloc(3000000), rows[40 * N];
+	uint8_t *bytes = malloc(3000000), rows[IPC_ROW_BYTES * N];
 	struct rig_client *s;
 	struct ipc_mbox_opened o;
 	uint64_t total = 0;
@@ -137,8 +137,8 @@ static void messages_come_back_as_they_were(void **state)
 		assert_int_equal(rig_scan(s, o.mbox, 1, rows, N, &n), IPC_ST_OK);
 		assert_int_equal(n, N);
 		for (int i = 0; i < N; i++) {
-			assert_int_equal(wire_load_u32(rows + 40 * i), i + 1);
-			assert_int_equal(wire_load_u64(rows + 40 * i + 8), sizes[i]);
+			assert_int_equal(wire_load_u32(rows + IPC_ROW_BYTES * i), i + 1);
+			assert_int_equal(wire_load_u64(rows + IPC_ROW_BYTES * i + 16), sizes[i]);
 			body_is(s, o.mbox, (uint32_t)i + 1, slice_of(bytes, sizes[i]));
 		}
 		assert_int_equal(body_status(s, o.mbox, N + 1), IPC_ST_NOTFOUND);
@@ -312,7 +312,7 @@ static void the_window_binds_the_sender(void **state)
 static void nothing_pending_is_seen(void **state)
 {
 	enum { N = 12 };
-	static uint8_t rows[40 * N];
+	static uint8_t rows[IPC_ROW_BYTES * N];
 	struct rig *r = *state;
 	struct rig_client *post = rig_post(r, 5), *s;
 	uint32_t handle = 1;
@@ -336,7 +336,7 @@ static void nothing_pending_is_seen(void **state)
 		assert_int_equal(n, o.exists);
 		assert_int_equal(o.uidnext, n + 1);
 		assert_int_equal(o.bytes, 5 * n);
-		assert_int_equal(o.modseq, wire_load_u64(rows + 40 * (n - 1) + 24));
+		assert_int_equal(o.modseq, wire_load_u64(rows + IPC_ROW_BYTES * (n - 1) + 40));
 		assert_true(o.modseq >= modseq);
 		modseq = o.modseq;
 	}
@@ -364,7 +364,7 @@ static void flags_and_expunges_stay(void **state)
 	struct rig *r = *state;
 	struct rig_client *s;
 	struct ipc_mbox_opened o;
-	uint8_t rows[40 * 20];
+	uint8_t rows[IPC_ROW_BYTES * 20];
 	size_t n = 0;
 
 	rig_account(r, 7, IPC_account_make);
@@ -386,8 +386,8 @@ static void flags_and_expunges_stay(void **state)
 		assert_int_equal(rig_scan(s, o.mbox, 1, rows, 20, &n), IPC_ST_OK);
 		assert_int_equal(n, 5);
 		for (size_t i = 0; i < n; i++) {
-			assert_int_equal(wire_load_u32(rows + 40 * i), want[i][0]);
-			assert_int_equal(wire_load_u32(rows + 40 * i + 4), want[i][1]);
+			assert_int_equal(wire_load_u32(rows + IPC_ROW_BYTES * i), want[i][0]);
+			assert_int_equal(wire_load_u32(rows + IPC_ROW_BYTES * i + 4), want[i][1]);
 		}
 		rig_restart(r);
 		s = rig_session(r, 7, 1, NULL);
@@ -405,7 +405,7 @@ static void flags_and_expunges_stay(void **state)
 static void large_mailboxes_go_in_portions(void **state)
 {
 	enum { N = 9500, AT_ONCE = 10 };
-	static uint8_t rows[40 * (N + 2)];
+	static uint8_t rows[IPC_ROW_BYTES * (N + 2)];
 	struct rig *r = *state;
 	struct rig_client *post = rig_post(r, 5), *s;
 	uint32_t handle = 1;
@@ -425,9 +425,9 @@ static void large_mailboxes_go_in_portions(void **state)
 	s = rig_session(r, 7, 1, NULL);
 	o = rig_open(s, "INBOX", 0);
 	assert_int_equal(o.exists, N);
-	rig_send(s, IPC_mbox_scan, &(struct ipc_mbox_scan){ 1, o.mbox, 1, 1 });
+	rig_send(s, IPC_mbox_scan, &(struct ipc_mbox_scan){ 1, o.mbox, 1, 1, .since = 0 });
 	assert_int_equal(rig_put(r, 7, SLICE("late")), IPC_ST_OK);
-	assert_int_equal(rig_wait(s, IPC_mbox_rows)->mbox_rows.rows.n, 40);
+	assert_int_equal(rig_wait(s, IPC_mbox_rows)->mbox_rows.rows.n, IPC_ROW_BYTES);
 	assert_int_equal(rig_scan(s, o.mbox, 1, rows, N + 2, &n), IPC_ST_OK);
 	assert_int_equal(n, N);
 	o = rig_open(s, "INBOX", 0);
@@ -441,9 +441,9 @@ static void large_mailboxes_go_in_portions(void **state)
 	assert_int_equal(o.exists, 3);
 	assert_int_equal(rig_scan(s, o.mbox, 1, rows, N + 2, &n), IPC_ST_OK);
 	assert_int_equal(n, 3);
-	assert_int_equal(wire_load_u32(rows + 40), N);
-	assert_int_equal(wire_load_u32(rows + 44), IPC_FLAG_SEEN);
-	assert_int_equal(wire_load_u32(rows + 84), 0);
+	assert_int_equal(wire_load_u32(rows + IPC_ROW_BYTES), N);
+	assert_int_equal(wire_load_u32(rows + IPC_ROW_BYTES + 4), IPC_FLAG_SEEN);
+	assert_int_equal(wire_load_u32(rows + 2 * IPC_ROW_BYTES + 4), 0);
 	body_is(s, o.mbox, N + 1, SLICE("late"));
 }
 
@@ -556,7 +556,7 @@ static const struct ipc_mbox_event *event(struct rig_client *s, uint32_t what, u
 {
 	const struct ipc_mbox_event *e = &rig_wait(s, IPC_mbox_event)->mbox_event;
 
-	assert_int_equal(e->rows.n, 24);
+	assert_int_equal(e->rows.n, IPC_EVENT_BYTES);
 	assert_int_equal(wire_load_u32(e->rows.p), what);
 	assert_int_equal(wire_load_u32(e->rows.p + 4), uid);
 	return e;
@@ -567,6 +567,7 @@ static void the_feed_tells_what_others_do(void **state)
 	struct rig *r = *state;
 	struct rig_client *a, *b;
 	struct ipc_mbox_opened oa, ob;
+	uint64_t modseq;
 
 	rig_account(r, 7, IPC_account_make);
 	rig_put(r, 7, SLICE("one"));
@@ -580,7 +581,13 @@ static void the_feed_tells_what_others_do(void **state)
 	assert_int_equal(rig_flags(b, ob.mbox, 1, 1, IPC_FLAGS_ADD, IPC_FLAG_SEEN), IPC_ST_OK);
 	event(a, IPC_EV_FLAGS, 1);
 	assert_int_equal(rig_expunge(b, ob.mbox, 1, 1), IPC_ST_OK);
-	event(a, IPC_EV_EXPUNGED, 1);
+	modseq = wire_load_u64(event(a, IPC_EV_EXPUNGED, 1)->rows.p + 24);
+	/* The client does not know yet. */
+	body_is(a, oa.mbox, 1, SLICE("one"));
+	assert_int_equal(count_messages(a, oa.mbox), 2);
+	rig_send(a, IPC_mbox_told, &(struct ipc_mbox_told){ oa.mbox, modseq - 1 });
+	body_is(a, oa.mbox, 1, SLICE("one"));
+	rig_send(a, IPC_mbox_told, &(struct ipc_mbox_told){ oa.mbox, modseq });
 	assert_int_equal(body_status(a, oa.mbox, 1), IPC_ST_NOTFOUND);
 	assert_int_equal(count_messages(a, oa.mbox), 1);
 }
@@ -651,7 +658,7 @@ static void nobody_waits_for_a_reader_that_sleeps(void **state)
 		}
 		assert_int_equal(type, IPC_mbox_rows);
 		assert_int_equal(m->mbox_rows.seq, listings);
-		assert_int_equal(m->mbox_rows.rows.n, 200 * 40);
+		assert_int_equal(m->mbox_rows.rows.n, 200 * IPC_ROW_BYTES);
 		listings++;
 	}
 	assert_int_equal(listings, ASKED);
@@ -665,7 +672,7 @@ struct told {
 
 static void events_apply(struct told *t, const struct ipc_mbox_event *e)
 {
-	for (size_t i = 0; i < e->rows.n; i += 24) {
+	for (size_t i = 0; i < e->rows.n; i += IPC_EVENT_BYTES) {
 		const uint8_t *p = e->rows.p + i;
 		struct told *one = &t[wire_load_u32(p + 4)];
 
@@ -691,7 +698,7 @@ static void events_apply(struct told *t, const struct ipc_mbox_event *e)
 static void the_feed_catches_up_with_a_slow_reader(void **state)
 {
 	enum { N = 400, ROUNDS = 120 };
-	static uint8_t rows[40 * 2 * N];
+	static uint8_t rows[IPC_ROW_BYTES * 2 * N];
 	static struct told told[2 * N];
 	struct rig *r = *state;
 	struct rig_client *a, *b;
@@ -717,12 +724,16 @@ static void the_feed_catches_up_with_a_slow_reader(void **state)
 		wire_store_u32(pair, 1);
 		wire_store_u32(pair + 4, 100000);
 		rig_send(b, IPC_flags_store,
-		    &(struct ipc_flags_store){ 1, ob.mbox, i % 2 ? IPC_FLAGS_ADD : IPC_FLAGS_REMOVE,
-			1u << i % 5, slice_of(pair, 8) });
+		    &(struct ipc_flags_store){ .seq = 1,
+			.mbox = ob.mbox,
+			.op = i % 2 ? IPC_FLAGS_ADD : IPC_FLAGS_REMOVE,
+			.flags = 1u << i % 5,
+			.unchanged_since = UINT64_MAX,
+			.uids = slice_of(pair, 8) });
 		wire_store_u32(pair, 3 * i + 1);
 		wire_store_u32(pair + 4, 3 * i + 1);
-		rig_send(
-		    b, IPC_msg_expunge, &(struct ipc_msg_expunge){ 2, ob.mbox, slice_of(pair, 8) });
+		rig_send(b, IPC_msg_expunge,
+		    &(struct ipc_msg_expunge){ 2, ob.mbox, 0, slice_of(pair, 8) });
 		assert_int_equal(rig_put(r, 7, SLICE("new")), IPC_ST_OK);
 	}
 	/* It reads a little at times, while more happens. */
@@ -736,22 +747,23 @@ static void the_feed_catches_up_with_a_slow_reader(void **state)
 		if (type == IPC_store_done)
 			assert_int_equal(m->store_done.status, IPC_ST_OK);
 		else
-			all += m->mbox_event.rows.n / 24;
+			all += m->mbox_event.rows.n / IPC_EVENT_BYTES;
 	ipc_chan_pause(a->chan, false);
 	while ((m = rig_next(a, 300, &type, NULL)) != NULL) {
 		assert_int_equal(type, IPC_mbox_event);
-		got += m->mbox_event.rows.n / 24;
+		got += m->mbox_event.rows.n / IPC_EVENT_BYTES;
 		events_apply(told, &m->mbox_event);
 	}
 	/* Not every one of them was sent. */
 	assert_true(got < all);
+	rig_send(a, IPC_mbox_told, &(struct ipc_mbox_told){ oa.mbox, UINT64_MAX });
 	assert_int_equal(rig_scan(a, oa.mbox, 1, rows, 2 * N, &n), IPC_ST_OK);
 	assert_int_equal(n, N + 10);
 	for (size_t i = 0; i < n; i++) {
-		const struct told *t = &told[wire_load_u32(rows + 40 * i)];
+		const struct told *t = &told[wire_load_u32(rows + IPC_ROW_BYTES * i)];
 
 		assert_true(t->there);
-		assert_int_equal(t->flags, wire_load_u32(rows + 40 * i + 4));
+		assert_int_equal(t->flags, wire_load_u32(rows + IPC_ROW_BYTES * i + 4));
 	}
 	for (size_t i = 0; i < 2 * N; i++)
 		there += told[i].there;
@@ -898,6 +910,7 @@ static void facts_lie_beside_the_message(void **state)
 	struct ipc_mbox_opened o;
 	const union ipc_any *m;
 	enum ipc_type type;
+	struct slice facts = SLICE_NONE;
 
 	rig_account(r, 7, IPC_account_make);
 	rig_target(r, 5, 1, 7, 0);
@@ -907,11 +920,9 @@ static void facts_lie_beside_the_message(void **state)
 	assert_int_equal(rig_wait(post, IPC_post_result)->post_result.status, IPC_ST_OK);
 	s = rig_session(r, 7, 1, NULL);
 	o = rig_open(s, "INBOX", 0);
-	rig_send(s, IPC_facts_get, &(struct ipc_facts_get){ 1, o.mbox, 1 });
-	m = rig_wait(s, IPC_facts_data);
-	assert_true(slice_eq(m->facts_data.facts, SLICE("hostile facts")));
-	rig_send(s, IPC_facts_get, &(struct ipc_facts_get){ 1, o.mbox, 2 });
-	assert_int_equal(rig_wait(s, IPC_facts_data)->facts_data.status, IPC_ST_NOTFOUND);
+	assert_int_equal(rig_facts(s, o.mbox, 1, &facts), IPC_ST_OK);
+	assert_true(slice_eq(facts, SLICE("hostile facts")));
+	assert_int_equal(rig_facts(s, o.mbox, 2, &facts), IPC_ST_NOTFOUND);
 	/* parsed comes up later, its reader dies once: the message waits for another. */
 	parsed = rig_attach(r, IPC_CH_PARSE);
 	m = rig_wait(parsed, IPC_parse_begin);
@@ -930,12 +941,10 @@ static void facts_lie_beside_the_message(void **state)
 	    &(struct ipc_parse_facts){ handle, IPC_ST_OK, SLICE("made by parsed") });
 	for (int i = 0; i < 100; i++) {
 		rig_spin(r, 10);
-		rig_send(s, IPC_facts_get, &(struct ipc_facts_get){ 1, o.mbox, 2 });
-		m = rig_wait(s, IPC_facts_data);
-		if (m->facts_data.status == IPC_ST_OK)
+		if (rig_facts(s, o.mbox, 2, &facts) == IPC_ST_OK)
 			break;
 	}
-	assert_true(slice_eq(m->facts_data.facts, SLICE("made by parsed")));
+	assert_true(slice_eq(facts, SLICE("made by parsed")));
 }
 
 /* A message that ends every reader is left alone after the second one; the next gets its turn. */

@@ -162,16 +162,17 @@ static void mbox_scan(struct fake *f, const struct ipc_mbox_scan *q)
 	struct fake_box *b = &f->box[f->user];
 
 	for (unsigned i = 0; i < b->n; i++) {
-		uint8_t row[40] = { 0 };
+		uint8_t row[IPC_ROW_BYTES] = { 0 };
 
 		if (b->msgs[i].uid < q->from_uid || b->msgs[i].gone)
 			continue;
 		if (rows.n >= 3 * sizeof(row)) { /* small pages, so that there are several */
 			m.more = 1;
+			m.next_uid = b->msgs[i].uid;
 			break;
 		}
 		wire_store_u32(row, b->msgs[i].uid);
-		wire_store_u64(row + 8, b->msgs[i].body.n);
+		wire_store_u64(row + 16, b->msgs[i].body.n);
 		buf_put(&rows, slice_of(row, sizeof(row)));
 	}
 	m.rows = buf_slice(&rows);

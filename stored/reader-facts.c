@@ -1,0 +1,230 @@
+/*
+ * reader-facts - facts of many messages of a view, at the reader's pace.
+ *
+ * Rows of neighbours are read together. What does not fit into the answer or the reader's window is
+ * read again when there is room: nothing is kept for a slow reader but its question.
+ */
+#include "stored/session-private.h"
+
+#include "common/base/wire.h"
+
+#include <stdlib.h>
+
+enum { FACTS_ROWS = 64, ENTRY_BYTES = 12, FACTS_MAX = 32768 };
+
+/* One answer being made. */
+struct facts_out {
+	struct session *s;
+	struct request *q;
+	struct view *v;
+	uint8_t p[ANSWER_BYTES_MAX];
+	size_t n, max;
+	uint32_t last;             /* uid up to which the rows are complete */
+	uint32_t lack[FACTS_ROWS]; /* messages without facts */
+	size_t n_lack;
+	int rc;
+	bool full;
+};
+
+static struct facts_out out;
+
+/* False: no room. */
+static bool entry_put(uint32_t uid, int status, struct slice facts)
+{
+	if (out.n + ENTRY_BYTES + facts.n > out.max)
+		return false;
+	wire_store_u32(out.p + out.n, uid);
+	wire_store_u32(out.p + out.n + 4, (uint32_t)status);
+	wire_store_u32(out.p + out.n + 8, (uint32_t)facts.n);
+	if (facts.n > 0)
+		memcpy(out.p + out.n + ENTRY_BYTES, facts.p, facts.n);
+	out.n += ENTRY_BYTES + facts.n;
+	return true;
+}
+
+/* The uid and source of a row of facts; uid 0: it is none. */
+static uint32_t row_uid(const struct engine_row *row)
+{
+	return row->key.n == 6 && row->key.p[0] == REC_FACTS ? wire_load_u32be(row->key.p + 1) : 0;
+}
+
+/* The next message of the question from q->uid on: false when there is none. */
+static bool next_wanted(
+    const struct view *v, struct request *q, uint32_t *ret_uid, uint32_t *ret_last)
+{
+	struct cols_walk w;
+
+	while (q->at < q->n_data) {
+		uint32_t first = wire_load_u32(q->data + q->at);
+		uint32_t last = wire_load_u32(q->data + q->at + 4);
+
+		first = first > q->uid ? first : q->uid;
+		if (last >= v->see.uid_limit)
+			last = v->see.uid_limit - 1;
+		cols_walk_from(&w, &v->mbox->cols, &v->see, first);
+		if (first <= last && cols_walk_next(&w) && w.uid <= last) {
+			*ret_uid = w.uid;
+			*ret_last = last;
+			return true;
+		}
+		q->at += 8;
+	}
+	return false;
+}
+
+/* Entries for the view's messages from q->uid to out.last, from rows of the store. */
+static void entries_make(
+    const struct view *v, const struct engine_row *rows, size_t n, uint32_t from)
+{
+	struct cols_walk w;
+	size_t i = 0;
+
+	cols_walk_from(&w, &v->mbox->cols, &v->see, from);
+	while (cols_walk_next(&w) && w.uid <= out.last) {
+		const struct engine_row *found = NULL;
+
+		/* The last row is parsed's, if both made some: it has no reason to lie. */
+		for (; i < n && row_uid(&rows[i]) <= w.uid; i++)
+			if (row_uid(&rows[i]) == w.uid)
+				found = &rows[i];
+		out.full = out.n_lack == FACTS_ROWS;
+		if (!out.full && found != NULL)
+			out.full =
+			    !entry_put(w.uid, IPC_ST_OK, slice_part(found->val, 0, FACTS_MAX));
+		else if (!out.full)
+			out.full = !entry_put(w.uid, IPC_ST_NOTFOUND, SLICE_NONE);
+		if (out.full)
+			return;
+		if (found == NULL)
+			out.lack[out.n_lack++] = w.uid;
+		out.q->uid = w.uid + 1;
+	}
+	out.q->uid = out.last + 1;
+}
+
+static void on_rows(void *arg, int rc, const struct engine_row *rows, size_t n, bool more)
+{
+	out.rc = rc;
+	if (rc != ENGINE_OK || out.v == NULL)
+		return;
+	/* The last message of a page may have another row behind it. */
+	if (more && n > 1 && row_uid(&rows[n - 1]) > row_uid(&rows[0]))
+		out.last = row_uid(&rows[n - 1]) - 1;
+	entries_make(out.v, rows, n, out.q->uid);
+}
+
+static void answer(int status, bool last)
+{
+	struct session *s = out.s;
+	struct ipc_facts_are a = { .seq = out.q->seq,
+		.status = (uint32_t)status,
+		.last = last,
+		.facts = slice_of(out.p, out.n) };
+
+	if (s->chan != NULL)
+		(void)ipc_send(s->chan, IPC_facts_are, &a, NULL);
+	s->credit -= out.n;
+}
+
+static void lacking_are_asked_for(void)
+{
+	struct view *v = out.v;
+	struct cols_row row;
+
+	for (size_t i = 0; v != NULL && i < out.n_lack; i++)
+		if (cols_find(&v->mbox->cols, &v->see, out.lack[i], &row) == 0)
+			parse_want(v->mbox, row.uid, &row.loc, row.size);
+}
+
+/* The answer of one scan goes out. */
+static enum run page_done(void)
+{
+	struct view *v = out.v;
+	uint32_t uid, last;
+	bool end;
+
+	if (out.rc != ENGINE_OK) {
+		out.n = 0;
+		answer(store_status(out.rc), true);
+		return RUN_DONE;
+	}
+	end = v == NULL || !next_wanted(v, out.q, &uid, &last);
+	if (out.n > 0 || end)
+		answer(IPC_ST_OK, end);
+	lacking_are_asked_for();
+	if (end)
+		return RUN_DONE;
+	return out.full && out.n == 0 ? RUN_WAIT : RUN_AGAIN;
+}
+
+static void page_begin(struct session *s, struct request *q, struct view *v)
+{
+	out.s = s;
+	out.v = v;
+	out.q = q;
+	out.n = out.n_lack = 0;
+	out.full = false;
+	out.rc = ENGINE_OK;
+	out.max = s->credit < ANSWER_BYTES_MAX ? s->credit : ANSWER_BYTES_MAX;
+}
+
+static void on_rows_later(void *arg, int rc, const struct engine_row *rows, size_t n, bool more)
+{
+	struct fetch *f = arg;
+	struct session *s = f->session;
+	enum run r;
+
+	f->st->in_flight--;
+	f->busy = false;
+	if (s == NULL) {
+		free(f);
+		return;
+	}
+	if (s->dead)
+		return;
+	page_begin(s, TAILQ_FIRST(&s->requests), s->facts_of);
+	out.last = s->facts_last;
+	on_rows(NULL, rc, rows, n, more);
+	r = page_done();
+	if (r == RUN_DONE)
+		session_finish_first(s);
+	if (r != RUN_WAIT)
+		session_pump(s);
+}
+
+enum run run_facts(struct session *s, struct request *q)
+{
+	int status, r;
+	struct view *v = view_ready(s, q, &status);
+	struct rec_key from, to;
+	uint32_t uid, last;
+
+	if (v == NULL && status == IPC_ST_OK)
+		return RUN_WAIT;
+	page_begin(s, q, v);
+	if (v != NULL && v->mbox->group == NULL)
+		status = IPC_ST_TRYLATER;
+	if (status != IPC_ST_OK || !next_wanted(v, q, &uid, &last)) {
+		answer(status, true);
+		return RUN_DONE;
+	}
+	if (s->credit < ENTRY_BYTES)
+		return RUN_WAIT;
+	q->uid = uid;
+	out.last = s->facts_last = last;
+	from = key_u32(REC_FACTS, uid);
+	to = key_u32(REC_FACTS, last + 1);
+	r = engine_scan_now(
+	    v->mbox->group, key_slice(&from), key_slice(&to), FACTS_ROWS, on_rows, NULL);
+	if (r == ENGINE_AGAIN) {
+		s->fetch->busy = true;
+		s->facts_of = v;
+		s->st->in_flight++;
+		engine_scan(v->mbox->group, key_slice(&from), key_slice(&to), FACTS_ROWS,
+		    on_rows_later, s->fetch);
+		return RUN_WAIT;
+	}
+	if (r != ENGINE_OK)
+		out.rc = r;
+	return page_done();
+}

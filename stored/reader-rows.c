@@ -1,0 +1,241 @@
+/*
+ * reader-rows - listings of a view, from the columns alone: its uids, its rows, what is gone.
+ */
+#include "stored/session-private.h"
+
+#include "common/base/wire.h"
+
+enum { ROWS_MAX = ANSWER_BYTES_MAX / IPC_ROW_BYTES, PAIRS_MAX = ANSWER_BYTES_MAX / 8 };
+
+/* Pairs being collected, joined where they touch. */
+struct pairs_out {
+	uint8_t p[PAIRS_MAX * 8];
+	size_t n;
+	uint32_t first, last; /* the open one; first 0: none */
+};
+
+static void pairs_close(struct pairs_out *o)
+{
+	if (o->first != 0) {
+		wire_store_u32(o->p + 8 * o->n, o->first);
+		wire_store_u32(o->p + 8 * o->n + 4, o->last);
+		o->n++;
+	}
+	o->first = 0;
+}
+
+/* False when there is no room for it. */
+static bool pairs_add(struct pairs_out *o, uint32_t first, uint32_t last)
+{
+	if (o->first != 0 && o->last + 1 == first) {
+		o->last = last;
+		return true;
+	}
+	pairs_close(o);
+	if (o->n == PAIRS_MAX)
+		return false;
+	o->first = first;
+	o->last = last;
+	return true;
+}
+
+/* ---- which messages the view has ---- */
+
+static uint32_t first_unseen(const struct view *v)
+{
+	struct cols_walk w;
+
+	for (cols_walk_from(&w, &v->mbox->cols, &v->see, 1); cols_walk_next(&w);)
+		if ((w.dead != NULL ? w.dead->row.flags : w.c->flags[w.at]) & IPC_FLAG_SEEN)
+			continue;
+		else
+			return w.uid;
+	return 0;
+}
+
+static void uids_answer(struct session *s, const struct ipc_mbox_uids_are *a)
+{
+	if (s->chan != NULL)
+		(void)ipc_send(s->chan, IPC_mbox_uids_are, a, NULL);
+}
+
+enum run run_uids(struct session *s, struct request *q)
+{
+	static struct pairs_out out;
+	struct ipc_mbox_uids_are a = { .seq = q->seq };
+	struct cols_walk w;
+	int status;
+	struct view *v = view_ready(s, q, &status);
+
+	if (v == NULL && status == IPC_ST_OK)
+		return RUN_WAIT;
+	a.status = (uint32_t)status;
+	if (v == NULL) {
+		uids_answer(s, &a);
+		return RUN_DONE;
+	}
+	out.n = out.first = 0;
+	for (cols_walk_from(&w, &v->mbox->cols, &v->see, q->uid); cols_walk_next(&w);)
+		if (!pairs_add(&out, w.uid, w.uid)) {
+			a.more = 1;
+			q->uid = w.uid;
+			break;
+		}
+	pairs_close(&out);
+	a.uids = slice_of(out.p, out.n * 8);
+	if (a.more == 0)
+		a.first_unseen = first_unseen(v);
+	uids_answer(s, &a);
+	return a.more ? RUN_AGAIN : RUN_DONE;
+}
+
+/* ---- rows ---- */
+
+static void row_pack(uint8_t *p, const struct cols_row *r)
+{
+	wire_store_u32(p, r->uid);
+	wire_store_u32(p + 4, r->flags);
+	wire_store_u64(p + 8, r->keywords);
+	wire_store_u64(p + 16, r->size);
+	wire_store_u64(p + 24, (uint64_t)r->date);
+	wire_store_u64(p + 32, (uint64_t)r->saved);
+	wire_store_u64(p + 40, r->modseq);
+	wire_store_u64(p + 48, r->id);
+}
+
+static bool row_wanted(const struct request *q, const struct cols_walk *w)
+{
+	uint64_t modseq = w->dead != NULL ? w->dead->row.modseq : w->c->modseq[w->at];
+	uint32_t flags = w->dead != NULL ? w->dead->row.flags : w->c->flags[w->at];
+
+	return modseq > q->since && (flags & q->mask) == q->want;
+}
+
+/*
+ * The walk's message, or the next one, that is in the list of pairs; *at is the first pair that is
+ * not behind us. False: there is none.
+ */
+static bool walk_into_pairs(struct cols_walk *w, const struct request *q, size_t *at)
+{
+	while (q->n_data > 0) {
+		while (*at < q->n_data && wire_load_u32(q->data + *at + 4) < w->uid)
+			*at += 8;
+		if (*at == q->n_data)
+			return false;
+		if (wire_load_u32(q->data + *at) <= w->uid)
+			return true;
+		/* Behind the last one, or at the pair's first message or a later one. */
+		cols_walk_skip(w, wire_load_u32(q->data + *at));
+		if (!cols_walk_next(w))
+			return false;
+	}
+	return true;
+}
+
+/* Rows into `out`; q->uid is where to go on, *ret_more whether. */
+static size_t scan_rows(
+    const struct view *v, struct request *q, size_t max, uint8_t *out, bool *ret_more)
+{
+	struct cols_walk w;
+	size_t n = 0, at = 0;
+
+	*ret_more = false;
+	cols_walk_from(&w, &v->mbox->cols, &v->see, q->uid);
+	while (cols_walk_next(&w) && walk_into_pairs(&w, q, &at)) {
+		struct cols_row row;
+
+		if (!row_wanted(q, &w))
+			continue;
+		if (n == max) {
+			q->uid = w.uid;
+			*ret_more = true;
+			break;
+		}
+		row = cols_walk_row(&w);
+		row_pack(out + n++ * IPC_ROW_BYTES, &row);
+	}
+	return n;
+}
+
+enum run run_scan(struct session *s, struct request *q)
+{
+	static uint8_t out[ROWS_MAX * IPC_ROW_BYTES];
+	struct ipc_mbox_rows a = { .seq = q->seq };
+	bool more = false;
+	int status;
+	struct view *v = view_ready(s, q, &status);
+	size_t n = 0, max = q->limit != 0 && q->limit < ROWS_MAX ? q->limit : ROWS_MAX;
+
+	if (v == NULL && status == IPC_ST_OK)
+		return RUN_WAIT;
+	if (v != NULL)
+		n = scan_rows(v, q, max, out, &more);
+	a.status = (uint32_t)status;
+	a.more = more;
+	a.next_uid = more ? q->uid : 0;
+	a.rows = slice_of(out, n * IPC_ROW_BYTES);
+	if (s->chan != NULL)
+		(void)ipc_send(s->chan, IPC_mbox_rows, &a, NULL);
+	return RUN_DONE;
+}
+
+/* ---- what is gone ---- */
+
+/* Uids of first..last that the view does not have, as far as there is room: where to go on. */
+static uint32_t gone_from_pair(
+    const struct view *v, uint32_t first, uint32_t last, struct pairs_out *out)
+{
+	struct cols_walk w;
+	uint32_t next = first;
+
+	cols_walk_from(&w, &v->mbox->cols, &v->see, first);
+	while (cols_walk_next(&w) && w.uid <= last) {
+		if (w.uid > next && !pairs_add(out, next, w.uid - 1))
+			return next;
+		next = w.uid + 1;
+	}
+	if (next <= last && !pairs_add(out, next, last))
+		return next;
+	return last + 1;
+}
+
+/* False: there is more. */
+static bool gone_fill(const struct view *v, struct request *q, struct pairs_out *out)
+{
+	uint32_t end = v->see.uid_limit - 1;
+	size_t at = 0;
+
+	do {
+		uint32_t first = q->n_data > 0 ? wire_load_u32(q->data + at) : 1;
+		uint32_t last = q->n_data > 0 ? wire_load_u32(q->data + at + 4) : end;
+
+		last = last < end ? last : end;
+		first = first > q->uid ? first : q->uid;
+		if (first <= last) {
+			q->uid = gone_from_pair(v, first, last, out);
+			if (q->uid <= last)
+				return false;
+		}
+		at += 8;
+	} while (at < q->n_data);
+	return true;
+}
+
+enum run run_gone(struct session *s, struct request *q)
+{
+	static struct pairs_out out;
+	struct ipc_gone_are a = { .seq = q->seq };
+	int status;
+	struct view *v = view_ready(s, q, &status);
+
+	if (v == NULL && status == IPC_ST_OK)
+		return RUN_WAIT;
+	out.n = out.first = 0;
+	a.more = v != NULL && !gone_fill(v, q, &out);
+	pairs_close(&out);
+	a.status = (uint32_t)status;
+	a.uids = slice_of(out.p, out.n * 8);
+	if (s->chan != NULL)
+		(void)ipc_send(s->chan, IPC_gone_are, &a, NULL);
+	return a.more ? RUN_AGAIN : RUN_DONE;
+}
