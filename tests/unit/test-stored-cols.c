@@ -144,7 +144,7 @@ static void records_survive_and_refuse(void **state)
 	struct msg_rec m = { 31, 1ull << 63, 1u << 31, 5, 6, 7, -1, -2 }, m2;
 	struct flags_rec f = { 3, 10, 9 }, f2;
 	struct root_rec r = { 7, 8, 9 }, r2;
-	struct mbox_rec b = { MBOX_STORE, 5, SLICE("Archive/2026") }, b2;
+	struct mbox_rec b = { MBOX_STORE, 5, 0x700, SLICE("Archive/2026") }, b2;
 	uint8_t v[128];
 	uint32_t uid;
 
@@ -166,7 +166,7 @@ static void records_survive_and_refuse(void **state)
 	assert_true(r2.account == 7 && r2.next_uidvalidity == 8 && r2.created == 9);
 	assert_int_equal(mbox_pack(&b, v), RECORD_MBOX_BYTES + 12);
 	assert_int_equal(mbox_unpack(slice_of(v, RECORD_MBOX_BYTES + 12), &b2), 0);
-	assert_true(slice_eq(b2.name, b.name));
+	assert_true(slice_eq(b2.name, b.name) && b2.attrs == b.attrs);
 	assert_int_equal(mbox_unpack(slice_of(v, RECORD_MBOX_BYTES), &b2), 1);
 	assert_int_equal(key_get_u32(SLICE("u\0\0\1\2"), REC_MSG, &uid), 0);
 	assert_int_equal(uid, 258);
