@@ -5,13 +5,17 @@
 #include "authd/limits.h"
 #include "common/base/log.h"
 #include "common/base/secret.h"
+#include "common/metrics/metrics.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 struct admin {
 	struct authd *a;
 	struct ipc_chan *chan;
+	uint64_t sid;
+	char who[33];
 	unsigned ops; /* under way; they keep the struct */
 	bool gone;
 };
@@ -23,6 +27,7 @@ struct op {
 	uint32_t seq;
 	uint64_t account;
 	struct work *work;
+	bool setting; /* or checking */
 	bool named;   /* the worker has asked for the secret */
 	bool getting; /* the database has been asked: it answers before the request ends */
 };
@@ -53,10 +58,26 @@ static void answer(struct admin *ad, uint32_t seq, enum ipc_auth_status status)
 		ipc_send(ad->chan, IPC_secret_done, &m, NULL);
 }
 
+/* The account is told by its number: names are routerd's. */
+static void audit(const struct op *op, enum ipc_auth_status status)
+{
+	const struct admin *ad = op->admin;
+	const char *result = status == IPC_AUTH_OK ? "ok" : auth_status_word(status);
+	char account[24];
+
+	snprintf(account, sizeof(account), "#%llu", (unsigned long long)op->account);
+	log_ev(LOG_NOTICE | LOG_AUDIT, "admin.change", kv_sid("sid", ad->sid), kv_s("who", ad->who),
+	    kv_s("verb", op->setting ? "password_set" : "password_check"), kv_s("object", account),
+	    kv_s("result", result));
+	if (op->setting)
+		metric_add(METRIC_password_changes, result, "", 1);
+}
+
 static void op_end(struct op *op, enum ipc_auth_status status)
 {
 	struct admin *ad = op->admin;
 
+	audit(op, status);
 	answer(ad, op->seq, status);
 	work_free(&op->work);
 	free(op);
@@ -131,6 +152,7 @@ static void on_set(struct admin *ad, const struct ipc_secret_set *m)
 		answer(ad, m->seq, IPC_AUTH_TRYLATER);
 		return;
 	}
+	op->setting = true;
 	if (hash.scheme.n == 0)
 		hash.scheme = slice_str(ad->a->scheme);
 	if (m->password.n == 0) {
@@ -229,7 +251,7 @@ static void on_gone(void *arg, struct ipc_chan *c, enum ipc_gone why)
 
 static const struct ipc_ops admin_ops = { .on_msg = on_msg, .on_gone = on_gone };
 
-int admin_open(struct authd *a, uint64_t sid)
+int admin_open(struct authd *a, uint64_t sid, const char *who)
 {
 	struct admin *ad;
 	int sv[2];
@@ -239,6 +261,8 @@ int admin_open(struct authd *a, uint64_t sid)
 	ad = calloc(1, sizeof(*ad));
 	if (ad != NULL) {
 		ad->a = a;
+		ad->sid = sid;
+		snprintf(ad->who, sizeof(ad->who), "%s", who);
 		ad->chan = ipc_chan_new(a->base, sv[0], IPC_CH_ADMIN_AUTH, true, &admin_ops, ad);
 	}
 	if (ad == NULL || ad->chan == NULL) {

@@ -23,6 +23,7 @@ struct authd {
 	const char *host, *scheme;                /* host name; how new passwords are stored */
 	const char *mechs;                        /* words of auth_mechanisms */
 	uid_t admin_uids[16];
+	char admin_names[16][33]; /* of these users */
 	size_t n_admin_uids;
 	bool hide_unknown;
 	struct dialogue *by_seq; /* dialogues that wait for routerd or stored */
@@ -46,6 +47,8 @@ void dialogue_on_route(struct authd *a, const struct ipc_route_login_reply *m);
 void dialogue_on_session(struct authd *a, uint32_t seq, int *take_fd, uint32_t status);
 /* routerd or stored went away: those who wait are told "try later". */
 void dialogue_on_peer_gone(struct authd *a);
+/* For log and figures: "credentials", "route" ... */
+const char *auth_status_word(enum ipc_auth_status status);
 
 /* ---- pool.c: one worker process for one piece of work ---- */
 struct work_ops {
@@ -60,7 +63,8 @@ int work_send(struct work *w, enum ipc_type type, const void *msg);
 void work_free(struct work **w);
 
 /* ---- admin.c ---- */
-/* A new administrator's channel; the other end is returned, -1 without memory. */
-int admin_open(struct authd *a, uint64_t sid);
+/* A new administrator's channel; the other end is returned, -1 without memory. `who` is for the
+ * log. */
+int admin_open(struct authd *a, uint64_t sid, const char *who);
 void admin_on_secret_drop(struct authd *a, const struct ipc_secret_drop *m);
 void authd_commit_failed(int rc) __attribute__((noreturn));

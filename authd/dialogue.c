@@ -9,6 +9,7 @@
 #include "common/base/clock.h"
 #include "common/base/io.h"
 #include "common/base/log.h"
+#include "common/metrics/metrics.h"
 
 #include <event2/event.h>
 #include <stdio.h>
@@ -111,6 +112,18 @@ static void set_deadline(struct dialogue *d, unsigned ms)
 		event_del(d->timer);
 }
 
+static void log_granted(const struct dialogue *d)
+{
+	struct addr peer = { 0 };
+	char text[ADDR_TEXT_MAX];
+
+	addr_unpack(buf_slice(&d->peer), &peer);
+	log_ev(LOG_INFO, "auth.granted", kv_sid("sid", d->sid), kv_s("service", d->service),
+	    kv_s("mech", d->mech), kv_str("user", buf_slice(&d->name)), kv_u("account", d->account),
+	    kv_s("peer", addr_ip_text(&peer, text)));
+	metric_add(METRIC_logins, d->service, "ok", 1);
+}
+
 static void log_refused(struct dialogue *d, const char *why)
 {
 	struct addr peer = { 0 };
@@ -122,7 +135,7 @@ static void log_refused(struct dialogue *d, const char *why)
 	    kv_s("peer", addr_ip_text(&peer, text)), kv_s("why", why));
 }
 
-static const char *status_word(enum ipc_auth_status status)
+const char *auth_status_word(enum ipc_auth_status status)
 {
 	static const char *const words[] = { [IPC_AUTH_BAD] = "credentials",
 		[IPC_AUTH_ROUTE] = "route",
@@ -146,7 +159,8 @@ static void refuse(struct dialogue *d, enum ipc_auth_status status, struct slice
 	wait_over(d);
 	work_free(&d->work);
 	set_deadline(d, 0);
-	log_refused(d, status_word(status));
+	log_refused(d, auth_status_word(status));
+	metric_add(METRIC_logins, d->service, auth_status_word(status), 1);
 	if (status != IPC_AUTH_TRYLATER && status != IPC_AUTH_CANCELLED)
 		d->attempts++;
 	m.left = d->starts < STARTS_MAX ? ATTEMPTS_MAX - d->attempts : 0;
@@ -358,8 +372,7 @@ void dialogue_on_session(struct authd *a, uint32_t seq, int *take_fd, uint32_t s
 	m = (struct ipc_auth_granted){
 		.account = d->account, .name = buf_slice(&d->name), .data = buf_slice(&d->last)
 	};
-	log_ev(LOG_INFO, "auth.granted", kv_sid("sid", d->sid), kv_s("service", d->service),
-	    kv_s("mech", d->mech), kv_str("user", buf_slice(&d->name)));
+	log_granted(d);
 	ipc_send(d->chan, IPC_auth_granted, &m, take_fd);
 	*take_fd = -1;
 	d->state = DLG_DONE;
@@ -427,21 +440,40 @@ static void on_start(struct dialogue *d, const struct ipc_auth_start *m)
 	work_send(d->work, IPC_work_start, &start);
 }
 
+/* Is the other end of the socket an administrator? The log gets a name for it in any case. */
+static bool admin_known(struct dialogue *d, char who[33])
+{
+	const struct authd *a = d->a;
+
+	for (size_t i = 0; i < a->n_admin_uids; i++) {
+		if (a->admin_uids[i] != d->uid)
+			continue;
+		snprintf(who, 33, "%s", a->admin_names[i]);
+		if (who[0] != '\0')
+			return true;
+	}
+	snprintf(who, 33, "uid-%u", d->uid);
+	buf_puts(&d->name, who);
+	for (size_t i = 0; i < a->n_admin_uids; i++)
+		if (a->admin_uids[i] == d->uid)
+			return true;
+	return false;
+}
+
 /* An administrator on this machine, known by the kernel's word about the other end of the socket.
  */
 static void on_auth_peer(struct dialogue *d)
 {
 	struct authd *a = d->a;
-	struct ipc_auth_admin grant = { .name = SLICE("local"), .rights = IPC_RIGHT_MASTER };
+	char who[33];
+	bool known = admin_known(d, who);
+	struct ipc_auth_admin grant = { .name = slice_str(who), .rights = IPC_RIGHT_MASTER };
 	struct ipc_dir_open dir = { .sid = d->sid, .name = grant.name, .rights = grant.rights };
 	struct ipc_store_open store = { .sid = d->sid, .name = grant.name, .rights = grant.rights };
 	int dirs[2], stores[2], fds[3];
-	bool known = false;
 
 	ipc_chan_set_state(d->chan, IPC_IN_DIALOGUE);
 	snprintf(d->mech, sizeof(d->mech), "peer");
-	for (size_t i = 0; i < a->n_admin_uids; i++)
-		known |= a->admin_uids[i] == d->uid;
 	if (!known || d->role != IPC_ROLE_ADMIN || strcmp(d->service, "admin") != 0) {
 		refuse(d, IPC_AUTH_BAD, SLICE("this user is not an administrator"));
 		return;
@@ -459,7 +491,7 @@ static void on_auth_peer(struct dialogue *d)
 	ipc_send(a->routerd, IPC_dir_open, &dir, &dirs[0]);
 	ipc_send(a->stored, IPC_store_open, &store, &stores[0]);
 	fds[0] = dirs[1];
-	fds[1] = admin_open(a, d->sid);
+	fds[1] = admin_open(a, d->sid, who);
 	fds[2] = stores[1];
 	if (fds[1] < 0) {
 		fd_close(&fds[0]);
@@ -467,7 +499,9 @@ static void on_auth_peer(struct dialogue *d)
 		refuse(d, IPC_AUTH_TRYLATER, SLICE_NONE);
 		return;
 	}
-	log_ev(LOG_NOTICE, "auth.admin", kv_sid("sid", d->sid), kv_u("uid", d->uid));
+	log_ev(LOG_NOTICE | LOG_AUDIT, "auth.admin", kv_sid("sid", d->sid), kv_s("who", who),
+	    kv_u("uid", d->uid));
+	metric_add(METRIC_logins, d->service, "ok", 1);
 	ipc_send(d->chan, IPC_auth_admin, &grant, fds);
 	d->state = DLG_DONE;
 	ipc_chan_set_state(d->chan, IPC_IN_CLOSED);

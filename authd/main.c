@@ -14,8 +14,10 @@
 #include "common/base/io.h"
 #include "common/base/log.h"
 #include "common/database/database.h"
+#include "common/metrics/metrics.h"
 
 #include <pwd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -26,14 +28,23 @@ struct program {
 	struct ipc_chan *doors[IPC_ROLES];
 };
 
+static void add_admin(struct authd *a, uid_t uid, const char *name)
+{
+	snprintf(a->admin_names[a->n_admin_uids], sizeof(a->admin_names[0]), "%s", name);
+	a->admin_uids[a->n_admin_uids++] = uid;
+}
+
 /* Numbers or names of the users who administer, resolved while there still is a host to ask. */
 static void find_admins(struct authd *a, const char *list)
 {
 	struct slice rest = slice_str(list);
 
-	a->admin_uids[a->n_admin_uids++] = 0;
-	if (getuid() != 0)
-		a->admin_uids[a->n_admin_uids++] = getuid();
+	add_admin(a, 0, "root");
+	if (getuid() != 0) {
+		struct passwd *self = getpwuid(getuid());
+
+		add_admin(a, getuid(), self != NULL ? self->pw_name : "");
+	}
 	while (rest.n > 0 && a->n_admin_uids < sizeof(a->admin_uids) / sizeof(a->admin_uids[0])) {
 		struct slice word = slice_take(&rest, ' ');
 		uint64_t uid;
@@ -45,9 +56,9 @@ static void find_admins(struct authd *a, const char *list)
 		memcpy(name, word.p, word.n);
 		name[word.n] = '\0';
 		if (slice_u64(word, UINT32_MAX - 1, &uid) == 0)
-			a->admin_uids[a->n_admin_uids++] = (uid_t)uid;
+			add_admin(a, (uid_t)uid, "");
 		else if ((pw = getpwnam(name)) != NULL)
-			a->admin_uids[a->n_admin_uids++] = pw->pw_uid;
+			add_admin(a, pw->pw_uid, name);
 		else
 			log_ev(LOG_WARNING, "auth.nouser", kv_s("user", name));
 	}
@@ -195,13 +206,19 @@ static void on_peer(struct proc *p, void *arg, struct proc_peer *peer)
 	}
 }
 
+static void on_count(struct proc *p, void *arg)
+{
+	metric_set(METRIC_login_workers, "", "", ((const struct program *)arg)->a.workers);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct proc_ops ops = { .role = IPC_ROLE_AUTHD,
 		.row = PROC_AUTHD,
 		.warm_up = warm_up,
 		.start = start,
-		.on_peer = on_peer };
+		.on_peer = on_peer,
+		.on_count = on_count };
 	static struct program program;
 
 	return proc_main(argc, argv, &ops, &program);

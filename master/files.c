@@ -42,13 +42,29 @@ static int make_path(const char *path, mode_t mode)
 	}
 }
 
+/*
+ * Its process's, and readable for the group of root: we open it without the capability to read what
+ * is not ours.
+ */
 static int set_owner(int fd, const char *user)
 {
 	const struct passwd *pw = getpwnam(user);
 
 	if (pw == NULL)
 		return -ENOENT;
-	return fchown(fd, pw->pw_uid, pw->pw_gid) == 0 ? 0 : -errno;
+	if (fchmod(fd, 0750) != 0 || fchown(fd, pw->pw_uid, 0) != 0)
+		return -errno;
+	return 0;
+}
+
+/* The sentence for a directory of somebody else that keeps us out. */
+static int explain_open(const char *top, const char *name, struct buf *why, int err)
+{
+	explain(why, "open data directory", name, err);
+	if (err == -EACCES && geteuid() == 0)
+		buf_printf(why, "  chgrp root %s/%s && chmod 0750 %s/%s lets the master open it\n",
+		    top, name, top, name);
+	return err;
 }
 
 /* A directory that its process could not write is told now, not when the process first needs to. */
@@ -89,7 +105,7 @@ int files_data_dir(const struct master *m, const char *name, const char *user, s
 	made = mkdirat(top, name, 0700) == 0;
 	fd = openat(top, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
-		r = explain(why, "open data directory", name, -errno);
+		r = explain_open(top_path, name, why, -errno);
 	if (r == 0 && made && m->as_root) {
 		r = set_owner(fd, user);
 		if (r != 0) {

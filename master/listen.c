@@ -4,11 +4,10 @@
 #include "master/master.h"
 
 #include "common/base/io.h"
+#include "master/bind/bind.h"
 
 #include <errno.h>
 #include <grp.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +16,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { LISTENERS_MAX = 512, BACKLOG = 4096 };
+enum { LISTENERS_MAX = 512, LOCAL_BACKLOG = 4096 };
 
 static enum ipc_role role_of(const char *name)
 {
@@ -127,22 +126,27 @@ static bool same_place(const struct listener *a, const struct listener *b)
 	return addr_same_ip(&a->addr, &b->addr) && a->addr.port == b->addr.port;
 }
 
-static int open_tcp(struct listener *l)
-{
-	struct sockaddr_storage ss;
-	socklen_t len = addr_to_sockaddr(&l->addr, &ss);
-	int on = 1;
+/* Where TCP sockets come from: ourselves, or the process that has the network. */
+struct source {
+	const char *bind_path;
+	int asker_fd; /* connected once, when it is needed first */
+};
 
-	l->fd = socket(ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (l->fd < 0)
-		return -errno;
-	setsockopt(l->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	setsockopt(l->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	if (ss.ss_family == AF_INET6)
-		setsockopt(l->fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
-	if (bind(l->fd, (struct sockaddr *)&ss, len) != 0 || listen(l->fd, BACKLOG) != 0)
-		return -errno;
-	return 0;
+static int open_tcp(struct listener *l, struct source *from, struct buf *why)
+{
+	int r;
+
+	if (from->bind_path == NULL)
+		return bind_tcp(&l->addr, &l->fd);
+	if (from->asker_fd < 0) {
+		r = bind_asker_open(from->bind_path, &from->asker_fd);
+		if (r != 0) {
+			buf_printf(why, "cannot ask for sockets at %s: %s\n", from->bind_path,
+			    strerror(-r));
+			return r;
+		}
+	}
+	return bind_ask(from->asker_fd, &l->addr, &l->fd);
 }
 
 /* A socket file that nobody listens on is what a killed suite left behind. */
@@ -201,7 +205,7 @@ static int open_local(struct listener *l)
 	umask(old);
 	if (r == 0)
 		r = set_rights(l);
-	if (r == 0 && listen(l->fd, BACKLOG) != 0)
+	if (r == 0 && listen(l->fd, LOCAL_BACKLOG) != 0)
 		r = -errno;
 	return r;
 }
@@ -220,7 +224,7 @@ static const char *advice(int err, bool local)
 	return "";
 }
 
-static int open_one(struct listener *l, struct listeners *old, struct buf *why)
+static int open_one(struct listener *l, struct listeners *old, struct source *from, struct buf *why)
 {
 	char place[160];
 	int r;
@@ -232,7 +236,7 @@ static int open_one(struct listener *l, struct listeners *old, struct buf *why)
 		r = l->fd < 0 ? -errno : fd_cloexec(l->fd, true);
 		return r == 0 && l->addr.family == 1 ? set_rights(l) : r;
 	}
-	r = l->addr.family == 1 ? open_local(l) : open_tcp(l);
+	r = l->addr.family == 1 ? open_local(l) : open_tcp(l, from, why);
 	if (r != 0) {
 		place_text(l, place);
 		buf_printf(why, "cannot listen on %s: %s%s\n", place, strerror(-r),
@@ -241,17 +245,19 @@ static int open_one(struct listener *l, struct listeners *old, struct buf *why)
 	return r;
 }
 
-int listeners_open(
-    const struct conf *conf, struct listeners *old, struct listeners *ret, struct buf *why)
+int listeners_open(const struct conf *conf, const char *bind_path, struct listeners *old,
+    struct listeners *ret, struct buf *why)
 {
 	struct listeners ls = { 0 };
+	struct source from = { bind_path, -1 };
 	int r = 0;
 
 	for (size_t i = 0; i < conf->n_sections && r == 0; i++)
 		if (conf->sections[i].kind == CONF_SECTION_LISTENER)
 			r = add_section(&ls, conf, &conf->sections[i]);
 	for (size_t i = 0; i < ls.n && r == 0; i++)
-		r = open_one(&ls.l[i], old, why);
+		r = open_one(&ls.l[i], old, &from, why);
+	fd_close(&from.asker_fd);
 	if (r == 0)
 		*ret = ls;
 	else

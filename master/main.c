@@ -29,17 +29,27 @@ static const char help[] =
     "/gatehouse/gatehouse.conf).\n"
     "  --check          read the configuration, say everything that is wrong with it, and end\n"
     "  --libexec DIR    where the programs of the suite are (default " GH_LIBEXECDIR ")\n"
+    "  --bind-socket PATH  who listens there makes the TCP sockets (systemd's units use it)\n"
     "  --ready-fd N     write \"ready\" and a line end to descriptor N when everything runs\n"
     "  --keep-stderr    leave standard error open in every process (for debuggers, sanitizers)\n"
     "  --version, --help\n"
     "SIGHUP reads the configuration again, SIGUSR1 opens the log file again, SIGTERM stops in "
     "order.\n";
 
-enum { OPT_CHECK = 256, OPT_LIBEXEC, OPT_READY_FD, OPT_KEEP_STDERR, OPT_VERSION, OPT_HELP };
+enum {
+	OPT_CHECK = 256,
+	OPT_LIBEXEC,
+	OPT_BIND_SOCKET,
+	OPT_READY_FD,
+	OPT_KEEP_STDERR,
+	OPT_VERSION,
+	OPT_HELP
+};
 
 static const struct option options[] = {
 	{ "check", no_argument, NULL, OPT_CHECK },
 	{ "libexec", required_argument, NULL, OPT_LIBEXEC },
+	{ "bind-socket", required_argument, NULL, OPT_BIND_SOCKET },
 	{ "ready-fd", required_argument, NULL, OPT_READY_FD },
 	{ "keep-stderr", no_argument, NULL, OPT_KEEP_STDERR },
 	{ "version", no_argument, NULL, OPT_VERSION },
@@ -85,6 +95,9 @@ static int parse_args(int argc, char **argv, struct master *m, bool *ret_check)
 		case OPT_LIBEXEC:
 			m->libexec = optarg;
 			break;
+		case OPT_BIND_SOCKET:
+			m->bind_path = optarg;
+			break;
 		case OPT_READY_FD:
 			m->ready_fd = parse_fd(optarg);
 			if (m->ready_fd < 0 || fd_cloexec(m->ready_fd, true) != 0) {
@@ -120,6 +133,8 @@ static void keep_strings(struct master *m)
 {
 	m->conf_path = strdup(m->conf_path);
 	m->libexec = strdup(m->libexec);
+	if (m->bind_path != NULL)
+		m->bind_path = strdup(m->bind_path);
 	if (m->conf_path == NULL || m->libexec == NULL)
 		exit(1);
 }
@@ -156,6 +171,7 @@ int main(int argc, char **argv)
 	r = master_run(&m);
 	free((char *)m.conf_path);
 	free((char *)m.libexec);
+	free((char *)m.bind_path);
 	fd_close(&m.empty_fd);
 	return r;
 }

@@ -338,7 +338,7 @@ static void reload(struct master *m)
 	notify_reloading();
 	r = readconf(m->conf_path, m->empty_fd, &conf, &errors);
 	if (r == 0) {
-		r = listeners_open(&conf, &m->listeners, &ls, &errors);
+		r = listeners_open(&conf, m->bind_path, &m->listeners, &ls, &errors);
 		if (r == 0)
 			r = key_files_open(&conf, &keys, &errors);
 		if (r == 0)
@@ -476,7 +476,7 @@ static int open_all(struct master *m, struct buf *why)
 	if (r == 0)
 		r = key_files_open(&m->conf, &m->keys, why);
 	if (r == 0)
-		r = listeners_open(&m->conf, &none, &m->listeners, why);
+		r = listeners_open(&m->conf, m->bind_path, &none, &m->listeners, why);
 	return r;
 }
 

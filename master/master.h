@@ -115,10 +115,11 @@ struct listeners {
 
 /*
  * The sockets that `conf` wants. A socket of `old` for the same place is taken over; others are
- * made. 0, or -errno after a sentence in `why`, with `old` as it was.
+ * made, TCP sockets by whoever listens at `bind_path` unless that is NULL. 0, or -errno after a
+ * sentence in `why`, with `old` as it was.
  */
-int listeners_open(
-    const struct conf *conf, struct listeners *old, struct listeners *ret, struct buf *why);
+int listeners_open(const struct conf *conf, const char *bind_path, struct listeners *old,
+    struct listeners *ret, struct buf *why);
 
 /* Closes, and removes the Unix sockets that are not in `kept`. */
 void listeners_fini(struct listeners *ls, const struct listeners *kept);
@@ -182,7 +183,7 @@ int64_t notify_watchdog_ms(void);
 
 struct master {
 	struct event_base *base;
-	const char *conf_path, *libexec;
+	const char *conf_path, *libexec, *bind_path; /* bind_path: NULL when we bind ourselves */
 	bool as_root, keep_stderr, ready, stopping, failed;
 	int ready_fd, empty_fd, signal_fd, pid_fd, log_sink_fd; /* our own log channel's near end */
 	uint64_t last_instance;

@@ -1,5 +1,6 @@
 #include "routerd/routerd.h"
 
+#include "common/metrics/metrics.h"
 #include "routerd/limits.h"
 
 static void on_route_login(struct routerd *rd, struct ipc_chan *c, const struct ipc_route_login *m)
@@ -9,9 +10,10 @@ static void on_route_login(struct routerd *rd, struct ipc_chan *c, const struct 
 	struct addr local = { 0 };
 	struct ipc_route_login_reply reply = { .seq = m->seq };
 
-	rd->stat.logins++;
 	addr_unpack(m->local, &local);
 	route_login(&rd->db.dir, m->name, m->domain, &local, r);
+	rd->stat.logins++;
+	metric_add(METRIC_route_lookups, "login", route_status_word(r->status), 1);
 	reply.status = r->status;
 	reply.text = slice_str(route_status_text(r->status));
 	if (r->status == IPC_ROUTE_OK) {

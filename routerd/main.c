@@ -13,6 +13,7 @@
 #include "common/base/io.h"
 #include "common/base/log.h"
 #include "common/database/database.h"
+#include "common/metrics/metrics.h"
 #include "routerd/routerd.h"
 
 struct program {
@@ -134,13 +135,23 @@ static void on_peer(struct proc *p, void *arg, struct proc_peer *peer)
 	}
 }
 
+static void on_count(struct proc *p, void *arg)
+{
+	const struct routerd *rd = &((const struct program *)arg)->rd;
+
+	metric_set(METRIC_domains, "", "", HASH_COUNT(rd->db.dir.domains));
+	metric_set(METRIC_accounts, "", "", HASH_CNT(hh_id, rd->db.dir.accounts));
+	metric_set(METRIC_directory_changes, "", "", (int64_t)rd->stat.changes);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct proc_ops ops = { .role = IPC_ROLE_ROUTERD,
 		.row = PROC_ROUTERD,
 		.warm_up = warm_up,
 		.start = start,
-		.on_peer = on_peer };
+		.on_peer = on_peer,
+		.on_count = on_count };
 	static struct program program;
 
 	return proc_main(argc, argv, &ops, &program);

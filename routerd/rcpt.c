@@ -5,6 +5,7 @@
  */
 #include "routerd/routerd.h"
 
+#include "common/metrics/metrics.h"
 #include "routerd/limits.h"
 
 #include <stdlib.h>
@@ -64,6 +65,7 @@ static void answer(
 		.handle = handle,
 		.text = slice_str(route_status_text(status)) };
 
+	metric_add(METRIC_route_lookups, "recipient", route_status_word(status), 1);
 	ipc_send(rc->chan, IPC_rcpt_reply, &m, NULL);
 }
 

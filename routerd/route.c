@@ -17,6 +17,22 @@ void route_fini(struct route *r)
 	buf_fini(&r->trace);
 }
 
+const char *route_status_word(enum ipc_route_status status)
+{
+	static const char *const words[] = { [IPC_ROUTE_OK] = "ok",
+		[IPC_ROUTE_UNKNOWN] = "unknown",
+		[IPC_ROUTE_NOTLOCAL] = "not-local",
+		[IPC_ROUTE_SYNTAX] = "syntax",
+		[IPC_ROUTE_LOOP] = "loop",
+		[IPC_ROUTE_DISABLED] = "suspended",
+		[IPC_ROUTE_TRYLATER] = "unavailable",
+		[IPC_ROUTE_OVERQUOTA] = "quota",
+		[IPC_ROUTE_REFUSED] = "refused",
+		[IPC_ROUTE_DISCARD] = "dropped" };
+
+	return status < sizeof(words) / sizeof(words[0]) ? words[status] : "unavailable";
+}
+
 const char *route_status_text(enum ipc_route_status status)
 {
 	switch (status) {

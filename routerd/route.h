@@ -40,6 +40,8 @@ void route_login(const struct directory *d, struct slice typed, struct slice dom
 
 /* Text for the client that goes with a status; fixed. */
 const char *route_status_text(enum ipc_route_status status);
+/* One word for figures. */
+const char *route_status_word(enum ipc_route_status status);
 
 /* name@domain of an object, lower case. */
 void put_object_name(struct buf *b, const struct object *o);

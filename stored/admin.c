@@ -4,7 +4,9 @@
 #include "stored/store-private.h"
 
 #include "common/base/io.h"
+#include "common/base/log.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 void admin_open(struct store *st, const struct ipc_store_open *q, int take_fd)
@@ -22,6 +24,7 @@ void admin_open(struct store *st, const struct ipc_store_open *q, int take_fd)
 	ipc_chan_set_queue_max(p->chan, ADMIN_QUEUE_MAX);
 	p->rights = q->rights;
 	p->sid = q->sid;
+	snprintf(p->who, sizeof(p->who), "%.*s", SLICE_FMT(q->name));
 }
 
 static void reply(struct peer *p, uint32_t seq, int status, uint32_t count, struct buf *text)
@@ -31,6 +34,20 @@ static void reply(struct peer *p, uint32_t seq, int status, uint32_t count, stru
 
 	if (p->chan != NULL)
 		(void)ipc_send(p->chan, IPC_stat_reply, &r, NULL);
+}
+
+static void tell_kick(const struct peer *p, const struct ipc_sess_kick *q, unsigned n)
+{
+	char object[40];
+
+	if (q->sid != 0)
+		snprintf(object, sizeof(object), "%llx-%llx", (unsigned long long)(q->sid >> 32),
+		    (unsigned long long)(q->sid & 0xffffffff));
+	else
+		snprintf(object, sizeof(object), "#%llu", (unsigned long long)q->account);
+	log_ev(LOG_NOTICE | LOG_AUDIT, "admin.change", kv_sid("sid", p->sid), kv_s("who", p->who),
+	    kv_s("verb", "session_kick"), kv_s("object", object),
+	    kv_s("result", n > 0 ? "ok" : "not-found"));
 }
 
 static void on_kick(struct peer *p, const struct ipc_sess_kick *q)
@@ -49,6 +66,7 @@ static void on_kick(struct peer *p, const struct ipc_sess_kick *q)
 		return;
 	}
 	p->st->counts.kicked += n;
+	tell_kick(p, q, n);
 	reply(p, q->seq, n > 0 ? IPC_ST_OK : IPC_ST_NOTFOUND, n, NULL);
 }
 

@@ -89,6 +89,14 @@ static void on_stop(struct proc *p, void *arg, unsigned deadline_ms)
 		proc_exit(p, 0);
 }
 
+static void on_count(struct proc *p, void *arg)
+{
+	const struct program *g = arg;
+
+	if (g->store != NULL)
+		store_count(g->store);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct proc_ops ops = { .role = IPC_ROLE_STORED,
@@ -96,6 +104,7 @@ int main(int argc, char **argv)
 		.warm_up = warm_up,
 		.start = start,
 		.on_peer = on_peer,
+		.on_count = on_count,
 		.on_stop = on_stop };
 	static struct program program;
 	int r = proc_main(argc, argv, &ops, &program);

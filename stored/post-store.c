@@ -24,10 +24,14 @@ static void rcpt_answer(struct post_rcpt *r, int status)
 	r->answered = true;
 	r->status = status;
 	p->left--;
-	if (status == IPC_ST_OK)
+	if (status == IPC_ST_OK) {
 		p->st->counts.delivered++;
-	else
+		p->st->counts.delivered_bytes += p->size;
+	} else {
 		p->st->counts.refused++;
+		p->st->counts
+		    .refused_by[status >= 0 && status <= IPC_ST_BAD ? status : IPC_ST_TRYLATER]++;
+	}
 	if (p->conn != NULL && !p->conn->dead)
 		(void)ipc_send(p->conn->chan, IPC_post_result, &res, NULL);
 	for (unsigned i = 0; i < p->n_rcpts; i++)

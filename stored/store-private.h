@@ -180,6 +180,7 @@ struct peer {
 	struct ipc_chan *chan; /* NULL: gone, kept for answers under way */
 	unsigned refs;
 	uint64_t rights; /* administrators */
+	char who[33];
 	uint64_t sid;
 };
 
@@ -190,6 +191,7 @@ struct shard {
 
 struct store_counts {
 	uint64_t delivered, refused, expunged, sessions, kicked, bodies, body_bytes, bad_peers;
+	uint64_t delivered_bytes, refused_by[IPC_ST_BAD + 1]; /* by status */
 };
 
 struct parse_job;

@@ -40,6 +40,9 @@ void store_free(struct store **st);
 int store_attach(
     struct store *st, int take_fd, enum ipc_ch kind, enum ipc_role role, uint64_t instance);
 
+/* Puts the store's figures where metrics_pack() finds them. */
+void store_count(const struct store *st);
+
 /* Tells every session why and closes it; new ones are refused. */
 void store_stop(struct store *st);
 

@@ -3,6 +3,7 @@
 #include "authd/signer/signer_core.h"
 #include "common/base/log.h"
 #include "common/ipc/chan.h"
+#include "common/metrics/metrics.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -85,6 +86,7 @@ static void on_ask(
 		return;
 	answer = signer_core_answer(
 	    keys_for(peer->serve, m->sign_ask.key), &peer->channel, &m->sign_ask, sig, &reply);
+	metric_add(METRIC_signatures, reply.status == SIGNER_SIGNED ? "ok" : "refused", "", 1);
 	if (reply.status != SIGNER_SIGNED) {
 		log_set_sid(peer->sid);
 		log_ev(LOG_NOTICE, "sign.refused", kv_s("why", signer_status_text(reply.status)),

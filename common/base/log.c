@@ -22,7 +22,7 @@ static struct {
 	uint64_t sid;
 	int64_t window_s;
 	unsigned in_window;
-	uint64_t dropped;
+	uint64_t dropped, dropped_ever;
 } lg = { .fd = STDERR_FILENO, .level = LOG_INFO };
 
 /* Threads of a process (the engine's) log, too. */
@@ -49,6 +49,17 @@ void log_init(int fd, bool packets, int level)
 int log_fd(void)
 {
 	return lg.fd;
+}
+
+uint64_t log_dropped(void)
+{
+	return lg.dropped_ever;
+}
+
+static void drop(void)
+{
+	lg.dropped++;
+	lg.dropped_ever++;
 }
 
 void log_set_sid(uint64_t sid)
@@ -147,13 +158,13 @@ static void emit(int level, struct slice text)
 		put_u64le(&out, lg.sid);
 		buf_put(&out, text);
 		if (send(lg.fd, out.p, out.n, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
-			lg.dropped++;
+			drop();
 	} else {
 		buf_printf(&out, "%s ", log_level_name(level));
 		buf_put(&out, text);
 		buf_putc(&out, '\n');
 		if (write(lg.fd, out.p, out.n) < 0)
-			lg.dropped++;
+			drop();
 	}
 	buf_fini(&out);
 }
@@ -176,7 +187,7 @@ static bool rate_allows(int level)
 	}
 	if (level < LOG_NOTICE || lg.in_window++ < LOG_RATE_PER_S)
 		return true;
-	lg.dropped++;
+	drop();
 	return false;
 }
 
@@ -184,14 +195,16 @@ void log_event(int level, const char *event, const struct log_kv *kv)
 {
 	int keep = errno;
 	struct buf b = BUF_INIT(LOG_LINE_MAX);
+	bool audit = (level & LOG_AUDIT) != 0;
 
+	level &= ~LOG_AUDIT;
 	if (level > lg.level)
 		return;
 	buf_puts(&b, event);
 	for (; kv->kind != KV_END; kv++)
 		put_kv(&b, kv);
 	pthread_mutex_lock(&lock);
-	if (rate_allows(level))
+	if (rate_allows(audit ? LOG_WARNING : level))
 		emit(level, buf_slice(&b));
 	pthread_mutex_unlock(&lock);
 	buf_fini(&b);

@@ -58,6 +58,12 @@ static inline struct log_kv kv_err(const char *key, int err)
 	return (struct log_kv){ .key = key, .kind = KV_ERRNO, .v.i = err };
 }
 
+/*
+ * With LOG_AUDIT a line passes the limit of this process: for what administrators did. Never for
+ * what a stranger can cause.
+ */
+enum { LOG_AUDIT = 1 << 8 };
+
 #define log_ev(level, event, ...) \
 	log_event(level, event, (const struct log_kv[]){ __VA_ARGS__ __VA_OPT__(, ){ 0 } })
 
@@ -68,6 +74,9 @@ static inline struct log_kv kv_err(const char *key, int err)
  */
 void log_init(int fd, bool packets, int level);
 int log_fd(void);
+
+/* Lines of this process that were left out since its start. */
+uint64_t log_dropped(void);
 
 /* The session id that goes with following lines, 0 for none. The sink checks the claim. */
 void log_set_sid(uint64_t sid);

@@ -35,6 +35,8 @@ static const struct end_kind {
 	[IPC_END_AUTH] = { IPC_CH_ATTACH_AUTH, IPC_ROLE_AUTHD, FRONT_AUTH },
 	[IPC_END_RCPT] = { IPC_CH_ATTACH_RCPT, IPC_ROLE_ROUTERD, FRONT_RCPT },
 	[IPC_END_POST] = { IPC_CH_ATTACH_POST, IPC_ROLE_STORED, FRONT_POST },
+	/* Its other end is ours: figures come by our control channel. */
+	[IPC_END_COUNTS] = { IPC_CH_COUNTS, IPC_ROLE_NONE, FRONT_COUNTS },
 };
 
 static bool end_needed(const struct acceptor *a, enum ipc_end e, uint32_t flags)
@@ -381,7 +383,8 @@ static void start_when_ready(struct acceptor *a)
 	for (size_t i = 0; i < a->n_listeners; i++)
 		flags |= bundle_flags(a, a->listeners[i].l->flags);
 	for (enum ipc_end e = IPC_END_SIGN; e < IPC_ENDS; e++)
-		if (end_needed(a, e, flags) && a->attach[e].chan == NULL)
+		if (end_needed(a, e, flags) && ends[e].role != IPC_ROLE_NONE &&
+		    a->attach[e].chan == NULL)
 			return;
 	heap_fill();
 	accepting_set(a, !a->stopping && !a->crashed);

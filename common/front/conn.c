@@ -42,6 +42,7 @@ static const enum ipc_ch peer_kinds[FRONT_PEERS] = {
 	[FRONT_DIR] = IPC_CH_ADMIN_DIR,
 	[FRONT_SECRETS] = IPC_CH_ADMIN_AUTH,
 	[FRONT_STORE] = IPC_CH_ADMIN_STORE,
+	[FRONT_COUNTS] = IPC_CH_COUNTS,
 };
 
 static struct front_conn *of_port(struct front_port *p)

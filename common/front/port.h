@@ -22,6 +22,7 @@ enum front_peer {
 	FRONT_DIR,     /* IPC_CH_ADMIN_DIR, this and the next two from auth_admin on */
 	FRONT_SECRETS, /* IPC_CH_ADMIN_AUTH */
 	FRONT_STORE,   /* IPC_CH_ADMIN_STORE */
+	FRONT_COUNTS,  /* IPC_CH_COUNTS: figures, for the metrics door */
 	FRONT_PEERS
 };
 

@@ -143,6 +143,8 @@ static int *end_of(struct front_bundle *b, uint32_t what)
 		return &b->ends[FRONT_RCPT];
 	case IPC_END_POST:
 		return &b->ends[FRONT_POST];
+	case IPC_END_COUNTS:
+		return &b->ends[FRONT_COUNTS];
 	default:
 		return NULL;
 	}

@@ -77,6 +77,7 @@ static const char *const ch_names[IPC_CHS] = {
 	[IPC_CH_ADMIN_DIR] = "admin-dir",
 	[IPC_CH_ADMIN_AUTH] = "admin-auth",
 	[IPC_CH_ADMIN_STORE] = "admin-store",
+	[IPC_CH_COUNTS] = "counts",
 	[IPC_CH_DENSE] = "dense",
 };
 
@@ -95,6 +96,7 @@ static const char *const role_names[IPC_ROLES] = {
 	[IPC_ROLE_SMTP] = "smtp",
 	[IPC_ROLE_ADMIN] = "admin",
 	[IPC_ROLE_IMAP] = "imap",
+	[IPC_ROLE_METRICS] = "metrics",
 };
 
 const char *ipc_ch_name(enum ipc_ch kind)

@@ -21,6 +21,7 @@ enum ipc_role {
 	IPC_ROLE_SMTP,
 	IPC_ROLE_ADMIN,
 	IPC_ROLE_IMAP,
+	IPC_ROLE_METRICS,
 	IPC_ROLES
 };
 
@@ -48,6 +49,7 @@ enum ipc_ch {
 	IPC_CH_ADMIN_DIR,   /* admin connection, routerd */
 	IPC_CH_ADMIN_AUTH,  /* admin connection, authd */
 	IPC_CH_ADMIN_STORE, /* admin connection, stored */
+	IPC_CH_COUNTS,      /* metrics connection, its acceptor */
 	IPC_CH_DENSE,       /* a process for several connections, its acceptor */
 	IPC_CHS
 };
@@ -85,7 +87,15 @@ enum ipc_conn_flags {
 };
 
 /* A connection's descriptors besides the client's. */
-enum ipc_end { IPC_END_SIGN = 1, IPC_END_LOG, IPC_END_AUTH, IPC_END_RCPT, IPC_END_POST, IPC_ENDS };
+enum ipc_end {
+	IPC_END_SIGN = 1,
+	IPC_END_LOG,
+	IPC_END_AUTH,
+	IPC_END_RCPT,
+	IPC_END_POST,
+	IPC_END_COUNTS,
+	IPC_ENDS
+};
 
 enum ipc_key_what { IPC_KEY_CHAIN = 1, IPC_KEY_PRIVATE = 2 };
 

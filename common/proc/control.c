@@ -5,6 +5,7 @@
 
 #include "common/base/io.h"
 #include "common/base/log.h"
+#include "common/metrics/metrics.h"
 #include "common/sandbox/sandbox.h"
 
 #include <errno.h>
@@ -229,6 +230,21 @@ static void stop(struct proc *p, unsigned deadline_ms)
 		proc_exit(p, 0);
 }
 
+static void tell_counts(struct proc *p, uint32_t seq)
+{
+	struct buf packed = BUF_INIT(METRICS_PACKED_MAX);
+	struct ipc_ctl_count m = { .seq = seq };
+
+	if (p->ops->on_count != NULL)
+		p->ops->on_count(p, p->arg);
+	metric_set(METRIC_log_lines_dropped, ipc_role_name(p->ops->role), "process",
+	    (int64_t)log_dropped());
+	metrics_pack(&packed);
+	m.packed = buf_slice(&packed);
+	ipc_send(p->control, IPC_ctl_count, &m, NULL);
+	buf_fini(&packed);
+}
+
 static void on_msg(
     void *arg, struct ipc_chan *c, enum ipc_type type, const union ipc_any *m, int *fds)
 {
@@ -267,6 +283,17 @@ static void on_msg(
 		break;
 	case IPC_ctl_ping:
 		ipc_send(c, IPC_ctl_pong, &(struct ipc_ctl_pong){ m->ctl_ping.token }, NULL);
+		break;
+	case IPC_ctl_count_ask:
+		tell_counts(p, m->ctl_count_ask.seq);
+		break;
+	case IPC_ctl_scraped:
+		if (p->ops->on_scraped != NULL && m->ctl_scraped.packed.n > 0)
+			p->ops->on_scraped(p, p->arg, m->ctl_scraped.packed);
+		break;
+	case IPC_ctl_scrape_end:
+		if (p->ops->on_scraped != NULL)
+			p->ops->on_scraped(p, p->arg, SLICE_NONE);
 		break;
 	default: /* the table lets nothing else in */
 		break;

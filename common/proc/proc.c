@@ -148,6 +148,12 @@ void proc_fail(struct proc *p, const char *why, int err)
 		    p->control, IPC_ctl_failed, &(struct ipc_ctl_failed){ slice_str(text) }, NULL);
 }
 
+void proc_scrape(struct proc *p)
+{
+	if (p->control != NULL)
+		ipc_send(p->control, IPC_ctl_scrape, &(struct ipc_ctl_scrape){}, NULL);
+}
+
 void proc_exit(struct proc *p, int status)
 {
 	p->status = status;

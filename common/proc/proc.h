@@ -62,6 +62,12 @@ struct proc_ops {
 	/* Finish, then proc_exit(); master kills after the deadline. Without it: proc_exit at once.
 	 */
 	void (*on_stop)(struct proc *p, void *arg, unsigned deadline_ms);
+	/* Master wants figures: set those gauges and totals that are kept elsewhere
+	 * (common/metrics). */
+	void (*on_count)(struct proc *p, void *arg);
+	/* The metrics door, after proc_scrape(): the packed figures of one process after the other,
+	 * then SLICE_NONE. */
+	void (*on_scraped)(struct proc *p, void *arg, struct slice packed);
 	/* A file that master passes: "log". The callback takes *fd by setting it to -1. */
 	void (*on_file)(struct proc *p, void *arg, const char *name, int *fd);
 };
@@ -93,6 +99,10 @@ struct ipc_chan *proc_peer_open(
 
 /* Says to master (and so to the log and to whoever started it) why this process cannot go on. */
 void proc_fail(struct proc *p, const char *why, int err);
+
+/* The metrics door alone: asks master to collect everybody's figures, see on_scraped. One at a
+ * time. */
+void proc_scrape(struct proc *p);
 
 /* Leaves the loop; proc_main returns `status`. */
 void proc_exit(struct proc *p, int status);

@@ -170,7 +170,10 @@ static int enter_user(struct entering *e)
 	return setuid(0) != 0 ? 0 : -EPERM;
 }
 
-/* Effective and permitted become the row's; an ordinary user keeps none of what it may have. */
+/*
+ * Effective and permitted become the row's; an ordinary user keeps none of what it may have. What
+ * the administrator has taken away before (a unit's CapabilityBoundingSet) stays away.
+ */
 static int drop_caps(struct entering *e)
 {
 	cap_t want = cap_init(), have;
@@ -179,7 +182,7 @@ static int drop_caps(struct entering *e)
 	if (want == NULL)
 		return -errno;
 	for (cap_value_t c = 0; e->as_root && CAP_IS_SUPPORTED(c); c++) {
-		if ((e->row->caps & (1ull << c)) == 0)
+		if ((e->row->caps & (1ull << c)) == 0 || cap_get_bound(c) != 1)
 			continue;
 		if (cap_set_flag(want, CAP_PERMITTED, 1, &c, CAP_SET) != 0 ||
 		    cap_set_flag(want, CAP_EFFECTIVE, 1, &c, CAP_SET) != 0)

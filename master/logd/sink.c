@@ -4,6 +4,7 @@
 #include "common/base/io.h"
 #include "common/base/log.h"
 #include "common/base/wire.h"
+#include "common/metrics/metrics.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -46,6 +47,7 @@ static void write_line(struct sink *s, const char *name, uint64_t sid, int level
 	if (s->out_fd >= 0 && !line.overflow)
 		io_write_all(s->out_fd, buf_slice(&line)); /* a full disk has nobody to be told */
 	buf_fini(&line);
+	metric_add(METRIC_log_lines, log_level_name(level), "", 1);
 }
 
 static void source_free(struct source *src)
@@ -82,6 +84,7 @@ static bool rate_allows(struct source *src)
 	if (src->in_window++ < SINK_LINES_PER_S)
 		return true;
 	src->dropped++;
+	metric_add(METRIC_log_lines_dropped, src->name, "sink", 1);
 	return false;
 }
 

@@ -2,8 +2,8 @@
 
 Use: c = corpus.load(seed=1, generated=100); print(c.describe()); for m in c: m.name, m.data
 `data` has CR LF line ends only and ends in CR LF, because DATA cannot say anything else; `changed`
-tells that the file on disk was different. Messages with a NUL are left out (RFC 5321 4.5.2 lets a
-server refuse them) and counted in describe().
+tells that the file on disk was different. Messages with a NUL are not in the iteration but in
+c.with_nul: RFC 5322 has NUL as an obsolete form only, and IMAP literals cannot carry it.
 """
 import collections
 import os
@@ -51,16 +51,17 @@ class Corpus:
     def __init__(self):
         self.messages = []
         self.counts = collections.OrderedDict()
-        self.nul = 0
+        self.with_nul = []
 
     def add(self, source, items):
         self.counts.setdefault(source, 0)
         for name, raw in items:
-            if b"\0" in raw:
-                self.nul += 1
-                continue
             data = normalise(raw)
-            self.messages.append(Message(name, data, data != raw))
+            message = Message(name, data, data != raw)
+            if b"\0" in raw:
+                self.with_nul.append(message)
+                continue
+            self.messages.append(message)
             self.counts[source] += 1
 
     def __iter__(self):
@@ -71,7 +72,7 @@ class Corpus:
 
     def describe(self):
         said = ", ".join("%s %s" % (k, v if v is not None else "absent") for k, v in self.counts.items())
-        return "corpus: %s; left out for NUL bytes: %d" % (said, self.nul)
+        return "corpus: %s; with NUL bytes: %d" % (said, len(self.with_nul))
 
 
 def own():

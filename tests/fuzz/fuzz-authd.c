@@ -259,7 +259,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	w->a.pool = peer(w, IPC_CH_WORK_POOL, true, &w->pool);
 	w->a.routerd = peer(w, IPC_CH_AUTH_ROUTE, true, &w->routerd);
 	w->a.stored = peer(w, IPC_CH_AUTH_STORE, false, &w->stored);
-	fd = admin_open(&w->a, 1);
+	fd = admin_open(&w->a, 1, "root");
 	far_open(w, &w->admin, fd, IPC_CH_ADMIN_AUTH, false);
 	knock(w, IPC_CONN_TLS);
 	for (int i = 0; i < OPS_MAX && wire_left(&r) > 0; i++) {

@@ -6,9 +6,14 @@ programs keep line ends as LF and write lines of their own on top; the caller al
 """
 import os
 import poplib
+import pwd
 import re
+import shutil
 import ssl
 import subprocess
+import tempfile
+
+from expected import lf
 
 PASSWORD = "gatehouse"
 TIMEOUT_S = 300
@@ -16,10 +21,6 @@ TIMEOUT_S = 300
 
 class ClientFailed(Exception):
     pass
-
-
-def lf(data):
-    return data.replace(b"\r\n", b"\n")
 
 
 def run(cmd, scratch, ok=(0,), **kw):
@@ -60,48 +61,71 @@ def curl(account, server, how, scratch):
     return [lf(m) for m in fetched(scratch + "/out")]
 
 
-def keep_script(scratch, last="true"):
-    """A delivery program that keeps its input, numbered by a file's size, and ends with `last`."""
+def keep_script(scratch):
+    """A delivery program that keeps its input, numbered by a file's size."""
     os.makedirs(scratch + "/out")
     path = private(scratch + "/keep", "#!/bin/sh\nprintf x >>%s/count\n"
-                   "n=$(stat -c %%s %s/count)\ncat >%s/out/$(printf %%06d $n)\n%s\n"
-                   % (scratch, scratch, scratch, last))
+                   "n=$(stat -c %%s %s/count)\ncat >%s/out/$(printf %%06d $n)\n"
+                   % (scratch, scratch, scratch))
     os.chmod(path, 0o700)
     return path
 
 
-def fetchmail(account, server, how, scratch):
+def fetchmail(account, server, how, scratch, setting=""):
     port = server.ports["pop3s" if how == "tls" else "pop3"]
     # localhost also means ::1 for fetchmail, which then tries the next address by itself.
-    text = "poll localhost protocol pop3 port %d user \"%s\" password \"%s\" " % (port, account, PASSWORD)
+    text = "poll localhost protocol pop3 port %d %s user \"%s\" password \"%s\" " % (
+        port, setting, account, PASSWORD)
     text += {"plain": "sslproto \"\" ", "stls": "sslproto \"TLS1.2+\" ", "tls": "ssl "}[how]
     text += "sslcertfile \"%s\" mda \"%s\"\n" % (server.ca, keep_script(scratch))
     run(["fetchmail", "-f", private(scratch + "/rc", text), "--nodetach", "--nosyslog"], scratch)
     return [lf(m) for m in fetched(scratch + "/out")]
 
 
+def fetchmail_accept(account, server, how, scratch):
+    return fetchmail(account, server, how, scratch, "bad-header accept")
+
+
+def someone():
+    """Arguments for subprocess: an ordinary user, and a home of that user's own."""
+    home = tempfile.mkdtemp(prefix="gh-real-")
+    if os.geteuid() != 0:
+        return home, {}
+    nobody = pwd.getpwnam("nobody")
+    os.chown(home, nobody.pw_uid, nobody.pw_gid)
+    return home, {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+
+
 def getmail(account, server, how, scratch):
-    kind = "SimplePOP3SSLRetriever" if how == "tls" else "SimplePOP3Retriever"
-    port = server.ports["pop3s" if how == "tls" else "pop3"]
-    text = "[retriever]\ntype = %s\nserver = localhost\nport = %d\nusername = %s\npassword = %s\n" % (
-        kind, port, account, PASSWORD)
-    text += "timeout = 10\n" + ("ca_certs = %s\n" % server.ca if how == "tls" else "")
-    # It refuses to run an external program as root; the setting is its own way to allow it.
-    text += ("[destination]\ntype = MDA_external\npath = %s\nallow_root_commands = true\n"
-             # Its wait for the delivery program misses one that ends too soon.
-             % keep_script(scratch, "sleep 0.02"))
-    os.makedirs(scratch + "/getmail", mode=0o700)
-    private(scratch + "/getmail/rc", text)
-    for _ in range(8):
-        done = run(["getmail", "--getmaildir", scratch + "/getmail", "--rcfile", "rc"], scratch, ok=(0, 127))
-        if done.returncode == 0:
-            return [lf(m) for m in fetched(scratch + "/out")]
-        if b"waiting child pid" not in done.stderr:
-            break
-        # It did so all the same. The message was delivered, but getmail does not know and delivers it
-        # again when it is run again, as cron would.
-        os.unlink(os.path.join(scratch, "out", max(os.listdir(scratch + "/out"))))
-    raise ClientFailed("getmail: exit %d: %s" % (done.returncode, done.stderr[-400:].decode("latin-1")))
+    """As an ordinary user: as root it refuses to deliver."""
+    home, who = someone()
+    try:
+        kind = "SimplePOP3SSLRetriever" if how == "tls" else "SimplePOP3Retriever"
+        port = server.ports["pop3s" if how == "tls" else "pop3"]
+        shutil.copy(server.ca, home + "/ca.pem")
+        os.chmod(home + "/ca.pem", 0o644)
+        text = "[retriever]\ntype = %s\nserver = localhost\nport = %d\nusername = %s\npassword = %s\n" % (
+            kind, port, account, PASSWORD)
+        text += "ca_certs = %s/ca.pem\n" % home if how == "tls" else ""
+        text += "[destination]\ntype = Maildir\npath = %s/mail/\n" % home
+        program = ("import os\nfor d in ('.getmail', 'mail/cur', 'mail/new', 'mail/tmp'):\n"
+                   "    os.makedirs(d, 0o700)\n"
+                   "open('.getmail/getmailrc', 'w').write(%r)\n"
+                   "os.execvp('getmail', ['getmail'])\n" % text)
+        done = subprocess.run(["python3", "-c", program], capture_output=True, timeout=TIMEOUT_S, cwd=home,
+                              env=dict(os.environ, HOME=home, LC_ALL="C.UTF-8"), **who)
+        if done.returncode != 0:
+            raise ClientFailed("getmail: exit %d: %s" % (done.returncode, done.stderr[-400:].decode("latin-1")))
+        names = os.listdir(home + "/mail/new")
+        # SECONDS.MmicrosecondsPpidQnumberR...: its own count of deliveries.
+        names.sort(key=lambda name: int(re.search(r"Q(\d+)R", name).group(1)))
+        out = []
+        for name in names:
+            with open(os.path.join(home, "mail/new", name), "rb") as f:
+                out.append(lf(f.read()))
+        return out
+    finally:
+        shutil.rmtree(home)
 
 
 def mpop(account, server, how, scratch):
@@ -169,28 +193,7 @@ def raw(account, server):
 
 CLIENTS = [(curl, ("plain", "stls", "tls")),
            (fetchmail, ("plain", "stls", "tls")),
+           (fetchmail_accept, ("plain", "stls", "tls")),
            (getmail, ("plain", "tls")),  # 6.18 has no STLS
            (mpop, ("plain", "stls", "tls")),
            (python_poplib, ("plain", "stls", "tls"))]
-
-# These take a message apart and write it anew; see reference.py.
-REWRITERS = (fetchmail, getmail)
-
-TRACE = re.compile(rb"(?:(?:Return-Path|Delivered-To|Received|X-Original-To):[^\n]*\n(?:[ \t][^\n]*\n)*)*",
-                   re.IGNORECASE)
-
-
-def same(got, sent):
-    """True if `got` is `sent` (both LF) under trace header lines only."""
-    if not got.endswith(sent):
-        return False
-    return TRACE.fullmatch(got[:len(got) - len(sent)]) is not None
-
-
-def under_trace(got):
-    """The message below its leading trace lines (LF); boundaries that getmail draws by lot are named."""
-    return re.sub(rb"={15}\d{19}==", b"BOUNDARY", got[TRACE.match(got).end():])
-
-
-def longest_line(data):
-    return max(len(line) for line in data.split(b"\n"))

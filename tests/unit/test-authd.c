@@ -173,8 +173,8 @@ static void knock(uint32_t flags, uint32_t uid, const char *service)
 
 	ipc_chan_free(&door);
 	assert_int_equal(ipc_pair(sv), 0);
-	dialogue_open(&a, a.pool, strcmp(service, "admin") == 0 ? IPC_ROLE_ADMIN : IPC_ROLE_POP3, &m,
-	    &sv[0]);
+	dialogue_open(
+	    &a, a.pool, strcmp(service, "admin") == 0 ? IPC_ROLE_ADMIN : IPC_ROLE_POP3, &m, &sv[0]);
 	door = ipc_chan_new(a.base, sv[1], IPC_CH_DIALOGUE, false, &door_ops, NULL);
 	ipc_chan_set_state(door, IPC_IN_DIALOGUE);
 }
@@ -209,7 +209,7 @@ static int setup(void **state)
 	pair(IPC_CH_WORK_POOL, true, &none_ops, &pool_ops, &a.pool, &pool_end);
 	pair(IPC_CH_AUTH_ROUTE, true, &from_route_ops, &routerd_ops, &a.routerd, &routerd_end);
 	pair(IPC_CH_AUTH_STORE, false, &from_stored_ops, &stored_ops, &a.stored, &stored_end);
-	fd = admin_open(&a, 1);
+	fd = admin_open(&a, 1, "root");
 	assert_true(fd >= 0);
 	admin = ipc_chan_new(a.base, fd, IPC_CH_ADMIN_AUTH, false, &door_ops, NULL);
 	put_secret(7, "plain", "secret");

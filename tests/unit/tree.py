@@ -22,11 +22,12 @@ COMMON = {
     "sandbox": ["ipc"],
     "mail": [],
     "engine": [],
-    "proc": ["ipc", "conf", "sandbox"],
+    "metrics": [],
+    "proc": ["ipc", "conf", "sandbox", "metrics"],
     "tls": ["ipc"],
     "data": [],
     "database": ["engine", "proc", "conf"],
-    "front": ["ipc", "conf", "sandbox", "proc", "mail", "tls"],
+    "front": ["ipc", "conf", "sandbox", "proc", "mail", "tls", "metrics"],
 }
 # Programs whose folders hold a pure core: these files include common/base (and the words of messages) only.
 PURE = re.compile(r"^protocols/[^/]+/core[^/]*\.[ch]$")
