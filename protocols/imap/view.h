@@ -34,10 +34,9 @@ struct view {
 	struct view_run *runs;
 	size_t n_runs, cap_runs;
 	uint32_t count;    /* messages, as told */
-	uint32_t last_uid; /* of the last message, 0: none */
+	uint32_t last_uid; /* the highest that was ever in the view */
 
 	struct set recent; /* uids that are \Recent in this session */
-	uint32_t n_recent; /* of them, told */
 
 	/* not told yet */
 	struct set fresh; /* new uids, above last_uid */
@@ -83,7 +82,7 @@ void view_forget_own(struct view *v, uint32_t seq);
 
 /* ---- telling (tell.c) ---- */
 
-/* Takes all pending expunges out of the view. The set becomes *ret_gone, normalised. */
-void view_told_gone(struct view *v, struct set *ret_gone);
+/* Takes all pending expunges out of the view; they become *ret_gone. False without memory. */
+bool view_told_gone(struct view *v, struct set *ret_gone);
 /* New messages are part of the view now. False without memory. */
 bool view_grow(struct view *v);
