@@ -107,6 +107,16 @@ uint64_t set_count(const struct set *s)
 	return count;
 }
 
+uint64_t set_count_from(const struct set *s, uint32_t first)
+{
+	uint64_t count = 0;
+
+	for (size_t i = range_from(s, first); i < s->n; i++)
+		count +=
+		    (uint64_t)s->r[i].last - (s->r[i].first > first ? s->r[i].first : first) + 1;
+	return count;
+}
+
 void set_clip(const struct set *s, uint32_t first, uint32_t last, struct set *out)
 {
 	for (size_t i = range_from(s, first); i < s->n && s->r[i].first <= last; i++)

@@ -105,6 +105,32 @@ uint32_t view_seq(const struct view *v, uint32_t uid)
 	return seq <= v->count && view_uid(v, seq) == uid ? seq : 0;
 }
 
+bool view_loaded(struct view *v, uint32_t recent_from)
+{
+	struct set gone = v->gone;
+
+	v->loading = false;
+	v->gone = (struct set){ 0 };
+	for (size_t i = 0; i < gone.n; i++)
+		for (uint32_t uid = gone.r[i].first; uid <= gone.r[i].last; uid++) {
+			set_remove(&v->fresh, uid, uid);
+			if (view_seq(v, uid) != 0)
+				set_add(&v->gone, uid, uid);
+		}
+	set_fini(&gone);
+	set_remove(&v->fresh, 1, v->last_uid);
+	for (size_t i = 0; i < v->n_runs; i++) {
+		uint32_t first = v->runs[i].uid, last = first + run_count(v, i) - 1;
+
+		if (last >= recent_from)
+			set_add(&v->recent, first > recent_from ? first : recent_from, last);
+	}
+	set_norm(&v->recent);
+	if (v->uidnext <= v->last_uid)
+		v->uidnext = v->last_uid + 1;
+	return !v->gone.failed && !v->recent.failed && !v->fresh.failed;
+}
+
 bool view_is_gone(const struct view *v, uint32_t uid)
 {
 	return set_has(&v->gone, uid);
@@ -142,7 +168,7 @@ static void on_gone(struct view *v, uint32_t uid, uint64_t modseq)
 {
 	if (modseq > v->gone_modseq)
 		v->gone_modseq = modseq;
-	if (uid > v->last_uid) {
+	if (uid > v->last_uid && !v->loading) {
 		/* Never told of, so nothing to take back. */
 		set_remove(&v->fresh, uid, uid);
 		set_remove(&v->recent, uid, uid);
@@ -202,6 +228,23 @@ bool view_events(struct view *v, struct slice rows)
 	}
 	set_norm(&v->gone);
 	return !v->fresh.failed && !v->gone.failed && !v->recent.failed;
+}
+
+bool view_keywords_add(struct view *v, struct arena *a, unsigned first, struct slice names)
+{
+	struct wire_reader r = wire_reader(names);
+
+	if (first != v->n_keywords)
+		return false;
+	while (wire_left(&r) > 0 && v->n_keywords < IPC_KEYWORDS_MAX) {
+		struct slice name = arena_copy(a, wire_get_bytes(&r, names.n));
+
+		if (r.bad || name.p == NULL)
+			return false;
+		v->keywords[v->n_keywords++] = name;
+		v->keywords_new = true;
+	}
+	return true;
 }
 
 bool view_pending(const struct view *v, bool gone)
