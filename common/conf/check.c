@@ -22,7 +22,7 @@ static bool is_set(const struct conf_section *s, enum conf_key k)
 
 static bool is_program(const char *name)
 {
-	static const char *const programs[] = { "pop3", "smtp", "admin" };
+	static const char *const programs[] = { "pop3", "imap", "smtp", "admin" };
 
 	for (size_t i = 0; i < sizeof(programs) / sizeof(*programs); i++)
 		if (strcmp(name, programs[i]) == 0)
@@ -41,7 +41,7 @@ static void check_listener(struct check *k, const struct conf *c, const struct c
 		any_cert |= c->sections[i].kind == CONF_SECTION_CERTIFICATE;
 	if (!is_program(s->name))
 		complain(
-		    k, s->line, s->name, "is no front-end; a listener is for pop3, smtp or admin");
+		    k, s->line, s->name, "is no front-end; a listener is for pop3, imap, smtp or admin");
 	if (tcp == local)
 		complain(k, s->line, s->name, "listener needs either address and port, or socket");
 	if (tcp && !is_set(s, CONF_address))

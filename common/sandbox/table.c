@@ -56,7 +56,7 @@ const struct sandbox_row sandbox_rows[PROC_COUNT] = {
 		.name = "signer", .user = "gatehouse-signer", .parent = PROC_MASTER, .root = EMPTY_DIR,
 		.caps = CAPS_NONE, .sys = SYS_DAEMON, .ns = NS_NET | NS_IPC, .fs = FS_NONE,
 		.limits = { .nofile = 65536, .data_mb = 1024 },
-		.peers = PEER(POP3) | PEER(SMTP) | PEER(ADMIN) | PEER(LOGD),
+		.peers = PEER(POP3) | PEER(IMAP) | PEER(SMTP) | PEER(ADMIN) | PEER(LOGD),
 		.restart = RESTART_QUICK,
 	},
 	[PROC_STORED] = {
@@ -97,7 +97,7 @@ const struct sandbox_row sandbox_rows[PROC_COUNT] = {
 		.caps = CAPS_NONE, .sys = SYS_DAEMON | SYS_PAIR | SYS_ENGINE,
 		.ns = NS_NET | NS_IPC, .fs = FS_HELD_DIRS,
 		.limits = { .nofile = 65536, .may_multiply = true },
-		.peers = PEER(POP3) | PEER(SMTP) | PEER(ADMIN) | PEER(ROUTERD) | PEER(STORED) |
+		.peers = PEER(POP3) | PEER(IMAP) | PEER(SMTP) | PEER(ADMIN) | PEER(ROUTERD) | PEER(STORED) |
 			PEER(WORKER) | PEER(LOGD),
 		.restart = RESTART_QUICK,
 	},
@@ -135,6 +135,20 @@ const struct sandbox_row sandbox_rows[PROC_COUNT] = {
 	},
 	[PROC_POP3_CHILD] = {
 		.name = "pop3-child", .user = "gatehouse-pop3", .parent = PROC_POP3,
+		.root = EMPTY_DIR,
+		.caps = CAPS_NONE, .sys = SYS_CHILD, .ns = NS_NET | NS_IPC, .fs = FS_NONE,
+		.limits = { .nofile = 65536, .data_mb = 512 },
+		.peers = PEER(AUTHD) | PEER(SIGNER) | PEER(STORED) | PEER(LOGD),
+	},
+	[PROC_IMAP] = {
+		.name = "imap", .user = "gatehouse-imap", .parent = PROC_MASTER, .root = EMPTY_DIR,
+		.caps = CAPS_NONE, .sys = SYS_ACCEPTOR, .ns = NS_NET | NS_IPC, .fs = FS_NONE,
+		.limits = { .nofile = 65536, .data_mb = 512, .may_multiply = true },
+		.peers = PEER(AUTHD) | PEER(SIGNER) | PEER(LOGD),
+		.restart = RESTART_DOOR,
+	},
+	[PROC_IMAP_CHILD] = {
+		.name = "imap-child", .user = "gatehouse-imap", .parent = PROC_IMAP,
 		.root = EMPTY_DIR,
 		.caps = CAPS_NONE, .sys = SYS_CHILD, .ns = NS_NET | NS_IPC, .fs = FS_NONE,
 		.limits = { .nofile = 65536, .data_mb = 512 },

@@ -10,6 +10,7 @@
 #pragma once
 
 #include "common/base/arena.h"
+#include "common/base/secret.h"
 #include "common/front/limits.h"
 #include "common/front/line.h"
 #include "common/front/text.h"
@@ -111,11 +112,13 @@ enum imap_tell_step {
 
 struct imap_tell {
 	enum imap_tell_step step;
-	struct set gone; /* being told; numbers go down as they are */
-	size_t gone_at;  /* range */
-	uint32_t gone_done, gone_uid;
+	bool with_gone;
+	struct set gone;    /* being told */
+	size_t gone_at;     /* range */
+	uint32_t gone_done; /* messages of it */
 	size_t change_at;
 	uint32_t seq, from_uid; /* of the scan */
+	uint64_t until;         /* modseq up to which all is told after it */
 };
 
 /* ---- the session ---- */
@@ -146,6 +149,8 @@ struct imap {
 	struct imap_job *job;       /* NULL: answered, or not begun */
 	bool done;                  /* `reply` is complete: telling, then out with it */
 	bool dying;                 /* BYE was said: close when written */
+	bool begin_tls;             /* after the reply */
+	const char *bye_text;       /* why the session ends, if stored said so */
 	struct buf reply;
 	struct imap_tell tell;
 
@@ -211,17 +216,22 @@ void imap_gather_reset(struct imap *s);
 void imap_tell_begin(struct imap *s, bool gone);
 /* Goes on as far as the output takes: true when all is told. */
 bool imap_tell_go(struct imap *s);
-void imap_tell_msg(struct imap *s, enum ipc_type type, const union ipc_any *m);
+void imap_tell_rows(struct imap *s, const struct ipc_mbox_rows *m);
 void imap_tell_reset(struct imap *s);
 /* "* FLAGS (...)" and "* OK [PERMANENTFLAGS (...)]". */
 void imap_tell_keywords(struct imap *s);
 
-/* ---- flags.c ---- */
-/* "(\Seen kw)": a list of flags through the writer. `uid` decides on \Recent. */
-void imap_put_flags(struct imap *s, uint32_t uid, uint32_t flags, uint64_t keywords);
-/* "* n FETCH (FLAGS (...))" with UID and MODSEQ as the session wants them (RFC 7162 3.2.4). */
+/* "FLAGS (\Seen kw)" in a FETCH response; \Recent is known here. */
+void imap_put_flags(
+    struct imap *s, struct writer *w, uint32_t uid, uint32_t flags, uint64_t keywords);
+
+struct imap_flags {
+	uint32_t flags;
+	uint64_t keywords, modseq;
+};
+/* "* n FETCH (FLAGS (...))", with MODSEQ and UID as the session wants them (RFC 7162 3.2.4). */
 void imap_put_fetch_flags(
-    struct imap *s, uint32_t uid, uint32_t flags, uint64_t keywords, uint64_t modseq);
+    struct imap *s, uint32_t uid, const struct imap_flags *flags, bool with_uid, bool with_flags);
 
 /* ---- select.c ---- */
 /*
@@ -233,10 +243,16 @@ int imap_resolve(struct imap *s, struct set *set, bool saved, struct set *ret_ui
 /* CONDSTORE is on from here on (RFC 7162 3.1.8): tells HIGHESTMODSEQ if a mailbox is selected. */
 void imap_condstore_on(struct imap *s);
 void imap_unselect(struct imap *s);
+/* "M" or "E" and 16 hexadecimal digits (RFC 8474). */
+void imap_put_object_id(struct buf *out, char kind, uint64_t id);
+/* Somebody deleted the selected mailbox. */
+void imap_mailbox_gone(struct imap *s);
 
 /* ---- auth.c ---- */
 void imap_auth_msg(struct imap *s, enum ipc_type type, const union ipc_any *m);
 void imap_auth_gone(struct imap *s);
+/* " AUTH=..." of what is offered now, or " LOGINDISABLED". */
+void imap_put_mechs(struct imap *s, struct buf *out);
 void imap_put_capabilities(struct imap *s, struct buf *out);
 
 /* ---- commands ---- */

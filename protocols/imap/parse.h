@@ -14,6 +14,7 @@
 struct parse {
 	const uint8_t *begin, *p, *end;
 	const char *error;
+	bool refused;    /* the grammar is right, the meaning is not: NO [CANNOT], not BAD */
 	size_t error_at; /* offset of the error in the command */
 	struct arena
 	    *arena; /* of the command: what cannot be borrowed from the text is copied here */
@@ -22,6 +23,8 @@ struct parse {
 
 /* Sets the error, unless there is one. Always false. */
 bool parse_fail(struct parse *p, const char *text);
+/* The same for what is well-formed but cannot be (a mailbox name): NO instead of BAD. */
+bool parse_refuse(struct parse *p, const char *text);
 /* Nothing left and no error. */
 bool parse_end(struct parse *p);
 static inline bool parse_ok(const struct parse *p)
@@ -69,7 +72,7 @@ void parse_uid_set(struct parse *p, struct set *ret_set);
 struct slice parse_mailbox(struct parse *p);
 /* The same; `*ret_dir` when it ended with "/" (CREATE). */
 struct slice parse_mailbox_dir(struct parse *p, bool *ret_dir);
-/* list-mailbox: a pattern, UTF-8, wildcards kept. */
+/* list-mailbox: a pattern, UTF-8, wildcards kept; p is NULL when no name can match it. */
 struct slice parse_list_mailbox(struct parse *p);
 
 /* Flags: system flags as IPC_FLAG_ bits, keywords as names with a space between them. */
@@ -87,6 +90,10 @@ void parse_flag_list(struct parse *p, bool bare, struct parse_flags *ret_flags);
 int64_t parse_date_time(struct parse *p); /* "21-Nov-1997 09:55:06 -0600" with its quotes */
 /* date of SEARCH, quoted or not: days since 1970. */
 int32_t parse_date(struct parse *p);
+
+/* Characters of a class, at least one. */
+struct slice parse_chars(struct parse *p, bool (*is)(uint8_t), const char *missing);
+bool parse_list_char(uint8_t c);
 
 /* Jumps over one value, whatever it is (string, atom, list): for what is unknown. */
 void parse_skip_value(struct parse *p);

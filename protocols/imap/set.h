@@ -28,6 +28,8 @@ void set_norm(struct set *s);
 /* All of these want a normalised set. */
 bool set_has(const struct set *s, uint32_t n);
 uint64_t set_count(const struct set *s);
+/* Of those from `first` on. */
+uint64_t set_count_from(const struct set *s, uint32_t first);
 /* The parts of `s` within first..last are added to `out`. */
 void set_clip(const struct set *s, uint32_t first, uint32_t last, struct set *out);
 /* Takes first..last out. */

@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include "common/base/arena.h"
 #include "protocols/imap/set.h"
 
 /* Messages with consecutive uids; as many as up to the next run. */
@@ -28,16 +29,16 @@ struct view {
 	uint64_t id;
 	uint32_t uidvalidity, uidnext;
 	bool readonly;
+	bool loading;         /* the list of uids is still on its way */
 	uint64_t modseq;      /* highest that stored has told us of */
 	uint64_t told_modseq; /* flags up to here are known to the client */
 
 	struct view_run *runs;
 	size_t n_runs, cap_runs;
 	uint32_t count;    /* messages, as told */
-	uint32_t last_uid; /* of the last message, 0: none */
+	uint32_t last_uid; /* the highest that was ever in the view */
 
 	struct set recent; /* uids that are \Recent in this session */
-	uint32_t n_recent; /* of them, told */
 
 	/* not told yet */
 	struct set fresh; /* new uids, above last_uid */
@@ -58,6 +59,9 @@ void view_fini(struct view *v);
 /* Pairs of mbox_uids_are, ascending. False without memory or when they are malformed. */
 bool view_load(struct view *v, struct slice pairs);
 
+/* The list is complete: what happened meanwhile is brought in line. `recent_from`: mbox_opened. */
+bool view_loaded(struct view *v, uint32_t recent_from);
+
 /* The uid of message `seq`, 1..count; 0 when there is none. */
 uint32_t view_uid(const struct view *v, uint32_t seq);
 /* The number of the message; 0 when it is not in the view. */
@@ -75,7 +79,8 @@ int view_keyword(const struct view *v, struct slice name);
 
 /* Rows of mbox_event. False when they are malformed or there is no memory. */
 bool view_events(struct view *v, struct slice rows);
-bool view_keywords_add(struct view *v, unsigned first, struct slice names);
+/* Names of mbox_opened or mbox_keywords, copied to the arena of the mailbox. */
+bool view_keywords_add(struct view *v, struct arena *a, unsigned first, struct slice names);
 /* Something could be told; `gone`: expunges may be told as well. */
 bool view_pending(const struct view *v, bool gone);
 /* Changes made by this session's request are not told (.SILENT, or told by the command itself). */
@@ -83,7 +88,7 @@ void view_forget_own(struct view *v, uint32_t seq);
 
 /* ---- telling (tell.c) ---- */
 
-/* Takes all pending expunges out of the view. The set becomes *ret_gone, normalised. */
-void view_told_gone(struct view *v, struct set *ret_gone);
+/* Takes all pending expunges out of the view; they become *ret_gone. False without memory. */
+bool view_told_gone(struct view *v, struct set *ret_gone);
 /* New messages are part of the view now. False without memory. */
 bool view_grow(struct view *v);
