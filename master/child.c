@@ -7,6 +7,7 @@
 #include "common/base/io.h"
 #include "common/base/log.h"
 #include "common/conf/limits.h"
+#include "common/metrics/metrics.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -102,6 +103,16 @@ static void on_control_msg(
 		break;
 	case IPC_ctl_pong:
 		c->ping_at_ms = 0;
+		break;
+	case IPC_ctl_scrape:
+		/* One that is no metrics door asks for what it has no business with. */
+		if (c->prog->role == IPC_ROLE_METRICS)
+			scrape_begin(c);
+		else
+			child_kill(c);
+		break;
+	case IPC_ctl_count:
+		scrape_on_count(c, &msg->ctl_count);
 		break;
 	default:
 		break;
@@ -300,6 +311,8 @@ int child_start(struct child *c)
 	c->restart_wanted = false;
 	c->ready_at_ms = c->ping_at_ms = 0;
 	c->instance = master_next_instance(c->m);
+	metric_add(METRIC_process_restarts, program_name(c->prog), "", c->started ? 1 : 0);
+	c->started = true;
 	c->state = CHILD_STARTING;
 	r = fork_program(c);
 	if (r == 0)

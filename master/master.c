@@ -7,6 +7,7 @@
 #include "common/base/io.h"
 #include "common/base/log.h"
 #include "common/conf/limits.h"
+#include "common/metrics/metrics.h"
 #include "common/sandbox/sandbox.h"
 #include "master/master-private.h"
 
@@ -348,6 +349,7 @@ static void reload(struct master *m)
 			conf_fini(&conf);
 		}
 	}
+	metric_add(METRIC_reloads, r == 0 ? "ok" : "refused", "", 1);
 	if (r == 0) {
 		log_ev(LOG_NOTICE, "conf.reload", kv_s("what", m->conf_path));
 	} else {
@@ -484,6 +486,7 @@ static void fini(struct master *m)
 {
 	for (int i = 0; i < PROGRAMS; i++)
 		child_fini(&m->children[i]);
+	scrape_fini(m);
 	master_logs_gone(m);
 	listeners_fini(&m->listeners, NULL);
 	key_files_fini(&m->keys);
@@ -503,6 +506,7 @@ int master_run(struct master *m)
 	struct sandbox_env env = { .root_fd = -1 };
 
 	m->base = event_base_new();
+	m->started_s = clock_wall_s();
 	if (m->base == NULL)
 		return 1;
 	for (int i = 0; i < PROGRAMS; i++)

@@ -38,7 +38,7 @@ struct peer_pair {
 	enum ipc_ch kind;
 };
 
-enum { PEER_PAIRS = 18 };
+enum { PEER_PAIRS = 19 };
 extern const struct peer_pair peer_pairs[PEER_PAIRS];
 
 static inline const char *program_name(const struct program *prog)
@@ -74,6 +74,8 @@ struct child {
 	unsigned delay_ms, quick_deaths;
 	int64_t ready_at_ms, ping_at_ms; /* 0: none */
 	bool restart_wanted;             /* a stop that is part of a restart */
+	bool started;                    /* before: the next start is a restart */
+	bool counted;                    /* has told its figures to the collection under way */
 	char why[256];                   /* its own last words */
 };
 
@@ -161,8 +163,8 @@ int readconf(const char *path, int empty_fd, struct conf *ret, struct buf *error
 /* As root: the users of all processes. 0, or -ENOENT after a sentence for each that is missing. */
 int outside_check_users(struct buf *errors);
 
-/* What m->conf needs of the machine (key files, owners of sockets): 0, or -ENOENT after a sentence in
- * `errors` for each that is missing. */
+/* What m->conf needs of the machine (key files, owners of sockets): 0, or -ENOENT after a sentence
+ * in `errors` for each that is missing. */
 int outside_check(const struct master *m, struct buf *errors);
 
 /* --- groups.c: connections whose acceptor died --- */
@@ -173,6 +175,13 @@ void groups_init(struct master *m);
 void groups_add(struct master *m, pid_t group); /* the dead acceptor's pid, just reaped */
 void groups_reap(struct master *m);
 void groups_kill(struct master *m);
+
+/* --- scrape.c: figures of all processes, for the metrics door --- */
+
+/* `door` asks. Ignored while a collection is under way. */
+void scrape_begin(struct child *door);
+void scrape_on_count(struct child *c, const struct ipc_ctl_count *m);
+void scrape_fini(struct master *m);
 
 /* --- notify.c: what systemd is told; nothing without it --- */
 void notify_state(const char *state);
@@ -192,6 +201,12 @@ struct master {
 	struct listeners listeners;
 	struct key_files keys;
 	struct child children[PROGRAMS];
+	struct {
+		bool open;
+		uint32_t seq;
+		struct event *timer;
+	} scrape;
+	int64_t started_s;
 	struct ipc_chan *sink; /* attach channel to logd */
 	struct event *ev_signal, *ev_tick;
 	pid_t groups[GROUPS_MAX];

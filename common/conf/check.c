@@ -22,12 +22,25 @@ static bool is_set(const struct conf_section *s, enum conf_key k)
 
 static bool is_program(const char *name)
 {
-	static const char *const programs[] = { "pop3", "imap", "smtp", "admin" };
+	static const char *const programs[] = { "pop3", "imap", "smtp", "admin", "metrics" };
 
 	for (size_t i = 0; i < sizeof(programs) / sizeof(*programs); i++)
 		if (strcmp(name, programs[i]) == 0)
 			return true;
 	return false;
+}
+
+static bool is_loopback(const struct conf_section *s)
+{
+	struct slice nets = slice_str(conf_section_str(s, CONF_address));
+	struct conf_net v4 = { .bits = 8 }, v6 = { .bits = 128 }, net;
+
+	addr_parse_ip(SLICE("127.0.0.0"), &v4.addr);
+	addr_parse_ip(SLICE("::1"), &v6.addr);
+	while (conf_next_net(&nets, &net))
+		if (!conf_net_holds(&v4, &net.addr) && !conf_net_holds(&v6, &net.addr))
+			return false;
+	return true;
 }
 
 static void check_listener(struct check *k, const struct conf *c, const struct conf_section *s)
@@ -40,8 +53,8 @@ static void check_listener(struct check *k, const struct conf *c, const struct c
 	for (size_t i = 0; i < c->n_sections; i++)
 		any_cert |= c->sections[i].kind == CONF_SECTION_CERTIFICATE;
 	if (!is_program(s->name))
-		complain(
-		    k, s->line, s->name, "is no front-end; a listener is for pop3, imap, smtp or admin");
+		complain(k, s->line, s->name,
+		    "is no front-end; a listener is for pop3, imap, smtp, admin or metrics");
 	if (tcp == local)
 		complain(k, s->line, s->name, "listener needs either address and port, or socket");
 	if (tcp && !is_set(s, CONF_address))
@@ -56,6 +69,11 @@ static void check_listener(struct check *k, const struct conf *c, const struct c
 		    k, s->line, s->name, "listener speaks LMTP over TCP and must list its clients");
 	if (tcp && strcmp(s->name, "admin") == 0)
 		complain(k, s->line, s->name, "listener must be a Unix socket");
+	if (strcmp(s->name, "metrics") == 0 && (tls || (tcp && !is_loopback(s))))
+		complain(k, s->line, s->name,
+		    "listener is a Unix socket or a loopback address, without tls: figures are "
+		    "told "
+		    "to this machine only");
 	if (strcmp(s->name, "smtp") != 0 && s->v[CONF_protocol].line != 0)
 		complain(k, s->v[CONF_protocol].line, "protocol", "is for smtp listeners only");
 	if (is_set(s, CONF_proxies))

@@ -5,6 +5,7 @@
 
 #include "common/base/io.h"
 #include "common/base/log.h"
+#include "common/front/figures.h"
 #include "common/front/limits.h"
 #include "common/sandbox/sandbox.h"
 #include "common/tls/remote.h"
@@ -129,7 +130,9 @@ static bool channels_make(struct acceptor *a, struct front_bundle *b, const stru
 		if (e == IPC_END_SIGN)
 			made = tls_remote_prepare(fds[0]) == 0;
 		*end_slot(b, e) = fds[0];
-		if (a->attach[e].chan != NULL)
+		if (e == IPC_END_COUNTS)
+			figures_serve(a, &fds[1]);
+		else if (a->attach[e].chan != NULL)
 			tell(a, e, b, l, &p, &fds[1]);
 		fd_close(&fds[1]);
 	}
@@ -158,11 +161,11 @@ static const char *refusal(struct acceptor *a, const struct listener *l, const s
 	bool remote = peer->family != 1;
 
 	if (remote && l->l->clients[0] != '\0' && !conf_nets_hold(slice_str(l->l->clients), peer))
-		return "not listed";
+		return FRONT_NOT_LISTED;
 	if (counts_total(a->counts) >= a->max)
-		return "all connections in use";
+		return FRONT_ALL_IN_USE;
 	if (remote && a->max_per_address > 0 && counts_of(a->counts, peer) >= a->max_per_address)
-		return "too many from this address";
+		return FRONT_TOO_MANY;
 	return NULL;
 }
 
@@ -188,6 +191,7 @@ static void bundle_fill(struct acceptor *a, struct front_bundle *b, const struct
 
 	*b = (struct front_bundle){ .sid = proc_next_sid(a->proc),
 		.flags = bundle_flags(a, l->l->flags),
+		.listener = (unsigned)(l - a->listeners),
 		.peer = *peer,
 		.local = l->l->local,
 		.client = fd,
@@ -210,15 +214,20 @@ static void serve(struct acceptor *a, const struct listener *l, int fd, const st
 
 	if (why != NULL) {
 		turn_away(a, fd, l->l->flags, peer,
-		    strcmp(why, "not listed") == 0 ? a->door->denied : a->door->busy, why);
+		    strcmp(why, FRONT_NOT_LISTED) == 0 ? a->door->denied : a->door->busy, why);
+		figures_refused(a, why);
 		return;
 	}
 	bundle_fill(a, &b, l, fd, peer);
 	ok = channels_make(a, &b, l);
 	if (ok)
 		ok = a->per_process > 1 ? spawn_shared(a, &b) : spawn_one(a, &b);
-	if (!ok)
+	if (ok) {
+		figures_accepted(a, l);
+	} else {
 		log_ev(LOG_WARNING, "conn.lost", kv_s("why", "no descriptors or processes left"));
+		figures_refused(a, NULL);
+	}
 	front_bundle_close(&b);
 }
 
@@ -299,6 +308,7 @@ static void child_crashed(struct acceptor *a, pid_t pid, int sig)
 {
 	if (a->stopping)
 		return;
+	figures_crashed(a);
 	log_ev(LOG_ERR, "conn.crash", kv_i("pid", pid), kv_s("why", strsignal(sig)));
 	if (!sandbox_crash_signal(sig))
 		return;
@@ -591,6 +601,8 @@ int front_main(int argc, char **argv, const struct front_door *door)
 		.warm_up = on_warm_up,
 		.on_peer = on_peer,
 		.on_reload = on_reload,
+		.on_count = figures_count,
+		.on_scraped = figures_scraped,
 		.on_stop = on_stop };
 
 	a.door = door;

@@ -8,6 +8,11 @@
 
 enum { FRONT_LISTENERS_MAX = 256 };
 
+/* Why a client is turned away. */
+#define FRONT_NOT_LISTED "not listed"
+#define FRONT_ALL_IN_USE "all connections in use"
+#define FRONT_TOO_MANY   "too many from this address"
+
 struct acceptor;
 struct worker;
 struct sandbox_child;

@@ -15,7 +15,8 @@ struct tls_ctx;
 /* What the acceptor made for a connection. Descriptors are -1 where there is none. */
 struct front_bundle {
 	uint64_t sid;
-	uint32_t flags; /* enum front_bundle_flags */
+	uint32_t flags;    /* enum front_bundle_flags */
+	unsigned listener; /* the acceptor's number of it */
 	struct addr peer, local;
 	int client, sign, log;
 	int ends[FRONT_PEERS];

@@ -8,11 +8,12 @@ enum { BUCKETS = 1024 };
 struct entry {
 	struct entry *next_key, *next_addr;
 	uint64_t key, addr;
+	unsigned tag;
 };
 
 /* Both chains are short: a connection limit of thousands over a thousand buckets. */
 struct counts {
-	unsigned total;
+	unsigned total, tagged[COUNTS_TAGS];
 	struct entry *by_key[BUCKETS], *by_addr[BUCKETS];
 };
 
@@ -65,15 +66,26 @@ unsigned counts_of(const struct counts *c, const struct addr *a)
 
 int counts_add(struct counts *c, uint64_t key, const struct addr *a)
 {
+	return counts_add_tagged(c, key, a, 0);
+}
+
+unsigned counts_tagged(const struct counts *c, unsigned tag)
+{
+	return tag < COUNTS_TAGS ? c->tagged[tag] : 0;
+}
+
+int counts_add_tagged(struct counts *c, uint64_t key, const struct addr *a, unsigned tag)
+{
 	struct entry *e = malloc(sizeof(*e));
 	struct entry **by_key = &c->by_key[bucket(key)];
 	struct entry **by_addr = &c->by_addr[bucket(addr_key(a))];
 
 	if (e == NULL)
 		return -ENOMEM;
-	*e = (struct entry){ *by_key, *by_addr, key, addr_key(a) };
+	*e = (struct entry){ *by_key, *by_addr, key, addr_key(a), tag < COUNTS_TAGS ? tag : 0 };
 	*by_key = *by_addr = e;
 	c->total++;
+	c->tagged[e->tag]++;
 	return 0;
 }
 
@@ -91,6 +103,7 @@ bool counts_remove(struct counts *c, uint64_t key)
 	while (*at != e)
 		at = &(*at)->next_addr;
 	*at = e->next_addr;
+	c->tagged[e->tag]--;
 	free(e);
 	c->total--;
 	return true;

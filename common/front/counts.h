@@ -19,6 +19,11 @@ unsigned counts_of(const struct counts *c, const struct addr *a);
 /* One more connection, known by `key` (a pid, or a session id): 0 or -ENOMEM. */
 int counts_add(struct counts *c, uint64_t key, const struct addr *a);
 
+/* The same with a tag below COUNTS_TAGS, 0 without. How many connections have a tag. */
+enum { COUNTS_TAGS = 256 };
+int counts_add_tagged(struct counts *c, uint64_t key, const struct addr *a, unsigned tag);
+unsigned counts_tagged(const struct counts *c, unsigned tag);
+
 /* It is over: true, or false when `key` is not known. */
 bool counts_remove(struct counts *c, uint64_t key);
 

@@ -116,7 +116,8 @@ bool spawn_one(struct acceptor *a, struct front_bundle *take_bundle)
 	}
 	if (pid < 0)
 		return false;
-	if (counts_add(a->counts, (uint64_t)pid, &take_bundle->peer) != 0)
+	if (counts_add_tagged(
+		a->counts, (uint64_t)pid, &take_bundle->peer, take_bundle->listener) != 0)
 		log_ev(LOG_WARNING, "conn.lost", kv_s("why", "not counted"));
 	return true;
 }
@@ -283,7 +284,7 @@ bool spawn_shared(struct acceptor *a, struct front_bundle *take_bundle)
 	struct buf peer = BUF_INIT(ADDR_PACKED_MAX), local = BUF_INIT(ADDR_PACKED_MAX);
 	struct ipc_conn_take m = { .sid = b->sid, .flags = b->flags };
 	struct worker *w = worker_pick(a);
-	bool ok = w != NULL && counts_add(a->counts, b->sid, &b->peer) == 0;
+	bool ok = w != NULL && counts_add_tagged(a->counts, b->sid, &b->peer, b->listener) == 0;
 
 	if (ok && counts_add(w->counts, b->sid, &b->peer) == 0) {
 		for (uint32_t e = IPC_END_SIGN; e < IPC_ENDS; e++)

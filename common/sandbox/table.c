@@ -182,6 +182,22 @@ const struct sandbox_row sandbox_rows[PROC_COUNT] = {
 		.limits = { .nofile = 4096, .data_mb = 512 },
 		.peers = PEER(AUTHD) | PEER(SIGNER) | PEER(ROUTERD) | PEER(STORED) | PEER(LOGD),
 	},
+	/* Its connections hold nothing but figures. */
+	[PROC_METRICS] = {
+		.name = "metrics", .user = "gatehouse-metrics", .parent = PROC_MASTER,
+		.root = EMPTY_DIR,
+		.caps = CAPS_NONE, .sys = SYS_ACCEPTOR, .ns = NS_NET | NS_IPC, .fs = FS_NONE,
+		.limits = { .nofile = 4096, .data_mb = 256, .may_multiply = true },
+		.peers = PEER(LOGD),
+		.restart = RESTART_DOOR,
+	},
+	[PROC_METRICS_CHILD] = {
+		.name = "metrics-child", .user = "gatehouse-metrics", .parent = PROC_METRICS,
+		.root = EMPTY_DIR,
+		.caps = CAPS_NONE, .sys = SYS_CHILD, .ns = NS_NET | NS_IPC, .fs = FS_NONE,
+		.limits = { .nofile = 4096, .data_mb = 256 },
+		.peers = PEER(LOGD),
+	},
 };
 
 const struct sandbox_row *sandbox_row_find(const char *name)

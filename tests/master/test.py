@@ -15,14 +15,14 @@ import tempfile
 import time
 
 NAMES = ["logd", "signer", "stored", "authd", "authd-worker", "routerd", "parsed", "stored-external",
-         "pop3", "smtp", "admin"]
-PAIRS = [("pop3", "logd"), ("smtp", "logd"), ("admin", "logd"), ("pop3", "signer"), ("smtp", "signer"),
+         "pop3", "smtp", "admin", "metrics"]
+PAIRS = [("pop3", "logd"), ("smtp", "logd"), ("admin", "logd"), ("metrics", "logd"), ("pop3", "signer"), ("smtp", "signer"),
          ("pop3", "authd"), ("admin", "authd"), ("smtp", "routerd"), ("smtp", "stored"),
          ("authd-worker", "authd"), ("routerd", "authd"), ("authd", "stored"), ("routerd", "stored"),
          ("parsed", "stored"), ("stored-external", "stored")]
 DIRS = {"stored": 1, "authd": 1, "routerd": 1}
-LISTENERS = {"pop3": 2, "smtp": 1, "admin": 1}
-KEYS = {"signer": 1, "pop3": 1, "smtp": 1, "admin": 1}
+LISTENERS = {"pop3": 2, "smtp": 1, "admin": 1, "metrics": 1}
+KEYS = {"signer": 1, "pop3": 1, "smtp": 1, "admin": 1, "metrics": 1}
 BUILD = os.path.abspath(sys.argv[1])
 NOBODY = 65534
 with open(os.path.join(BUILD, "master", "gatehouse"), "rb") as program:
@@ -73,6 +73,7 @@ class Suite:
             for name, port, more in (("pop3", self.ports[0], ""), ("pop3", self.ports[1], "\ttls = yes\n"),
                                      ("smtp", self.ports[2], "\tprotocol = lmtp\n\tclients = 127.0.0.1\n")))
         self.sections += "listener admin {\n\tsocket = %s/admin.sock\n\tmode = 0660\n}\n" % self.dir
+        self.sections += "listener metrics {\n\tsocket = %s/metrics.sock\n}\n" % self.dir
         self.sections += "certificate c {\n\tchain = %s/chain\n\tkey = %s/key\n}\n" % (self.dir, self.dir)
 
     def write_conf(self, text=None):
