@@ -1,0 +1,174 @@
+#!/usr/bin/python3
+"""audit - who logged in, who was refused, what administrators did: in the log; a password never.
+
+Runs with log_level = debug: what is written at no level is not written at all.
+"""
+import base64
+import contextlib
+import os
+import re
+import smtplib
+import socket
+
+from suite import A1, DOMAIN, PASSWORD, TOP, Line, case, check, equal, main, plain, refused, wait
+
+SECRET = "Xyzzy-%d-secret" % os.getpid()  # every password that is typed here begins like this
+LOOKS = {"main_domain", "domain_list", "domain_aliases", "domain_ips", "account_list", "account_info",
+         "account_aliases", "router_table", "route", "login", "stat"}
+
+
+def lines(s, event, **want):
+    """Lines of an event, as dictionaries, that have these values."""
+    found = []
+    for line in s.log_text().splitlines():
+        m = re.match(r"(\S+) (\S+) (\w+) (?:sid=(\S+) )?%s( .*|$)" % re.escape(event), line)
+        if not m:
+            continue
+        keys = dict(re.findall(r'(\w+)=("(?:[^"\\]|\\.)*"|\S*)', m[5]))
+        keys = {k: v.strip('"') for k, v in keys.items()}
+        keys["process"] = m[2]
+        if all(keys.get(k) == v for k, v in want.items()):
+            found.append(keys)
+    return found
+
+
+def one(s, event, **want):
+    return wait(lambda: lines(s, event, **want), 5, "%s %r" % (event, want))[-1]
+
+
+def speak(s, *commands):
+    """The replies to lines of the administration protocol."""
+    with Line(s.admin) as l:
+        l.want(None, "200")
+        l.want("INLINE", "200")
+        return [l.ask(c) for c in commands]
+
+
+@case("a login: service, mechanism, account by name and number, peer, session")
+def login(s):
+    with contextlib.closing(s.pop("u1")) as p:
+        row = s.sessions()[0]
+        p.quit()
+    got = one(s, "auth.granted", service="pop3", user="u1@" + DOMAIN)
+    equal((got["peer"], got["mech"], got["process"]), (A1, "PLAIN", "authd"), "peer, mechanism, process")
+    equal(int(got["account"]), row["AccountID"], "account")
+    check(re.fullmatch(r"[0-9a-f]+-[0-9a-f]+", got["sid"]), "session %s", got["sid"])
+    check(one(s, "conn.end", process="pop3"), "no line of the connection's end")
+
+
+@case("a refused login: the reason, the name that was typed, from where")
+def no_login(s):
+    refused(s.pop, "u1", SECRET)
+    equal(one(s, "auth.refused", user="u1@" + DOMAIN, why="credentials")["peer"], A1, "peer")
+    refused(s.pop, "who@" + DOMAIN, SECRET)
+    one(s, "auth.refused", user="who@" + DOMAIN, why="route", service="pop3")
+    s.ctl("account", "suspend", "u2")
+    refused(s.pop, "u2", PASSWORD)
+    s.ctl("account", "resume", "u2")
+    one(s, "auth.refused", user="u2", why="disabled")
+    with s.pop_line() as l:
+        l.want("AUTH GSSAPI", "-ERR")
+    with s.pop_line() as l:
+        l.want("AUTH PLAIN " + plain("u1", SECRET), "-ERR")
+        l.want("AUTH LOGIN", "+")
+        l.want(base64.b64encode(b"u1").decode(), "+")
+        l.want(base64.b64encode(SECRET.encode()).decode(), "-ERR")
+    one(s, "auth.refused", mech="LOGIN", why="credentials")
+
+
+@case("administrators: who came, and who was refused")
+def access(s):
+    s.ctl("domain", "list")
+    got = one(s, "auth.admin")
+    equal(int(got["uid"]), os.getuid(), "uid")
+    check(got["who"], "who is %r", got["who"])
+    if os.getuid() != 0:
+        return  # nobody else can be tried
+    os.chmod(s.dir, 0o711)
+    os.chmod(os.path.join(s.dir, "run"), 0o755)
+    os.chmod(s.admin, 0o666)
+    pid = os.fork()
+    if pid == 0:
+        os.setgid(65534)
+        os.setuid(65534)
+        with socket.socket(socket.AF_UNIX) as c:
+            c.connect(s.admin)
+            os._exit(0 if c.recv(100).startswith(b"501") else 1)
+    equal(os.waitpid(pid, 0)[1], 0, "status of a stranger")
+    equal(one(s, "auth.refused", service="admin")["user"], "uid-65534", "user")
+
+
+@case("every change of the directory: who, verb, object, result; what only looks leaves no line")
+def changes(s):
+    commands = {
+        "domain_create": "CreateDomain d.example", "domain_set_aliases": "SetDomainAliases d.example (e.example)",
+        "domain_set_ips": "UpdateDomainSettings d.example {IPAddresses=(#I[192.0.2.9]);}",
+        "account_create": "CreateAccount new@d.example {Password=\"%s new\";}" % SECRET,
+        "account_set_quota": "UpdateAccountSettings new@d.example {MaxAccountSize=5M;}",
+        "account_suspend": "UpdateAccountSettings new@d.example {Suspended=YES;}",
+        "account_resume": "UpdateAccountSettings new@d.example {Suspended=NO;}",
+        "account_set_aliases": "SetAccountAliases new@d.example (other)",
+        "account_delete": "DeleteAccount new@d.example", "domain_delete": "DeleteDomain d.example",
+        "router_set_table": "SetRouterTable \"; nothing but a word: %s\"" % SECRET}
+    with open(os.path.join(TOP, "common", "ipc", "verbs.def"), encoding="utf-8") as f:
+        verbs = set(re.findall(r"^VERB\((\w+),", f.read(), re.M))
+    equal(sorted(verbs - LOOKS - set(commands)), [], "verbs without a line here")
+    who = one(s, "auth.admin")["who"]
+    for verb, command in commands.items():
+        equal(speak(s, command)[0], "200 done", "answer to " + command)
+        got = one(s, "admin.change", verb=verb)
+        equal((got["who"], got["result"], got["process"]), (who, "ok", "routerd"), "line of " + verb)
+        check(got["object"] in ("d.example", "new@d.example", "router"), "object %s", got["object"])
+    speak(s, "CreateDomain " + DOMAIN)
+    equal(one(s, "admin.change", verb="domain_create", object=DOMAIN)["result"], "exists", "result")
+    before = len(lines(s, "admin.change"))
+    speak(s, "ListDomains", "ListAccounts", "GetAccountInfo u1", "Route u1", "GetRouterTable", "ListStat")
+    equal(len(lines(s, "admin.change")), before, "lines after looking")
+
+
+@case("passwords set and tried, sessions ended")
+def others(s):
+    speak(s, "SetAccountPassword u2 PASSWORD \"%s two\"" % SECRET,
+          "VerifyAccountPassword u2 PASSWORD \"%s three\"" % SECRET,
+          "SetAccountPassword u2 PASSWORD \"%s\" METHOD nonsense" % SECRET)
+    sets = lines(s, "admin.change", verb="password_set")
+    equal(one(s, "admin.change", verb="password_check")["result"], "credentials", "result")
+    check(any(k["result"] == "ok" for k in sets), "no password was set")
+    wait(lambda: lines(s, "admin.change", verb="password_set", result="mechanism"), 5, "a refused password")
+    with contextlib.closing(s.pop("u1")):
+        s.ctl("session", "kick", "u1")
+    equal(one(s, "admin.change", verb="session_kick")["result"], "ok", "result")
+    s.ctl("session", "kick", "99", ok=False)
+    one(s, "admin.change", verb="session_kick", object="0-63", result="not-found")
+
+
+@case("a password is in no line: typed right, wrong, in the wrong place, hashed, or in a line that is refused")
+def secrets(s):
+    s.ctl("password", "set", "u1", stdin=SECRET)
+    s.pop("u1", SECRET).quit()
+    s.ctl("password", "check", "u1", stdin=SECRET)
+    s.ctl("password", "set", "u1", "given", stdin="{PLAIN}" + SECRET)
+    speak(s, "PASS " + SECRET, "CreateAccount q {Password=\"%s" % SECRET, "CreateAccount q {Password=%s;Shoe=1;}" % SECRET,
+          "SetAccountPassword u1 PASSWORD %s x y z" % SECRET, "SetAccountPassword nobody PASSWORD " + SECRET,
+          "CreateAccount q {PasswordHash=\"{NONSENSE}%s\";}" % SECRET, "NEWPASS " + SECRET, "USER u1", "PASS " + SECRET)
+    with s.pop_line() as l:
+        l.ask("USER u1")
+        l.ask("PASS " + SECRET + " and more")
+        l.ask("PASSX " + SECRET)
+        l.ask("AUTH PLAIN " + plain("u1", SECRET)[:-3])
+        l.send("PASS " + SECRET + "\n")
+        l.line()
+    with contextlib.suppress(OSError, smtplib.SMTPException), s.lmtp() as l:
+        l.command("AUTH PLAIN " + plain("u1", SECRET))
+    s.ctl("password", "set", "u1", stdin=PASSWORD)
+    s.stop()  # the log is whole
+    text = s.log_text()
+    for form in (SECRET, base64.b64encode(SECRET.encode()).decode()[:12], plain("u1", SECRET)[:20], SECRET.encode().hex()):
+        check(form not in text, "the log holds %r: %s", form,
+              [line for line in text.splitlines() if form in line][:3])
+    check("{PLAIN}" not in text and "$y$" not in text and "$6$" not in text, "the log holds a hash")
+    s.start_again()
+
+
+if __name__ == "__main__":
+    main(24100, settings=("log_level = debug",))
