@@ -30,7 +30,7 @@ struct program {
 	bool vouches_sid; /* its log lines may name any session; others only their own */
 };
 
-enum { PROGRAMS = 12 };
+enum { PROGRAMS = 13 };
 extern const struct program programs[PROGRAMS]; /* in the order of starting */
 
 struct peer_pair {
