@@ -102,10 +102,13 @@ static void on_put(void *arg, int rc)
 {
 	struct op *op = arg;
 	struct ipc_identity_changed changed = { .account = op->account };
+	struct ipc_post_logout logout = { .account = op->account };
 
 	check_commit(rc);
 	if (rc == 0 && op->a->stored != NULL)
 		ipc_send(op->a->stored, IPC_identity_changed, &changed, NULL);
+	if (rc == 0 && op->a->routerd != NULL)
+		ipc_send(op->a->routerd, IPC_post_logout, &logout, NULL);
 	op_end(op, rc == 0 ? IPC_AUTH_OK : IPC_AUTH_TRYLATER);
 }
 

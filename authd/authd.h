@@ -2,7 +2,9 @@
  * authd - the program's parts: dialogues of connections, workers, administrators.
  *
  * Invariant: a session descriptor goes to the connection whose dialogue a worker has answered yes,
- * for the account that routerd named for the name that worker gave, and to nobody else.
+ * for the account that routerd named for the name that worker gave, and to nobody else. A
+ * connection of the smtp acceptor never gets one: routerd is told its account, which is all that
+ * sending needs.
  */
 #pragma once
 
@@ -44,6 +46,8 @@ void authd_init(struct authd *a); /* a zeroed one */
 void dialogue_open(
     struct authd *a, struct ipc_chan *c, enum ipc_role role, const struct ipc_conn_new *m, int *fd);
 void dialogue_on_route(struct authd *a, const struct ipc_route_login_reply *m);
+/* routerd knows the login of a connection that posts, or does not take it. */
+void dialogue_on_post(struct authd *a, const struct ipc_post_login_reply *m);
 void dialogue_on_session(struct authd *a, uint32_t seq, int *take_fd, uint32_t status);
 /* routerd or stored went away: those who wait are told "try later". */
 void dialogue_on_peer_gone(struct authd *a);

@@ -23,6 +23,7 @@ enum dialogue_state {
 	DLG_ROUTE,   /* routerd is asked */
 	DLG_SECRET,  /* the database is asked */
 	DLG_SESSION, /* stored is asked */
+	DLG_POST,    /* routerd is told */
 	DLG_DONE,    /* granted or used up: nothing is legal any more */
 };
 
@@ -292,7 +293,7 @@ static enum ipc_auth_status from_worker(const struct authd *a, uint32_t status)
 	return (enum ipc_auth_status)status;
 }
 
-static void on_work_done(struct dialogue *d, const struct ipc_work_done *m)
+static void ask_session(struct dialogue *d)
 {
 	struct ipc_session_open ask = { .sid = d->sid,
 		.account = d->account,
@@ -301,21 +302,43 @@ static void on_work_done(struct dialogue *d, const struct ipc_work_done *m)
 		.peer = buf_slice(&d->peer),
 		.quota = d->quota };
 
+	d->state = DLG_SESSION;
+	ask.seq = ask_seq(d);
+	set_deadline(d, PEER_WAIT_MS);
+	ipc_send(d->a->stored, IPC_session_open, &ask, NULL);
+}
+
+/* Who sends mail needs no mailbox: a front-end that is taken over finds none in its hands. */
+static void tell_post(struct dialogue *d)
+{
+	struct ipc_post_login m = { .sid = d->sid, .account = d->account };
+
+	d->state = DLG_POST;
+	m.seq = ask_seq(d);
+	set_deadline(d, PEER_WAIT_MS);
+	ipc_send(d->a->routerd, IPC_post_login, &m, NULL);
+}
+
+static void on_work_done(struct dialogue *d, const struct ipc_work_done *m)
+{
+	bool posts = d->role == IPC_ROLE_SMTP;
+	bool there = posts ? d->a->routerd != NULL : d->a->stored != NULL;
+
 	if (m->status != IPC_AUTH_OK) {
 		refuse(d, from_worker(d->a, m->status), SLICE_NONE);
 		return;
 	}
-	if (d->account == 0 || d->a->stored == NULL) {
+	if (d->account == 0 || !there) {
 		refuse(d, d->account == 0 ? IPC_AUTH_BAD : IPC_AUTH_TRYLATER, SLICE_NONE);
 		return;
 	}
 	buf_reset(&d->last);
 	buf_put(&d->last, m->data);
 	work_free(&d->work);
-	d->state = DLG_SESSION;
-	ask.seq = ask_seq(d);
-	set_deadline(d, PEER_WAIT_MS);
-	ipc_send(d->a->stored, IPC_session_open, &ask, NULL);
+	if (posts)
+		tell_post(d);
+	else
+		ask_session(d);
 }
 
 static void on_work_msg(void *arg, enum ipc_type type, const union ipc_any *m)
@@ -354,7 +377,34 @@ static void on_work_lost(void *arg)
 
 static const struct work_ops dialogue_work = { on_work_msg, on_work_lost };
 
-/* ---- from stored ---- */
+/* ---- from stored, from routerd ---- */
+
+static void granted(struct dialogue *d)
+{
+	log_granted(d);
+	d->state = DLG_DONE;
+	set_deadline(d, 0);
+	ipc_chan_set_state(d->chan, IPC_IN_CLOSED);
+}
+
+void dialogue_on_post(struct authd *a, const struct ipc_post_login_reply *m)
+{
+	struct dialogue *d = NULL;
+	struct ipc_auth_post post;
+	uint32_t seq = m->seq;
+
+	HASH_FIND(hh, a->by_seq, &seq, sizeof(seq), d);
+	if (d == NULL || d->state != DLG_POST)
+		return;
+	ask_over(d);
+	if (m->status != IPC_ROUTE_OK) {
+		refuse(d, IPC_AUTH_TRYLATER, SLICE_NONE);
+		return;
+	}
+	post = (struct ipc_auth_post){ .name = buf_slice(&d->name), .data = buf_slice(&d->last) };
+	ipc_send(d->chan, IPC_auth_post, &post, NULL);
+	granted(d);
+}
 
 void dialogue_on_session(struct authd *a, uint32_t seq, int *take_fd, uint32_t status)
 {
@@ -372,12 +422,9 @@ void dialogue_on_session(struct authd *a, uint32_t seq, int *take_fd, uint32_t s
 	m = (struct ipc_auth_granted){
 		.account = d->account, .name = buf_slice(&d->name), .data = buf_slice(&d->last)
 	};
-	log_granted(d);
 	ipc_send(d->chan, IPC_auth_granted, &m, take_fd);
 	*take_fd = -1;
-	d->state = DLG_DONE;
-	set_deadline(d, 0);
-	ipc_chan_set_state(d->chan, IPC_IN_CLOSED);
+	granted(d);
 }
 
 void dialogue_on_peer_gone(struct authd *a)
@@ -386,7 +433,7 @@ void dialogue_on_peer_gone(struct authd *a)
 
 	HASH_ITER(hh, a->by_seq, d, tmp)
 	{
-		if ((d->state == DLG_ROUTE && a->routerd == NULL) ||
+		if (((d->state == DLG_ROUTE || d->state == DLG_POST) && a->routerd == NULL) ||
 		    (d->state == DLG_SESSION && a->stored == NULL))
 			refuse(d, IPC_AUTH_TRYLATER, SLICE_NONE);
 	}

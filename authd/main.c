@@ -130,6 +130,8 @@ static void from_routerd(
 
 	if (type == IPC_route_login_reply)
 		dialogue_on_route(&g->a, &m->route_login_reply);
+	else if (type == IPC_post_login_reply)
+		dialogue_on_post(&g->a, &m->post_login_reply);
 	else if (type == IPC_secret_drop)
 		admin_on_secret_drop(&g->a, &m->secret_drop);
 }

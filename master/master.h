@@ -38,7 +38,7 @@ struct peer_pair {
 	enum ipc_ch kind;
 };
 
-enum { PEER_PAIRS = 19 };
+enum { PEER_PAIRS = 20 };
 extern const struct peer_pair peer_pairs[PEER_PAIRS];
 
 static inline const char *program_name(const struct program *prog)

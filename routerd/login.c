@@ -26,6 +26,14 @@ static void on_route_login(struct routerd *rd, struct ipc_chan *c, const struct 
 	buf_fini(&name);
 }
 
+static void on_post_login(struct routerd *rd, struct ipc_chan *c, const struct ipc_post_login *m)
+{
+	struct ipc_post_login_reply reply = { .seq = m->seq };
+
+	reply.status = rcpt_on_login(rd, m->sid, m->account);
+	ipc_send(c, IPC_post_login_reply, &reply, NULL);
+}
+
 void login_on_msg(
     void *arg, struct ipc_chan *c, enum ipc_type type, const union ipc_any *m, int *fds)
 {
@@ -34,6 +42,12 @@ void login_on_msg(
 	switch (type) {
 	case IPC_route_login:
 		on_route_login(rd, c, &m->route_login);
+		break;
+	case IPC_post_login:
+		on_post_login(rd, c, &m->post_login);
+		break;
+	case IPC_post_logout:
+		rcpt_on_logout(rd, m->post_logout.account);
 		break;
 	case IPC_secret_dropped:
 		account_on_secret_dropped(rd, &m->secret_dropped);

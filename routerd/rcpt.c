@@ -1,7 +1,8 @@
 /*
- * rcpt - one connection that delivers mail asks where recipients lead. What leads to an account of
- * ours is first registered with stored as a target of that connection; only then is it answered, so
- * that the connection never names a target which stored does not expect.
+ * rcpt - one connection that delivers mail asks where recipients lead, and, when it is for
+ * submission, whether its login may send as an address: it knows the account by authd's word. What
+ * leads to an account of ours is first registered with stored as a target of that connection; only
+ * then is it answered, so that the connection never names a target which stored does not expect.
  */
 #include "routerd/routerd.h"
 
@@ -28,6 +29,9 @@ struct rcpt_conn {
 	struct routerd *rd;
 	struct ipc_chan *chan;
 	uint64_t sid;
+	bool login;       /* for submission: asks nothing before authd has named the account */
+	bool sender;      /* the last sender asked for is the account's */
+	uint64_t account; /* 0: none yet */
 	struct target *targets;
 	unsigned waiting;
 	UT_hash_handle hh;
@@ -85,7 +89,7 @@ static struct target *target_of(struct rcpt_conn *rc, uint64_t account)
 	return t;
 }
 
-static void ask_stored(struct rcpt_conn *rc, uint32_t rcpt_seq, const struct object *o)
+static void ask_stored(struct rcpt_conn *rc, const struct ipc_rcpt_ask *q, const struct object *o)
 {
 	struct routerd *rd = rc->rd;
 	struct target *t = target_of(rc, o->id);
@@ -95,11 +99,11 @@ static void ask_stored(struct rcpt_conn *rc, uint32_t rcpt_seq, const struct obj
 	struct ipc_post_target m;
 
 	if (w == NULL) {
-		answer(rc, rcpt_seq, IPC_ROUTE_TRYLATER, 0);
+		answer(rc, q->seq, IPC_ROUTE_TRYLATER, 0);
 		return;
 	}
 	*w = (struct rcpt_wait){
-		.conn = rc, .seq = ++rd->next_seq, .rcpt_seq = rcpt_seq, .handle = t->handle
+		.conn = rc, .seq = ++rd->next_seq, .rcpt_seq = q->seq, .handle = t->handle
 	};
 	HASH_ADD(hh, rd->rcpt_waits, seq, sizeof(w->seq), w);
 	rc->waiting++;
@@ -107,24 +111,65 @@ static void ask_stored(struct rcpt_conn *rc, uint32_t rcpt_seq, const struct obj
 		.sid = rc->sid,
 		.handle = t->handle,
 		.account = o->id,
-		.quota = o->quota_bytes };
+		.quota = o->quota_bytes,
+		.size = q->size };
 	ipc_send(rd->stored, IPC_post_target, &m, NULL);
+}
+
+static void on_rcpt_ask(struct rcpt_conn *rc, const struct ipc_rcpt_ask *q)
+{
+	struct route *r = &rc->rd->route;
+
+	if (rc->login && !rc->sender) {
+		ipc_chan_refuse(rc->chan, IPC_rcpt_ask, "before a sender");
+		return;
+	}
+	rc->rd->stat.recipients++;
+	route_address(&rc->rd->db.dir, q->address, ROUTE_MAIL, r);
+	if (r->status == IPC_ROUTE_OK)
+		ask_stored(rc, q, r->account);
+	else
+		answer(rc, q->seq, r->status, 0);
+}
+
+/*
+ * An address is the login's when mail to it ends in the login's account and nowhere else: its name,
+ * an alias, either with a detail or under another name of the domain, what the table sends there.
+ * Looked up each time: an account may be suspended and an alias given away while we are connected.
+ */
+static enum ipc_route_status sender_status(struct rcpt_conn *rc, struct slice address)
+{
+	const struct object *login = directory_account(&rc->rd->db.dir, rc->account);
+	struct route *r = &rc->rd->route;
+
+	if (login == NULL || login->state != STATE_ACTIVE || login->suspended)
+		return IPC_ROUTE_DISABLED;
+	if (address.n == 0)
+		return IPC_ROUTE_OK; /* <> belongs to nobody: for reports (RFC 8098 3) */
+	route_address(&rc->rd->db.dir, address, ROUTE_MAIL, r);
+	return r->status == IPC_ROUTE_OK && r->account == login ? IPC_ROUTE_OK : IPC_ROUTE_REFUSED;
+}
+
+static void on_sender_ask(struct rcpt_conn *rc, const struct ipc_sender_ask *q)
+{
+	struct ipc_sender_reply m = { .seq = q->seq };
+
+	if (rc->account == 0) {
+		ipc_chan_refuse(rc->chan, IPC_sender_ask, "before a login");
+		return;
+	}
+	m.status = sender_status(rc, q->address);
+	rc->sender = m.status == IPC_ROUTE_OK;
+	ipc_send(rc->chan, IPC_sender_reply, &m, NULL);
 }
 
 static void on_msg(
     void *arg, struct ipc_chan *c, enum ipc_type type, const union ipc_any *m, int *fds)
 {
-	struct rcpt_conn *rc = arg;
-	struct route *r = &rc->rd->route;
-
-	if (type != IPC_rcpt_ask)
-		return;
-	rc->rd->stat.recipients++;
-	route_address(&rc->rd->db.dir, m->rcpt_ask.address, ROUTE_MAIL, r);
-	if (r->status == IPC_ROUTE_OK)
-		ask_stored(rc, m->rcpt_ask.seq, r->account);
-	else
-		answer(rc, m->rcpt_ask.seq, r->status, 0);
+	if (type == IPC_rcpt_ask)
+		on_rcpt_ask(arg, &m->rcpt_ask);
+	else if (type == IPC_sender_ask)
+		on_sender_ask(arg, &m->sender_ask);
 }
 
 static void on_gone(void *arg, struct ipc_chan *c, enum ipc_gone why)
@@ -159,10 +204,33 @@ void rcpt_on_attach(
 	if (rc == NULL)
 		return;
 	*fd = -1;
-	*rc = (struct rcpt_conn){ .rd = rd, .sid = m->sid };
+	*rc = (struct rcpt_conn){ .rd = rd, .sid = m->sid, .login = m->login != 0 };
 	HASH_ADD(hh, rd->rcpt_conns, sid, sizeof(rc->sid), rc);
 	rc->chan = ipc_chan_new(rd->base, take_fd, IPC_CH_RCPT, true, &rcpt_ops, rc);
 	if (rc->chan == NULL)
+		conn_free(rc);
+}
+
+/* One login for the life of a connection; which connection, the acceptor has told both of us. */
+enum ipc_route_status rcpt_on_login(struct routerd *rd, uint64_t sid, uint64_t account)
+{
+	struct rcpt_conn *rc = conn_of(rd, sid);
+	const struct object *o = directory_account(&rd->db.dir, account);
+
+	if (rc == NULL || o == NULL)
+		return IPC_ROUTE_TRYLATER;
+	if (!rc->login || rc->account != 0)
+		return IPC_ROUTE_REFUSED;
+	rc->account = account;
+	return IPC_ROUTE_OK;
+}
+
+void rcpt_on_logout(struct routerd *rd, uint64_t account)
+{
+	struct rcpt_conn *rc, *next;
+
+	HASH_ITER(hh, rd->rcpt_conns, rc, next)
+	if (account != 0 && rc->account == account)
 		conn_free(rc);
 }
 

@@ -39,6 +39,10 @@ void login_on_msg(
  * other ends `c`. Takes *fd by setting it to -1. */
 void rcpt_on_attach(
     struct routerd *rd, struct ipc_chan *c, const struct ipc_rcpt_attach *m, int *fd);
+/* authd: this connection's login; IPC_ROUTE_OK, or why it cannot be. */
+enum ipc_route_status rcpt_on_login(struct routerd *rd, uint64_t sid, uint64_t account);
+/* Whoever logged in as `account` has to do it again: its connections may ask no more. */
+void rcpt_on_logout(struct routerd *rd, uint64_t account);
 void rcpt_on_target_done(struct routerd *rd, const struct ipc_post_target_done *m);
 /* stored is away: everything that waits for it is answered "try later". */
 void rcpt_on_stored_gone(struct routerd *rd);

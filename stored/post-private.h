@@ -36,7 +36,8 @@ struct post {
 	struct store *st;
 	uint32_t tag;
 	enum post_state state;
-	int status; /* sticky: why it cannot be stored */
+	int status;    /* sticky: why it cannot be stored */
+	bool together; /* for all or for nobody, as far as that is known before */
 	bool wait_room;
 	struct engine_body *body;
 	XXH3_state_t *sum;

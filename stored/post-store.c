@@ -96,21 +96,29 @@ static int rcpt_rows(struct post_rcpt *r)
 	return rc == ENGINE_OK ? IPC_ST_OK : IPC_ST_TRYLATER;
 }
 
+/* What is known against a recipient before its batch is begun. */
+static int rcpt_check(const struct post_rcpt *r)
+{
+	const struct account *a = r->account;
+	uint64_t after;
+
+	if (r->quota != 0 && a->state == ACCOUNT_READY &&
+	    (add_overflows_u64(account_usage(a), r->post->size, &after) || after > r->quota))
+		return IPC_ST_OVERQUOTA;
+	return a->inbox->pend.uidnext < STORE_UID_MAX ? txn_check(a->inbox) : IPC_ST_TOOBIG;
+}
+
 /* The recipient's batch, not yet handed in. */
 static int rcpt_begin(struct post_rcpt *r)
 {
 	struct post *p = r->post;
 	struct account *a = r->account;
 	struct mbox *m = a->inbox;
-	uint64_t id, after;
-	int s;
+	uint64_t id;
+	int s = rcpt_check(r);
 
-	if (r->quota != 0 && a->state == ACCOUNT_READY &&
-	    (add_overflows_u64(account_usage(a), p->size, &after) || after > r->quota))
-		return IPC_ST_OVERQUOTA;
-	if (m->pend.uidnext >= STORE_UID_MAX)
-		return IPC_ST_TOOBIG;
-	s = txn_begin(m, &r->txn, on_rcpt);
+	if (s == IPC_ST_OK)
+		s = txn_begin(m, &r->txn, on_rcpt);
 	if (s != IPC_ST_OK)
 		return s;
 	id = store_id(p->st);
@@ -140,6 +148,25 @@ static void portion_commit(struct post *p, struct txn **txns, unsigned n)
 		rcpt_answer(rcpt_of(txns[i]), s);
 }
 
+/*
+ * Who cannot have it fails with the reason, all others with "try later": their sender hears one
+ * answer for all. False when nothing is known against anybody.
+ */
+static bool fail_together(struct post *p)
+{
+	bool fails = false;
+
+	for (unsigned i = 0; p->together && i < p->n_rcpts; i++)
+		fails |= rcpt_check(&p->rcpts[i]) != IPC_ST_OK;
+	for (unsigned i = 0; fails && i < p->n_rcpts; i++) {
+		int s = rcpt_check(&p->rcpts[i]);
+
+		if (!p->rcpts[i].answered && !p->rcpts[i].same)
+			rcpt_answer(&p->rcpts[i], s != IPC_ST_OK ? s : IPC_ST_TRYLATER);
+	}
+	return fails;
+}
+
 static void post_store(struct post *p)
 {
 	struct txn *txns[TXN_COMMIT_MAX];
@@ -149,6 +176,10 @@ static void post_store(struct post *p)
 		max = TXN_COMMIT_MAX;
 	if (p->status != IPC_ST_OK) {
 		post_answer_all(p, p->status);
+		return;
+	}
+	if (fail_together(p)) {
+		post_free(p);
 		return;
 	}
 	p->state = POST_STORING;

@@ -101,7 +101,7 @@ void post_expire(struct store *st, int64_t now_ms)
 struct target_ask {
 	struct peer *peer;
 	uint32_t seq, handle;
-	uint64_t sid, quota;
+	uint64_t sid, quota, size;
 };
 
 static int target_put(struct post_conn *pc, const struct target_ask *q, struct account *a)
@@ -136,7 +136,8 @@ static void on_target(void *arg, int status, struct account *a)
 	struct store *st = q->peer->st;
 	struct post_conn *pc;
 
-	if (status == IPC_ST_OK && q->quota != 0 && account_usage(a) >= q->quota)
+	if (status == IPC_ST_OK && q->quota != 0 &&
+	    (account_usage(a) >= q->quota || q->size > q->quota - account_usage(a)))
 		d.status = IPC_ST_OVERQUOTA;
 	if (d.status == IPC_ST_OK) {
 		pc = conn_get(st, q->sid);
@@ -158,7 +159,7 @@ void post_target(struct store *st, const struct ipc_post_target *q, struct peer 
 		(void)ipc_send(from->chan, IPC_post_target_done, &d, NULL);
 		return;
 	}
-	*ask = (struct target_ask){ from, q->seq, q->handle, q->sid, q->quota };
+	*ask = (struct target_ask){ from, q->seq, q->handle, q->sid, q->quota, q->size };
 	peer_ref(from);
 	account_get(st, q->account, 0, on_target, ask);
 }
@@ -375,6 +376,7 @@ static void on_begin(struct post_conn *pc, const struct ipc_post_begin *q)
 	p->conn = pc;
 	p->st = pc->st;
 	p->tag = q->tag;
+	p->together = q->together != 0;
 	STAILQ_INIT(&p->pieces);
 	TAILQ_INSERT_TAIL(&pc->posts, p, link);
 	pc->n_posts++;

@@ -272,6 +272,8 @@ void tree_forget(struct account *a, const struct session *s);
 void tree_reap(struct account *a);
 
 /* txn.c */
+/* IPC_ST_OK when txn_begin() would not refuse. */
+int txn_check(const struct mbox *m);
 /* Ready for rows of this mailbox and changes of t->head: IPC_ST_OK, or why not. */
 int txn_begin(struct mbox *m, struct txn *t, void (*done)(struct txn *t, int status));
 /* Instead of txn_commit(): nothing happened. */

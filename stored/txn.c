@@ -19,12 +19,19 @@ struct commit {
 	struct txn *txns[];
 };
 
-int txn_begin(struct mbox *m, struct txn *t, void (*done)(struct txn *t, int status))
+int txn_check(const struct mbox *m)
 {
 	if (m->account->state != ACCOUNT_READY)
 		return m->account->forgotten ? IPC_ST_TRYLATER : IPC_ST_NOTFOUND;
-	if (m->state != MBOX_READY)
-		return IPC_ST_TRYLATER;
+	return m->state == MBOX_READY ? IPC_ST_OK : IPC_ST_TRYLATER;
+}
+
+int txn_begin(struct mbox *m, struct txn *t, void (*done)(struct txn *t, int status))
+{
+	int s = txn_check(m);
+
+	if (s != IPC_ST_OK)
+		return s;
 	*t = (struct txn){ .mbox = m, .head = m->pend, .done = done };
 	t->batch = engine_batch_new(m->group);
 	return t->batch != NULL ? IPC_ST_OK : IPC_ST_TRYLATER;

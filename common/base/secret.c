@@ -42,5 +42,6 @@ bool secret_eq(struct slice a, struct slice b)
 
 void secret_wipe(void *p, size_t n)
 {
-	explicit_bzero(p, n);
+	if (n > 0)
+		explicit_bzero(p, n);
 }

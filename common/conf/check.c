@@ -46,7 +46,8 @@ static bool is_loopback(const struct conf_section *s)
 static void check_listener(struct check *k, const struct conf *c, const struct conf_section *s)
 {
 	bool tcp = conf_section_u64(s, CONF_port) != 0, local = is_set(s, CONF_socket);
-	bool lmtp = strcmp(conf_section_str(s, CONF_protocol), "lmtp") == 0;
+	const char *protocol = conf_section_str(s, CONF_protocol);
+	bool lmtp = strcmp(protocol, "lmtp") == 0;
 	bool tls = strcmp(conf_section_str(s, CONF_tls), "no") != 0;
 	bool any_cert = false;
 
@@ -79,9 +80,9 @@ static void check_listener(struct check *k, const struct conf *c, const struct c
 	if (is_set(s, CONF_proxies))
 		complain(k, s->v[CONF_proxies].line, "proxies",
 		    "is for a later version: the PROXY protocol is not spoken yet");
-	if (strcmp(s->name, "smtp") == 0 && !lmtp)
-		complain(k, s->line, s->name,
-		    "listener needs protocol = lmtp, which is all that smtp speaks today");
+	if (strcmp(s->name, "smtp") == 0 && strcmp(protocol, "default") == 0)
+		complain(
+		    k, s->line, s->name, "listener needs a protocol: smtp, submission or lmtp");
 }
 
 static void check_certificate(struct check *k, const struct conf_section *s)

@@ -42,12 +42,17 @@ static const struct end_kind {
 
 static bool end_needed(const struct acceptor *a, enum ipc_end e, uint32_t flags)
 {
+	unsigned peers;
+
 	if (e == IPC_END_LOG)
 		return true;
 	if (e == IPC_END_SIGN)
 		return a->env.tls != NULL &&
 		       (flags & (FRONT_BUNDLE_TLS | FRONT_BUNDLE_TLS_OFFERED)) != 0;
-	return (a->door->peers & 1u << ends[e].peer) != 0;
+	peers = a->door->peers;
+	if ((flags & FRONT_BUNDLE_SUBMISSION) != 0)
+		peers |= a->door->submission_peers;
+	return (peers & 1u << ends[e].peer) != 0;
 }
 
 static int *end_slot(struct front_bundle *b, enum ipc_end e)
@@ -99,7 +104,8 @@ static int tell(struct acceptor *a, enum ipc_end e, const struct front_bundle *b
 		    &(struct ipc_log_attach){ b->sid, slice_str(a->door->service) }, fd);
 	case IPC_END_RCPT:
 		return ipc_send(chan, IPC_rcpt_attach,
-		    &(struct ipc_rcpt_attach){ b->sid, buf_slice(&p->local), buf_slice(&p->peer) },
+		    &(struct ipc_rcpt_attach){ b->sid, buf_slice(&p->local), buf_slice(&p->peer),
+			(b->flags & FRONT_BUNDLE_SUBMISSION) != 0 },
 		    fd);
 	case IPC_END_POST:
 		return ipc_send(chan, IPC_post_attach, &(struct ipc_post_attach){ b->sid }, fd);
@@ -179,6 +185,10 @@ static uint32_t bundle_flags(const struct acceptor *a, uint32_t listen_flags)
 		flags |= FRONT_BUNDLE_TLS_OFFERED;
 	if ((listen_flags & IPC_LISTEN_PLAIN_LOGIN) != 0)
 		flags |= FRONT_BUNDLE_PLAIN_LOGIN;
+	if ((listen_flags & IPC_LISTEN_LMTP) != 0)
+		flags |= FRONT_BUNDLE_LMTP;
+	if ((listen_flags & IPC_LISTEN_SUBMISSION) != 0)
+		flags |= FRONT_BUNDLE_SUBMISSION;
 	return flags;
 }
 
@@ -519,11 +529,6 @@ static int listeners_make(struct acceptor *a)
 			proc_fail(a->proc,
 			    "this version does not speak PROXY: take proxies out of the listener",
 			    0);
-			return -ENOTSUP;
-		}
-		if ((l[i].flags & a->door->listen_flags) != a->door->listen_flags) {
-			proc_fail(a->proc,
-			    "a listener asks for a protocol that this version does not speak", 0);
 			return -ENOTSUP;
 		}
 		if ((l[i].flags & IPC_LISTEN_TLS) != 0 && a->env.tls == NULL) {

@@ -468,7 +468,7 @@ static void on_peer_msg(
 	}
 	c->port.wall_s = clock_wall_s();
 	core_of(c)->on_msg(c->core, peer_index(p), type, m);
-	if (type == IPC_auth_granted || type == IPC_auth_admin)
+	if (type == IPC_auth_granted || type == IPC_auth_post || type == IPC_auth_admin)
 		ipc_chan_free(&p->chan); /* one grant is all there is */
 	turn_later(c);
 }
@@ -537,7 +537,9 @@ static void facts_fill(struct front_conn *c)
 		.local = b->local,
 		.sid = b->sid,
 		.tls_offered = (b->flags & FRONT_BUNDLE_TLS_OFFERED) != 0,
-		.plain_login = (b->flags & FRONT_BUNDLE_PLAIN_LOGIN) != 0 };
+		.plain_login = (b->flags & FRONT_BUNDLE_PLAIN_LOGIN) != 0,
+		.lmtp = (b->flags & FRONT_BUNDLE_LMTP) != 0,
+		.submission = (b->flags & FRONT_BUNDLE_SUBMISSION) != 0 };
 }
 
 bool front_conn_start(struct front_env *env, struct front_bundle *take_bundle)

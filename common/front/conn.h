@@ -26,6 +26,8 @@ enum front_bundle_flags {
 	FRONT_BUNDLE_TLS = 1 << 0,         /* from the first byte */
 	FRONT_BUNDLE_TLS_OFFERED = 1 << 1, /* when the client asks */
 	FRONT_BUNDLE_PLAIN_LOGIN = 1 << 2,
+	FRONT_BUNDLE_LMTP = 1 << 3, /* what the listener is for, as IPC_LISTEN_... says */
+	FRONT_BUNDLE_SUBMISSION = 1 << 4,
 };
 
 /* What all connections of a process share. */

@@ -19,13 +19,16 @@ struct front_door {
 	enum sandbox_proc row, child_row;
 	const char *service; /* as authd knows it: "pop3" */
 	const struct front_core *core;
-	unsigned peers;        /* bits of 1 << FRONT_AUTH, FRONT_RCPT, FRONT_POST */
-	uint32_t listen_flags; /* enum ipc_listen_flags that every listener must have */
-	const char *busy;      /* whole reply to a client over the limits */
-	const char *denied;    /* to one that may not connect to this listener */
+	unsigned peers;            /* bits of 1 << FRONT_AUTH, FRONT_RCPT, FRONT_POST */
+	unsigned submission_peers; /* more of them, on listeners for submission */
+	const char *busy;          /* whole reply to a client over the limits */
+	const char *denied;        /* to one that may not connect to this listener */
 	/* Fills the core's configuration (at most FRONT_CORE_CONF_MAX bytes) from the slice. */
 	void (*configure)(const struct conf *c, void *ret_core_conf);
 };
+
+/* What auth_mechanisms allows: enum sasl_mech. */
+unsigned front_mechs(const struct conf *c);
 
 /* Runs the door until its end: the exit status of main(). */
 int front_main(int argc, char **argv, const struct front_door *door);

@@ -36,10 +36,11 @@ struct front_facts {
 	struct slice host; /* our name in greetings */
 	struct addr peer, local;
 	uint64_t sid;
-	bool tls;         /* the link is encrypted now */
-	bool tls_offered; /* the core may offer STARTTLS / STLS */
-	bool plain_login; /* clear-text passwords are allowed without TLS */
-	bool restarted;   /* a core before this one ended in STARTTLS: no greeting */
+	bool tls;              /* the link is encrypted now */
+	bool tls_offered;      /* the core may offer STARTTLS / STLS */
+	bool plain_login;      /* clear-text passwords are allowed without TLS */
+	bool restarted;        /* a core before this one ended in STARTTLS: no greeting */
+	bool lmtp, submission; /* what the listener is for: IPC_LISTEN_LMTP, _SUBMISSION */
 };
 
 struct front_port;

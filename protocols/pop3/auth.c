@@ -4,53 +4,20 @@
  */
 #include "protocols/pop3/pop3-private.h"
 
-static const struct mech {
-	const char *name;
-	enum pop3_mech bit;
-	bool clear_text;
-} mechs[] = {
-	{ "PLAIN", POP3_PLAIN, true },
-	{ "LOGIN", POP3_LOGIN, true },
-	{ "SCRAM-SHA-256", POP3_SCRAM_SHA_256, false },
-};
-
-enum { MECHS = sizeof(mechs) / sizeof(mechs[0]) };
-
-static bool clear_text_allowed(const struct pop3 *s)
-{
-	return s->port->facts->tls || s->port->facts->plain_login;
-}
-
-static bool mech_offered(const struct pop3 *s, const struct mech *m)
-{
-	return (s->conf.mechs & m->bit) != 0 && (!m->clear_text || clear_text_allowed(s));
-}
-
 static bool user_offered(const struct pop3 *s)
 {
-	return (s->conf.mechs & POP3_PLAIN) != 0 && clear_text_allowed(s);
+	return (s->conf.mechs & SASL_PLAIN) != 0 && sasl_clear_text(s->port->facts);
 }
 
 /* The stamp is part of the greeting, which a client does not get again after STLS. */
 bool pop3_apop_offered(const struct pop3 *s)
 {
-	return (s->conf.mechs & POP3_APOP) != 0 && !s->port->facts->restarted;
+	return (s->conf.mechs & SASL_APOP) != 0 && !s->port->facts->restarted;
 }
 
 static bool stls_offered(const struct pop3 *s)
 {
 	return s->port->facts->tls_offered && !s->port->facts->tls;
-}
-
-static void put_mechs(struct pop3 *s, const char *before, const char *after)
-{
-	for (size_t i = 0; i < MECHS; i++) {
-		if (!mech_offered(s, &mechs[i]))
-			continue;
-		buf_puts(&s->port->out, before);
-		buf_puts(&s->port->out, mechs[i].name);
-		buf_puts(&s->port->out, after);
-	}
 }
 
 /* RFC 2449 5: what the authorization state offers is named in both states. */
@@ -64,11 +31,11 @@ void pop3_cmd_capa(struct pop3 *s, struct slice arg)
 	if (user_offered(s))
 		buf_puts(out, "USER\r\n");
 	at = out->n;
-	put_mechs(s, " ", "");
+	sasl_put_mechs(s->port, s->conf.mechs, " ", "", out);
 	if (out->n > at) {
 		buf_trunc(out, at);
 		buf_puts(out, "SASL");
-		put_mechs(s, " ", "");
+		sasl_put_mechs(s->port, s->conf.mechs, " ", "", out);
 		buf_puts(out, "\r\n");
 	}
 	if (stls_offered(s))
@@ -90,13 +57,8 @@ void pop3_cmd_stls(struct pop3 *s, struct slice arg)
 
 static void begin(struct pop3 *s, const char *mech, bool has_initial, struct slice initial)
 {
-	struct ipc_auth_start m = { .mech = slice_str(mech),
-		.tls = s->port->facts->tls,
-		.has_initial = has_initial,
-		.initial = initial };
-
 	pop3_job(s, POP3_SASL_SERVER);
-	if (front_send(s->port, FRONT_AUTH, IPC_auth_start, &m) != 0)
+	if (sasl_begin(s->port, mech, has_initial, initial) != 0)
 		pop3_auth_gone(s);
 }
 
@@ -172,56 +134,38 @@ void pop3_cmd_apop(struct pop3 *s, struct slice arg)
 	buf_fini(&initial);
 }
 
-static const struct mech *mech_find(const struct pop3 *s, struct slice name)
-{
-	for (size_t i = 0; i < MECHS; i++)
-		if (slice_ieq(name, slice_str(mechs[i].name)) &&
-		    (s->conf.mechs & mechs[i].bit) != 0)
-			return &mechs[i];
-	return NULL;
-}
-
 /* RFC 5034 4. The command alone lists the mechanisms, as older clients expect. */
 void pop3_cmd_auth(struct pop3 *s, struct slice arg)
 {
-	struct slice rest = slice_trim(arg), name = slice_take(&rest, ' ');
-	const struct mech *m = mech_find(s, name);
-	struct buf initial = BUF_INIT(FRONT_SASL_MAX);
+	struct buf *out = &s->port->out;
 
-	rest = slice_trim(rest);
-	if (name.n == 0) {
+	if (slice_trim(arg).n == 0) {
 		pop3_ok(s, "mechanisms follow");
-		put_mechs(s, "", "\r\n");
-		buf_puts(&s->port->out, ".\r\n");
-	} else if (m == NULL) {
-		pop3_err(s, "unknown mechanism");
-	} else if (!mech_offered(s, m)) {
-		pop3_err(s, "clear-text passwords need TLS here");
-	} else if (rest.n == 0 || slice_eq(rest, SLICE("="))) {
-		begin(s, m->name, rest.n > 0, SLICE(""));
-	} else if (text_base64_decode(rest, &initial) != 0) {
-		pop3_err(s, "the first response is not base64");
-	} else {
-		begin(s, m->name, true, buf_slice(&initial));
-		secret_wipe(initial.p, initial.cap);
+		sasl_put_mechs(s->port, s->conf.mechs, "", "\r\n", out);
+		buf_puts(out, ".\r\n");
+		return;
 	}
-	buf_fini(&initial);
-}
-
-static void cancel(struct pop3 *s)
-{
-	struct ipc_auth_cancel m;
-
-	pop3_job(s, POP3_SASL_SERVER); /* authd confirms it by auth_refused */
-	if (front_send(s->port, FRONT_AUTH, IPC_auth_cancel, &m) != 0)
+	switch (sasl_command(s->port, s->conf.mechs, arg)) {
+	case 0:
+		pop3_job(s, POP3_SASL_SERVER);
+		break;
+	case SASL_UNKNOWN:
+		pop3_err(s, "unknown mechanism");
+		break;
+	case SASL_NEEDS_TLS:
+		pop3_err(s, "clear-text passwords need TLS here");
+		break;
+	case SASL_BAD_BASE64:
+		pop3_err(s, "the first response is not base64");
+		break;
+	default:
+		pop3_job(s, POP3_SASL_SERVER);
 		pop3_auth_gone(s);
+	}
 }
 
 void pop3_sasl_line(struct pop3 *s, struct slice line)
 {
-	struct buf data = BUF_INIT(FRONT_SASL_MAX);
-	struct ipc_auth_step m;
-
 	if (s->job == POP3_SASL_LAST) {
 		if (line.n == 0) {
 			pop3_open(s);
@@ -231,16 +175,9 @@ void pop3_sasl_line(struct pop3 *s, struct slice line)
 		pop3_close(s); /* the session was granted: there is no way back */
 		return;
 	}
-	if (text_base64_decode(line, &data) != 0) {
-		cancel(s);
-	} else {
-		m = (struct ipc_auth_step){ .data = buf_slice(&data) };
-		pop3_job(s, POP3_SASL_SERVER);
-		if (front_send(s->port, FRONT_AUTH, IPC_auth_step, &m) != 0)
-			pop3_auth_gone(s);
-		secret_wipe(data.p, data.cap);
-	}
-	buf_fini(&data);
+	pop3_job(s, POP3_SASL_SERVER); /* what was broken off is confirmed by auth_refused */
+	if (sasl_response(s->port, line) == SASL_GONE)
+		pop3_auth_gone(s);
 }
 
 static void challenge(struct pop3 *s, struct slice data, enum pop3_job next)

@@ -24,16 +24,9 @@ static void configure(const struct conf *c, void *ret_core_conf)
 	struct pop3_conf *p = ret_core_conf;
 
 	_Static_assert(sizeof(*p) <= FRONT_CORE_CONF_MAX, "core configuration");
-	*p = (struct pop3_conf){ .login_ms = (uint32_t)conf_get_u64(c, CONF_login_timeout),
+	*p = (struct pop3_conf){ .mechs = front_mechs(c),
+		.login_ms = (uint32_t)conf_get_u64(c, CONF_login_timeout),
 		.idle_ms = (uint32_t)conf_get_u64(c, CONF_pop3_idle_timeout) };
-	if (conf_has_word(c, CONF_auth_mechanisms, "PLAIN"))
-		p->mechs |= POP3_PLAIN;
-	if (conf_has_word(c, CONF_auth_mechanisms, "LOGIN"))
-		p->mechs |= POP3_LOGIN;
-	if (conf_has_word(c, CONF_auth_mechanisms, "APOP"))
-		p->mechs |= POP3_APOP;
-	if (conf_has_word(c, CONF_auth_mechanisms, "SCRAM-SHA-256"))
-		p->mechs |= POP3_SCRAM_SHA_256;
 }
 
 int main(int argc, char **argv)

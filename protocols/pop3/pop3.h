@@ -6,17 +6,10 @@
  */
 #pragma once
 
-#include "common/front/port.h"
-
-enum pop3_mech {
-	POP3_PLAIN = 1 << 0,
-	POP3_LOGIN = 1 << 1,
-	POP3_APOP = 1 << 2,
-	POP3_SCRAM_SHA_256 = 1 << 3,
-};
+#include "common/front/sasl.h"
 
 struct pop3_conf {
-	unsigned mechs;    /* enum pop3_mech */
+	unsigned mechs;    /* enum sasl_mech */
 	uint32_t login_ms; /* 0: the limit's */
 	uint32_t idle_ms;
 };

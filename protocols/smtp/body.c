@@ -1,5 +1,5 @@
 /*
- * body - DATA and BDAT: text to stored as it comes, facts made on the way, and the answers.
+ * body - DATA and BDAT: text to stored as it comes, facts made on the way.
  *
  * A body that is refused is still read to its end, because what comes after it are commands.
  */
@@ -7,7 +7,8 @@
 
 #include "common/base/wire.h"
 
-enum { LINE_END = 2 }; /* that we may have to add */
+/* Line ends that we may have to add, in front and behind. */
+enum { LINE_ENDS = 4 };
 
 static void post_stop(struct smtp *s)
 {
@@ -19,7 +20,7 @@ static void post_stop(struct smtp *s)
 	buf_reset(&s->chunk);
 }
 
-static void body_fail(struct smtp *s, enum smtp_body_fault fault)
+void smtp_body_fail(struct smtp *s, enum smtp_body_fault fault)
 {
 	if (s->txn.fault == SMTP_BODY_GOOD)
 		s->txn.fault = fault;
@@ -33,25 +34,58 @@ static void chunk_send(struct smtp *s)
 	if (s->chunk.n > 0 && s->txn.posting) {
 		s->window -= (int64_t)s->chunk.n;
 		if (front_send(s->port, FRONT_POST, IPC_post_data, &m) != 0)
-			body_fail(s, SMTP_BODY_LOST);
+			smtp_body_fail(s, SMTP_BODY_LOST);
 	}
 	buf_reset(&s->chunk);
+}
+
+static void text_put(struct smtp *s, struct slice text)
+{
+	facts_maker_feed(s->txn.facts, text);
+	while (text.n > 0 && s->txn.posting) {
+		struct slice part = slice_part(text, 0, SMTP_CHUNK_MAX - s->chunk.n);
+
+		if (buf_put(&s->chunk, part) != 0)
+			smtp_body_fail(s, SMTP_BODY_LOST);
+		text = slice_from(text, part.n);
+		if (s->chunk.n == SMTP_CHUNK_MAX)
+			chunk_send(s);
+	}
+}
+
+/* What the header lacks goes in front of it; then nothing holds the text back any more. */
+static void head_release(struct smtp *s)
+{
+	struct smtp_txn *t = &s->txn;
+	struct buf missing = BUF_INIT(SMTP_MISSING_MAX);
+
+	t->holding = false;
+	if (t->fixup.ended)
+		smtp_missing_put(s, &missing);
+	text_put(s, buf_slice(&missing));
+	text_put(s, buf_slice(&t->head));
+	buf_fini(&missing);
+	buf_fini(&t->head);
+}
+
+static void head_put(struct smtp *s, struct slice text)
+{
+	struct smtp_txn *t = &s->txn;
+
+	if (buf_put(&t->head, text) != 0)
+		smtp_body_fail(s, SMTP_BODY_LOST);
+	else if (fixup_look(&t->fixup, buf_slice(&t->head)) || t->head.n > SMTP_HEAD_MAX)
+		head_release(s);
 }
 
 static void body_put(struct smtp *s, struct slice text)
 {
 	if (s->txn.fault != SMTP_BODY_GOOD)
 		return;
-	facts_maker_feed(s->txn.facts, text);
-	while (text.n > 0 && s->txn.posting) {
-		struct slice part = slice_part(text, 0, SMTP_CHUNK_MAX - s->chunk.n);
-
-		if (buf_put(&s->chunk, part) != 0)
-			body_fail(s, SMTP_BODY_LOST);
-		text = slice_from(text, part.n);
-		if (s->chunk.n == SMTP_CHUNK_MAX)
-			chunk_send(s);
-	}
+	if (s->txn.holding)
+		head_put(s, text);
+	else
+		text_put(s, text);
 }
 
 /* Text of the client's: counted and checked, then kept. */
@@ -65,15 +99,15 @@ static void body_take(struct smtp *s, struct slice text, bool bare)
 		body_put(s, SLICE("\r\n"));
 	s->txn.size += text.n;
 	if (bare)
-		body_fail(s, SMTP_BODY_BARE);
+		smtp_body_fail(s, SMTP_BODY_BARE);
 	if (s->txn.size > s->conf.size_max)
-		body_fail(s, SMTP_BODY_LARGE);
+		smtp_body_fail(s, SMTP_BODY_LARGE);
 	body_put(s, text);
 	if (s->txn.fault != SMTP_BODY_GOOD)
 		return;
 	hops = facts_maker_received(s->txn.facts, &final);
 	if (hops > s->conf.hops_max + 1) /* ours is one of them */
-		body_fail(s, SMTP_BODY_LOOP);
+		smtp_body_fail(s, SMTP_BODY_LOOP);
 }
 
 static bool handle_known(const struct smtp_txn *t, size_t before, uint32_t handle)
@@ -96,74 +130,25 @@ static void body_begin(struct smtp *s)
 {
 	struct smtp_txn *t = &s->txn;
 	struct buf handles = BUF_INIT(SMTP_HANDLES_MAX * 4), trace = BUF_INIT(SMTP_TRACE_MAX);
-	struct ipc_post_begin m = { .tag = ++s->tag, .size_hint = t->declared };
+	struct ipc_post_begin m = {
+		.tag = ++s->tag, .size_hint = t->declared, .together = s->mode != SMTP_LMTP
+	};
 
 	handles_put(t, &handles);
 	m.handles = buf_slice(&handles);
 	t->facts = facts_maker_new();
 	if (t->facts == NULL || handles.overflow) {
-		body_fail(s, SMTP_BODY_LOST);
+		smtp_body_fail(s, SMTP_BODY_LOST);
 	} else if (handles.n > 0) {
 		t->posting = front_send(s->port, FRONT_POST, IPC_post_begin, &m) == 0;
 		if (!t->posting)
-			body_fail(s, SMTP_BODY_LOST);
+			smtp_body_fail(s, SMTP_BODY_LOST);
 	}
 	smtp_trace_put(s, &trace);
 	body_put(s, buf_slice(&trace));
+	t->holding = s->mode == SMTP_SUBMISSION;
 	buf_fini(&handles);
 	buf_fini(&trace);
-}
-
-static const char *fault_text(enum smtp_body_fault fault)
-{
-	switch (fault) {
-	case SMTP_BODY_BARE:
-		return "550 5.6.0 a CR or LF of its own in the message";
-	case SMTP_BODY_LARGE:
-		return "552 5.3.4 the message is larger than we take";
-	case SMTP_BODY_LOOP:
-		return "554 5.4.6 the message has been in too many places";
-	default:
-		return "451 4.3.0 not stored, try again";
-	}
-}
-
-static const char *store_text(uint32_t status)
-{
-	switch (status) {
-	case IPC_ST_OK:
-		return "250 2.0.0 delivered";
-	case IPC_ST_OVERQUOTA:
-		return "452 4.2.2 the mailbox is over its quota";
-	case IPC_ST_FULL:
-		return "452 4.3.1 no space on the server";
-	case IPC_ST_TOOBIG:
-		return "552 5.3.4 the message is larger than we take";
-	case IPC_ST_NOTFOUND:
-	case IPC_ST_DENIED:
-		return "550 5.2.1 the mailbox takes no mail";
-	default:
-		return "451 4.3.0 not stored, try again";
-	}
-}
-
-/* RFC 2033 4.2: one answer for each recipient that was taken, in their order. */
-static void answer_all(struct smtp *s)
-{
-	struct smtp_txn *t = &s->txn;
-
-	for (size_t i = 0; i < t->n_rcpts; i++)
-		smtp_reply(s, t->fault != SMTP_BODY_GOOD ? fault_text(t->fault)
-							 : store_text(t->rcpts[i].status));
-	smtp_txn_end(s);
-}
-
-static bool all_answered(const struct smtp_txn *t)
-{
-	for (size_t i = 0; i < t->n_rcpts; i++)
-		if (t->rcpts[i].handle != 0 && !t->rcpts[i].answered)
-			return false;
-	return true;
 }
 
 static void body_commit(struct smtp *s)
@@ -176,19 +161,19 @@ static void body_commit(struct smtp *s)
 		m.facts = buf_slice(&facts);
 	chunk_send(s);
 	if (s->txn.posting && front_send(s->port, FRONT_POST, IPC_post_commit, &m) != 0)
-		body_fail(s, SMTP_BODY_LOST);
+		smtp_body_fail(s, SMTP_BODY_LOST);
 	s->txn.posting = false;
 	buf_fini(&facts);
 }
 
 static void body_end(struct smtp *s)
 {
+	s->txn.fixup.ended = true; /* a header without a body */
+	if (s->txn.holding && s->txn.fault == SMTP_BODY_GOOD)
+		head_release(s);
 	if (s->txn.fault == SMTP_BODY_GOOD && s->txn.posting)
 		body_commit(s);
-	if (s->txn.fault != SMTP_BODY_GOOD || all_answered(&s->txn))
-		answer_all(s);
-	else
-		smtp_enter(s, SMTP_RESULTS);
+	smtp_result_await(s);
 }
 
 void smtp_cmd_data(struct smtp *s, struct slice arg)
@@ -204,6 +189,8 @@ void smtp_cmd_data(struct smtp *s, struct slice arg)
 
 static const char *bdat_refusal(const struct smtp *s)
 {
+	if (smtp_login_missing(s) && s->state != SMTP_START)
+		return smtp_login_first;
 	if (s->state != SMTP_MAIL && s->state != SMTP_CHUNKS)
 		return "503 5.5.1 MAIL comes first";
 	return s->txn.n_rcpts == 0 ? "503 5.5.1 no recipient was taken" : NULL;
@@ -244,7 +231,7 @@ static void chunk_end(struct smtp *s)
 			body_put(s, SLICE("\r\n"));
 		body_end(s);
 	} else if (t->fault != SMTP_BODY_GOOD) {
-		const char *text = fault_text(t->fault);
+		const char *text = smtp_fault_text(t->fault);
 
 		smtp_txn_end(s);
 		smtp_error(s, text);
@@ -280,9 +267,19 @@ static size_t dots_feed(struct smtp *s, struct slice in)
 	return used;
 }
 
+/* What stored has not seen yet, and what we may add to it. */
+static int64_t held(const struct smtp *s)
+{
+	size_t n = s->chunk.n + LINE_ENDS;
+
+	if (s->txn.holding)
+		n += s->txn.head.n + SMTP_MISSING_MAX;
+	return (int64_t)n;
+}
+
 bool smtp_body_waits(const struct smtp *s)
 {
-	return s->txn.posting && s->window <= (int64_t)s->chunk.n + LINE_END;
+	return s->txn.posting && s->window <= held(s);
 }
 
 /* What stored has no room for stays with the client. */
@@ -291,45 +288,7 @@ size_t smtp_body_feed(struct smtp *s, struct slice in)
 	if (smtp_body_waits(s))
 		return 0;
 	if (s->txn.posting)
-		in = slice_part(in, 0, (size_t)(s->window - (int64_t)s->chunk.n) - LINE_END);
+		in = slice_part(in, 0, (size_t)(s->window - held(s)));
 	s->touched |= in.n > 0;
 	return s->state == SMTP_CHUNK ? chunk_feed(s, in) : dots_feed(s, in);
-}
-
-static void on_result(struct smtp *s, const struct ipc_post_result *m)
-{
-	struct smtp_txn *t = &s->txn;
-
-	if (s->state != SMTP_RESULTS || m->tag != s->tag)
-		return;
-	for (size_t i = 0; i < t->n_rcpts; i++) {
-		if (t->rcpts[i].handle != m->handle || m->handle == 0)
-			continue;
-		t->rcpts[i].status = m->status;
-		t->rcpts[i].answered = true;
-	}
-	if (all_answered(t))
-		answer_all(s);
-}
-
-void smtp_post_msg(struct smtp *s, enum ipc_type type, const union ipc_any *m)
-{
-	if (type == IPC_post_credit)
-		s->window += m->post_credit.bytes;
-	else if (type == IPC_post_result)
-		on_result(s, &m->post_result);
-}
-
-void smtp_post_give_up(struct smtp *s)
-{
-	struct smtp_txn *t = &s->txn;
-
-	if (t->posting)
-		body_fail(s, SMTP_BODY_LOST);
-	if (s->state != SMTP_RESULTS)
-		return;
-	for (size_t i = 0; i < t->n_rcpts; i++)
-		if (t->rcpts[i].handle != 0 && !t->rcpts[i].answered)
-			t->rcpts[i].status = IPC_ST_TRYLATER;
-	answer_all(s);
 }

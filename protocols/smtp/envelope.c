@@ -17,64 +17,6 @@ static bool take_word(struct slice *arg, struct slice word)
 	return true;
 }
 
-static const char *size_param(struct smtp *s, struct slice value)
-{
-	uint64_t n;
-
-	/* RFC 1870 3: up to 20 digits; what does not fit in 64 bits is too large in any case. */
-	if (value.n == 0 || value.n > 20)
-		return "501 5.5.4 SIZE takes a number";
-	for (size_t i = 0; i < value.n; i++)
-		if (!ascii_digit(value.p[i]))
-			return "501 5.5.4 SIZE takes a number";
-	if (slice_u64(value, UINT64_MAX, &n) != 0 || n > s->conf.size_max)
-		return "552 5.3.4 the message is larger than we take";
-	s->txn.declared = n;
-	return NULL;
-}
-
-/* One parameter of MAIL: NULL, or the refusal. */
-static const char *mail_param(struct smtp *s, struct slice param, unsigned *seen)
-{
-	struct slice value = param, name = slice_take(&value, '=');
-	bool has_value = name.n < param.n;
-	unsigned bit = slice_ieq(name, SLICE("SIZE"))       ? 1
-		       : slice_ieq(name, SLICE("BODY"))     ? 2
-		       : slice_ieq(name, SLICE("SMTPUTF8")) ? 4
-							    : 0;
-
-	if (bit == 0)
-		return "555 5.5.4 unknown parameter";
-	if ((*seen & bit) != 0)
-		return "501 5.5.4 a parameter twice";
-	*seen |= bit;
-	if (bit == 1)
-		return size_param(s, value);
-	if (bit == 4) {
-		s->txn.utf8 = true;
-		return has_value ? "501 5.5.4 SMTPUTF8 takes no value" : NULL;
-	}
-	if (slice_ieq(value, SLICE("8BITMIME")) || slice_ieq(value, SLICE("7BIT")))
-		return NULL;
-	return "501 5.5.4 BODY is 7BIT or 8BITMIME";
-}
-
-/* Parameters stand one space apart; what has none before it is no parameter. */
-static const char *mail_params(struct smtp *s, struct slice rest)
-{
-	const char *refusal = NULL;
-	unsigned seen = 0;
-
-	if (rest.n > 0 && rest.p[0] != ' ')
-		return "501 5.5.4 something after the address";
-	rest = slice_trim(rest);
-	while (rest.n > 0 && refusal == NULL) {
-		refusal = mail_param(s, slice_take(&rest, ' '), &seen);
-		rest = slice_trim(rest);
-	}
-	return refusal;
-}
-
 static const char *mail_check(struct smtp *s, struct slice arg)
 {
 	struct smtp_path *sender = &s->txn.sender;
@@ -85,10 +27,48 @@ static const char *mail_check(struct smtp *s, struct slice arg)
 		return "501 5.5.4 MAIL FROM:<address>";
 	if (smtp_path_parse(arg, sender, &rest) != 0 || sender->kind == SMTP_PATH_LOCAL)
 		return "501 5.1.7 not an address";
-	refusal = mail_params(s, rest);
+	refusal = smtp_mail_params(s, rest);
 	if (refusal == NULL && sender->utf8 && !s->txn.utf8)
 		refusal = "550 5.6.7 this address needs SMTPUTF8";
 	return refusal;
+}
+
+/* local@domain as routerd wants it: the local part without its quotes. */
+static void put_plain(const struct smtp_path *path, struct buf *out)
+{
+	buf_put(out, smtp_path_local(path));
+	if (path->kind == SMTP_PATH_DOMAIN || path->kind == SMTP_PATH_LITERAL) {
+		buf_putc(out, '@');
+		buf_put(out, smtp_path_domain(path));
+	}
+}
+
+static void mail_taken(struct smtp *s)
+{
+	smtp_enter(s, SMTP_MAIL);
+	smtp_reply(s, "250 2.1.0 sender taken");
+}
+
+static void mail_refused(struct smtp *s, const char *refusal)
+{
+	smtp_txn_end(s);
+	smtp_error(s, refusal);
+}
+
+/* routerd decides, with the account that authd has told it of. */
+static void sender_ask(struct smtp *s)
+{
+	struct buf address = BUF_INIT(2 * SMTP_PATH_MAX);
+	struct ipc_sender_ask m = { .seq = s->sender_seq = ++s->seq };
+
+	put_plain(&s->txn.sender, &address);
+	m.address = buf_slice(&address);
+	smtp_enter(s, SMTP_SENDER);
+	if (front_send(s->port, FRONT_RCPT, IPC_sender_ask, &m) != 0) {
+		s->rcpt_gone = true;
+		smtp_rcpt_give_up(s);
+	}
+	buf_fini(&address);
 }
 
 void smtp_cmd_mail(struct smtp *s, struct slice arg)
@@ -101,17 +81,35 @@ void smtp_cmd_mail(struct smtp *s, struct slice arg)
 		return;
 	}
 	refusal = mail_check(s, arg);
-	if (refusal != NULL) {
-		smtp_txn_end(s);
-		smtp_error(s, refusal);
-		return;
-	}
-	smtp_enter(s, SMTP_MAIL);
-	smtp_reply(s, "250 2.1.0 sender taken");
+	if (refusal != NULL)
+		mail_refused(s, refusal);
+	else if (s->mode == SMTP_SUBMISSION)
+		sender_ask(s);
+	else
+		mail_taken(s);
+}
+
+static void sender_answer(struct smtp *s, uint32_t status)
+{
+	if (status == IPC_ROUTE_OK)
+		mail_taken(s);
+	else if (status == IPC_ROUTE_REFUSED)
+		mail_refused(s, "550 5.7.1 this address is not yours to send from");
+	else if (status == IPC_ROUTE_DISABLED)
+		mail_refused(s, "550 5.2.1 this account is switched off");
+	else
+		mail_refused(s, "451 4.3.0 not known now, try again");
+}
+
+void smtp_sender_msg(struct smtp *s, const struct ipc_sender_reply *m)
+{
+	if (s->state == SMTP_SENDER && m->seq == s->sender_seq)
+		sender_answer(s, m->status);
 }
 
 static const char *rcpt_check(struct smtp *s, struct slice arg, struct smtp_path *path)
 {
+	const char *refusal;
 	struct slice rest;
 
 	if (!take_word(&arg, SLICE("TO:")))
@@ -125,13 +123,10 @@ static const char *rcpt_check(struct smtp *s, struct slice arg, struct smtp_path
 		return "501 5.1.3 not an address";
 	if (path->utf8 && !s->txn.utf8)
 		return "553 5.6.7 this address needs SMTPUTF8";
-	if (rest.n > 0 && rest.p[0] != ' ')
-		return "501 5.5.4 something after the address";
-	if (slice_trim(rest).n > 0)
-		return "555 5.5.4 unknown parameter";
-	if (s->txn.n_rcpts >= s->conf.rcpts_max)
-		return too_many;
-	return NULL;
+	refusal = smtp_rcpt_params(s, rest);
+	if (refusal == NULL && s->txn.n_rcpts >= s->conf.rcpts_max)
+		refusal = too_many;
+	return refusal;
 }
 
 static void rcpt_ask(struct smtp *s, const struct smtp_path *path)
@@ -140,12 +135,11 @@ static void rcpt_ask(struct smtp *s, const struct smtp_path *path)
 	struct buf address = BUF_INIT(2 * SMTP_PATH_MAX);
 	struct ipc_rcpt_ask m = { .seq = p->seq = ++s->seq };
 
+	/* One answer for all: who has no room for it is to be found out now, not after the body. */
+	if (s->mode != SMTP_LMTP && s->txn.declared > 0)
+		m.size = s->txn.declared + SMTP_TRACE_MAX;
 	smtp_path_print(path, &p->address);
-	buf_put(&address, smtp_path_local(path));
-	if (path->kind != SMTP_PATH_LOCAL) {
-		buf_putc(&address, '@');
-		buf_put(&address, smtp_path_domain(path));
-	}
+	put_plain(path, &address);
 	m.address = buf_slice(&address);
 	if (front_send(s->port, FRONT_RCPT, IPC_rcpt_ask, &m) != 0) {
 		s->rcpt_gone = true;
@@ -185,7 +179,16 @@ static int rcpt_accept(struct smtp *s, struct smtp_pending *p, uint32_t handle)
 	return 0;
 }
 
-static const char *route_text(uint32_t status)
+static const char *not_local_text(enum smtp_mode mode)
+{
+	if (mode == SMTP_LMTP)
+		return "550 5.7.1 this address leads away from here, and we do not relay";
+	if (mode == SMTP_MX)
+		return "550 5.7.1 relaying is not available";
+	return "550 5.7.1 not an address of this server, and it does not send to others yet";
+}
+
+static const char *route_text(enum smtp_mode mode, uint32_t status)
 {
 	switch (status) {
 	case IPC_ROUTE_OK:
@@ -194,7 +197,7 @@ static const char *route_text(uint32_t status)
 	case IPC_ROUTE_UNKNOWN:
 		return "550 5.1.1 no such user here";
 	case IPC_ROUTE_NOTLOCAL:
-		return "550 5.7.1 this address leads away from here, and we do not relay";
+		return not_local_text(mode);
 	case IPC_ROUTE_SYNTAX:
 		return "553 5.1.3 not an address";
 	case IPC_ROUTE_LOOP:
@@ -218,7 +221,9 @@ static void rcpt_answer(
 
 	if (accept && !full && rcpt_accept(s, p, status == IPC_ROUTE_OK ? handle : 0) != 0)
 		status = IPC_ROUTE_TRYLATER;
-	buf_puts(&p->reply, full ? too_many : route_text(status));
+	buf_puts(&p->reply, full ? too_many : route_text(s->mode, status));
+	s->rcpts_refused +=
+	    !accept && status != IPC_ROUTE_TRYLATER && status != IPC_ROUTE_OVERQUOTA;
 	if (status == IPC_ROUTE_REFUSED && text.n > 0) {
 		buf_puts(&p->reply, ": ");
 		text_put_safe(&p->reply, text, s->txn.utf8);
@@ -253,6 +258,8 @@ void smtp_rcpt_msg(struct smtp *s, const struct ipc_rcpt_reply *m)
 
 void smtp_rcpt_give_up(struct smtp *s)
 {
+	if (s->state == SMTP_SENDER)
+		sender_answer(s, IPC_ROUTE_TRYLATER);
 	for (unsigned i = 0; i < s->pending_n; i++) {
 		struct smtp_pending *p = &s->pending[(s->pending_head + i) % SMTP_PENDING_MAX];
 

@@ -5,8 +5,11 @@
 
 /* A command line with its CR LF: RFC 5321 4.5.3.1.4 with the extensions' additions, and more. */
 #define SMTP_LINE_MAX 4096
-/* The name in LHLO. */
+/* The name in LHLO, EHLO, HELO. */
 #define SMTP_HELLO_MAX 255
+/* RFC 3461 4.4, 4.2: ENVID, ORCPT. */
+#define SMTP_ENVID_MAX 100
+#define SMTP_ORCPT_MAX 500
 
 /* Unless configured otherwise. */
 #define SMTP_RCPTS_MAX 1000
@@ -21,6 +24,10 @@
 #define SMTP_CHUNK_MAX 61440
 /* A trace header: two addresses, two names, an address, a date. */
 #define SMTP_TRACE_MAX 4096
+/* Date and Message-ID. */
+#define SMTP_MISSING_MAX 512
+/* A header longer than this is passed on as it is, whatever it lacks. */
+#define SMTP_HEAD_MAX (64 * 1024)
 /* A reply kept until those before it are answered. */
 #define SMTP_REPLY_MAX 512
 
@@ -29,6 +36,15 @@
 /* For routerd's answer, and for stored's: the sender waits ten minutes for that (4.5.3.2.6). */
 #define SMTP_ROUTE_MS 60000
 #define SMTP_STORE_MS 540000
+/* For authd's answer, and before that to a failed login goes out, times the number of failures. */
+#define SMTP_AUTH_MS 60000
+#define SMTP_FAIL_MS 1000
 
-/* Commands refused in a row before we hang up. */
+#define SMTP_LOGINS_MAX 3
+/*
+ * Commands refused before we hang up: in a row in LMTP, where a mail server of ours is the client;
+ * else since the last message that was taken.
+ */
 #define SMTP_ERRORS_MAX 20
+/* Recipients refused for good, since the last message that was taken; not in LMTP. */
+#define SMTP_RCPTS_REFUSED_MAX 100

@@ -13,18 +13,33 @@
 #include "common/mail/facts.h"
 #include "common/mail/smtp_path.h"
 #include "protocols/smtp/dot.h"
+#include "protocols/smtp/fixup.h"
 #include "protocols/smtp/limits.h"
 #include "protocols/smtp/smtp.h"
 
+/* What the listener is for; bits, for the table of commands. */
+enum smtp_mode {
+	SMTP_LMTP = 1 << 0,
+	SMTP_MX = 1 << 1, /* from anybody, for accounts of ours */
+	SMTP_SUBMISSION = 1 << 2,
+};
+
 enum smtp_state {
-	SMTP_START = 1 << 0, /* before LHLO */
+	SMTP_START = 1 << 0, /* before LHLO, EHLO, HELO */
 	SMTP_READY = 1 << 1,
-	SMTP_MAIL = 1 << 2,    /* sender known, recipients come */
-	SMTP_DATA = 1 << 3,    /* text with dots */
-	SMTP_CHUNK = 1 << 4,   /* the octets of a BDAT */
-	SMTP_CHUNKS = 1 << 5,  /* between two BDATs of a message */
-	SMTP_RESULTS = 1 << 6, /* waits for stored */
-	SMTP_ENDED = 1 << 7,
+	SMTP_MAIL = 1 << 2,     /* sender known, recipients come */
+	SMTP_DATA = 1 << 3,     /* text with dots */
+	SMTP_CHUNK = 1 << 4,    /* the octets of a BDAT */
+	SMTP_CHUNKS = 1 << 5,   /* between two BDATs of a message */
+	SMTP_RESULTS = 1 << 6,  /* waits for stored */
+	SMTP_SENDER = 1 << 7,   /* waits for routerd's word on the sender */
+	SMTP_AUTH = 1 << 8,     /* waits for authd, or lets a failed login wait */
+	SMTP_RESPONSE = 1 << 9, /* the next line is a response, not a command */
+	SMTP_ENDED = 1 << 10,
+
+	SMTP_IDLE = SMTP_READY | SMTP_MAIL | SMTP_CHUNKS,
+	SMTP_BETWEEN = SMTP_START | SMTP_IDLE, /* the next line is a command */
+	SMTP_WAITS = SMTP_RESULTS | SMTP_SENDER | SMTP_AUTH,
 };
 
 /* Why a body is not kept, though it is read to its end. */
@@ -56,6 +71,9 @@ struct smtp_txn {
 	struct dot dot;
 	struct strict strict;
 	struct facts_maker *facts;
+	struct fixup fixup;
+	struct buf head; /* submission: text whose header may still lack a field */
+	bool holding;    /* text goes there */
 };
 
 /* A reply that may not be sent before those in front of it. */
@@ -65,15 +83,28 @@ struct smtp_pending {
 	struct buf reply;
 };
 
+/* A login, from AUTH to its answer. */
+struct smtp_login {
+	bool done;         /* routerd knows whose connection this is */
+	bool last;         /* proved; the client acknowledges the mechanism's last words */
+	bool delaying;     /* `refused` is sent when the deadline passes */
+	const char *fault; /* what was wrong with the client's line, while authd breaks off */
+	unsigned failures;
+	struct buf refused;
+};
+
 struct smtp {
 	struct front_port *port;
 	struct smtp_conf conf;
+	enum smtp_mode mode;
 	enum smtp_state state;
 	struct line_reader lines;
-	unsigned errors;
+	unsigned errors, rcpts_refused;
 	bool stopping, rcpt_gone, post_gone, touched;
-	uint32_t seq, tag;
+	bool extended; /* EHLO or LHLO, not HELO */
+	uint32_t seq, tag, sender_seq;
 	char hello[SMTP_HELLO_MAX + 1];
+	struct smtp_login login;
 	struct smtp_txn txn;
 	struct smtp_pending pending[SMTP_PENDING_MAX];
 	unsigned pending_head, pending_n;
@@ -94,18 +125,41 @@ void smtp_close(struct smtp *s, const char *line);
 void smtp_txn_end(struct smtp *s);
 struct smtp_pending *smtp_pending_add(struct smtp *s);
 
+/* verbs.c: the command table */
+struct smtp_verb;
+const struct smtp_verb *smtp_verb_find(const struct smtp *s, struct slice name);
+bool smtp_verb_is_rcpt(const struct smtp_verb *v);
+/* `v` may be NULL: an unknown command. */
+void smtp_verb_run(struct smtp *s, const struct smtp_verb *v, struct slice arg);
+/* Submission, and nobody has logged in. */
+bool smtp_login_missing(const struct smtp *s);
+extern const char smtp_login_first[];
+
 /* hello.c */
-void smtp_cmd_lhlo(struct smtp *s, struct slice arg);
+void smtp_cmd_hello(struct smtp *s, struct slice arg); /* LHLO, EHLO */
+void smtp_cmd_helo(struct smtp *s, struct slice arg);
 void smtp_cmd_starttls(struct smtp *s, struct slice arg);
-void smtp_cmd_help(struct smtp *s, struct slice arg);
+void smtp_greet(struct smtp *s);
+
+/* auth.c */
+void smtp_cmd_auth(struct smtp *s, struct slice arg);
+void smtp_auth_line(struct smtp *s, enum line_answer a, struct slice line);
+void smtp_auth_msg(struct smtp *s, enum ipc_type type, const union ipc_any *m);
+void smtp_auth_gone(struct smtp *s);
+void smtp_auth_timeout(struct smtp *s);
 
 /* envelope.c */
 void smtp_cmd_mail(struct smtp *s, struct slice arg);
 void smtp_cmd_rcpt(struct smtp *s, struct slice arg);
+void smtp_sender_msg(struct smtp *s, const struct ipc_sender_reply *m);
 void smtp_rcpt_msg(struct smtp *s, const struct ipc_rcpt_reply *m);
 void smtp_pending_flush(struct smtp *s);
 /* Answers everyone who waits for routerd: it is gone or too slow. */
 void smtp_rcpt_give_up(struct smtp *s);
+
+/* params.c: what follows the address; NULL, or the refusal */
+const char *smtp_mail_params(struct smtp *s, struct slice rest);
+const char *smtp_rcpt_params(struct smtp *s, struct slice rest);
 
 /* body.c */
 void smtp_cmd_data(struct smtp *s, struct slice arg);
@@ -113,8 +167,15 @@ void smtp_cmd_bdat(struct smtp *s, struct slice arg);
 size_t smtp_body_feed(struct smtp *s, struct slice in);
 /* stored's window is used up. */
 bool smtp_body_waits(const struct smtp *s);
+void smtp_body_fail(struct smtp *s, enum smtp_body_fault fault);
+
+/* result.c: what becomes of a body */
+const char *smtp_fault_text(enum smtp_body_fault fault);
+/* The body has ended: answers, or waits for stored. */
+void smtp_result_await(struct smtp *s);
 void smtp_post_msg(struct smtp *s, enum ipc_type type, const union ipc_any *m);
 void smtp_post_give_up(struct smtp *s);
 
-/* trace.c: Return-Path and Received, as they go in front of the message */
-void smtp_trace_put(const struct smtp *s, struct buf *out);
+/* trace.c: what goes in front of the message */
+void smtp_trace_put(const struct smtp *s, struct buf *out);   /* Return-Path and Received */
+void smtp_missing_put(const struct smtp *s, struct buf *out); /* Date and Message-ID */

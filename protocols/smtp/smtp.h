@@ -1,20 +1,22 @@
 /*
- * smtp - the protocol core of mail in, now in LMTP mode (RFC 2033 on top of 5321, with 1870, 2034,
- * 2920, 3030, 3207, 6152, 6531), driven by common/front.
+ * smtp - the protocol core of mail in, driven by common/front: SMTP (RFC 5321) for mail from
+ * anywhere, submission (RFC 6409) by who has logged in, LMTP (RFC 2033) behind another mail server.
+ * The listener says which; the extensions are those of docs/smtp.md and docs/lmtp.md.
  *
- * A recipient is answered 250 after the body only when its copy is durable, and each recipient has
- * an answer of its own. Only CR LF dot CR LF ends a message; a CR or LF of its own makes us refuse
+ * 250 after the body means that the copies it speaks for are durable: of one recipient in LMTP, of
+ * all of them in SMTP. Only CR LF dot CR LF ends a message; a CR or LF of its own makes us refuse
  * it, so that nobody downstream can see a different end.
  */
 #pragma once
 
-#include "common/front/port.h"
+#include "common/front/sasl.h"
 
 struct smtp_conf {
 	uint64_t size_max; /* octets of a message; 0 in any of these: the limit's */
 	uint32_t rcpts_max;
 	uint32_t hops_max; /* Received fields */
 	uint32_t idle_ms;
+	unsigned mechs; /* enum sasl_mech; 0: no way to log in */
 };
 
 extern const struct front_core smtp_core;

@@ -39,6 +39,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	uint8_t kind = n > 0 ? data[0] : 0;
 	struct fake *f = fake_new(&(struct fake_conf){ .core = &smtp_core,
 	    .core_conf = &conf,
+	    .lmtp = true,
 	    .tls_offered = (kind & 1) != 0,
 	    .hold = (kind & 2) != 0 });
 

@@ -17,7 +17,7 @@ import time
 NAMES = ["logd", "signer", "stored", "authd", "authd-worker", "routerd", "parsed", "stored-external",
          "pop3", "smtp", "admin", "metrics"]
 PAIRS = [("pop3", "logd"), ("smtp", "logd"), ("admin", "logd"), ("metrics", "logd"), ("pop3", "signer"), ("smtp", "signer"),
-         ("pop3", "authd"), ("admin", "authd"), ("smtp", "routerd"), ("smtp", "stored"),
+         ("pop3", "authd"), ("smtp", "authd"), ("admin", "authd"), ("smtp", "routerd"), ("smtp", "stored"),
          ("authd-worker", "authd"), ("routerd", "authd"), ("authd", "stored"), ("routerd", "stored"),
          ("parsed", "stored"), ("stored-external", "stored")]
 DIRS = {"stored": 1, "authd": 1, "routerd": 1}

@@ -40,7 +40,7 @@ def prepare(root):
         path = os.path.join(folder, unit)
         if not os.path.lexists(path):
             os.symlink("/dev/null", path)
-    for name, text in (("etc/hostname", "gatehouse-test\n"), ("etc/hosts", "127.0.0.1 localhost gatehouse-test\n"),
+    for name, text in (("etc/hostname", "mail\n"), ("etc/hosts", "127.0.0.1 localhost\n127.0.1.1 mail.example.test mail\n"),
                        ("etc/machine-id", "")):
         with open(os.path.join(root, name), "w", encoding="ascii") as f:
             f.write(text)

@@ -8,6 +8,7 @@
   the unit leaves is one of the master's row;
 - sysusers.d has a user for each row of the sandbox, tmpfiles.d makes each directory for its user.
 """
+import fnmatch
 import os
 import pwd
 import re
@@ -111,6 +112,12 @@ def test_the_unit_lets_every_row_of_the_sandbox_work(root):
     expect(left and left <= may, "the unit leaves %s, the master drops %s" % (sorted(left), sorted(left - may)))
 
 
+def programs():
+    """What the master starts, by the names of its files."""
+    names = dict(re.findall(r'\[IPC_ROLE_(\w+)\] = "([a-z0-9-]+)"', read("common/ipc/chan.c")))
+    return [names[role] for role in re.findall(r"\{ IPC_ROLE_(\w+), PROC_", read("master/programs.c"))]
+
+
 def users_of_rows():
     return set(re.findall(r'\.user = "(gatehouse-[a-z0-9-]+)"', read("common/sandbox/table.c")))
 
@@ -124,6 +131,17 @@ def test_every_row_and_unit_has_a_user(root):
     expect(status == 0, text)
     for user in made:
         expect(re.search(r"Would create user '?%s'?|Creating user '%s'" % (user, user), text), "%s: %s" % (user, text))
+
+
+def test_what_is_installed_is_listed(root):
+    patterns = []
+    for line in read("tests/operate/installed.list").splitlines():
+        if line and not line.startswith("#"):
+            patterns += [line.replace("PROGRAM", n) for n in programs()] if "PROGRAM" in line else [line]
+    found = [os.path.relpath(os.path.join(folder, n), root) for folder, _, names in os.walk(root) for n in names]
+    unlisted = [f for f in found if not any(fnmatch.fnmatch(f, p) for p in patterns)]
+    missing = [p for p in patterns if not any(fnmatch.fnmatch(f, p) for f in found)]
+    expect(not unlisted and not missing, "not listed: %s; not there: %s" % (unlisted, missing))
 
 
 def test_tmpfiles_makes_the_directories(root):

@@ -25,7 +25,8 @@ static struct ipc_chan *pool_end, *routerd_end, *stored_end, *door, *admin;
 static bool workers_die;
 static struct {
 	enum ipc_type type;
-	uint32_t why, left, status, fds, changed;
+	uint32_t why, left, status, fds, changed, opened, logouts, post_status;
+	uint64_t post_sid, post_account;
 	char text[300], name[400];
 	struct buf data;
 } seen;
@@ -54,6 +55,14 @@ static void routerd_msg(
 	struct ipc_route_login_reply r = { .status = IPC_ROUTE_UNKNOWN,
 		.text = SLICE("no such user here") };
 
+	if (type == IPC_post_login) {
+		struct ipc_post_login_reply post = { m->post_login.seq, seen.post_status };
+
+		seen.post_sid = m->post_login.sid;
+		seen.post_account = m->post_login.account;
+		ipc_send(c, IPC_post_login_reply, &post, NULL);
+	}
+	seen.logouts += type == IPC_post_logout;
 	if (type != IPC_route_login)
 		return;
 	r.seq = m->route_login.seq;
@@ -79,6 +88,7 @@ static void stored_msg(
 		seen.changed++;
 	if (type != IPC_session_open)
 		return;
+	seen.opened++;
 	r.seq = m->session_open.seq;
 	one[0] = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	ipc_send(c, IPC_session_opened, &r, one);
@@ -96,6 +106,8 @@ static void route_reply(
 {
 	if (type == IPC_route_login_reply)
 		dialogue_on_route(&a, &m->route_login_reply);
+	else if (type == IPC_post_login_reply)
+		dialogue_on_post(&a, &m->post_login_reply);
 }
 
 static void door_msg(
@@ -114,6 +126,9 @@ static void door_msg(
 	} else if (type == IPC_auth_granted) {
 		snprintf(seen.name, sizeof(seen.name), "%.*s", SLICE_FMT(m->auth_granted.name));
 		buf_put(&seen.data, m->auth_granted.data);
+	} else if (type == IPC_auth_post) {
+		snprintf(seen.name, sizeof(seen.name), "%.*s", SLICE_FMT(m->auth_post.name));
+		buf_put(&seen.data, m->auth_post.data);
 	} else if (type == IPC_auth_challenge) {
 		buf_put(&seen.data, m->auth_challenge.data);
 	} else if (type == IPC_secret_done) {
@@ -164,6 +179,13 @@ static enum ipc_type wait_door(void)
 	return seen.type;
 }
 
+static enum ipc_role role_of(const char *service)
+{
+	return strcmp(service, "admin") == 0  ? IPC_ROLE_ADMIN
+	       : strcmp(service, "smtp") == 0 ? IPC_ROLE_SMTP
+					      : IPC_ROLE_POP3;
+}
+
 static void knock(uint32_t flags, uint32_t uid, const char *service)
 {
 	struct ipc_conn_new m = {
@@ -173,8 +195,7 @@ static void knock(uint32_t flags, uint32_t uid, const char *service)
 
 	ipc_chan_free(&door);
 	assert_int_equal(ipc_pair(sv), 0);
-	dialogue_open(
-	    &a, a.pool, strcmp(service, "admin") == 0 ? IPC_ROLE_ADMIN : IPC_ROLE_POP3, &m, &sv[0]);
+	dialogue_open(&a, a.pool, role_of(service), &m, &sv[0]);
 	door = ipc_chan_new(a.base, sv[1], IPC_CH_DIALOGUE, false, &door_ops, NULL);
 	ipc_chan_set_state(door, IPC_IN_DIALOGUE);
 }
@@ -271,6 +292,34 @@ static void plain_login_opens_the_account(void **state)
 	/* One grant, then nothing more on this channel. */
 	ipc_chan_set_state(door, IPC_IN_DIALOGUE);
 	assert_int_equal(start("PLAIN", "\0ann\0secret", 11), IPC_NONE);
+}
+
+static void who_sends_gets_no_session(void **state)
+{
+	knock(IPC_CONN_TLS, 0, "smtp");
+	assert_int_equal(start("PLAIN", "\0ann\0wrong", 10), IPC_auth_refused);
+	assert_int_equal(seen.post_account, 0);
+	assert_int_equal(start("PLAIN", "\0ann\0secret", 11), IPC_auth_post);
+	assert_string_equal(seen.name, "ann@example.test");
+	assert_int_equal(seen.fds, 0);
+	assert_int_equal(seen.opened, 0);
+	assert_int_equal(seen.post_sid, 5);
+	assert_int_equal(seen.post_account, 7);
+	ipc_chan_set_state(door, IPC_IN_DIALOGUE);
+	assert_int_equal(start("PLAIN", "\0ann\0secret", 11), IPC_NONE);
+	/* Nothing is granted that routerd does not take. */
+	seen.post_status = IPC_ROUTE_TRYLATER;
+	knock(IPC_CONN_TLS, 0, "smtp");
+	assert_int_equal(start("PLAIN", "\0ann\0secret", 11), IPC_auth_refused);
+	assert_int_equal(seen.why, IPC_AUTH_TRYLATER);
+	/* A new password is told to routerd, too. */
+	seen.logouts = 0;
+	put_secret(7, "plain", "secret");
+	for (int i = 0; i < 1000 && seen.logouts == 0; i++) {
+		event_base_loop(a.base, EVLOOP_NONBLOCK);
+		poll(NULL, 0, 1);
+	}
+	assert_int_equal(seen.logouts, 1);
 }
 
 static void login_goes_step_by_step(void **state)
@@ -489,6 +538,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(plain_login_opens_the_account),
+		CASE(who_sends_gets_no_session),
 		CASE(login_goes_step_by_step),
 		CASE(login_takes_a_name_with_the_command),
 		CASE(three_refusals_are_the_end),

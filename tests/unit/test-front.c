@@ -73,7 +73,7 @@ static const struct front_door door = {
 static void rig_open(struct rig *r, uint32_t flags)
 {
 	struct front_bundle b = { .sid = 7, .flags = flags, .client = -1, .sign = -1, .log = -1 };
-	struct pop3_conf conf = { .mechs = POP3_PLAIN, .login_ms = 200 };
+	struct pop3_conf conf = { .mechs = SASL_PLAIN, .login_ms = 200 };
 	int sv[2], ends[2];
 
 	*r = (struct rig){ .base = event_base_new() };

@@ -147,7 +147,7 @@ static const struct {
 	    NULL },
 	{ "VRFY, NOOP, HELP", "VRFY u1\r\nNOOP x y\r\nHELP\r\n",
 	    "252 2.5.0 send some mail, that will tell\r\n250 2.0.0 nothing done\r\n"
-	    "214 2.0.0 LHLO MAIL RCPT DATA BDAT RSET NOOP VRFY STARTTLS QUIT\r\n",
+	    "214 2.0.0 MAIL RCPT DATA BDAT RSET NOOP QUIT LHLO VRFY HELP STARTTLS\r\n",
 	    NULL },
 	{ "two messages",
 	    LHLO FROM TO("u2") "DATA\r\n1\r\n.\r\n" FROM TO("u1") "DATA\r\n2\r\n.\r\n",
@@ -156,8 +156,11 @@ static const struct {
 
 static struct fake *fake_open(bool hold)
 {
-	return fake_new(&(struct fake_conf){
-	    .core = &smtp_core, .core_conf = &conf, .tls_offered = false, .hold = hold });
+	return fake_new(&(struct fake_conf){ .lmtp = true,
+	    .core = &smtp_core,
+	    .core_conf = &conf,
+	    .tls_offered = false,
+	    .hold = hold });
 }
 
 /* The message without the two fields that we put in front. */
@@ -165,7 +168,7 @@ static struct slice behind_trace(struct slice m)
 {
 	static const char *const last[] = {
 		"\r\nReceived: from client.example ([192.0.2.7])\r\n\tby "
-		"mail.example.test with LMTP id 100000002.",
+		"mail.example.test with LMTP id 1-2.",
 		" +0000\r\n"
 	};
 	const uint8_t *p = m.p;
@@ -306,8 +309,8 @@ static void a_large_message_is_refused_on_the_way(void **state)
 static void a_window_is_never_passed(void **state)
 {
 	static const struct smtp_conf big = { .size_max = 64 << 20 };
-	struct fake *f =
-	    fake_new(&(struct fake_conf){ .core = &smtp_core, .core_conf = &big, .hold = true });
+	struct fake *f = fake_new(&(struct fake_conf){
+	    .lmtp = true, .core = &smtp_core, .core_conf = &big, .hold = true });
 	struct buf text = BUF_INIT(4 << 20);
 
 	while (text.n < 2 << 20)
@@ -351,8 +354,8 @@ static void timeouts_and_stops_are_told(void **state)
 
 static void starttls_carries_nothing_over(void **state)
 {
-	struct fake *f = fake_new(
-	    &(struct fake_conf){ .core = &smtp_core, .core_conf = &conf, .tls_offered = true });
+	struct fake *f = fake_new(&(struct fake_conf){
+	    .lmtp = true, .core = &smtp_core, .core_conf = &conf, .tls_offered = true });
 
 	input(f, LHLO);
 	assert_true(output_has(f, "250-STARTTLS\r\n"));
@@ -366,8 +369,8 @@ static void starttls_carries_nothing_over(void **state)
 	assert_non_null(
 	    memmem(fake_mail_get(f, 1, 0).p, fake_mail_get(f, 1, 0).n, "with LMTPS id", 13));
 	fake_free(&f);
-	f = fake_new(
-	    &(struct fake_conf){ .core = &smtp_core, .core_conf = &conf, .tls_offered = true });
+	f = fake_new(&(struct fake_conf){
+	    .lmtp = true, .core = &smtp_core, .core_conf = &conf, .tls_offered = true });
 	input(f, LHLO "STARTTLS\r\nLHLO evil\r\n");
 	assert_true(fake_closed(f));
 	assert_false(output_has(f, "evil"));

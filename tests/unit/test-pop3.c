@@ -22,8 +22,8 @@
 #define THREE    "Subject: three\r\n\r\nno line end"
 #define FOUR     ""
 
-static const struct pop3_conf all = { .mechs = POP3_PLAIN | POP3_LOGIN | POP3_APOP |
-					       POP3_SCRAM_SHA_256 };
+static const struct pop3_conf all = { .mechs = SASL_PLAIN | SASL_LOGIN | SASL_APOP |
+					       SASL_SCRAM_SHA_256 };
 
 static const struct {
 	const char *name, *in, *want;

@@ -66,6 +66,10 @@ static void rd_from_stored(
 static void admin_msg(
     void *arg, struct ipc_chan *c, enum ipc_type type, const union ipc_any *m, int *fds)
 {
+	if (type == IPC_sender_reply) {
+		seen.status = m->sender_reply.status;
+		return;
+	}
 	if (type == IPC_rcpt_reply) {
 		seen.rcpt_replies++;
 		seen.status = m->rcpt_reply.status;
@@ -291,6 +295,97 @@ static void recipients_are_registered_before_they_are_answered(void **state)
 	assert_int_equal(rcpt("ann@company.com"), IPC_ROUTE_TRYLATER);
 }
 
+/* A connection for submission in place of the other; what it asks is answered, or it is ended. */
+static void attach_submission(uint64_t sid)
+{
+	int sv[2];
+
+	ipc_chan_free(&rcpt_end);
+	spin();
+	assert_int_equal(ipc_pair(sv), 0);
+	rcpt_on_attach(&rd, rd.stored, &(struct ipc_rcpt_attach){ .sid = sid, .login = 1 }, &sv[0]);
+	rcpt_end = ipc_chan_new(rd.base, sv[1], IPC_CH_RCPT, false, &admin_ops, NULL);
+}
+
+static uint32_t sender(const char *address)
+{
+	struct ipc_sender_ask m = { .seq = 4, .address = slice_str(address) };
+
+	seen.status = UINT32_MAX;
+	ipc_send(rcpt_end, IPC_sender_ask, &m, NULL);
+	spin();
+	return seen.status;
+}
+
+static void a_sender_is_the_logins_own(void **state)
+{
+	assert_int_equal(ask(account_create, "ann"), IPC_DIR_OK);
+	assert_int_equal(ask(account_create, "ben"), IPC_DIR_OK);
+	assert_int_equal(ask(account_set_aliases, "ann", "anne"), IPC_DIR_OK);
+	assert_int_equal(
+	    ask(router_set_table, "<sales> = ann\n<away> = a@remote.example"), IPC_DIR_OK);
+	attach_submission(10);
+	assert_int_equal(rcpt_on_login(&rd, 10, 2), IPC_ROUTE_OK);
+	assert_int_equal(sender("ann@company.com"), IPC_ROUTE_OK);
+	assert_int_equal(sender("ANN+list@Company.com"), IPC_ROUTE_OK);
+	assert_int_equal(sender("anne@company.com"), IPC_ROUTE_OK);
+	assert_int_equal(sender("sales@company.com"), IPC_ROUTE_OK);
+	assert_int_equal(sender(""), IPC_ROUTE_OK);
+	assert_int_equal(rcpt("ben@company.com"), IPC_ROUTE_OK);
+	assert_int_equal(sender("ben@company.com"), IPC_ROUTE_REFUSED);
+	assert_int_equal(sender("nobody@company.com"), IPC_ROUTE_REFUSED);
+	assert_int_equal(sender("away@company.com"), IPC_ROUTE_REFUSED);
+	assert_int_equal(sender("ann@remote.example"), IPC_ROUTE_REFUSED);
+	assert_int_equal(sender("ann@remote.example@company.com"), IPC_ROUTE_REFUSED);
+	assert_int_equal(sender("null@company.com"), IPC_ROUTE_REFUSED);
+	/* It changes while we are connected. */
+	assert_int_equal(ask(account_set_aliases, "ann"), IPC_DIR_OK);
+	assert_int_equal(sender("anne@company.com"), IPC_ROUTE_REFUSED);
+	assert_int_equal(ask(account_suspend, "ann"), IPC_DIR_OK);
+	assert_int_equal(sender("ann@company.com"), IPC_ROUTE_DISABLED);
+	assert_int_equal(sender(""), IPC_ROUTE_DISABLED);
+}
+
+static bool is_gone(void)
+{
+	unsigned before = seen.rcpt_replies;
+	struct ipc_rcpt_ask m = { .seq = 3, .address = SLICE("ben@company.com") };
+
+	spin();
+	ipc_send(rcpt_end, IPC_rcpt_ask, &m, NULL);
+	spin();
+	return seen.rcpt_replies == before;
+}
+
+static void submission_asks_in_order(void **state)
+{
+	assert_int_equal(ask(account_create, "ann"), IPC_DIR_OK);
+	assert_int_equal(ask(account_create, "ben"), IPC_DIR_OK);
+	/* No recipient and no sender before a login, no recipient before a sender of its own. */
+	attach_submission(11);
+	assert_true(is_gone());
+	attach_submission(12);
+	assert_int_equal(sender("ann@company.com"), UINT32_MAX);
+	assert_true(is_gone());
+	attach_submission(13);
+	assert_int_equal(rcpt_on_login(&rd, 13, 2), IPC_ROUTE_OK);
+	assert_int_equal(sender("ben@company.com"), IPC_ROUTE_REFUSED);
+	assert_true(is_gone());
+	/* One login; only where the acceptor said so; of accounts that are there. */
+	attach_submission(14);
+	assert_int_equal(rcpt_on_login(&rd, 14, 99), IPC_ROUTE_TRYLATER);
+	assert_int_equal(rcpt_on_login(&rd, 14, 2), IPC_ROUTE_OK);
+	assert_int_equal(rcpt_on_login(&rd, 14, 3), IPC_ROUTE_REFUSED);
+	assert_int_equal(rcpt_on_login(&rd, 15, 2), IPC_ROUTE_TRYLATER);
+	assert_int_equal(sender("ann@company.com"), IPC_ROUTE_OK);
+	assert_false(is_gone());
+	/* A new password ends what the old one began, and nothing else. */
+	rcpt_on_logout(&rd, 3);
+	assert_false(is_gone());
+	rcpt_on_logout(&rd, 2);
+	assert_true(is_gone());
+}
+
 static void a_full_disk_changes_nothing(void **state)
 {
 	struct engine_faults full = { .full = 1 }, none = { 0 };
@@ -341,6 +436,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(everything_survives_a_restart, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    recipients_are_registered_before_they_are_answered, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_sender_is_the_logins_own, setup, teardown),
+		cmocka_unit_test_setup_teardown(submission_asks_in_order, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_full_disk_changes_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(long_listings_come_in_parts, setup, teardown),
 	};

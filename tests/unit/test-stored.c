@@ -359,6 +359,59 @@ static void quota_is_a_policy_of_the_target(void **state)
 	assert_int_equal(rig_target(r, 5, 1, 7, 8), IPC_ST_OVERQUOTA);
 }
 
+/* One answer for all: nobody gets what somebody is known not to get. */
+static void together_is_all_or_nobody(void **state)
+{
+	struct rig *r = *state;
+	struct rig_client *post = rig_post(r, 5), *s;
+	uint8_t handles[8] = { 1, 0, 0, 0, 2 };
+	struct ipc_post_begin begin = { 1, 0, slice_of(handles, 8), 1 };
+	uint32_t want[2] = { IPC_ST_TRYLATER, IPC_ST_OVERQUOTA };
+
+	rig_account(r, 7, IPC_account_make);
+	rig_account(r, 8, IPC_account_make);
+	rig_target(r, 5, 1, 7, 0);
+	rig_target(r, 5, 2, 8, 3);
+	for (uint32_t tag = 1; tag <= 2; tag++) {
+		begin.tag = tag;
+		rig_send(post, IPC_post_begin, &begin);
+		rig_send(post, IPC_post_data,
+		    &(struct ipc_post_data){ tag, tag == 1 ? SLICE("1234") : SLICE("123") });
+		rig_send(post, IPC_post_commit, &(struct ipc_post_commit){ tag, SLICE("f") });
+		for (int i = 0; i < 2; i++) {
+			struct ipc_post_result res = rig_wait(post, IPC_post_result)->post_result;
+
+			assert_in_range(res.handle, 1, 2);
+			assert_int_equal(res.tag, tag);
+			assert_int_equal(res.status, tag == 1 ? want[res.handle - 1] : IPC_ST_OK);
+		}
+		for (uint64_t account = 7; account <= 8; account++) {
+			s = rig_session(r, account, tag * 10 + account, NULL);
+			assert_int_equal(rig_open(s, "INBOX", 0).exists, tag - 1);
+		}
+	}
+}
+
+static void a_declared_size_counts_against_the_quota(void **state)
+{
+	struct rig *r = *state;
+	struct ipc_post_target q = { .seq = 1, .sid = 5, .handle = 1, .account = 7, .quota = 8 };
+
+	rig_account(r, 7, IPC_account_make);
+	assert_int_equal(rig_put(r, 7, SLICE("12345")), IPC_ST_OK);
+	(void)rig_post(r, 5);
+	for (q.size = 0; q.size <= 5; q.size++) {
+		rig_send(r->routerd, IPC_post_target, &q);
+		assert_int_equal(
+		    rig_wait(r->routerd, IPC_post_target_done)->post_target_done.status,
+		    q.size <= 3 ? IPC_ST_OK : IPC_ST_OVERQUOTA);
+	}
+	q.size = UINT64_MAX;
+	rig_send(r->routerd, IPC_post_target, &q);
+	assert_int_equal(
+	    rig_wait(r->routerd, IPC_post_target_done)->post_target_done.status, IPC_ST_OVERQUOTA);
+}
+
 static void flags_and_expunges_stay(void **state)
 {
 	struct rig *r = *state;
@@ -990,6 +1043,8 @@ int main(int argc, char **argv)
 		CASE(the_window_binds_the_sender),
 		CASE(nothing_pending_is_seen),
 		CASE(quota_is_a_policy_of_the_target),
+		CASE(together_is_all_or_nobody),
+		CASE(a_declared_size_counts_against_the_quota),
 		CASE(flags_and_expunges_stay),
 		CASE(large_mailboxes_go_in_portions),
 		CASE(a_view_keeps_what_others_expunge),

@@ -53,7 +53,7 @@ struct fake {
 	uint32_t post_tag;
 	uint32_t post_to[FAKE_HANDLES_MAX];
 	unsigned n_post_to;
-	bool post_open;
+	bool post_open, post_together, sender_taken;
 };
 
 /* servers: a message of the core's. */

@@ -3,8 +3,10 @@
  *
  * Names that stand for a failure: at login "off" (service disabled), "later", "astray" (the
  * Router's text), "nobox" (the mailbox does not open); as recipients "nobody", "remote", "loop",
- * "off", "later", "policy" (over quota at RCPT), "refused", "null" (discarded), and those that fail
- * at the store: "quota", "full", "ioerr", "toobig".
+ * "off", "later", "policy" (over quota at RCPT), "refused", "null" (discarded), "tight" (no room
+ * for more than 5000 octets), and those that fail at the store: "quota" and "toobig", which it
+ * knows before, "full" and "ioerr", which it does not. As a sender "later" and "off" fail in
+ * submission.
  */
 #include "tests/wire/fake-private.h"
 
@@ -37,9 +39,13 @@ static void refuse(struct fake *f, uint32_t why, struct slice text)
 static void grant(struct fake *f, struct slice name, struct slice data)
 {
 	struct ipc_auth_granted m = { .account = 1, .name = name, .data = data };
+	struct ipc_auth_post post = { .name = name, .data = data };
 
 	f->user = user_number(name);
-	fake_reply(f, FRONT_AUTH, IPC_auth_granted, &m);
+	if (f->conf.submission)
+		fake_reply(f, FRONT_AUTH, IPC_auth_post, &post);
+	else
+		fake_reply(f, FRONT_AUTH, IPC_auth_granted, &m);
 }
 
 static void login(struct fake *f, struct slice name, struct slice password)
@@ -229,6 +235,7 @@ static const struct {
 	{ "refused", IPC_ROUTE_REFUSED, 0 },
 	{ "null", IPC_ROUTE_DISCARD, 0 },
 	{ "quota", IPC_ROUTE_OK, IPC_ST_OVERQUOTA },
+	{ "tight", IPC_ROUTE_OK, IPC_ST_OK },
 	{ "full", IPC_ROUTE_OK, IPC_ST_FULL },
 	{ "ioerr", IPC_ROUTE_OK, IPC_ST_TRYLATER },
 	{ "toobig", IPC_ROUTE_OK, IPC_ST_TOOBIG },
@@ -247,6 +254,25 @@ static uint32_t handle_of(struct fake *f, struct slice name, unsigned user, uint
 	return ++f->n_handles;
 }
 
+/* A login's own address, also with a detail or with the name of another domain of ours. */
+static void sender_ask(struct fake *f, const struct ipc_sender_ask *q)
+{
+	struct ipc_sender_reply m = { .seq = q->seq, .status = IPC_ROUTE_REFUSED };
+	struct slice at = q->address, local = slice_take(&at, '@'), detail = local;
+	struct slice name = slice_take(&detail, '+');
+
+	assert(f->conf.submission && f->user > 0);
+	if (slice_eq(local, SLICE("later")))
+		m.status = IPC_ROUTE_TRYLATER;
+	else if (slice_eq(local, SLICE("off")))
+		m.status = IPC_ROUTE_DISABLED;
+	else if (q->address.n == 0 ||
+		 (user_number(name) == f->user && !slice_eq(at, SLICE("example.org"))))
+		m.status = IPC_ROUTE_OK;
+	f->sender_taken = m.status == IPC_ROUTE_OK;
+	fake_reply(f, FRONT_RCPT, IPC_sender_reply, &m);
+}
+
 /* u1..u9, "many-N" (an account without a mailbox that we look at), or a failure. */
 static void rcpt_ask(struct fake *f, const struct ipc_rcpt_ask *q)
 {
@@ -254,6 +280,7 @@ static void rcpt_ask(struct fake *f, const struct ipc_rcpt_ask *q)
 	struct slice at = q->address, local = slice_take(&at, '@');
 	unsigned user = user_number(local);
 
+	assert(!f->conf.submission || f->sender_taken);
 	if (user > 0 || slice_istarts(local, SLICE("many-")) ||
 	    slice_ieq(local, SLICE("postmaster"))) {
 		m.status = IPC_ROUTE_OK;
@@ -268,6 +295,8 @@ static void rcpt_ask(struct fake *f, const struct ipc_rcpt_ask *q)
 		if (m.status == IPC_ROUTE_REFUSED)
 			m.text = SLICE("not\r\nwanted");
 	}
+	if (slice_eq(local, SLICE("tight")) && q->size > 5000)
+		m.status = IPC_ROUTE_OVERQUOTA;
 	fake_reply(f, FRONT_RCPT, IPC_rcpt_reply, &m);
 }
 
@@ -279,6 +308,7 @@ static void post_begin(struct fake *f, const struct ipc_post_begin *m)
 	buf_reset(&f->post);
 	f->post_open = true;
 	f->post_tag = m->tag;
+	f->post_together = m->together != 0;
 	f->n_post_to = 0;
 	while (wire_left(&r) > 0) {
 		uint32_t h = wire_get_u32(&r);
@@ -302,8 +332,24 @@ static void post_data(struct fake *f, const struct ipc_post_data *m)
 	fake_reply(f, FRONT_POST, IPC_post_credit, &c);
 }
 
+static bool known_to_fail(uint32_t status)
+{
+	return status == IPC_ST_OVERQUOTA || status == IPC_ST_TOOBIG;
+}
+
+/* What all get when one of them is known to fail, and stands by itself. */
+static uint32_t together_status(struct fake *f)
+{
+	for (unsigned i = 0; i < f->n_post_to && f->post_together; i++)
+		if (known_to_fail(f->handles[f->post_to[i] - 1].status))
+			return IPC_ST_TRYLATER;
+	return IPC_ST_OK;
+}
+
 static void post_commit(struct fake *f)
 {
+	uint32_t all = together_status(f);
+
 	assert(f->post_open);
 	f->post_open = false;
 	for (unsigned i = 0; i < f->n_post_to; i++) {
@@ -311,6 +357,8 @@ static void post_commit(struct fake *f)
 		struct ipc_post_result m = { .tag = f->post_tag, .handle = h };
 
 		m.status = f->store_status != 0 ? f->store_status : f->handles[h - 1].status;
+		if (m.status == IPC_ST_OK)
+			m.status = all;
 		if (m.status == IPC_ST_OK)
 			fake_mail(f, f->handles[h - 1].user, buf_slice(&f->post));
 		fake_reply(f, FRONT_POST, IPC_post_result, &m);
@@ -347,6 +395,9 @@ void fake_serve(struct fake *f, enum ipc_type type, const union ipc_any *m)
 		break;
 	case IPC_rcpt_ask:
 		rcpt_ask(f, &m->rcpt_ask);
+		break;
+	case IPC_sender_ask:
+		sender_ask(f, &m->sender_ask);
 		break;
 	case IPC_post_begin:
 		post_begin(f, &m->post_begin);

@@ -164,7 +164,9 @@ struct fake *fake_new(const struct fake_conf *conf)
 		.sid = 0x100000002,
 		.tls = conf->tls,
 		.tls_offered = conf->tls_offered,
-		.plain_login = conf->plain_login };
+		.plain_login = conf->plain_login,
+		.lmtp = conf->lmtp,
+		.submission = conf->submission };
 	f->port = (struct front_port){
 		.ops = &port_ops, .facts = &f->facts, .out = BUF_INIT(2 << 20), .wall_s = 1700000000
 	};

@@ -18,7 +18,8 @@ struct fake_conf {
 	const struct front_core *core;
 	const void *core_conf;
 	bool tls, tls_offered, plain_login;
-	bool hold; /* answers wait for fake_answer() */
+	bool lmtp, submission; /* what the listener is for */
+	bool hold;             /* answers wait for fake_answer() */
 };
 
 struct fake *fake_new(const struct fake_conf *conf);

@@ -12,7 +12,8 @@ Without files: all of tests/wire/*/*.wire (beside this script). A file is a smal
 
     what: the sentence that is false when this fails
     mail: u1 one two          messages of tests/wire/mail that are in the mailbox before
-    options: tls-offered      what the connection is like (also no-plain)
+    options: tls-offered      what the connection is like (also no-plain; tls from the first byte;
+                              submission: for who logs in)
     live: no                  only the pure core can be brought to this
     split: no                 what comes in one piece must not be taken apart
 
@@ -168,9 +169,14 @@ class LiveLink:
             self.empty(user)
         for user, path in script.mails():
             self.deliver(user, path)
-        port = {"pop3": 110, "lmtp": 24}[script.protocol] + opt.port_offset
-        self.sock = socket.create_connection((opt.live, port), timeout=20)
+        tls = "tls" in script.head["options"]
+        port = {"pop3": 110, "lmtp": 24, "smtp": 25}[script.protocol]
+        if script.protocol == "smtp" and "submission" in script.head["options"]:
+            port = 465 if tls else 587
+        self.sock = socket.create_connection((opt.live, port + opt.port_offset), timeout=20)
         self.file = self.sock.makefile("rb")
+        if tls:
+            self.tls()
 
     def pop(self, user):
         p = poplib.POP3(self.opt.live, 110 + self.opt.port_offset, timeout=20)

@@ -1,8 +1,8 @@
 /*
  * wire-core - a protocol core on standard input and output, its servers played in memory (fake.h).
  *
- *     wire-core pop3|lmtp [options]
- *       --tls-offered  --no-plain      what the connection is like
+ *     wire-core pop3|lmtp|smtp [options]
+ *       --tls-offered --tls --no-plain --submission   what the connection is like
  *       --mail USER FILE               a message of user 1..9 before the login
  *       --split N                      feed N bytes at a time
  *       --control FD                   lines of commands: timeout, stop, lose
@@ -29,9 +29,12 @@ struct wire {
 	const char *dump;
 };
 
-static const struct pop3_conf pop3_conf = { .mechs = POP3_PLAIN | POP3_LOGIN | POP3_APOP |
-						     POP3_SCRAM_SHA_256 };
-static const struct smtp_conf smtp_conf = { .size_max = 100000, .rcpts_max = 100, .hops_max = 50 };
+static const struct pop3_conf pop3_conf = { .mechs = SASL_PLAIN | SASL_LOGIN | SASL_APOP |
+						     SASL_SCRAM_SHA_256 };
+static const struct smtp_conf smtp_conf = { .size_max = 100000,
+	.rcpts_max = 100,
+	.hops_max = 50,
+	.mechs = SASL_PLAIN | SASL_LOGIN | SASL_APOP | SASL_SCRAM_SHA_256 };
 
 static void load_mail(struct fake *f, const char *user, const char *path)
 {
@@ -59,12 +62,17 @@ static void begin(struct wire *w, int argc, char **argv)
 
 	w->conf = (struct fake_conf){ .core = pop3 ? &pop3_core : &smtp_core,
 		.core_conf = pop3 ? (const void *)&pop3_conf : &smtp_conf,
-		.plain_login = true };
+		.plain_login = true,
+		.lmtp = argc > 1 && strcmp(argv[1], "lmtp") == 0 };
 	w->split = 1 << 20;
 	w->control = -1;
 	for (int i = 2; i < argc; i++) {
 		if (strcmp(argv[i], "--tls-offered") == 0)
 			w->conf.tls_offered = true;
+		else if (strcmp(argv[i], "--tls") == 0)
+			w->conf.tls = true;
+		else if (strcmp(argv[i], "--submission") == 0)
+			w->conf.submission = true;
 		else if (strcmp(argv[i], "--no-plain") == 0)
 			w->conf.plain_login = false;
 		else if (strcmp(argv[i], "--split") == 0)
