@@ -34,6 +34,8 @@
 #define IMAP_PAIRS_MAX 7168
 /* Changes of flags that are remembered one by one; more are asked for when they are told. */
 #define IMAP_CHANGES_MAX 4096
+/* Numbers in the path of a section; structures are 32 parts deep, messages inside count once. */
+#define IMAP_PATH_MAX 64
 /* Longer strings are written as literals: clients bound their lines, not their literals. */
 #define IMAP_QUOTED_MAX 1024
 /* Runs of uids: of a view and of a set. */
