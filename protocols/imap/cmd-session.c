@@ -18,6 +18,19 @@ static const struct {
 	{ "CONDSTORE", IMAP_AUTHED },
 	{ "QRESYNC", IMAP_AUTHED },
 	{ "OBJECTID", IMAP_AUTHED },
+	{ "UIDPLUS", IMAP_AUTHED },
+	{ "MOVE", IMAP_AUTHED },
+	{ "MULTIAPPEND", IMAP_AUTHED },
+	{ "NAMESPACE", IMAP_AUTHED },
+	{ "CHILDREN", IMAP_AUTHED },
+	{ "LIST-EXTENDED", IMAP_AUTHED },
+	{ "LIST-STATUS", IMAP_AUTHED },
+	{ "SPECIAL-USE", IMAP_AUTHED },
+	{ "CREATE-SPECIAL-USE", IMAP_AUTHED },
+	{ "STATUS=SIZE", IMAP_AUTHED },
+	{ "QUOTA", IMAP_AUTHED },
+	{ "QUOTA=RES-STORAGE", IMAP_AUTHED },
+	{ "UTF8=ACCEPT", IMAP_AUTHED },
 };
 
 void imap_put_capabilities(struct imap *s, struct buf *out)
@@ -30,8 +43,10 @@ void imap_put_capabilities(struct imap *s, struct buf *out)
 		buf_putc(out, ' ');
 		buf_puts(out, capabilities[i].name);
 	}
-	if (state != IMAP_START)
+	if (state != IMAP_START) {
+		buf_printf(out, " APPENDLIMIT=%llu", (unsigned long long)s->conf.append_max);
 		return;
+	}
 	if (s->port->facts->tls_offered && !s->port->facts->tls)
 		buf_puts(out, " STARTTLS");
 	imap_put_mechs(s, out);

@@ -34,10 +34,10 @@ void imap_gather_reset(struct imap *s)
 	g->refused = NULL;
 }
 
-enum { NO_LITERAL, LITERAL, WRONG_LITERAL };
+enum { LITERAL, NO_LITERAL, WRONG_LITERAL };
 
 /* "{12}", "{12+}" or "~{12}" at the end of a line. */
-static int literal_find(struct slice line, struct imap_literal *ret)
+int imap_literal_find(struct slice line, struct imap_literal *ret)
 {
 	size_t end = line.n, at;
 	bool sync = true;
@@ -141,7 +141,7 @@ static bool on_line(struct imap *s, struct slice line)
 	struct imap_gather *g = &s->gather;
 	struct imap_literal l = { 0 };
 
-	switch (literal_find(line, &l)) {
+	switch (imap_literal_find(line, &l)) {
 	case LITERAL:
 		return literal_begin(s, line, &l);
 	case WRONG_LITERAL:

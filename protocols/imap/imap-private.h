@@ -209,7 +209,8 @@ const struct imap_cmd *imap_command_begin(struct imap *s, struct parse *p);
 
 /* ---- gather.c ---- */
 size_t imap_gather_feed(struct imap *s, struct slice in);
-/* The literal that a job took from on_literal: the job has read it, gathering goes on. */
+/* A literal announced at the end of `line` (`at` in it): 0; 1: there is none; 2: of no size. */
+int imap_literal_find(struct slice line, struct imap_literal *ret);
 void imap_gather_reset(struct imap *s);
 
 /* ---- tell.c ---- */
@@ -254,6 +255,9 @@ void imap_auth_gone(struct imap *s);
 /* " AUTH=..." of what is offered now, or " LOGINDISABLED". */
 void imap_put_mechs(struct imap *s, struct buf *out);
 void imap_put_capabilities(struct imap *s, struct buf *out);
+
+/* ---- mailbox.c ---- */
+void imap_put_uses(struct writer *w, uint32_t attrs);
 
 /* ---- commands ---- */
 #define IMAP_CMD(name) void imap_cmd_##name(struct imap *s, struct parse *p)

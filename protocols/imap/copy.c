@@ -1,0 +1,141 @@
+/*
+ * copy - COPY and MOVE (RFC 6851) with COPYUID (RFC 4315): all messages or none.
+ */
+#include "protocols/imap/imap-private.h"
+
+#include "common/base/wire.h"
+
+#include <stdlib.h>
+
+struct copy {
+	struct imap_job job;
+	uint32_t seq;
+	bool move;
+	struct set from, to;
+};
+
+static void copy_free(struct imap_job *j)
+{
+	struct copy *c = (struct copy *)j;
+
+	set_fini(&c->from);
+	set_fini(&c->to);
+	free(c);
+}
+
+static void put_copyuid(const struct copy *c, uint32_t uidvalidity, struct buf *b)
+{
+	buf_puts(b, "[COPYUID ");
+	buf_putu(b, uidvalidity);
+	buf_putc(b, ' ');
+	set_put(&c->from, b);
+	buf_putc(b, ' ');
+	set_put(&c->to, b);
+	buf_puts(b, "] ");
+}
+
+static void copied(struct copy *c, uint32_t uidvalidity)
+{
+	struct imap *s = c->job.s;
+	struct buf *out = &s->port->out, *b;
+
+	/* RFC 6851 4.3: before the messages are taken away. */
+	if (c->move && c->from.n > 0) {
+		buf_puts(out, "* OK ");
+		put_copyuid(c, uidvalidity, out);
+		buf_puts(out, "moved\r\n");
+	}
+	b = imap_reply_begin(s, IMAP_OK);
+	if (!c->move && c->from.n > 0)
+		put_copyuid(c, uidvalidity, b);
+	if (c->move && s->qresync && s->view.gone.n > 0)
+		buf_printf(b, "[HIGHESTMODSEQ %llu] ", (unsigned long long)s->view.modseq);
+	buf_puts(b, c->from.n == 0 ? "no message" : c->move ? "moved" : "copied");
+	imap_reply_end(s);
+}
+
+static void copy_msg(struct imap_job *j, enum ipc_type type, const union ipc_any *m)
+{
+	struct copy *c = (struct copy *)j;
+	struct wire_reader r;
+
+	if (type != IPC_copy_done || m->copy_done.seq != c->seq)
+		return;
+	if (m->copy_done.status == IPC_ST_NOTFOUND) {
+		imap_done(j->s, IMAP_NO, "TRYCREATE", "no such mailbox");
+		return;
+	}
+	if (m->copy_done.status != IPC_ST_OK) {
+		imap_store_failed(j->s, m->copy_done.status);
+		return;
+	}
+	r = wire_reader(m->copy_done.uids);
+	while (wire_left(&r) > 0 && !r.bad) {
+		uint32_t from = wire_get_u32(&r), to = wire_get_u32(&r);
+
+		set_add(&c->from, from, from);
+		set_add(&c->to, to, to);
+	}
+	if (m->copy_done.more == 0)
+		copied(c, m->copy_done.uidvalidity);
+}
+
+static const struct imap_job_ops copy_ops = { .on_msg = copy_msg, .free = copy_free };
+
+static void copy_begin(struct copy *c, const struct set *uids, struct slice to)
+{
+	struct imap *s = c->job.s;
+	struct buf pairs = BUF_INIT(IMAP_PAIRS_MAX * 8);
+	struct ipc_msg_copy m = {
+		.seq = ++s->seq, .mbox = s->view.mbox, .move = c->move, .to = to
+	};
+	size_t at = 0;
+
+	set_pairs(uids, &at, &pairs);
+	m.uids = buf_slice(&pairs);
+	c->seq = m.seq;
+	if (at < uids->n)
+		imap_done(s, IMAP_NO, "LIMIT", "the set is too large");
+	else if (uids->n == 0)
+		copied(c, 0);
+	else
+		imap_send(s, IPC_msg_copy, &m);
+	buf_fini(&pairs);
+}
+
+static void do_copy(struct imap *s, struct parse *p, bool move)
+{
+	struct copy *c = calloc(1, sizeof(*c));
+	struct set set = { 0 }, uids = { 0 };
+	struct slice to;
+	bool saved;
+
+	if (c == NULL) {
+		imap_done(s, IMAP_NO, "UNAVAILABLE", "not enough memory");
+		return;
+	}
+	c->move = move;
+	imap_job_begin(s, &c->job, &copy_ops);
+	parse_sp(p);
+	parse_set(p, &set, &saved);
+	parse_sp(p);
+	to = parse_mailbox(p);
+	if (!parse_end(p))
+		imap_bad(s, p);
+	else if (move && s->view.readonly)
+		imap_done(s, IMAP_NO, "READ-ONLY", "the mailbox is open for reading only");
+	else if (imap_resolve(s, &set, saved, &uids) == 0)
+		copy_begin(c, &uids, to);
+	set_fini(&set);
+	set_fini(&uids);
+}
+
+void imap_cmd_copy(struct imap *s, struct parse *p)
+{
+	do_copy(s, p, false);
+}
+
+void imap_cmd_move(struct imap *s, struct parse *p)
+{
+	do_copy(s, p, true);
+}

@@ -1,0 +1,443 @@
+/*
+ * list - LIST with the options of RFC 5258, RFC 6154 and RFC 5819, and LSUB.
+ *
+ * stored's rows are collected, because what a name is depends on the names below it, which follow
+ * it; then they are written as the client reads.
+ */
+#include "protocols/imap/imap-private.h"
+
+#include "common/base/wire.h"
+#include "protocols/imap/match.h"
+#include "protocols/imap/status.h"
+
+#include <stdlib.h>
+
+enum { LIST_PATTERNS_MAX = 32, LIST_ROWS_MAX = 1000000 };
+
+struct row {
+	struct slice name; /* in `names` */
+	size_t name_at;
+	uint32_t attrs;
+};
+
+struct list {
+	struct imap_job job;
+	bool lsub, extended;
+	bool select_subscribed, select_special, recursive;
+	bool return_subscribed, return_children;
+	unsigned status; /* items; 0: not asked for */
+	struct slice patterns[LIST_PATTERNS_MAX];
+	unsigned n_patterns;
+
+	uint32_t seq;
+	struct buf names;
+	struct row *rows;
+	size_t n_rows, cap_rows;
+	bool complete, waiting;
+	size_t at;            /* row */
+	struct slice implied; /* last ancestor that LSUB told of though it is not subscribed */
+};
+
+static void list_free(struct imap_job *j)
+{
+	struct list *l = (struct list *)j;
+
+	buf_fini(&l->names);
+	free(l->rows);
+	free(l);
+}
+
+/* ---- rows ----------------------------------------------------------------------------------- */
+
+static bool row_add(struct list *l, struct slice name, uint32_t attrs)
+{
+	if (l->n_rows == l->cap_rows) {
+		size_t cap = l->cap_rows != 0 ? l->cap_rows * 2 : 64;
+		struct row *r =
+		    l->n_rows < LIST_ROWS_MAX ? realloc(l->rows, cap * sizeof(*r)) : NULL;
+
+		if (r == NULL)
+			return false;
+		l->rows = r;
+		l->cap_rows = cap;
+	}
+	l->rows[l->n_rows++] = (struct row){ { NULL, name.n }, l->names.n, attrs };
+	return buf_put(&l->names, name) == 0;
+}
+
+static void on_rows(struct list *l, const struct ipc_mbox_list_rows *m)
+{
+	struct wire_reader r = wire_reader(m->rows);
+	bool good = m->status == IPC_ST_OK;
+
+	while (good && wire_left(&r) > 0) {
+		struct slice name;
+		uint32_t attrs;
+
+		wire_get_u64(&r);
+		attrs = wire_get_u32(&r);
+		wire_get_u32(&r);
+		name = wire_get_bytes(&r, IMAP_MBOX_MAX);
+		good = !r.bad && row_add(l, name, attrs);
+	}
+	if (!good) {
+		imap_store_failed(l->job.s, m->status != IPC_ST_OK ? m->status : IPC_ST_TRYLATER);
+		return;
+	}
+	if (m->more != 0)
+		return;
+	for (size_t i = 0; i < l->n_rows; i++)
+		l->rows[i].name.p = l->names.p + l->rows[i].name_at;
+	l->complete = true;
+}
+
+static bool is_below(struct slice name, struct slice parent)
+{
+	return name.n > parent.n && name.p[parent.n] == '/' && slice_starts(name, parent);
+}
+
+static bool has_children(const struct list *l, size_t i)
+{
+	for (size_t k = i + 1; k < l->n_rows && is_below(l->rows[k].name, l->rows[i].name); k++)
+		if ((l->rows[k].attrs & IPC_ATTR_NONEXISTENT) == 0)
+			return true;
+	return false;
+}
+
+static bool selected(const struct list *l, const struct row *r)
+{
+	if ((l->select_subscribed || l->lsub) && (r->attrs & IPC_ATTR_SUBSCRIBED) == 0)
+		return false;
+	if (l->select_special && (r->attrs & IPC_ATTR_SPECIAL) == 0)
+		return false;
+	return l->select_subscribed || l->lsub || (r->attrs & IPC_ATTR_NONEXISTENT) == 0;
+}
+
+static bool selected_below(const struct list *l, size_t i)
+{
+	for (size_t k = i + 1; k < l->n_rows && is_below(l->rows[k].name, l->rows[i].name); k++)
+		if (selected(l, &l->rows[k]))
+			return true;
+	return false;
+}
+
+static bool matches(const struct list *l, struct slice name)
+{
+	for (unsigned i = 0; i < l->n_patterns; i++)
+		if (match_name(l->patterns[i], name))
+			return true;
+	return false;
+}
+
+/* ---- output --------------------------------------------------------------------------------- */
+
+static void put_attrs(const struct list *l, struct writer *w, size_t i)
+{
+	const struct row *r = &l->rows[i];
+
+	write_open(w);
+	if (l->lsub) {
+		if ((r->attrs & (IPC_ATTR_NOSELECT | IPC_ATTR_NONEXISTENT)) != 0)
+			write_atom(w, "\\Noselect");
+		write_close(w);
+		return;
+	}
+	if ((r->attrs & IPC_ATTR_NONEXISTENT) != 0)
+		write_atom(w, "\\NonExistent");
+	else if ((r->attrs & IPC_ATTR_NOSELECT) != 0)
+		write_atom(w, "\\Noselect");
+	if ((l->select_subscribed || l->return_subscribed) && (r->attrs & IPC_ATTR_SUBSCRIBED) != 0)
+		write_atom(w, "\\Subscribed");
+	write_atom(w, has_children(l, i) ? "\\HasChildren" : "\\HasNoChildren");
+	imap_put_uses(w, r->attrs);
+	write_close(w);
+}
+
+static void put_row(struct list *l, size_t i, bool child_info)
+{
+	struct writer w = imap_writer(l->job.s);
+
+	write_untagged(&w);
+	write_atom(&w, l->lsub ? "LSUB" : "LIST");
+	put_attrs(l, &w, i);
+	write_string(&w, SLICE("/"));
+	write_mailbox(&w, l->rows[i].name);
+	if (child_info) {
+		write_open(&w);
+		write_string(&w, SLICE("CHILDINFO"));
+		write_open(&w);
+		write_string(&w, SLICE("SUBSCRIBED"));
+		write_close(&w);
+		write_close(&w);
+	}
+	write_end(&w);
+}
+
+/* A name that is in no row: only above subscribed ones. */
+static void put_implied(struct list *l, struct slice name)
+{
+	struct writer w = imap_writer(l->job.s);
+
+	write_untagged(&w);
+	write_atom(&w, l->lsub ? "LSUB" : "LIST");
+	write_open(&w);
+	write_atom(&w, l->lsub ? "\\Noselect" : "\\NonExistent");
+	write_close(&w);
+	write_string(&w, SLICE("/"));
+	write_mailbox(&w, name);
+	if (!l->lsub) {
+		write_open(&w);
+		write_string(&w, SLICE("CHILDINFO"));
+		write_open(&w);
+		write_string(&w, SLICE("SUBSCRIBED"));
+		write_close(&w);
+		write_close(&w);
+	}
+	write_end(&w);
+	l->implied = name;
+}
+
+static const struct row *row_find(const struct list *l, size_t before, struct slice name)
+{
+	while (before-- > 0)
+		if (slice_eq(l->rows[before].name, name))
+			return &l->rows[before];
+	return NULL;
+}
+
+/*
+ * RFC 3501 6.3.9: "foo" for a pattern "%" when only "foo/bar" is subscribed; RFC 5258 3.5 with
+ * RECURSIVEMATCH the same.
+ */
+static void put_ancestors(struct list *l, size_t i)
+{
+	struct slice name = l->rows[i].name;
+
+	for (size_t n = 1; n < name.n; n++) {
+		struct slice up = slice_part(name, 0, n);
+		const struct row *r;
+
+		if (name.p[n] != '/' || !matches(l, up) || slice_eq(up, l->implied) ||
+		    is_below(l->implied, up))
+			continue;
+		r = row_find(l, i, up);
+		if (r == NULL || (l->lsub && !selected(l, r)))
+			put_implied(l, up);
+	}
+}
+
+static void put_one(struct list *l, size_t i)
+{
+	const struct row *r = &l->rows[i];
+	bool chosen = selected(l, r), child_info = l->recursive && selected_below(l, i);
+
+	if (chosen && (l->lsub || l->recursive))
+		put_ancestors(l, i);
+	if (!matches(l, r->name) || !(chosen || child_info))
+		return;
+	if (!chosen && (r->attrs & IPC_ATTR_NONEXISTENT) != 0 && !child_info)
+		return;
+	put_row(l, i, child_info);
+	if (l->status != 0 && (r->attrs & (IPC_ATTR_NOSELECT | IPC_ATTR_NONEXISTENT)) == 0) {
+		l->seq = imap_status_ask(l->job.s, r->name, l->status);
+		l->waiting = true;
+	}
+}
+
+static void list_go(struct imap_job *j)
+{
+	struct list *l = (struct list *)j;
+
+	while (l->complete && !l->waiting && l->at < l->n_rows && !imap_full(j->s))
+		put_one(l, l->at++);
+	if (l->complete && !l->waiting && l->at == l->n_rows)
+		imap_done(j->s, IMAP_OK, NULL, "done");
+}
+
+static void list_msg(struct imap_job *j, enum ipc_type type, const union ipc_any *m)
+{
+	struct list *l = (struct list *)j;
+
+	if (type == IPC_mbox_list_rows && m->mbox_list_rows.seq == l->seq && !l->complete)
+		on_rows(l, &m->mbox_list_rows);
+	if (type != IPC_mbox_status_is || m->mbox_status_is.seq != l->seq || !l->waiting)
+		return;
+	l->waiting = false;
+	/* RFC 5819 2: a mailbox that cannot be looked at has no STATUS. */
+	if (m->mbox_status_is.status == IPC_ST_OK)
+		imap_status_put(j->s, l->rows[l->at - 1].name, l->status, &m->mbox_status_is);
+}
+
+static const struct imap_job_ops list_ops = {
+	.on_msg = list_msg,
+	.go = list_go,
+	.free = list_free,
+};
+
+/* ---- the commands --------------------------------------------------------------------------- */
+
+static void select_options(struct parse *p, struct list *l)
+{
+	bool recursive = false;
+
+	parse_char(p, '(');
+	l->extended = true;
+	while (parse_ok(p) && !parse_try(p, ')')) {
+		if (parse_try_word(p, "SUBSCRIBED"))
+			l->select_subscribed = true;
+		else if (parse_try_word(p, "RECURSIVEMATCH"))
+			recursive = true;
+		else if (parse_try_word(p, "SPECIAL-USE"))
+			l->select_special = true;
+		else if (!parse_try_word(p, "REMOTE"))
+			parse_fail(p, "no such selection option");
+		if (parse_peek(p) != ')')
+			parse_sp(p);
+	}
+	/* RFC 5258 3: it says how to treat the others. */
+	if (recursive && !l->select_subscribed && !l->select_special)
+		parse_fail(p, "RECURSIVEMATCH needs another option");
+	l->recursive = recursive;
+	parse_sp(p);
+}
+
+static void return_options(struct parse *p, struct list *l)
+{
+	if (!parse_try_word(p, "RETURN"))
+		parse_fail(p, "RETURN is missing");
+	l->extended = true;
+	parse_sp(p);
+	parse_char(p, '(');
+	while (parse_ok(p) && !parse_try(p, ')')) {
+		if (parse_try_word(p, "SUBSCRIBED")) {
+			l->return_subscribed = true;
+		} else if (parse_try_word(p, "STATUS")) {
+			parse_sp(p);
+			l->status = imap_status_items(p);
+		} else if (!parse_try_word(p, "CHILDREN") && !parse_try_word(p, "SPECIAL-USE")) {
+			parse_fail(p, "no such return option"); /* those two are always told */
+		}
+		if (parse_peek(p) != ')')
+			parse_sp(p);
+	}
+}
+
+/* The pattern behind the reference; a pattern that no name can match is left out. */
+static void pattern_add(struct parse *p, struct list *l, struct slice reference)
+{
+	struct slice pattern = parse_list_mailbox(p);
+	uint8_t *text;
+
+	if (!parse_ok(p) || pattern.p == NULL)
+		return;
+	/* An empty pattern in an extended LIST matches nothing (RFC 5258 3). */
+	if (l->n_patterns == LIST_PATTERNS_MAX) {
+		parse_refuse(p, "too many patterns");
+		return;
+	}
+	text = arena_alloc(p->arena, reference.n + pattern.n + 1);
+	if (text == NULL || reference.n + pattern.n > MATCH_PATTERN_MAX) {
+		parse_refuse(p, "the pattern is too long");
+		return;
+	}
+	if (reference.n > 0)
+		memcpy(text, reference.p, reference.n);
+	if (pattern.n > 0)
+		memcpy(text + reference.n, pattern.p, pattern.n);
+	if (reference.n + pattern.n > 0)
+		l->patterns[l->n_patterns++] = slice_of(text, reference.n + pattern.n);
+}
+
+static struct slice reference_take(struct parse *p)
+{
+	struct slice reference = parse_list_mailbox(p);
+
+	parse_sp(p);
+	return reference.p != NULL ? reference : SLICE("\xff"); /* in front of no name */
+}
+
+static void list_begin(struct list *l)
+{
+	struct imap *s = l->job.s;
+	struct ipc_mbox_list m = { .seq = ++s->seq };
+
+	if (l->n_patterns == 1)
+		m.prefix = match_prefix(l->patterns[0]);
+	l->seq = m.seq;
+	if (l->n_patterns == 0)
+		l->complete = true; /* nothing can match */
+	else
+		imap_send(s, IPC_mbox_list, &m);
+}
+
+static struct list *list_new(struct imap *s)
+{
+	struct list *l = calloc(1, sizeof(*l));
+
+	if (l == NULL) {
+		imap_done(s, IMAP_NO, "UNAVAILABLE", "not enough memory");
+		return NULL;
+	}
+	buf_init(&l->names, 256 * 1024 * 1024);
+	imap_job_begin(s, &l->job, &list_ops);
+	return l;
+}
+
+static void list_args(struct parse *p, struct list *l, bool *ret_separator)
+{
+	struct slice reference;
+
+	parse_sp(p);
+	if (parse_peek(p) == '(')
+		select_options(p, l);
+	reference = reference_take(p);
+	if (parse_try(p, '(')) {
+		l->extended = true;
+		do
+			pattern_add(p, l, reference);
+		while (parse_try(p, ' '));
+		parse_char(p, ')');
+	} else {
+		*ret_separator = p->end - p->p == 2 && p->p[0] == '"' && p->p[1] == '"';
+		pattern_add(p, l, reference);
+	}
+	if (parse_try(p, ' '))
+		return_options(p, l);
+}
+
+void imap_cmd_list(struct imap *s, struct parse *p)
+{
+	struct list *l = list_new(s);
+	bool separator = false;
+
+	if (l == NULL)
+		return;
+	list_args(p, l, &separator);
+	if (!parse_end(p)) {
+		imap_bad(s, p);
+		return;
+	}
+	imap_status_enable(s, l->status);
+	if (separator && !l->extended) {
+		/* RFC 3501 6.3.8: the separator, and the root of the reference. */
+		imap_untagged(s, "LIST (\\Noselect) \"/\" \"\"");
+		imap_done(s, IMAP_OK, NULL, "done");
+		return;
+	}
+	list_begin(l);
+}
+
+void imap_cmd_lsub(struct imap *s, struct parse *p)
+{
+	struct list *l = list_new(s);
+
+	if (l == NULL)
+		return;
+	l->lsub = true;
+	parse_sp(p);
+	pattern_add(p, l, reference_take(p));
+	if (parse_end(p))
+		list_begin(l);
+	else
+		imap_bad(s, p);
+}
