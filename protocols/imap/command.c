@@ -43,6 +43,9 @@ static const struct imap_cmd commands[] = {
 	{ "GETQUOTA", IN, 0, imap_cmd_getquota },
 	{ "GETQUOTAROOT", IN, 0, imap_cmd_getquotaroot },
 	{ "STORE", IMAP_SELECTED, UID | KEEP, imap_cmd_store },
+	{ "SEARCH", IMAP_SELECTED, UID | KEEP, imap_cmd_search },
+	{ "SORT", IMAP_SELECTED, UID | KEEP, imap_cmd_sort },
+	{ "THREAD", IMAP_SELECTED, UID | KEEP, imap_cmd_thread },
 };
 
 const struct imap_cmd *imap_cmd_find(struct slice name)

@@ -20,6 +20,14 @@
 #define IMAP_NAME_MAX 1000
 /* Name of a mailbox, UTF-8, as messages carry it. */
 #define IMAP_MBOX_MAX 1024
+/* Keys of one SEARCH. */
+#define IMAP_SEARCH_KEYS_MAX 1000
+/* Octets of a message asked for at once in a search; gaps that are read rather than asked around. */
+#define IMAP_SEARCH_GAP_MAX 16384
+/* Pieces of bodies asked for ahead. */
+#define IMAP_SEARCH_ASKS_MAX 32
+/* What SORT and THREAD keep of all messages: rows and strings. */
+#define IMAP_SORT_BYTES_MAX (512u * 1024 * 1024)
 /* Lists in lists in one command. */
 #define IMAP_DEPTH_MAX 64
 /* Flags and keywords named in one command; their names. */
