@@ -42,6 +42,8 @@ static void grant(struct fake *f, struct slice name, struct slice data)
 	struct ipc_auth_post post = { .name = name, .data = data };
 
 	f->user = user_number(name);
+	if (f->conf.store != NULL)
+		assert(f->conf.store->open(f->conf.store, f->user));
 	if (f->conf.submission)
 		fake_reply(f, FRONT_AUTH, IPC_auth_post, &post);
 	else

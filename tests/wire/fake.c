@@ -19,7 +19,10 @@ static int port_send(struct front_port *p, enum front_peer to, enum ipc_type typ
 		return 1;
 	assert(ipc_encode(type, msg, &packet) == 0);
 	assert(ipc_decode(buf_slice(&packet), &got, &m) == 0 && got == type);
-	fake_serve(f, type, &m);
+	if (to == FRONT_SESSION && f->conf.store != NULL)
+		f->conf.store->send(f->conf.store, type, &m);
+	else
+		fake_serve(f, type, &m);
 	buf_fini(&packet);
 	return 0;
 }
@@ -133,11 +136,34 @@ static bool answer_one(struct fake *f)
 	return true;
 }
 
+/* One message of the store that is not played. */
+static bool answer_store(struct fake *f)
+{
+	struct fake_store *s = f->conf.store;
+	const union ipc_any *m;
+	enum ipc_type type;
+	bool gone = false;
+
+	if (s == NULL || f->closed || f->user == 0 || f->lost[FRONT_SESSION])
+		return false;
+	m = s->next(s, f->port.busy && f->deadline_ms != 0 && !f->not_reading, &type, &gone);
+	if (gone) {
+		f->lost[FRONT_SESSION] = true;
+		f->conf.core->on_gone(f->core, FRONT_SESSION);
+	} else if (m == NULL) {
+		return false;
+	} else {
+		f->conf.core->on_msg(f->core, FRONT_SESSION, type, m);
+	}
+	settle(f);
+	return true;
+}
+
 static void run(struct fake *f)
 {
 	if (!f->closed)
 		settle(f);
-	while (!f->conf.hold && answer_one(f))
+	while (!f->conf.hold && (answer_one(f) || answer_store(f)))
 		;
 }
 
@@ -230,6 +256,11 @@ void fake_stop_reading(struct fake *f, bool stop)
 {
 	f->not_reading = stop;
 	drain(f);
+	run(f);
+}
+
+void fake_run(struct fake *f)
+{
 	run(f);
 }
 

@@ -14,12 +14,23 @@ enum { FAKE_USERS = 9 };
 
 struct fake;
 
+/* A store that is not played: where the session's messages go and come from. */
+struct fake_store {
+	/* A session of this user; false: none can be had. */
+	bool (*open)(struct fake_store *s, unsigned user);
+	void (*send)(struct fake_store *s, enum ipc_type type, const void *msg);
+	/* The next message; waits for one when the core does. NULL: nothing comes. */
+	const union ipc_any *(*next)(
+	    struct fake_store *s, bool wait, enum ipc_type *ret_type, bool *ret_gone);
+};
+
 struct fake_conf {
 	const struct front_core *core;
 	const void *core_conf;
 	bool tls, tls_offered, plain_login;
-	bool lmtp, submission; /* what the listener is for */
-	bool hold;             /* answers wait for fake_answer() */
+	bool lmtp, submission;    /* what the listener is for */
+	bool hold;                /* answers wait for fake_answer() */
+	struct fake_store *store; /* NULL: played */
 };
 
 struct fake *fake_new(const struct fake_conf *conf);
@@ -40,6 +51,9 @@ void fake_output_reset(struct fake *f);
 bool fake_closed(const struct fake *f);
 /* The client stops (goes on) reading. */
 void fake_stop_reading(struct fake *f, bool stop);
+
+/* What others did in the store reaches the core. */
+void fake_run(struct fake *f);
 
 /* The deadline passes: false when there is none. */
 bool fake_timeout(struct fake *f);
