@@ -7,7 +7,6 @@
 #include "protocols/admin/admin.h"
 #include "protocols/admin/limits.h"
 
-struct admin;
 struct cmd;
 
 enum {
@@ -15,6 +14,22 @@ enum {
 #include "common/ipc/verbs.def"
 };
 
+enum admin_state {
+	ADMIN_ASKING, /* authd is asked who this is */
+	ADMIN_OPEN,
+	ADMIN_CLOSING,
+};
+
+struct admin {
+	struct front_port *port;
+	const struct admin_conf *conf;
+	enum admin_state state;
+	struct cmd *head, **tail;
+	size_t under_way;
+	uint32_t seq;
+	size_t scanned; /* bytes of the waiting line that hold no LF */
+	bool inline_data;
+};
 /* A message that answers this command. `type` and `m` as in front_core.on_msg. */
 typedef void cmd_reply_fn(struct cmd *c, enum ipc_type type, const union ipc_any *m);
 
@@ -68,7 +83,8 @@ uint32_t cmd_next_seq(struct cmd *c);
 bool cmd_dir_failed(struct cmd *c, const union ipc_any *m);
 /* The usual last step of a change: 200 or routerd's error. */
 void cmd_dir_done(struct cmd *c, enum ipc_type type, const union ipc_any *m);
-/* After an error in a later step: takes back the first one, by `verb` on `name`; the error stands. */
+/* After an error in a later step: takes back the first one, by `verb` on `name`; the error stands.
+ */
 void cmd_undo(struct cmd *c, uint32_t verb, struct slice name);
 /* Items of a dir_reply as an array (name) or a dictionary of name -> fixed text. */
 void cmd_dir_array(struct cmd *c, enum ipc_type type, const union ipc_any *m);
@@ -83,6 +99,14 @@ struct slice cmd_text(const struct cmd *c, size_t at);
 struct front_port *cmd_port(const struct cmd *c);
 void admin_set_inline(struct cmd *c);
 void admin_quit(struct cmd *c);
+
+/* ---- line.c ---- */
+/* By its name in any case, or NULL. */
+const struct verb *verb_find(struct slice name);
+/* The first word of a line. */
+struct slice line_verb(struct slice line);
+/* A new command at the end of the list; it runs, or is answered at once. */
+void line_run(struct admin *a, struct slice line);
 
 /* ---- verbs, by file ---- */
 #define ADMIN_VERB(fn) void fn(struct cmd *c)

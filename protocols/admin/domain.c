@@ -25,6 +25,18 @@ void run_main_domain(struct cmd *c)
 	cmd_ask_dir(c, VERB_main_domain, NULL, 0, on_one_name);
 }
 
+/* An address without a port, as text. */
+static bool ip_text(struct cmd *c, const struct data *d, struct slice *ret)
+{
+	char text[ADDR_TEXT_MAX];
+
+	*ret = d->addr.port == 0 ? arena_copy(&c->mem, slice_str(addr_ip_text(&d->addr, text)))
+				 : SLICE_NONE;
+	if (ret->p == NULL)
+		cmd_error(c, "an address stands here without a port");
+	return ret->p != NULL;
+}
+
 /* A domain, then the strings of an array, as arguments of one question. */
 static void ask_with_list(
     struct cmd *c, uint32_t verb, struct slice domain, const struct data *list, cmd_reply_fn *then)
@@ -43,9 +55,8 @@ static void ask_with_list(
 			return;
 		}
 		args[n] = d->text;
-		/* #I[192.0.2.1] is the address between the brackets. */
-		if (d->kind == DATA_IP)
-			args[n] = slice_part(d->text, 1, (size_t)slice_find(d->text, ']') - 1);
+		if (d->kind == DATA_IP && !ip_text(c, d, &args[n]))
+			return;
 		n++;
 	}
 	cmd_ask_dir(c, verb, args, n, then);

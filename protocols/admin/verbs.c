@@ -11,11 +11,26 @@ static void run_noop(struct cmd *c)
 	cmd_ok(c);
 }
 
+/* The password of the one who is logged in: here that is a user of this machine, whom the kernel
+ * named. */
+static void run_newpass(struct cmd *c)
+{
+	cmd_error(c, "this login has no password of ours; SetAccountPassword changes an account's");
+}
+
+static void run_login(struct cmd *c)
+{
+	cmd_error(c, "you are logged in already: this socket knows its user");
+}
+
 const struct verb admin_verbs[] = {
 	{ "INLINE", 0, 0, admin_set_inline, false, "INLINE", "" },
 	{ "QUIT", 0, 0, admin_quit, false, "QUIT", "" },
 	{ "NOOP", 0, 0, run_noop, false, "NOOP", "" },
 	{ "GetVersion", 0, 0, run_version, false, "GetVersion", "" },
+	{ "NEWPASS", 1, 1, run_newpass, false, "NEWPASS password", "s" },
+	{ "USER", 1, 1, run_login, false, "USER name", "s" },
+	{ "PASS", 1, 1, run_login, false, "PASS password", "s" },
 
 	{ "ListDomains", 0, 0, run_list_domains, false, "ListDomains", "" },
 	{ "MainDomainName", 0, 0, run_main_domain, false, "MainDomainName", "" },

@@ -60,7 +60,7 @@ static void head_release(struct smtp *s)
 	struct buf missing = BUF_INIT(SMTP_MISSING_MAX);
 
 	t->holding = false;
-	if (t->fixup.ended)
+	if (t->fixup.ended && t->fixup.at <= SMTP_HEAD_MAX) /* however it came in pieces */
 		smtp_missing_put(s, &missing);
 	text_put(s, buf_slice(&missing));
 	text_put(s, buf_slice(&t->head));

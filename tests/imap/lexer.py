@@ -30,6 +30,8 @@ MAX_ITEMS = 1 << 20  # of one sequence set, unrolled
 
 
 class Cursor:
+    eight_bit_text = False  # set for Dovecot, which writes mailbox names into its texts
+
     def __init__(self, pieces, utf8=False):
         self.pieces, self.utf8 = pieces, utf8
         self.i, self.at = 0, 0
@@ -180,7 +182,9 @@ class Cursor:
         return self.take(FLAG, "flag")[0].decode("ascii")
 
     def date_time(self):
-        return self.take(DATE_TIME, "date-time")[1].decode("ascii")
+        """Always with two digits for the day."""
+        return self.take(DATE_TIME, "date-time")[1].decode("ascii").replace(" ", "0", 1) if self.peek(b'" ') else \
+            self.take(DATE_TIME, "date-time")[1].decode("ascii")
 
     def objectid(self):
         self.byte(b"(")
@@ -212,7 +216,7 @@ class Cursor:
         rest = self.rest()
         if not rest or self.i != len(self.pieces) - 1 or re.search(rb"[\0\r\n]", rest):
             self.fail("text")
-        if not self.utf8 and max(rest) > 127:
+        if not self.utf8 and max(rest) > 127 and not self.eight_bit_text:
             self.fail("TEXT-CHAR")
         self.i += 1
         return rest.decode("utf-8")

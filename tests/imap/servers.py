@@ -15,7 +15,10 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
-sys.path.insert(0, os.path.join(TOP, "tests", "e2e"))
+sys.path.append(os.path.join(TOP, "tests", "e2e"))
+import grammar  # noqa: E402
+import lexer  # noqa: E402
+
 PASSWORD = "gatehouse"
 VMAIL = 20000  # numeric owner of Dovecot's mail; needs no passwd entry
 
@@ -30,6 +33,7 @@ mail_uid = {vmail}
 mail_gid = {vmail}
 first_valid_uid = 500
 mail_fsync = never
+pop3_no_flag_updates = yes
 disable_plaintext_auth = no
 auth_mechanisms = plain
 auth_username_format = %n
@@ -114,7 +118,7 @@ def wait_port(port, seconds=20):
 class Dovecot:
     name = "dovecot"
 
-    def __init__(self, accounts, offset, format="maildir"):
+    def __init__(self, accounts, offset, format="mdbox"):
         if shutil.which("dovecot") is None or os.geteuid() != 0:
             raise RuntimeError("Dovecot as a peer needs its packages (dovecot-imapd, -lmtpd, -pop3d) and root")
         self.users = ["u%d" % i for i in range(1, accounts + 1)]
@@ -127,6 +131,7 @@ class Dovecot:
         self.imap, self.pop3, self.lmtp = offset + 143, offset + 110, offset + 24
         self.admin = None
         self.conf = os.path.join(self.dir, "dovecot.conf")
+        grammar.DOVECOT = lexer.Cursor.eight_bit_text = True
 
     def start(self):
         mail = os.path.join(self.dir, "mail")
@@ -190,7 +195,7 @@ class Gatehouse:
 
 
 @contextlib.contextmanager
-def start(kind, accounts=1, offset=25000, build=None, format="maildir", **kw):
+def start(kind, accounts=1, offset=25000, build=None, format="mdbox", **kw):
     """kind: dovecot or gatehouse. Ends the server at the end of the with."""
     server = Dovecot(accounts, offset, format) if kind == "dovecot" else Gatehouse(accounts, offset, build, **kw)
     try:
@@ -204,7 +209,7 @@ def options(parser, default_offset):
     parser.add_argument("build", nargs="?", default=os.environ.get("GH_BUILD", os.path.join(TOP, "build")),
                         help="build directory of Gatehouse")
     parser.add_argument("--server", choices=["gatehouse", "dovecot"], default="gatehouse")
-    parser.add_argument("--format", choices=["maildir", "mdbox", "sdbox"], default="maildir", help="of Dovecot's mail")
+    parser.add_argument("--format", choices=["maildir", "mdbox", "sdbox"], default="mdbox", help="of Dovecot's mail")
     parser.add_argument("--engine", choices=["lmdb", "memory"], default="lmdb")
     parser.add_argument("--connections-per-process", type=int, default=1)
     parser.add_argument("--offset", type=int, default=default_offset, help="first of the ports to use")

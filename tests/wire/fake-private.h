@@ -58,4 +58,6 @@ struct fake {
 
 /* servers: a message of the core's. */
 void fake_serve(struct fake *f, enum ipc_type type, const union ipc_any *m);
+/* An administrator's channels; false: the message is none of theirs. */
+bool fake_admin_serve(struct fake *f, enum ipc_type type, const union ipc_any *m);
 void fake_reply(struct fake *f, enum front_peer from, enum ipc_type type, const void *msg);

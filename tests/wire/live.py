@@ -217,7 +217,8 @@ def check_stop(suite):
 def transcripts(suite, name):
     global passed, failed
     done = subprocess.run([sys.executable, os.path.join(HERE, "run.py"), "--live", "localhost", "--port-offset",
-                           str(suite.offset), "--ca", suite.ca], stdout=subprocess.PIPE, timeout=200)
+                           str(suite.offset), "--ca", suite.ca, "--admin",
+                           os.path.join(suite.dir, "run", "admin.sock")], stdout=subprocess.PIPE, timeout=200)
     text = done.stdout.decode()
     counts = re.findall(r"^(\d+) passed, (\d+) failed$", text, re.M)
     print("%s: %s" % (name, text.strip()), flush=True)

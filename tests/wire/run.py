@@ -3,7 +3,7 @@
 
     run.py --core PROGRAM [FILE...]           PROGRAM is build/tests/wire/wire-core; each file runs
                                               whole, then with the core fed byte by byte
-    run.py --live HOST --port-offset N [--ca CA.PEM] [FILE...]
+    run.py --live HOST --port-offset N [--ca CA.PEM] [--admin SOCKET] [FILE...]
                                               the suite that `scripts/run` started, with accounts
                                               u1..u4 and password gatehouse; files that say
                                               `live: no` are counted as left out
@@ -170,6 +170,12 @@ class LiveLink:
         for user, path in script.mails():
             self.deliver(user, path)
         tls = "tls" in script.head["options"]
+        if script.protocol == "admin":
+            self.sock = socket.socket(socket.AF_UNIX)
+            self.sock.settimeout(20)
+            self.sock.connect(opt.admin)
+            self.file = self.sock.makefile("rb")
+            return
         port = {"pop3": 110, "lmtp": 24, "smtp": 25}[script.protocol]
         if script.protocol == "smtp" and "submission" in script.head["options"]:
             port = 465 if tls else 587
@@ -325,6 +331,7 @@ def main():
     a.add_argument("--live")
     a.add_argument("--port-offset", type=int, default=10000)
     a.add_argument("--ca")
+    a.add_argument("--admin", help="path of the administration socket")
     a.add_argument("files", nargs="*")
     opt = a.parse_args()
     files = opt.files or sorted(glob.glob(os.path.join(HERE, "*", "*.wire")))

@@ -1,15 +1,16 @@
 /*
  * wire-core - a protocol core on standard input and output, its servers played in memory (fake.h).
  *
- *     wire-core pop3|lmtp|smtp [options]
+ *     wire-core pop3|lmtp|smtp|admin [options]
  *       --tls-offered --tls --no-plain --submission   what the connection is like
  *       --mail USER FILE               a message of user 1..9 before the login
  *       --split N                      feed N bytes at a time
  *       --control FD                   lines of commands: timeout, stop, lose
- * auth|session|rcpt|post, fail STATUS, remove USER N; each is answered by "done"
+ * auth|session|rcpt|post|dir|secrets|store, fail STATUS, remove USER N; each is answered by "done"
  *       --dump DIR                     at the end: each user's messages as DIR/USER.N
  */
 #include "common/base/io.h"
+#include "protocols/admin/admin.h"
 #include "protocols/pop3/pop3.h"
 #include "protocols/smtp/smtp.h"
 #include "tests/wire/fake.h"
@@ -35,6 +36,8 @@ static const struct smtp_conf smtp_conf = { .size_max = 100000,
 	.rcpts_max = 100,
 	.hops_max = 50,
 	.mechs = SASL_PLAIN | SASL_LOGIN | SASL_APOP | SASL_SCRAM_SHA_256 };
+
+static const struct admin_conf admin_conf = { .idle_ms = 600000 };
 
 static void load_mail(struct fake *f, const char *user, const char *path)
 {
@@ -64,6 +67,10 @@ static void begin(struct wire *w, int argc, char **argv)
 		.core_conf = pop3 ? (const void *)&pop3_conf : &smtp_conf,
 		.plain_login = true,
 		.lmtp = argc > 1 && strcmp(argv[1], "lmtp") == 0 };
+	if (argc > 1 && strcmp(argv[1], "admin") == 0) {
+		w->conf.core = &admin_core;
+		w->conf.core_conf = &admin_conf;
+	}
 	w->split = 1 << 20;
 	w->control = -1;
 	for (int i = 2; i < argc; i++) {
@@ -110,6 +117,9 @@ static enum front_peer peer_named(const char *name)
 	return strcmp(name, "auth") == 0      ? FRONT_AUTH
 	       : strcmp(name, "session") == 0 ? FRONT_SESSION
 	       : strcmp(name, "rcpt") == 0    ? FRONT_RCPT
+	       : strcmp(name, "dir") == 0     ? FRONT_DIR
+	       : strcmp(name, "secrets") == 0 ? FRONT_SECRETS
+	       : strcmp(name, "store") == 0   ? FRONT_STORE
 					      : FRONT_POST;
 }
 

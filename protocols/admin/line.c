@@ -1,0 +1,99 @@
+/* line - a command line: its verb, its words, and whether they are of the kinds that the verb
+ * takes. */
+#include "protocols/admin/admin-private.h"
+
+#include <stdlib.h>
+
+const struct verb *verb_find(struct slice name)
+{
+	for (size_t i = 0; i < admin_verb_count; i++)
+		if (slice_ieq(name, slice_str(admin_verbs[i].name)))
+			return &admin_verbs[i];
+	return NULL;
+}
+
+static struct cmd *cmd_new(struct admin *a)
+{
+	struct cmd *c = calloc(1, sizeof(*c));
+
+	if (c == NULL)
+		return NULL;
+	c->a = a;
+	arena_init(&c->mem, ADMIN_MEM_MAX);
+	c->data = BUF_INIT(ADMIN_OUT_MAX);
+	c->text = BUF_INIT(ADMIN_LINE_MAX);
+	*a->tail = c;
+	a->tail = &c->next;
+	a->under_way++;
+	return c;
+}
+
+/* The words after the verb: strings and, for settings and lists, whole values. */
+static bool parse_words(struct cmd *c, struct slice rest)
+{
+	const char *why = NULL;
+
+	c->word = arena_alloc(&c->mem, ADMIN_WORDS_MAX * sizeof(*c->word));
+	data_skip_blanks(&rest);
+	while (c->word != NULL && rest.n > 0 && c->words < ADMIN_WORDS_MAX) {
+		c->word[c->words] = data_parse_word(&c->mem, &rest, &why);
+		if (c->word[c->words] == NULL) {
+			cmd_error(c, why);
+			return false;
+		}
+		c->words++;
+		data_skip_blanks(&rest);
+	}
+	if (c->word != NULL && rest.n == 0)
+		return true;
+	cmd_error(c, "the command has too many words");
+	return false;
+}
+
+struct slice line_verb(struct slice line)
+{
+	ptrdiff_t blank;
+
+	line = slice_trim(line);
+	blank = slice_find(line, ' ');
+	return blank < 0 ? line : slice_part(line, 0, (size_t)blank);
+}
+
+static bool kinds_right(const struct cmd *c)
+{
+	for (size_t i = 0; i < c->words; i++) {
+		enum data_kind kind = c->word[i]->kind;
+		char want = c->verb->kinds[i];
+
+		if ((want == 's' && kind != DATA_STRING) || (want == 'a' && kind != DATA_ARRAY) ||
+		    (want == 'd' && kind != DATA_DICT) ||
+		    (want == 'n' && kind != DATA_STRING && kind != DATA_NUMBER))
+			return false;
+	}
+	return true;
+}
+
+void line_run(struct admin *a, struct slice line)
+{
+	struct cmd *c = cmd_new(a);
+	struct slice own = c != NULL ? arena_copy(&c->mem, slice_trim(line)) : SLICE_NONE;
+	struct slice name = line_verb(own);
+
+	if (c == NULL) {
+		a->state = ADMIN_CLOSING;
+		return;
+	}
+	c->verb = verb_find(name);
+	if (own.p == NULL)
+		cmd_error(c, "out of memory");
+	else if (name.n == 0 || slice_find(own, 0) >= 0)
+		cmd_error(c, "this is not a command");
+	else if (c->verb == NULL)
+		cmd_error(c, "unknown command");
+	else if (parse_words(c, slice_from(own, name.n))) {
+		if (c->words < c->verb->least || c->words > c->verb->most || !kinds_right(c))
+			cmd_usage(c);
+		else
+			c->verb->run(c);
+	}
+}
