@@ -5,6 +5,7 @@ machine's processes end with the process that started it, whatever happens to th
 """
 import os
 import pty
+import re
 import signal
 import subprocess
 import threading
@@ -119,6 +120,20 @@ class Machine:
         if r.returncode != 0:
             raise Failure("%s: status %d\n%s" % (" ".join(command), r.returncode, r.stdout[-4000:]))
         return r.stdout
+
+    def processes(self):
+        """(number outside, number inside as text, title) of each process of the machine."""
+        mine = os.readlink("/proc/%d/ns/pid" % self.pid)
+        for pid in os.listdir("/proc"):
+            try:
+                if not pid.isdigit() or os.readlink("/proc/%s/ns/pid" % pid) != mine:
+                    continue
+                with open("/proc/%s/status" % pid, encoding="utf-8", errors="replace") as f:
+                    inside = re.search(r"^NSpid:.*\t(\d+)$", f.read(), re.M)[1]
+                with open("/proc/%s/cmdline" % pid, "rb") as f:
+                    yield int(pid), inside, f.read().replace(b"\0", b" ").decode("utf-8", "replace").strip()
+            except OSError:
+                pass  # ended meanwhile
 
     def in_network(self, command):
         """The host's own command, in the machine's network: for clients that the machine does not have."""
