@@ -6,7 +6,14 @@
 
 #include "stored/store-private.h"
 
-enum change_kind { CHANGE_FLAGS, CHANGE_EXPUNGE, CHANGE_FACTS, CHANGE_UNDOOM, CHANGE_OPEN };
+enum change_kind {
+	CHANGE_FLAGS,
+	CHANGE_EXPUNGE,
+	CHANGE_FACTS,
+	CHANGE_UNDOOM,
+	CHANGE_OPEN,
+	CHANGE_HOLD
+};
 
 struct change {
 	struct txn txn; /* first: see change_of() */
@@ -24,6 +31,10 @@ struct change {
 	size_t n_data, at; /* at: next pair */
 	uint32_t next_uid; /* within the pair */
 	enum facts_source source;
+	/* CHANGE_HOLD */
+	change_held_fn *held;
+	void *arg;
+	bool look;
 	uint32_t count;
 	uint64_t modseq;
 	/* the portion under way */

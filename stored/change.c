@@ -9,6 +9,7 @@
 
 #include "common/base/wire.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 static struct change *change_of(struct txn *t)
@@ -67,7 +68,9 @@ static void change_finish(struct change *c, int status)
 		TAILQ_REMOVE(&m->opens, c, link);
 	else
 		TAILQ_REMOVE(&m->changes, c, link);
-	if (c->session != NULL && c->kind == CHANGE_OPEN)
+	if (c->kind == CHANGE_HOLD)
+		c->held(c->arg, status);
+	else if (c->session != NULL && c->kind == CHANGE_OPEN)
 		session_mbox_opened(c->session, c->seq, status, m, c->flags);
 	else if (c->session != NULL)
 		change_answer(c, status);
@@ -201,11 +204,26 @@ static int rows_portion(struct change *c)
 	return change_commit(c, change_rows(c));
 }
 
+/* Somebody else works with the mailbox until he lets go, perhaps at once. */
+static int hold_start(struct change *c)
+{
+	const struct mbox *m = c->mbox;
+
+	if (m->state == MBOX_GOING)
+		return IPC_ST_NOTFOUND;
+	if (m->state != MBOX_READY || m->account->state != ACCOUNT_READY)
+		return IPC_ST_TRYLATER;
+	c->held(c->arg, IPC_ST_OK);
+	return PORTION_UNDER_WAY;
+}
+
 static int portion_start(struct change *c)
 {
 	bool first = c->n == 0 && c->at == 0;
 	int r;
 
+	if (c->kind == CHANGE_HOLD)
+		return hold_start(c);
 	if (!first && c->at >= c->n_data)
 		return IPC_ST_OK;
 	if (c->kind == CHANGE_FACTS)
@@ -221,40 +239,68 @@ static int portion_start(struct change *c)
 
 static bool needs_cols(const struct change *c)
 {
-	return c->kind == CHANGE_FLAGS || c->kind == CHANGE_EXPUNGE;
+	switch (c->kind) {
+	case CHANGE_FLAGS:
+	case CHANGE_EXPUNGE:
+		return true;
+	case CHANGE_HOLD:
+		return c->look;
+	default:
+		return c->kind == CHANGE_OPEN && c->mbox->pub.keywords > 0;
+	}
+}
+
+/* IPC_ST_OK: they are there; PORTION_UNDER_WAY: change_next() is called when they are. */
+static int cols_wait(struct mbox *m)
+{
+	if (m->cols_state != COLS_READY && !m->load_failed)
+		mbox_load(m);
+	if (m->cols_state == COLS_READY)
+		return IPC_ST_OK;
+	return m->cols_state == COLS_LOADING ? PORTION_UNDER_WAY : IPC_ST_TRYLATER;
+}
+
+/* One step: false when something must happen first. */
+static bool change_step(struct mbox *m)
+{
+	struct change *c = TAILQ_FIRST(&m->opens);
+	int r = IPC_ST_OK;
+
+	if (c == NULL)
+		c = TAILQ_FIRST(&m->changes);
+	if (c == NULL)
+		return false;
+	if (needs_cols(c))
+		r = cols_wait(m);
+	if (r == PORTION_UNDER_WAY)
+		return false;
+	if (c->kind == CHANGE_OPEN) {
+		change_finish(c, m->state == MBOX_READY ? r : IPC_ST_TRYLATER);
+		return true;
+	}
+	m->change_running = true;
+	if (r == IPC_ST_OK)
+		r = portion_start(c);
+	if (r == PORTION_UNDER_WAY)
+		return true;
+	m->change_running = false;
+	change_finish(c, r);
+	return true;
 }
 
 void change_next(struct mbox *m)
 {
 	struct account *a = m->account;
-	struct change *c;
 
+	if (m->change_looping)
+		return;
 	account_ref(a);
-	while (!m->change_running && m->state != MBOX_REOPEN) {
-		int r = IPC_ST_OK;
-
-		c = TAILQ_FIRST(&m->opens);
-		if (c != NULL) {
-			change_finish(c, m->state == MBOX_READY ? IPC_ST_OK : IPC_ST_TRYLATER);
-			continue;
-		}
-		c = TAILQ_FIRST(&m->changes);
-		if (c == NULL)
-			break;
-		if (needs_cols(c) && m->cols_state != COLS_READY && !m->load_failed) {
-			mbox_load(m); /* comes back here, perhaps already has */
-			break;
-		}
-		if (needs_cols(c) && m->cols_state != COLS_READY)
-			r = IPC_ST_TRYLATER;
-		m->change_running = true;
-		if (r == IPC_ST_OK)
-			r = portion_start(c);
-		if (r == PORTION_UNDER_WAY)
-			break;
-		m->change_running = false;
-		change_finish(c, r);
-	}
+	m->pins++;
+	m->change_looping = true;
+	while (!m->change_running && m->state != MBOX_REOPEN && change_step(m))
+		;
+	m->change_looping = false;
+	m->pins--;
 	account_unref(a);
 }
 
@@ -297,6 +343,33 @@ void change_forget(struct mbox *m, const struct session *s)
 }
 
 /* ---- what others ask for ---- */
+
+void change_hold(struct mbox *m, bool look, change_held_fn *fn, void *arg)
+{
+	struct change *c = change_new(m, CHANGE_HOLD, SLICE_NONE);
+
+	if (c == NULL) {
+		fn(arg, IPC_ST_TRYLATER);
+		return;
+	}
+	c->held = fn;
+	c->arg = arg;
+	c->look = look;
+	change_queue(c);
+}
+
+void change_release(struct mbox *m)
+{
+	struct change *c = TAILQ_FIRST(&m->changes);
+	struct account *a = m->account;
+
+	assert(m->change_running && c->kind == CHANGE_HOLD);
+	m->change_running = false;
+	TAILQ_REMOVE(&m->changes, c, link);
+	change_free(c);
+	change_next(m);
+	account_unref(a);
+}
 
 static struct change *change_ask(
     struct view *v, enum change_kind kind, uint32_t seq, struct slice uids)

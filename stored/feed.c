@@ -111,6 +111,26 @@ void feed_tell(struct mbox *m, const struct session *by, struct feed_row *rows, 
 	}
 }
 
+void feed_keywords(struct mbox *m)
+{
+	static struct buf names = { .max = KEYWORDS_TEXT_MAX };
+	struct view *v;
+
+	LIST_FOREACH(v, &m->views, link)
+	{
+		struct ipc_mbox_keywords k = { .mbox = v->handle, .first = v->n_keywords };
+
+		if (!v->events || session_chan(v->session) == NULL ||
+		    v->n_keywords == m->keywords.n)
+			continue;
+		buf_reset(&names);
+		keywords_tell(&m->keywords, v->n_keywords, &names);
+		k.names = buf_slice(&names);
+		v->n_keywords = m->keywords.n;
+		(void)ipc_send(session_chan(v->session), IPC_mbox_keywords, &k, NULL);
+	}
+}
+
 /* ---- catching up ---- */
 
 /* Expunges of messages in front of `below`. One that came and went in the meantime is told whole,

@@ -19,6 +19,10 @@ enum {
 	FEED_OWN_MAX = 256,   /* changes of its own that a slow reader is told of as such */
 	SESSION_BAD_MAX = 32, /* senseless requests until the session ends */
 	SESSIONS_PER_ACCOUNT_MAX = 1000,
+	SESSION_STASH_MAX = 4 << 20,    /* answers that wait for a slow reader's events */
+	APPEND_MSGS_MAX = 1000,         /* messages of one append */
+	APPEND_BUFFERED_MAX = 16 << 20, /* their bytes in the engine's memory */
+	APPEND_FACTS_MAX = 2 << 20,     /* their facts that are kept */
 	/* the store */
 	STORE_SHARDS_MAX = 16,
 	STORE_DISPATCH_MAX = 256, /* engine answers handled in one turn of the loop */

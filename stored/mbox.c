@@ -6,6 +6,7 @@
 #include "common/base/log.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
 
 struct mbox *mbox_new(struct account *a, uint64_t id, const struct mbox_rec *rec)
@@ -46,20 +47,23 @@ void mbox_free(struct mbox **mp)
 	assert(TAILQ_EMPTY(&m->flight) && TAILQ_EMPTY(&m->changes) && LIST_EMPTY(&m->views));
 	assert(m->load == NULL);
 	cols_fini(&m->cols);
+	keywords_fini(&m->keywords);
 	if (m->group != NULL)
 		engine_group_close(&m->group);
 	free((void *)m->name.p);
 	free(m);
 }
 
-/* ---- loading: messages below UIDNEXT, then changed flags, then leftovers of views ---- */
+/* ---- loading: names of keywords, messages below UIDNEXT, then changed flags, then leftovers of
+ * views ---- */
 
 struct mbox_load {
 	struct mbox *m;
-	enum { LOAD_MSGS, LOAD_FLAGS, LOAD_DOOMED, LOAD_DONE } step;
+	enum { LOAD_KEYWORDS, LOAD_MSGS, LOAD_FLAGS, LOAD_DOOMED, LOAD_DONE } step;
 	int rc;
 	bool more;
 	unsigned pages;
+	uint32_t uidnext; /* when it began: later messages come as `late` */
 	struct rec_key from, to;
 	struct cols_row *late; /* became durable meanwhile */
 	size_t n_late;
@@ -67,14 +71,14 @@ struct mbox_load {
 
 static void load_begin_step(struct mbox_load *l)
 {
-	static const enum record_kind kinds[] = { REC_MSG, REC_FLAGS, REC_DOOMED };
+	static const enum record_kind kinds[] = { REC_KEYWORDS, REC_MSG, REC_FLAGS, REC_DOOMED };
 
 	if (l->step == LOAD_DONE)
 		return;
 	l->from = key_kind(kinds[l->step]);
 	l->to = key_kind_end(kinds[l->step]);
 	if (l->step == LOAD_MSGS)
-		l->to = key_u32(REC_MSG, l->m->pub.uidnext);
+		l->to = key_u32(REC_MSG, l->uidnext);
 }
 
 static int load_msg(struct mbox_load *l, const struct engine_row *row)
@@ -97,6 +101,23 @@ static int load_msg(struct mbox_load *l, const struct engine_row *row)
 					    .loc = row->loc }) == 0
 		   ? ENGINE_OK
 		   : ENGINE_IO;
+}
+
+/* A batch that was under way may have added names meanwhile: they never go. */
+static int load_keywords(struct mbox_load *l, const struct engine_row *row)
+{
+	struct keywords k;
+	int r = keywords_unpack(row->val, &k);
+
+	if (r != 0)
+		return r > 0 ? ENGINE_CORRUPT : ENGINE_IO;
+	if (k.n > l->m->keywords.n) {
+		keywords_fini(&l->m->keywords);
+		l->m->keywords = k;
+	} else {
+		keywords_fini(&k);
+	}
+	return ENGINE_OK;
 }
 
 static int load_flags(struct mbox_load *l, const struct engine_row *row)
@@ -124,7 +145,9 @@ static void on_rows(void *arg, int rc, const struct engine_row *rows, size_t n, 
 	l->rc = rc;
 	l->more = more && n > 0;
 	for (size_t i = 0; l->rc == ENGINE_OK && i < n; i++) {
-		if (l->step == LOAD_MSGS)
+		if (l->step == LOAD_KEYWORDS)
+			l->rc = load_keywords(l, &rows[i]);
+		else if (l->step == LOAD_MSGS)
 			l->rc = load_msg(l, &rows[i]);
 		else if (l->step == LOAD_FLAGS)
 			l->rc = load_flags(l, &rows[i]);
@@ -161,7 +184,7 @@ static void load_end(struct mbox_load *l)
 	for (size_t i = 0; l->rc == ENGINE_OK && i < l->n_late; i++)
 		if (cols_append(&m->cols, &l->late[i]) != 0)
 			l->rc = ENGINE_IO;
-	if (l->rc == ENGINE_OK && m->cols.n != m->pub.exists)
+	if (l->rc == ENGINE_OK && (m->cols.n != m->pub.exists || m->keywords.n < m->pub.keywords))
 		l->rc = ENGINE_CORRUPT;
 	m->load = NULL;
 	m->cols_state = l->rc == ENGINE_OK ? COLS_READY : COLS_NONE;
@@ -236,6 +259,7 @@ void mbox_load(struct mbox *m)
 	if (l == NULL)
 		abort();
 	l->m = m;
+	l->uidnext = m->pub.uidnext;
 	m->load = l;
 	if (m->group == NULL || m->state != MBOX_READY) {
 		l->rc = ENGINE_IO;
@@ -248,31 +272,58 @@ void mbox_load(struct mbox *m)
 	load_steps(l);
 }
 
-void mbox_add(struct mbox *m, const struct cols_row *row)
+/* Rows that became durable while the columns are being loaded. */
+static int late_add(struct mbox_load *l, const struct cols_row *rows, size_t n)
 {
-	int r = 0;
+	struct cols_row *late = reallocarray(l->late, l->n_late + n, sizeof(*late));
 
-	if (m->cols_state == COLS_READY) {
-		r = cols_append(&m->cols, row);
-	} else if (m->cols_state == COLS_LOADING) {
-		struct mbox_load *l = m->load;
-		struct cols_row *late = reallocarray(l->late, l->n_late + 1, sizeof(*late));
+	if (late == NULL)
+		return -ENOMEM;
+	l->late = late;
+	memcpy(late + l->n_late, rows, n * sizeof(*late));
+	l->n_late += n;
+	return 0;
+}
 
-		r = late == NULL;
-		if (late != NULL) {
-			l->late = late;
-			late[l->n_late++] = *row;
-		}
-	}
-	if (r != 0)
+void mbox_add(
+    struct mbox *m, const struct session *by, uint32_t seq, const struct cols_row *rows, size_t n)
+{
+	struct feed_row *feed = calloc(n, sizeof(*feed));
+	int r = feed == NULL ? -ENOMEM : 0;
+
+	for (size_t i = 0; r == 0 && i < n && m->cols_state == COLS_READY; i++)
+		r = cols_append(&m->cols, &rows[i]);
+	if (r == 0 && m->cols_state == COLS_LOADING)
+		r = late_add(m->load, rows, n);
+	for (size_t i = 0; r == 0 && i < n; i++)
+		feed[i] = (struct feed_row){ .what = IPC_EV_NEW,
+			.uid = rows[i].uid,
+			.flags = rows[i].flags,
+			.seq = seq,
+			.keywords = rows[i].keywords,
+			.modseq = rows[i].modseq };
+	if (r == 0)
+		feed_tell(m, by, feed, n);
+	else
 		account_forget(m->account);
-	feed_tell(m, NULL,
-	    &(struct feed_row){ .what = IPC_EV_NEW,
-		.uid = row->uid,
-		.flags = row->flags,
-		.keywords = row->keywords,
-		.modseq = row->modseq },
-	    1);
+	free(feed);
+}
+
+bool mbox_put_keywords(struct txn *t, const struct keywords *k)
+{
+	static uint8_t val[KEYWORDS_RECORD_MAX];
+	struct rec_key key = key_kind(REC_KEYWORDS);
+
+	t->head.keywords = k->n;
+	return engine_put(t->batch, key_slice(&key), slice_of(val, keywords_pack(k, val))) == 0;
+}
+
+void mbox_take_keywords(struct mbox *m, struct keywords *take)
+{
+	keywords_fini(&m->keywords);
+	m->keywords = *take;
+	*take = (struct keywords){ 0 };
+	feed_keywords(m);
 }
 
 static bool needed_by_any(void *arg, const struct cols_dead *d)

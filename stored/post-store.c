@@ -64,7 +64,7 @@ static void rcpt_stored(struct post_rcpt *r)
 		account_forget(m->account);
 		return;
 	}
-	mbox_add(m, &row);
+	mbox_add(m, NULL, 0, &row, 1);
 	if (p->facts.n == 0)
 		parse_want(m, r->uid, &row.loc, r->rec.size);
 }

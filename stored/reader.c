@@ -185,6 +185,8 @@ void session_pump(struct session *s)
 {
 	struct request *q;
 
+	if (!STAILQ_EMPTY(&s->stash))
+		session_unstash(s);
 	if (s->dead || s->pumping || s->fetch->busy)
 		return;
 	s->pumping = true;

@@ -21,17 +21,18 @@ enum {
 
 /* First byte of a key; groups are ordered by it. */
 enum record_kind {
-	REC_ACCOUNT = 'a', /* store: account -> shard */
-	REC_IDS = 'i',     /* store: next block of ids */
-	REC_HEAD = 'h',    /* root and mailbox: the one header */
-	REC_MBOX = 'b',    /* root: mailbox id -> name */
-	REC_DIR = 'p',     /* root: id -> name that only holds others */
-	REC_SUB = 'n',     /* root: id -> name that is subscribed */
-	REC_DOOMED = 'd',  /* mailbox: expunged, still in a session's view */
-	REC_FLAGS = 'f',   /* mailbox: flags of a message, changed since it arrived */
-	REC_MSG = 'u',     /* mailbox: a message */
-	REC_GONE = 'v',    /* mailbox: history of expunges */
-	REC_FACTS = 'x',   /* mailbox: facts of a message */
+	REC_ACCOUNT = 'a',  /* store: account -> shard */
+	REC_IDS = 'i',      /* store: next block of ids */
+	REC_HEAD = 'h',     /* root and mailbox: the one header */
+	REC_MBOX = 'b',     /* root: mailbox id -> name */
+	REC_DIR = 'p',      /* root: id -> name that only holds others */
+	REC_SUB = 'n',      /* root: id -> name that is subscribed */
+	REC_DOOMED = 'd',   /* mailbox: expunged, still in a session's view */
+	REC_FLAGS = 'f',    /* mailbox: flags of a message, changed since it arrived */
+	REC_KEYWORDS = 'k', /* mailbox: the one row of names, see keywords.h */
+	REC_MSG = 'u',      /* mailbox: a message */
+	REC_GONE = 'v',     /* mailbox: history of expunges */
+	REC_FACTS = 'x',    /* mailbox: facts of a message */
 };
 
 enum mbox_kind { MBOX_STORE, MBOX_EXTERNAL };

@@ -32,7 +32,7 @@ void session_changed(struct session *s, size_t held, const struct ipc_store_done
 		d.uids = slice_part(left, 0, ANSWER_BYTES_MAX);
 		left = slice_from(left, d.uids.n);
 		d.more = left.n > 0;
-		(void)ipc_send(s->chan, IPC_store_done, &d, NULL);
+		session_answer(s, IPC_store_done, &d);
 	} while (left.n > 0);
 }
 
@@ -78,7 +78,7 @@ static void on_close(struct session *s, const struct ipc_mbox_close *q)
 }
 
 /* Pairs of uids, ascending and apart, so that one question never costs more than one pass. */
-static bool pairs_good(struct slice p)
+bool pairs_good(struct slice p)
 {
 	uint64_t after = 0;
 
@@ -106,11 +106,21 @@ static struct view *change_view(struct session *s, uint32_t seq, uint32_t mbox, 
 	return NULL;
 }
 
+/* Bits of the mailbox's keywords. */
+static uint64_t known_keywords(struct session *s, uint32_t mbox)
+{
+	const struct view *v = session_view(s, mbox);
+	uint32_t n = v != NULL ? v->mbox->pub.keywords : 0;
+
+	return n == 0 ? 0 : UINT64_MAX >> (64 - n);
+}
+
 static void on_flags(struct session *s, const struct ipc_flags_store *q)
 {
 	struct view *v;
 
-	if (q->op > IPC_FLAGS_REMOVE || (q->flags & ~(uint32_t)FLAGS_KNOWN) != 0) {
+	if (q->op > IPC_FLAGS_REMOVE || (q->flags & ~(uint32_t)FLAGS_KNOWN) != 0 ||
+	    (q->keywords & ~known_keywords(s, q->mbox)) != 0) {
 		answer_done(s, q->seq, IPC_ST_BAD);
 		session_bad(s, "flags");
 		return;
@@ -126,6 +136,18 @@ static void on_expunge(struct session *s, const struct ipc_msg_expunge *q)
 
 	if (v != NULL)
 		change_expunge(v, q);
+}
+
+static void on_quota(struct session *s, uint32_t seq)
+{
+	struct account *a = s->account;
+	struct ipc_quota_is is = { .seq = seq, .status = IPC_ST_OK, .bytes_max = a->quota };
+
+	for (size_t i = 0; i < a->n_mboxes; i++) {
+		is.bytes += a->mboxes[i]->pub.bytes;
+		is.messages += a->mboxes[i]->pub.exists;
+	}
+	(void)ipc_send(s->chan, IPC_quota_is, &is, NULL);
 }
 
 static void on_credit(struct session *s, uint32_t bytes)
@@ -239,8 +261,12 @@ void session_on_msg(
 	case IPC_mbox_told:
 		view_told(s, &m->mbox_told);
 		break;
+	case IPC_quota_get:
+		on_quota(s, m->quota_get.seq);
+		break;
 	default:
-		if (!tree_on_msg(s, type, m))
+		if (!tree_on_msg(s, type, m) && !append_on_msg(s, type, m) &&
+		    !keyword_on_msg(s, type, m))
 			session_bad(s, "message");
 		break;
 	}

@@ -32,6 +32,18 @@ struct fetch {
 	bool busy;
 };
 
+/* Work for a session that may outlive it. Embedded in its owner's struct. */
+struct op {
+	LIST_ENTRY(op) link;
+	struct session *session; /* NULL: nobody is answered */
+	struct account *account; /* referred to */
+	uint32_t seq;
+	size_t held;
+};
+
+struct append;
+struct stashed;
+
 struct session {
 	LIST_ENTRY(session) link, account_link; /* `link`: of the living or the dead */
 	struct account *account;
@@ -47,6 +59,10 @@ struct session {
 	size_t credit;
 	struct view *views[SESSION_HANDLES_MAX];
 	TAILQ_HEAD(, request) requests;
+	LIST_HEAD(, op) ops;
+	struct append *append;        /* under way */
+	STAILQ_HEAD(, stashed) stash; /* answers that wait for events */
+	size_t stash_bytes;
 	struct fetch *fetch;
 	/* the body that the first request sends, found in the index once */
 	bool have_body;
@@ -75,6 +91,27 @@ bool session_admit(struct session *s, size_t bytes);
 void request_free(struct request **q);
 void session_on_msg(
     void *arg, struct ipc_chan *c, enum ipc_type type, const union ipc_any *m, int *fds);
+
+/* Behind the events of what it tells: store_done, copy_done, append_done. Nothing when it is dead.
+ */
+void session_answer(struct session *s, enum ipc_type type, const void *m);
+/* The events have caught up. */
+void session_unstash(struct session *s);
+
+/* Admitted before; op_end() gives the allowance back. */
+void op_begin(struct op *op, struct session *s, uint32_t seq, size_t held);
+/* The channel to answer on, or NULL. */
+struct ipc_chan *op_chan(const struct op *op);
+void op_end(struct op *op);
+/* What a change is about: ascending and apart. */
+bool pairs_good(struct slice p);
+
+/* keyword.c, append.c, copy.c: False: the message is not theirs. */
+bool keyword_on_msg(struct session *s, enum ipc_type type, const union ipc_any *m);
+bool append_on_msg(struct session *s, enum ipc_type type, const union ipc_any *m);
+bool copy_on_msg(struct session *s, enum ipc_type type, const union ipc_any *m);
+/* The session is gone. */
+void append_drop(struct session *s);
 
 /* view.c */
 struct view *session_view(struct session *s, uint32_t handle);

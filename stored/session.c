@@ -69,6 +69,7 @@ static struct session *session_alloc(struct account *a, const struct session_arg
 	s->fetch->st = a->st;
 	s->fetch->session = s;
 	TAILQ_INIT(&s->requests);
+	STAILQ_INIT(&s->stash);
 	return s;
 }
 
@@ -125,6 +126,7 @@ void session_end(struct session *s, enum ipc_bye why)
 void session_free(struct session *s)
 {
 	struct request *q;
+	struct op *op;
 	struct account *a = s->account;
 
 	assert(s->dead && !s->pumping);
@@ -134,6 +136,12 @@ void session_free(struct session *s)
 	for (size_t i = 0; i < a->n_gone; i++)
 		change_forget(a->gone[i], s);
 	tree_forget(a, s);
+	append_drop(s);
+	session_unstash(s);
+	while ((op = LIST_FIRST(&s->ops)) != NULL) {
+		LIST_REMOVE(op, link);
+		op->session = NULL;
+	}
 	for (unsigned i = 0; i < SESSION_HANDLES_MAX; i++)
 		if (s->views[i] != NULL)
 			view_close(s, i + 1);

@@ -14,6 +14,7 @@
 #include "common/ipc/chan.h"
 #include "stored/cols.h"
 #include "stored/idmap.h"
+#include "stored/keywords.h"
 #include "stored/limits.h"
 #include "stored/record.h"
 #include "stored/store.h"
@@ -104,6 +105,7 @@ struct view {
 	bool lagging, catching;
 	uint32_t catch_uid, catch_limit;
 	uint64_t catch_modseq;
+	unsigned n_keywords;  /* that its reader was told of */
 	struct feed_own *own; /* of changes made while it lags, the latest */
 	size_t n_own;
 };
@@ -129,10 +131,11 @@ struct mbox {
 	TAILQ_HEAD(, txn) flight, unknown;
 	enum cols_state cols_state;
 	struct cols cols;
+	struct keywords keywords; /* durable; loaded with the columns */
 	struct mbox_load *load;
 	LIST_HEAD(, view) views;
 	TAILQ_HEAD(, change) changes, opens; /* the first change may be running */
-	bool change_running, doomed_rows, load_failed;
+	bool change_running, change_looping, doomed_rows, load_failed;
 };
 
 /* One batch for one mailbox, from txn_begin() to the call of `done`. Embedded in its owner's
@@ -288,8 +291,14 @@ struct mbox *mbox_new(struct account *a, uint64_t id, const struct mbox_rec *rec
 void mbox_free(struct mbox **m);
 /* Loads the columns; views' sessions and changes are poked when they are there. */
 void mbox_load(struct mbox *m);
-/* A durable message joins the columns (if they are loaded) and the feed. */
-void mbox_add(struct mbox *m, const struct cols_row *row);
+/* Durable messages, ascending, join the columns (if they are loaded) and the feed. `by` (or NULL)
+ * asked for it with `seq`. */
+void mbox_add(
+    struct mbox *m, const struct session *by, uint32_t seq, const struct cols_row *rows, size_t n);
+/* A batch with new names is durable: takes them, and tells. */
+void mbox_take_keywords(struct mbox *m, struct keywords *take);
+/* The row of the names, and their count in the header. */
+bool mbox_put_keywords(struct txn *t, const struct keywords *k);
 /* After a view went or moved on: rows that nobody sees any more. */
 void mbox_sweep(struct mbox *m);
 
@@ -300,6 +309,14 @@ void change_expunge(struct view *v, const struct ipc_msg_expunge *q);
 void change_open(struct mbox *m, struct session *s, uint32_t seq, uint32_t flags);
 /* Facts of a message, if it still exists. */
 void change_facts(struct mbox *m, uint32_t uid, enum facts_source source, struct slice facts);
+/*
+ * Nothing else changes the mailbox (but deliveries) from the call of `fn` with IPC_ST_OK until
+ * change_release(). `look`: its columns must be loaded. Another status: it is not held. May call at
+ * once.
+ */
+typedef void change_held_fn(void *arg, int status);
+void change_hold(struct mbox *m, bool look, change_held_fn *fn, void *arg);
+void change_release(struct mbox *m);
 /* n = 0: all such rows. */
 void change_undoom(struct mbox *m, const uint32_t *uids, size_t n);
 void change_next(struct mbox *m);
@@ -319,6 +336,8 @@ void feed_lag(struct mbox *m);
 /* `by` (or NULL) did it; all rows are of one request, and seq is set in the first of them. */
 void feed_tell(struct mbox *m, const struct session *by, struct feed_row *rows, size_t n);
 void feed_catch_up(struct view *v);
+/* Names that the views were not told of. */
+void feed_keywords(struct mbox *m);
 
 /* view.c: expunges up to this modseq are known to the view's reader. */
 void view_knows(struct view *v, uint64_t modseq);

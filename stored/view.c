@@ -52,6 +52,7 @@ static struct view *view_open(struct session *s, struct mbox *m, uint32_t flags)
 void session_mbox_opened(
     struct session *s, uint32_t seq, int status, struct mbox *m, uint32_t flags)
 {
+	static struct buf names = { .max = KEYWORDS_TEXT_MAX };
 	struct ipc_mbox_opened o = { .seq = seq, .status = (uint32_t)status };
 	struct view *v = NULL;
 
@@ -63,6 +64,10 @@ void session_mbox_opened(
 	if (status == IPC_ST_OK && v == NULL)
 		o.status = IPC_ST_TOOBIG;
 	if (v != NULL) {
+		buf_reset(&names);
+		keywords_tell(&m->keywords, 0, &names);
+		v->n_keywords = m->keywords.n;
+		o.keywords = buf_slice(&names);
 		o.mbox = v->handle;
 		o.id = m->id;
 		o.uidvalidity = m->uidvalidity;

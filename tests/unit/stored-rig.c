@@ -35,6 +35,10 @@ static void on_msg(
 
 	if (type == IPC_post_credit)
 		k->window += m->post_credit.bytes;
+	if (type == IPC_append_credit)
+		k->window += m->append_credit.bytes;
+	if (type == IPC_append_ready)
+		k->window = IPC_WINDOW_BYTES;
 	assert_int_equal(ipc_encode(type, m, &out), 0);
 	p = malloc(sizeof(*p) + out.n);
 	assert_non_null(p);
@@ -183,7 +187,8 @@ const union ipc_any *rig_wait(struct rig_client *c, enum ipc_type type)
 		if (m == NULL)
 			fail_msg(
 			    "%s did not come%s", ipc_desc(type)->name, c->gone ? ": gone" : "");
-	} while (got == IPC_post_credit && type != IPC_post_credit);
+	} while ((got == IPC_post_credit && type != IPC_post_credit) ||
+		 (got == IPC_append_credit && type != IPC_append_credit));
 	if (got != type)
 		fail_msg("%s came, not %s", ipc_desc(got)->name, ipc_desc(type)->name);
 	return m;
@@ -506,6 +511,23 @@ int rig_put(struct rig *r, uint64_t account, struct slice body)
 }
 
 /* ---- what a session says ---- */
+
+void rig_append_bytes(struct rig_client *s, struct slice body)
+{
+	while (body.n > 0) {
+		struct ipc_append_data d = { slice_part(body, 0, 61440) };
+		int64_t until = clock_mono_ms() + WAIT_MS;
+
+		while (s->window < d.data.n && !s->gone && clock_mono_ms() < until)
+			turn(s->rig, 5);
+		if (s->gone)
+			return;
+		assert_true(s->window >= d.data.n);
+		s->window -= d.data.n;
+		rig_send(s, IPC_append_data, &d);
+		body = slice_from(body, d.data.n);
+	}
+}
 
 struct ipc_mbox_opened rig_open(struct rig_client *s, const char *name, uint32_t flags)
 {

@@ -24,7 +24,7 @@ struct rig_client {
 	struct ipc_chan *chan; /* NULL: the other end is gone */
 	struct rig_packet *head, **tail;
 	uint8_t *last;
-	size_t window; /* of post and session bytes, as the schema counts them */
+	size_t window; /* of post and append bytes, as the schema counts them */
 	bool gone;
 };
 
@@ -74,6 +74,8 @@ void rig_deliver(struct rig_client *post, uint32_t tag, const uint32_t *handles,
 /* One message to one account by a connection of its own: the result's status. */
 int rig_put(struct rig *r, uint64_t account, struct slice body);
 
+/* Bytes of the append's message, as the window lets them. */
+void rig_append_bytes(struct rig_client *s, struct slice body);
 struct ipc_mbox_opened rig_open(struct rig_client *s, const char *name, uint32_t flags);
 /* Status; the rows' count; rows into out (IPC_ROW_BYTES each). */
 int rig_scan(

@@ -1,0 +1,192 @@
+/*
+ * append-store - the messages of an append in one batch of their mailbox, answered when it is
+ * durable.
+ */
+#include "stored/append-private.h"
+
+#include "common/base/checked.h"
+#include "common/base/clock.h"
+#include "common/base/log.h"
+
+#include <stdlib.h>
+
+static struct append *append_of(struct txn *t)
+{
+	return (struct append *)t;
+}
+
+static void finish(struct append *a, int status)
+{
+	struct ipc_append_done d = { .seq = a->op.seq, .status = (uint32_t)status };
+
+	if (status == IPC_ST_OK) {
+		d.uidvalidity = a->mbox->uidvalidity;
+		d.first_uid = a->first_uid;
+		d.last_uid = a->first_uid + a->n_msgs - 1;
+	}
+	if (a->op.session != NULL) {
+		append_credit_all(a);
+		a->op.session->append = NULL;
+		session_answer(a->op.session, IPC_append_done, &d);
+	}
+	op_end(&a->op);
+	append_free(a);
+}
+
+/* ---- durable ---- */
+
+static void publish(struct append *a)
+{
+	struct mbox *m = a->mbox;
+	struct cols_row *rows = calloc(a->n_msgs, sizeof(*rows));
+	struct append_msg *msg;
+	size_t n = 0;
+
+	if (rows == NULL) {
+		account_forget(m->account);
+		return;
+	}
+	TAILQ_FOREACH(msg, &a->msgs, link)
+	{
+		struct cols_row *row = &rows[n];
+
+		*row = (struct cols_row){ .uid = a->first_uid + (uint32_t)n,
+			.flags = msg->rec.flags,
+			.keywords = msg->rec.keywords,
+			.size = msg->rec.size,
+			.modseq = msg->rec.modseq,
+			.id = msg->rec.id,
+			.date = msg->rec.date,
+			.saved = msg->rec.saved };
+		if (engine_body_loc(msg->body, &row->loc) != ENGINE_OK) {
+			log_ev(LOG_ERR, "stored.engine", kv_s("what", "body"),
+			    kv_s("why", "no place"));
+			account_forget(m->account);
+			free(rows);
+			return;
+		}
+		n++;
+	}
+	if (a->keywords.n > m->keywords.n)
+		mbox_take_keywords(m, &a->keywords);
+	mbox_add(m, a->op.session, a->op.seq, rows, n);
+	n = 0;
+	TAILQ_FOREACH(msg, &a->msgs, link)
+	{
+		if (msg->facts.n == 0)
+			parse_want(m, rows[n].uid, &rows[n].loc, rows[n].size);
+		n++;
+	}
+	free(rows);
+}
+
+static void on_stored(struct txn *t, int status)
+{
+	struct append *a = append_of(t);
+	struct mbox *m = a->mbox;
+
+	if (status == IPC_ST_OK)
+		publish(a);
+	finish(a, status);
+	change_release(m);
+}
+
+/* ---- rows ---- */
+
+static bool msg_rows(struct append *a, struct append_msg *msg, uint32_t uid)
+{
+	struct engine_batch *b = a->txn.batch;
+	struct rec_key key = key_u32(REC_MSG, uid), facts = key_facts(uid, FACTS_FRONT_END);
+	uint8_t val[RECORD_MSG_BYTES];
+
+	msg_pack(&msg->rec, val);
+	if (engine_put_body(b, key_slice(&key), slice_of(val, sizeof(val)), msg->body) != 0)
+		return false;
+	return msg->facts.n == 0 || engine_put(b, key_slice(&facts), msg->facts) == 0;
+}
+
+/* What the mailbox becomes. False without ids or room in the batch. */
+static bool rows(struct append *a)
+{
+	struct mbox_head *h = &a->txn.head;
+	int64_t now = clock_wall_s();
+	struct append_msg *msg;
+
+	a->first_uid = h->uidnext;
+	h->modseq = ++a->mbox->account->modseq;
+	TAILQ_FOREACH(msg, &a->msgs, link)
+	{
+		bool all;
+
+		msg->rec = (struct msg_rec){ .flags = msg->flags,
+			/* Of names beyond the mailbox's room nothing is kept: mail matters more. */
+			.keywords = keywords_add_all(&a->keywords, msg->keywords, &all),
+			.size = msg->size,
+			.modseq = h->modseq,
+			.id = store_id(a->st),
+			.sum = XXH3_64bits_digest(msg->sum),
+			.date = msg->date != INT64_MIN ? msg->date : now,
+			.saved = now };
+		if (msg->rec.id == 0 || !msg_rows(a, msg, h->uidnext))
+			return false;
+		h->uidnext++;
+		h->exists++;
+		h->unseen += (msg->flags & IPC_FLAG_SEEN) == 0;
+		h->bytes += msg->size;
+	}
+	return a->keywords.n == a->mbox->keywords.n || mbox_put_keywords(&a->txn, &a->keywords);
+}
+
+/* IPC_ST_OK: it is under way. */
+static int begin(struct append *a)
+{
+	struct account *account = a->mbox->account;
+	struct txn *t = &a->txn;
+	uint64_t after;
+	int r;
+
+	if (account->quota != 0 &&
+	    (add_overflows_u64(account_usage(account), a->bytes, &after) || after > account->quota))
+		return IPC_ST_OVERQUOTA;
+	if (a->mbox->pend.uidnext >= STORE_UID_MAX - a->n_msgs)
+		return IPC_ST_TOOBIG;
+	if (keywords_copy(&a->keywords, &a->mbox->keywords) != 0)
+		return IPC_ST_TRYLATER;
+	r = txn_begin(a->mbox, t, on_stored);
+	if (r != IPC_ST_OK)
+		return r;
+	if (!rows(a)) {
+		txn_abort(t);
+		return IPC_ST_TRYLATER;
+	}
+	return txn_commit(a->st, &t, 1);
+}
+
+static void on_held(void *arg, int status)
+{
+	struct append *a = arg;
+	struct mbox *m = a->mbox;
+	bool held = status == IPC_ST_OK;
+
+	if (held)
+		status = begin(a);
+	if (status == IPC_ST_OK)
+		return;
+	finish(a, status);
+	if (held)
+		change_release(m);
+}
+
+void append_store(struct append *a)
+{
+	struct append_msg *msg;
+	bool named = false;
+
+	if (a->status != IPC_ST_OK) {
+		finish(a, a->status);
+		return;
+	}
+	TAILQ_FOREACH(msg, &a->msgs, link)
+	named |= msg->keywords.n > 0;
+	change_hold(a->mbox, named && a->mbox->pub.keywords > 0, on_held, a);
+}
