@@ -68,23 +68,24 @@ static void head_release(struct smtp *s)
 	buf_fini(&t->head);
 }
 
-static void head_put(struct smtp *s, struct slice text)
+/* Holds what may be header; returns what need not wait. */
+static struct slice head_put(struct smtp *s, struct slice text)
 {
 	struct smtp_txn *t = &s->txn;
+	struct slice part = slice_part(text, 0, SMTP_HEAD_MAX + 1 - t->head.n);
 
-	if (buf_put(&t->head, text) != 0)
+	if (buf_put(&t->head, part) != 0)
 		smtp_body_fail(s, SMTP_BODY_LOST);
 	else if (fixup_look(&t->fixup, buf_slice(&t->head)) || t->head.n > SMTP_HEAD_MAX)
 		head_release(s);
+	return slice_from(text, part.n);
 }
 
 static void body_put(struct smtp *s, struct slice text)
 {
-	if (s->txn.fault != SMTP_BODY_GOOD)
-		return;
-	if (s->txn.holding)
-		head_put(s, text);
-	else
+	if (s->txn.fault == SMTP_BODY_GOOD && s->txn.holding)
+		text = head_put(s, text);
+	if (s->txn.fault == SMTP_BODY_GOOD)
 		text_put(s, text);
 }
 

@@ -70,7 +70,7 @@ void smtp_txn_end(struct smtp *s)
 	buf_fini(&t->head);
 	free(t->rcpts);
 	*t = (struct smtp_txn){ .only_rcpt = BUF_INIT(2 * SMTP_PATH_MAX + 16),
-		.head = BUF_INIT(SMTP_HEAD_MAX + FRONT_IN_MAX) };
+		.head = BUF_INIT(SMTP_HEAD_MAX + 1) };
 	buf_reset(&s->chunk);
 	if (s->state != SMTP_START && s->state != SMTP_ENDED)
 		smtp_enter(s, SMTP_READY);
