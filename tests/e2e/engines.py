@@ -17,7 +17,7 @@ import tempfile
 import suite
 
 NOBODY = 65534
-FILES = ("names", "auth", "pop", "lmtp", "admin")
+FILES = ("names", "auth", "pop", "lmtp", "smtp", "admin")
 
 
 def run_file(name, build, *args):

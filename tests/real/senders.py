@@ -1,48 +1,236 @@
-"""Mail in: swaks as it comes and with --no-data-fixup, Python's LMTP, smtp-source."""
+#!/usr/bin/python3
+"""senders - real programs that send mail: by SMTP to port 25, as submission to 587 and 465.
+
+swaks, curl, msmtp, s-nail, smtp-source and Python's smtplib, with each way of TLS and each mechanism
+they know. What arrives is fetched by POP3 and must be what was sent, byte for byte, behind the fields
+that the server puts in front; s-nail writes its messages itself, so that there the text must be it.
+"""
+import email
+import os
+import re
+import smtplib
 import subprocess
+import sys
+import tempfile
 
-import expected
-import gen
-import lmtp
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+sys.path[:0] = [os.path.join(ROOT, "tests", "e2e"), os.path.join(ROOT, "tests", "corpus")]
+import corpus  # noqa: E402
+import gen  # noqa: E402
+from suite import DOMAIN, PASSWORD, behind_trace, case, check, equal, main  # noqa: E402
 
-SENDER = "sender@sender.example"
+U1, U2 = "u1@" + DOMAIN, "u2@" + DOMAIN
+MISSING = re.compile(rb"(Date: [^\r\n]*\r\n)?(Message-ID: <[^\r\n]*>\r\n)?")
+WAYS = ("plain", "starttls", "tls")
 
 
-def swaks(server, data, recipients, scratch, fixup):
-    """Sends `data`; with fixup swaks may do to it what it does by default. None or what went wrong."""
-    path = scratch + "/swaks.data"
+class Refused(Exception):
+    pass
+
+
+def program(cmd, data=b"", env=None):
+    done = subprocess.run(cmd, input=data, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=90, env=env)
+    if done.returncode != 0:
+        raise Refused("%s: exit %d\n%s" % (cmd[0], done.returncode, done.stdout[-600:].decode("utf-8", "replace")))
+    return done.stdout.decode("utf-8", "replace")
+
+
+class Way:
+    """How to connect: to port 25 without a login, or with one (then `mech` is a mechanism or "")."""
+
+    def __init__(self, s, tls, login=True, mech="", sender=U1, password=PASSWORD):
+        self.tls, self.login, self.mech, self.sender, self.password = tls, login, mech, sender, password
+        self.port = s.port(25 if not login else 465 if tls == "tls" else 587)
+        self.ca = os.path.join(s.dir, "tls", "ca.pem")
+        self.scratch = s.dir
+
+
+def swaks(way, data):
+    path = os.path.join(way.scratch, "swaks.data")
     with open(path, "wb") as f:
-        f.write(expected.swaks_file(data) if fixup else gen.stuffed(data))
-    cmd = ["swaks", "--protocol", "LMTP", "--server", "127.0.0.1", "--port", str(server.ports["lmtp"]),
-           "--from", SENDER, "--to", ",".join(recipients), "--data", "@" + path]
-    done = subprocess.run(cmd + ([] if fixup else ["--no-data-fixup"]), capture_output=True, timeout=60)
-    return None if done.returncode == 0 else done.stdout[-400:].decode("latin-1")
+        f.write(gen.stuffed(data))
+    cmd = ["swaks", "--server", "localhost", "--port", str(way.port), "--from", way.sender, "--to", U2,
+           "--helo", "client.example", "--data", "@" + path, "--no-data-fixup", "--pipeline"]
+    cmd += {"plain": [], "starttls": ["--tls"], "tls": ["--tls-on-connect"]}[way.tls]
+    if way.tls != "plain":
+        cmd += ["--tls-verify", "--tls-ca-path", way.ca]
+    if way.login:
+        cmd += ["--auth", way.mech or "PLAIN", "--auth-user", "u1", "--auth-password", way.password]
+    program(cmd)
 
 
-def swaks_keeps(data, recipients):
-    return expected.swaks_makes(data, SENDER, recipients) == data
+def curl(way, data):
+    path = os.path.join(way.scratch, "curl.data")
+    with open(path, "wb") as f:
+        f.write(data)
+    cmd = ["curl", "--silent", "--show-error", "--mail-from", way.sender, "--mail-rcpt", U2, "--upload-file", path,
+           "--cacert", way.ca, "%s://localhost:%d/client.example" % ("smtps" if way.tls == "tls" else "smtp", way.port)]
+    if way.tls == "starttls":
+        cmd += ["--ssl-reqd"]
+    if way.login:
+        cmd += ["--user", "u1:" + way.password]
+        if way.mech:
+            cmd += ["--login-options", "AUTH=" + way.mech]
+    program(cmd)
 
 
-class Python:
-    """One connection for many messages; a new one after something went wrong."""
-
-    def __init__(self, server):
-        self.port = server.ports["lmtp"]
-        self.conn = None
-
-    def __call__(self, data, recipients):
-        try:
-            self.conn = self.conn or lmtp.Lmtp(self.port)
-            codes = self.conn.deliver(recipients, data)
-            return None if codes == [250] * len(recipients) else str(codes)
-        except (lmtp.Refused, OSError) as e:
-            self.conn = None
-            return str(e)
+def msmtp(way, data):
+    cmd = ["msmtp", "--file=/dev/null", "--host=localhost", "--port=%d" % way.port, "--from=" + way.sender,
+           # What it would change in the message by itself.
+           "--set-date-header=off", "--set-msgid-header=off", "--set-from-header=off", "--remove-bcc-headers=off"]
+    if way.tls == "plain":
+        cmd += ["--tls=off"]
+    else:
+        cmd += ["--tls=on", "--tls-starttls=" + ("on" if way.tls == "starttls" else "off"),
+                "--tls-trust-file=" + way.ca]
+    if way.login:
+        cmd += ["--auth=" + (way.mech.lower() or "on"), "--user=u1", "--passwordeval=echo " + way.password]
+    program(cmd + ["--", U2], data.replace(b"\r\n", b"\n"))
 
 
-def smtp_source(server, account, count, size):
-    """Postfix's load tool, five sessions; None or what it said."""
-    cmd = ["smtp-source", "-L", "-s", "5", "-m", str(count), "-l", str(size), "-f", SENDER,
-           "-t", account + "@example.test", "127.0.0.1:%d" % server.ports["lmtp"]]
-    done = subprocess.run(cmd, capture_output=True, timeout=120)
-    return None if done.returncode == 0 else "exit %d %s" % (done.returncode, done.stderr[-200:].decode())
+def python(way, data):
+    import ssl
+    context = ssl.create_default_context(cafile=way.ca)
+    try:
+        if way.tls == "tls":
+            server = smtplib.SMTP_SSL("localhost", way.port, context=context, timeout=30)
+        else:
+            server = smtplib.SMTP("localhost", way.port, timeout=30)
+        with server:
+            if way.tls == "starttls":
+                server.starttls(context=context)
+            if way.login:
+                server.login("u1", way.password)
+            refused = server.sendmail(way.sender, [U2], data, mail_options=["BODY=8BITMIME"])
+            check(refused == {}, "refused: %s", refused)
+    except smtplib.SMTPException as e:
+        raise Refused(str(e)) from None
+
+
+def nail(way, text, subject):
+    scheme = "smtps" if way.tls == "tls" else "submission" if way.login else "smtp"
+    who = "u1:%s@" % way.password if way.login else ""
+    cmd = ["s-nail", "-:/", "-Sv15-compat=yes", "-Smta=%s://%slocalhost:%d" % (scheme, who, way.port),
+           "-Sttycharset=utf-8", "-Stls-ca-file=" + way.ca, "-Stls-ca-no-defaults", "-Stls-verify=strict",
+           "-Snosave", "-r", way.sender, "-s", subject]
+    cmd += ["-Ssmtp-auth=" + (way.mech.lower() or "plain")] if way.login else ["-Ssmtp-auth=none"]
+    if way.tls == "starttls":
+        cmd += ["-Ssmtp-use-starttls"]
+    program(cmd + [U2], text.encode(), dict(os.environ, LC_ALL="C.UTF-8", HOME=way.scratch, MAILRC="/dev/null"))
+
+
+def arrived(s):
+    found = [behind_trace(m) for m in s.mail("u2")]
+    s.empty("u2")
+    return found
+
+
+def check_same(got, sent, login):
+    equal(len(got), len(sent), "number of messages")
+    for g, m in zip(got, sent):
+        check(g.endswith(m.data), "%s: not what was sent: %.300r", m.name, g)
+        extra = g[:len(g) - len(m.data)]
+        check(MISSING.fullmatch(extra) if login else extra == b"", "%s: put in front: %r", m.name, extra)
+        head = g.split(b"\r\n\r\n")[0].lower()
+        if login and head and not head.startswith(b" "):
+            check(b"date:" in head and b"message-id:" in head, "%s: a field is missing: %r", m.name, head)
+
+
+def messages(count):
+    """A spread of the corpus, the odd ones of our own first."""
+    everything = [m for m in corpus.load(seed=3, generated=20) if len(m.data) < 300000]
+    step = max(1, len(everything) // count)
+    return everything[::step][:count]
+
+
+ODD = corpus.Message("dots", b"Subject: dots\r\n\r\n.\r\n..\r\n.a\r\n\r\nlast\r\n.\r\n", False)
+EIGHT = corpus.Message("eight bits", b"Subject: \xc3\xa4\r\nDate: Sun, 1 Jan 2023 00:00:00 +0000\r\n\r\n\xff\xfe\x80 \r\n"
+                       + b"x" * 997 + b"\r\n", False)
+
+
+def send_all(s, client, count, **kw):
+    sent = [ODD, EIGHT] + messages(count)
+    way = Way(s, **kw)
+    for m in sent:
+        client(way, m.data)
+    check_same(arrived(s), sent, way.login)
+
+
+def pairs(client, mechs, count):
+    """One case for each way and each mechanism; few messages for a mechanism, more for a way."""
+    name = client.__name__
+
+    @case("%s to port 25, plain and STARTTLS: byte for byte" % name)
+    def to_25(s):
+        for tls in ("plain", "starttls"):
+            send_all(s, client, count, tls=tls, login=False, sender="someone@sender.example")
+
+    for tls in WAYS:
+        @case("%s, submission, %s: byte for byte" % (name, tls))
+        def submission(s, tls=tls):
+            send_all(s, client, count, tls=tls)
+
+        if not mechs:
+            continue
+
+        @case("%s, submission, %s: logs in by %s" % (name, tls, " ".join(mechs)))
+        def login(s, tls=tls):
+            for mech in mechs:
+                send_all(s, client, 1, tls=tls, mech=mech)
+
+    @case("%s hears of a wrong password and of a sender that is not its own" % name)
+    def refused(s):
+        for kw in ({"password": "wrong"}, {"sender": U2}, {"sender": "u1@sender.example"}):
+            try:
+                client(Way(s, "starttls", **kw), ODD.data)
+            except Refused:
+                continue
+            check(False, "%s was taken", kw)
+        equal(arrived(s), [], "what arrived")
+
+
+pairs(swaks, ("PLAIN", "LOGIN"), 30)
+pairs(curl, ("PLAIN", "LOGIN"), 30)
+pairs(msmtp, ("PLAIN", "LOGIN", "SCRAM-SHA-256"), 30)
+pairs(python, (), 60)
+
+
+@case("s-nail: its text arrives, in each way and by each mechanism")
+def s_nail(s):
+    text = "Grüße\n.\n.a line\nFrom here\n" + "long " * 300 + "\nlast\n"
+    for login, tls, mech in [(False, "plain", ""), (False, "starttls", "")] + \
+            [(True, tls, mech) for tls in WAYS for mech in ("PLAIN", "LOGIN")]:
+        subject = "s-nail %s %s %s" % (login, tls, mech)
+        nail(Way(s, tls, login, mech), text, subject)
+        got = arrived(s)
+        equal(len(got), 1, "number of messages by " + subject)
+        parsed = email.message_from_bytes(got[0])
+        equal(parsed["Subject"], subject, "subject")
+        equal(parsed.get_payload(decode=True).decode().replace("\r\n", "\n"), text, "text of " + subject)
+
+
+@case("smtp-source: 200 messages over five sessions, two recipients each")
+def smtp_source(s):
+    program(["smtp-source", "-s", "5", "-m", "200", "-l", "6000", "-f", "sender@sender.example", "-t", U2,
+             "127.0.0.1:%d" % s.port(25)])
+    got = s.mail("u2")
+    s.empty("u2")
+    equal(len(got), 200, "number of messages")
+    ids = {re.search(rb"(?mi)^Message-ID: *(.*)$", m).group(1) for m in got}
+    equal(len(ids), 200, "number of ids")
+
+
+@case("nothing of where a sender sits is in what it submits")
+def private(s):
+    python(Way(s, "tls"), ODD.data)
+    got = s.mail("u2")[0]
+    s.empty("u2")
+    head = got.split(b"\r\n\r\n")[0]
+    check(b"127.0.0.1" not in head and b" from " not in head and b"u1" not in head.split(b"\r\n", 1)[1],
+          "the trace tells too much: %r", head)
+    check(b"with ESMTPSA id" in head, "the trace tells too little: %r", head)
+
+
+if __name__ == "__main__":
+    main(23200)

@@ -1,0 +1,198 @@
+#!/usr/bin/python3
+"""smtp - mail from anybody and from our own users: whose address a login may send from, one answer for
+all recipients, and what a connection holds."""
+import os
+import signal
+import time
+
+from suite import A1, DOMAIN, Lmtp, behind_trace, case, check, equal, main, message, plain, wait
+
+U1, U2, U3 = "u1@" + DOMAIN, "u2@" + DOMAIN, "u3@" + DOMAIN
+
+
+class Smtp(Lmtp):
+    """SMTP on 25, or submission with a login: one answer after the message."""
+
+    def __init__(self, s, user=None, port=None, password="gatehouse"):
+        super().__init__((A1, s.port(port or (587 if user else 25))), hello="client.example")
+        if user:
+            self.command("AUTH PLAIN " + plain(user, password), 235)
+
+    def command(self, text, code=None):
+        return super().command(text.replace("LHLO ", "EHLO "), code)
+
+    def answer(self, text):
+        """Code and text of the last line."""
+        code, texts = self.command(text)
+        return "%d %s" % (code, texts[-1])
+
+    def send_message(self, recipients, data, sender="sender@sender.example", options=""):
+        self.begin(recipients, sender, options)
+        self.command("DATA", 354)
+        self.send(data.replace(b"\r\n.", b"\r\n..") + b".\r\n")
+        code, texts = self.reply()
+        return "%d %s" % (code, texts[-1])
+
+
+def mails(s, user):
+    found = [behind_trace(m) for m in s.mail(user)]
+    s.empty(user)
+    return found
+
+
+def may_send_as(c, address):
+    answer = c.answer("MAIL FROM:<%s>" % address)
+    c.command("RSET", 250)
+    check(answer[:3] in ("250", "550"), "MAIL FROM:<%s> is answered %s", address, answer)
+    return answer.startswith("250 2.1.0")
+
+
+def back(s, work):
+    def ready():
+        try:
+            work()
+            return True
+        except Exception:
+            return False
+    wait(ready, 15, "the return of the service")
+
+
+@case("250 is for all recipients: stored killed right after it, both have the message", engines=("lmdb",))
+def durable(s):
+    data = message("durable " + "z" * 100000)
+    with Smtp(s) as c:
+        check(c.send_message([U1, U2], data).startswith("250 2.0.0"), "not taken")
+        os.kill(s.pids("stored")[0], signal.SIGKILL)
+    wait(lambda: s.pids("stored"), 15, "the store's return")
+    back(s, lambda: s.pop("u1").quit())
+    equal(mails(s, "u1"), [data], "u1's mail")
+    equal(mails(s, "u2"), [data], "u2's mail")
+
+
+@case("over quota for this message: nobody has it; with SIZE the others get it, once")
+def quota(s):
+    s.ctl("account", "quota", "u2", "20000")
+    data = message("q" * 30000)
+    with Smtp(s) as c:
+        answer = c.send_message([U1, U2], data)
+        check(answer.startswith("452 4.2.2"), "answered %s", answer)
+        equal(mails(s, "u1") + mails(s, "u2"), [], "what was kept")
+        c.command("MAIL FROM:<a@b.example> SIZE=%d" % len(data), 250)
+        c.command("RCPT TO:<%s>" % U1, 250)
+        check(c.answer("RCPT TO:<%s>" % U2).startswith("452 4.2.2"), "no room, and taken")
+        c.command("DATA", 354)
+        c.send(data + b".\r\n")
+        c.reply(250)
+    equal(mails(s, "u1"), [data], "u1's mail")
+    equal(mails(s, "u2"), [], "u2's mail")
+    s.ctl("account", "quota", "u2", "unlimited")
+
+
+@case("a hundred recipients and more; addresses of one account get one copy")
+def many(s):
+    with Smtp(s) as c:
+        answer = c.send_message(["u1+%d@%s" % (i, DOMAIN) for i in range(250)], message("many"))
+        check(answer.startswith("250"), "answered %s", answer)
+    equal(len(mails(s, "u1")), 1, "copies")
+
+
+@case("a sender is the login's own: name, alias, detail, other name of the domain; changes count at once")
+def senders(s):
+    s.ctl("domain", "aliases", DOMAIN, "=", "other.test")
+    with Smtp(s, "u1") as c:
+        for own in (U1, "u1+x@" + DOMAIN, '"u1"@' + DOMAIN, "U1@" + DOMAIN.upper(), "u1@other.test", ""):
+            check(may_send_as(c, own), "%s is not its own", own)
+        for other in (U2, "postmaster@" + DOMAIN, "nobody@" + DOMAIN, "u1@elsewhere.example", "sales@" + DOMAIN,
+                      '"u1@elsewhere.example"@' + DOMAIN, "u1%elsewhere.example@" + DOMAIN, "null@" + DOMAIN):
+            check(not may_send_as(c, other), "%s is its own", other)
+        s.ctl("alias", "set", "u1", "sales")
+        check(may_send_as(c, "sales@" + DOMAIN), "the new alias is not its own")
+        s.ctl("alias", "set", "u1")
+        s.ctl("alias", "set", "u2", "sales")
+        check(not may_send_as(c, "sales@" + DOMAIN), "an alias that was given away is still its own")
+        s.ctl("alias", "set", "u2")
+    s.ctl("domain", "aliases", DOMAIN, "=")
+
+
+@case("a login by an alias sends as the account and as the alias")
+def by_alias(s):
+    s.ctl("alias", "set", "u1", "one")
+    with Smtp(s, "one@" + DOMAIN) as c:
+        check(may_send_as(c, U1) and may_send_as(c, "one@" + DOMAIN), "not its own")
+        check(not may_send_as(c, U2), "another's is its own")
+    s.ctl("alias", "set", "u1")
+
+
+@case("a suspended account sends no more, one with a new password has to log in again")
+def ends(s):
+    with Smtp(s, "u3") as c:
+        check(may_send_as(c, U3), "not its own")
+        s.ctl("account", "suspend", "u3")
+        check(c.answer("MAIL FROM:<%s>" % U3).startswith("550 5.2.1"), "a suspended account sends")
+        s.ctl("account", "resume", "u3")
+        check(may_send_as(c, U3), "not its own after all")
+    with Smtp(s, "u1") as other, Smtp(s, "u3") as c:
+        s.ctl("password", "set", "u3", "plain", stdin="changed\n")
+        wait(lambda: c.answer("NOOP") and c.answer("MAIL FROM:<%s>" % U3).startswith("421"), 5, "the end of the login")
+        check(may_send_as(other, U1), "somebody else's login ended, too")
+    with Smtp(s, "u3", password="changed") as c:
+        check(may_send_as(c, U3), "the new password does not do")
+    s.ctl("password", "set", "u3", "plain", stdin="gatehouse\n")
+
+
+@case("a login to send mail opens no session, and its process holds no channel to a mailbox")
+def no_session(s):
+    def sockets(port, user):
+        before = set(s.pids("smtp", child=True))
+        with Smtp(s, user, port):
+            new = set(s.pids("smtp", child=True)) - before
+            equal(s.sessions(), [], "sessions")
+            if len(new) != 1 or os.geteuid() != 0:
+                return None  # several connections a process; or not dumpable: only root may look
+            folder = "/proc/%d/fd" % new.pop()
+            return sum(os.readlink(os.path.join(folder, fd)).startswith("socket:") for fd in os.listdir(folder))
+
+    free, login = sockets(25, None), sockets(587, "u1")
+    # Client, routerd, stored's post channel, signer, log; the dialogue with authd is over.
+    check(free == login and (free is None or free == 5), "%s sockets on 25, %s after a login", free, login)
+
+
+@case("processes die: authd is not missed after the login, routerd's death costs the connection, not the mail",
+      engines=("lmdb",))
+def deaths(s):
+    with Smtp(s, "u1") as c:
+        os.kill(s.pids("authd")[0], signal.SIGKILL)
+        time.sleep(0.1)
+        check(c.send_message([U2], message("x"), U1).startswith("250"), "not without authd")
+    back(s, lambda: Smtp(s, "u1").close())
+    with Smtp(s, "u1") as c:
+        c.begin([U2], U1)
+        os.kill(s.pids("routerd")[0], signal.SIGKILL)
+        time.sleep(0.1)
+        c.command("DATA", 354)
+        c.send(message("y") + b".\r\n")
+        c.reply(250)
+        check(c.answer("MAIL FROM:<%s>" % U1).startswith("421 4.3.2"), "the login outlives routerd")
+    back(s, lambda: Smtp(s, "u1").close())
+    equal(len(mails(s, "u2")), 2, "messages")
+
+
+@case("plaintext_login = never: submission offers passwords inside TLS only", engines=("lmdb",))
+def never(s):
+    s.edit("plaintext_login = loopback", "plaintext_login = never")
+    s.restart()
+    with Smtp(s, port=587) as c:
+        code, offered = c.command("EHLO a", 250)
+        check("AUTH SCRAM-SHA-256" in offered, "offered: %s", offered)
+        check(c.answer("AUTH PLAIN " + plain("u1", "gatehouse")).startswith("538 5.7.11"), "taken in the clear")
+        c.command("STARTTLS", 220)
+        c.tls(s.ca())
+        code, offered = c.command("EHLO a", 250)
+        check("AUTH PLAIN LOGIN SCRAM-SHA-256" in offered, "offered: %s", offered)
+        c.command("AUTH PLAIN " + plain("u1", "gatehouse"), 235)
+    s.edit("plaintext_login = never", "plaintext_login = loopback")
+    s.restart()
+
+
+if __name__ == "__main__":
+    main(23100, accounts=3)
