@@ -25,9 +25,15 @@ struct mbox *mbox_new(struct account *a, uint64_t id, const struct mbox_rec *rec
 	m->uidvalidity = rec->uidvalidity;
 	m->attrs = rec->attrs;
 	m->name = slice_of(name, rec->name.n);
-	m->pub = (struct mbox_head){
-		.kind = rec->kind, .uidvalidity = rec->uidvalidity, .uidnext = 1, .account = a->id
-	};
+	/* RFC 7162 7: a mod-sequence is positive, of an empty mailbox too; the first message has a
+	 * higher one. */
+	m->pub = (struct mbox_head){ .kind = rec->kind,
+		.uidvalidity = rec->uidvalidity,
+		.uidnext = 1,
+		.modseq = 1,
+		.account = a->id };
+	if (a->modseq == 0)
+		a->modseq = 1;
 	m->recent_from = 1;
 	m->pend = m->pub;
 	TAILQ_INIT(&m->flight);

@@ -180,7 +180,8 @@ static void inbox_is_always_there(void **state)
 	(void)rig_wait(s, IPC_mbox_event);
 	assert_int_equal(drop(s, "inbox"), IPC_ST_CANNOT);
 	assert_int_equal(create(s, "inbox/child"), IPC_ST_OK);
-	rig_send(s, IPC_mbox_rename, &(struct ipc_mbox_rename){ 3, SLICE("INBOX"), SLICE("old/1") });
+	rig_send(
+	    s, IPC_mbox_rename, &(struct ipc_mbox_rename){ 3, SLICE("INBOX"), SLICE("old/1") });
 	/* Whoever waits for new mail there must look for it elsewhere. */
 	assert_int_equal(rig_wait(s, IPC_mbox_gone)->mbox_gone.mbox, old.mbox);
 	assert_int_equal(done(s), IPC_ST_OK);
@@ -310,6 +311,18 @@ static void status_looks_inside_when_asked(void **state)
 	assert_int_equal(status_of(s, "nobody", 0).status, IPC_ST_NOTFOUND);
 }
 
+/* RFC 7162 7: a mod-sequence is never 0, and what comes later has a higher one. */
+static void an_empty_mailbox_has_a_modseq(void **state)
+{
+	struct rig *r = *state;
+	struct rig_client *s = session(r);
+	uint64_t before = rig_open(s, "INBOX", 0).modseq;
+
+	assert_true(before > 0);
+	assert_int_equal(rig_put(r, ACCOUNT, SLICE("x")), IPC_ST_OK);
+	assert_true(rig_open(s, "INBOX", 0).modseq > before);
+}
+
 static void names_wait_for_each_other(void **state)
 {
 	struct rig *r = *state;
@@ -325,8 +338,8 @@ static void names_wait_for_each_other(void **state)
 	for (uint32_t i = 0; i < 200; i++) {
 		uint32_t status = rig_wait(s, IPC_mbox_done)->mbox_done.status;
 
-		assert_true(status == IPC_ST_OK || status == IPC_ST_EXISTS ||
-			    status == IPC_ST_NOTFOUND);
+		assert_true(
+		    status == IPC_ST_OK || status == IPC_ST_EXISTS || status == IPC_ST_NOTFOUND);
 	}
 	rig_spin(r, 50);
 	(void)drop(s, "same");
@@ -345,6 +358,7 @@ int main(int argc, char **argv)
 		CASE(subscriptions_need_no_mailbox),
 		CASE(many_names_come_in_pieces),
 		CASE(status_looks_inside_when_asked),
+		CASE(an_empty_mailbox_has_a_modseq),
 		CASE(names_wait_for_each_other),
 	};
 
