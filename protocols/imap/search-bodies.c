@@ -52,31 +52,60 @@ static void ask_ahead(struct search_job *j)
 
 		if (t->body && !t->all_asked)
 			ask_piece(j, t);
+		if (t->body && t->whole)
+			return; /* its ranges are asked for before the next message */
 		if (!t->body || t->all_asked)
 			j->ask_at++;
 	}
 }
 
-static bool text_begin(struct search_job *j, struct search_todo *t)
+static void text_begin(struct search_job *j, struct search_todo *t)
 {
-	if (j->text_begun)
-		return true;
+	if (!j->text_begun)
+		search_text_begin(&j->text, &t->msg, &t->ranges);
 	j->text_begun = true;
-	return search_text_begin(&j->text, &t->msg, t->whole ? NULL : &t->ranges);
 }
 
 /* Everything of the message came. */
 static void text_over(struct search_job *j, struct search_todo *t)
 {
-	if (!text_begin(j, t)) {
-		search_failed(j, IPC_ST_TRYLATER);
-		return;
-	}
+	text_begin(j, t);
 	search_text_end(&j->text);
 	if (search_eval(&j->keys, &t->msg) == SEARCH_YES)
 		search_found(j, &t->msg);
 	j->text_begun = false;
 	j->todo_at++;
+}
+
+/* The message was read to find its parts: now what is in them. */
+static void whole_over(struct search_job *j, struct search_todo *t)
+{
+	bool good = j->mime != NULL;
+
+	if (good) {
+		mime_finish(j->mime);
+		good = search_ranges_parsed(j->mime, t->text, &t->ranges);
+	}
+	mime_free(&j->mime);
+	if (!good) {
+		search_failed(j, IPC_ST_TRYLATER);
+		return;
+	}
+	t->whole = t->all_asked = false;
+	t->asked = t->answered = 0;
+}
+
+static void body_take(struct search_job *j, struct search_todo *t, uint64_t off, struct slice bytes)
+{
+	if (!t->whole) {
+		text_begin(j, t);
+		search_text_feed(&j->text, off, bytes);
+		return;
+	}
+	if (j->mime == NULL)
+		j->mime = mime_new(NULL);
+	if (j->mime != NULL)
+		mime_feed(j->mime, bytes);
 }
 
 void search_bodies_go(struct search_job *j)
@@ -87,10 +116,12 @@ void search_bodies_go(struct search_job *j)
 
 		if (!t->body)
 			j->todo_at++;
-		else if (t->all_asked && t->answered == t->asked)
-			text_over(j, t);
-		else
+		else if (!t->all_asked || t->answered != t->asked)
 			return;
+		else if (t->whole && t->msg.size > 0)
+			whole_over(j, t);
+		else
+			text_over(j, t);
 		ask_ahead(j);
 	}
 	if (!j->job.s->done)
@@ -105,12 +136,8 @@ void search_bodies_msg(struct search_job *j, const struct ipc_body_data *m)
 	if (j->n_asks == 0 || a->seq != m->seq)
 		return;
 	t = &j->todo[a->todo];
-	if (m->status == IPC_ST_OK && !text_begin(j, t)) {
-		search_failed(j, IPC_ST_TRYLATER);
-		return;
-	}
 	if (m->status == IPC_ST_OK)
-		search_text_feed(&j->text, a->off, m->data);
+		body_take(j, t, a->off, m->data);
 	a->off += m->data.n;
 	imap_credit(j->job.s, m->data.n);
 	if (m->status == IPC_ST_TRYLATER) {

@@ -160,6 +160,7 @@ static void want_body(struct search_job *j, struct search_todo *t)
 
 	search_needs(&j->keys, &t->msg, &header, &text);
 	t->body = true;
+	t->text = text;
 	t->whole = t->msg.facts == NULL ||
 		   !search_ranges_make(t->msg.facts, t->msg.size, header, text, &t->ranges);
 	t->msg.facts = NULL;
@@ -242,6 +243,7 @@ static void on_free(struct imap_job *job)
 	struct search_job *j = (struct search_job *)job;
 
 	search_todo_clear(j);
+	mime_free(&j->mime);
 	free(j->todo);
 	search_keys_fini(&j->keys);
 	search_text_fini(&j->text);

@@ -25,7 +25,8 @@ enum search_want { SEARCH_WANT_SEARCH, SEARCH_WANT_SORT, SEARCH_WANT_THREAD };
 struct search_todo {
 	struct search_msg msg;
 	struct search_ranges ranges;
-	bool whole;  /* no ranges: all of it is read */
+	bool whole;  /* no ranges: all of it is read once to find them */
+	bool text;   /* not only its header */
 	bool body;   /* facts did not decide it either */
 	size_t next; /* range that is asked for next */
 	unsigned asked, answered;
@@ -74,6 +75,7 @@ struct search_job {
 	struct search_ask asks[IMAP_SEARCH_ASKS_MAX];
 	unsigned ask_head, n_asks;
 	bool text_begun;
+	struct mime *mime; /* of a message that is read whole */
 
 	struct set hits; /* uids */
 	uint32_t min_uid, max_uid;

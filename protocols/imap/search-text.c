@@ -46,20 +46,29 @@ static void range_add(struct search_ranges *l, struct search_range r)
 		l->v[l->n++] = r;
 }
 
-static void part_add(struct search_ranges *l, const struct facts_part *part)
-{
-	bool leaf =
-	    part->kind == MIME_LEAF || (part->kind == MIME_MESSAGE && (part->flags & MIME_OPAQUE));
-	bool plain = (part->flags & MIME_TYPE_DEFAULT) &&
-		     !slice_ieq(part->text[MIME_TYPE], SLICE("message"));
+/* Of a part, from facts or from a structure. */
+struct leaf {
+	uint8_t kind, flags;
+	uint64_t start, end;
+	struct slice type, encoding, params;
+};
 
-	if (!leaf || !leaf_searched(part->text[MIME_TYPE], plain) ||
-	    !encoding_known(part->text[MIME_ENCODING]))
+static void leaf_add(struct search_ranges *l, const struct leaf *p)
+{
+	bool leaf = p->kind == MIME_LEAF || (p->kind == MIME_MESSAGE && (p->flags & MIME_OPAQUE));
+	bool plain = (p->flags & MIME_TYPE_DEFAULT) && !slice_ieq(p->type, SLICE("message"));
+
+	if (!leaf || !leaf_searched(p->type, plain) || !encoding_known(p->encoding))
 		return;
-	range_add(l,
-	    (struct search_range){ part->body_start, part->end, SEARCH_RANGE_LEAF,
-		part->kind == MIME_LEAF ? transfer_find(part->text[MIME_ENCODING]) : TRANSFER_PLAIN,
-		charset_of(part->text[MIME_PARAMS]) });
+	range_add(l, (struct search_range){ p->start, p->end, SEARCH_RANGE_LEAF,
+			 p->kind == MIME_LEAF ? transfer_find(p->encoding) : TRANSFER_PLAIN,
+			 charset_of(p->params) });
+}
+
+static void header_add(struct search_ranges *l, bool main, uint64_t start, uint64_t end)
+{
+	range_add(l, (struct search_range){ start, end,
+			 main ? SEARCH_RANGE_MAIN : SEARCH_RANGE_HEADER, TRANSFER_PLAIN, NULL });
 }
 
 bool search_ranges_make(const struct facts_view *facts, uint64_t size, bool header, bool text,
@@ -76,15 +85,34 @@ bool search_ranges_make(const struct facts_view *facts, uint64_t size, bool head
 	if (ret_ranges->v == NULL)
 		return false;
 	if (header || text)
-		range_add(ret_ranges, (struct search_range){ 0, facts->body_start,
-					  SEARCH_RANGE_MAIN, TRANSFER_PLAIN, NULL });
+		header_add(ret_ranges, true, 0, facts->body_start);
 	while (text && facts_part_next(&parts, &part) == 0) {
 		if (!first)
-			range_add(
-			    ret_ranges, (struct search_range){ part.header_start, part.body_start,
-					    SEARCH_RANGE_HEADER, TRANSFER_PLAIN, NULL });
+			header_add(ret_ranges, false, part.header_start, part.body_start);
 		first = false;
-		part_add(ret_ranges, &part);
+		leaf_add(ret_ranges,
+		    &(struct leaf){ part.kind, part.flags, part.body_start, part.end,
+			part.text[MIME_TYPE], part.text[MIME_ENCODING], part.text[MIME_PARAMS] });
+	}
+	return true;
+}
+
+bool search_ranges_parsed(const struct mime *m, bool text, struct search_ranges *ret_ranges)
+{
+	unsigned n = text ? mime_count(m) : 1;
+
+	*ret_ranges = (struct search_ranges){ .v = calloc(2 * n + 1, sizeof(*ret_ranges->v)) };
+	if (ret_ranges->v == NULL)
+		return false;
+	for (unsigned i = 0; i < n; i++) {
+		const struct mime_part *p = mime_part(m, i);
+
+		header_add(ret_ranges, i == 0, p->header_start, p->body_start);
+		if (text)
+			leaf_add(ret_ranges, &(struct leaf){ p->kind, p->flags, p->body_start,
+						 p->end, mime_part_text(m, i, MIME_TYPE),
+						 mime_part_text(m, i, MIME_ENCODING),
+						 mime_part_text(m, i, MIME_PARAMS) });
 	}
 	return true;
 }
@@ -193,37 +221,6 @@ static void leaf_end(struct search_text *t)
 	t->in_leaf = false;
 }
 
-/* ---- without facts: parsed as it passes ---- */
-
-static void on_header(void *ctx, const struct mime *m, unsigned part, struct slice header)
-{
-	struct search_text *t = ctx;
-
-	leaf_end(t);
-	header_feed(t, header);
-	header_end(t, part == 0);
-}
-
-static void on_body(void *ctx, const struct mime *m, unsigned part, struct slice bytes)
-{
-	struct search_text *t = ctx;
-	const struct mime_part *row = mime_part(m, part);
-	struct slice type = mime_part_text(m, part, MIME_TYPE);
-	struct slice encoding = mime_part_text(m, part, MIME_ENCODING);
-
-	if (t->at != part + 1) {
-		leaf_end(t);
-		t->at = part + 1;
-		if (row->kind != MIME_MULTIPART &&
-		    leaf_searched(type, (row->flags & MIME_TYPE_DEFAULT) != 0) &&
-		    encoding_known(encoding))
-			leaf_begin(t, transfer_find(encoding),
-			    charset_of(mime_part_text(m, part, MIME_PARAMS)));
-	}
-	if (t->in_leaf)
-		leaf_feed(t, bytes);
-}
-
 /* ---- a message ---- */
 
 bool search_text_init(struct search_text *t, struct search_keys *keys)
@@ -247,7 +244,6 @@ bool search_text_init(struct search_text *t, struct search_keys *keys)
 
 void search_text_fini(struct search_text *t)
 {
-	mime_free(&t->mime);
 	finder_fini(&t->finder);
 	buf_fini(&t->header);
 	buf_fini(&t->raw);
@@ -257,24 +253,16 @@ void search_text_fini(struct search_text *t)
 	*t = (struct search_text){ 0 };
 }
 
-bool search_text_begin(
+void search_text_begin(
     struct search_text *t, struct search_msg *msg, const struct search_ranges *ranges)
 {
-	static const struct search_ranges none;
-	const struct mime_sink sink = { t, on_header, on_body };
-
 	t->msg = msg;
-	t->ranges = ranges != NULL ? *ranges : none;
+	t->ranges = *ranges;
 	t->at = 0;
 	t->in_leaf = false;
 	buf_reset(&t->header);
 	search_keys_reset(t->keys);
 	finder_reset(&t->finder);
-	mime_free(&t->mime);
-	if (ranges != NULL)
-		return true;
-	t->mime = mime_new(&sink);
-	return t->mime != NULL;
 }
 
 static void range_feed(
@@ -299,10 +287,6 @@ static void range_feed(
 
 void search_text_feed(struct search_text *t, uint64_t off, struct slice bytes)
 {
-	if (t->mime != NULL) {
-		mime_feed(t->mime, bytes);
-		return;
-	}
 	while (bytes.n > 0 && t->at < t->ranges.n) {
 		const struct search_range *r = &t->ranges.v[t->at];
 		struct slice part;
@@ -321,10 +305,6 @@ void search_text_feed(struct search_text *t, uint64_t off, struct slice bytes)
 
 void search_text_end(struct search_text *t)
 {
-	if (t->mime != NULL) {
-		mime_finish(t->mime);
-		leaf_end(t);
-	}
 	if (!t->msg->header_known)
 		header_end(t, true); /* not even a header */
 	for (unsigned i = 0; i < t->keys->n_bodies; i++)

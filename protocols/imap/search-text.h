@@ -1,9 +1,9 @@
 /*
  * search-text - the strings of BODY and TEXT looked for in a message that passes in pieces.
  *
- * What is looked at is a list of ranges of octets made from the message's facts; without facts the
- * message itself is parsed as it passes. Only the end of what went by is kept (docs/imap-search.md,
- * "Text of a part").
+ * What is looked at is a list of ranges of octets made from the message's facts, or from its
+ * structure, which somebody has parsed because facts were missing. Only the end of what went by is
+ * kept (docs/imap-search.md, "Text of a part").
  */
 #pragma once
 
@@ -37,13 +37,14 @@ struct search_ranges {
  */
 bool search_ranges_make(const struct facts_view *facts, uint64_t size, bool header, bool text,
     struct search_ranges *ret_ranges);
+/* The same from a structure. False without memory. */
+bool search_ranges_parsed(const struct mime *m, bool text, struct search_ranges *ret_ranges);
 
 struct search_text {
 	struct search_keys *keys;
 	struct search_msg *msg;
 	struct search_ranges ranges; /* borrowed */
 	size_t at;                   /* range */
-	struct mime *mime;           /* without ranges */
 	struct finder finder;
 	struct finder_word *words; /* BODY, then TEXT */
 	unsigned n_words;
@@ -57,8 +58,8 @@ struct search_text {
 bool search_text_init(struct search_text *t, struct search_keys *keys);
 void search_text_fini(struct search_text *t);
 
-/* A message begins; `ranges` NULL: all of it comes, and its facts are not known. */
-bool search_text_begin(
+/* A message begins. */
+void search_text_begin(
     struct search_text *t, struct search_msg *msg, const struct search_ranges *ranges);
 /* Octets of the message at `off`, ascending; those between the ranges may be left out. */
 void search_text_feed(struct search_text *t, uint64_t off, struct slice bytes);
