@@ -1,28 +1,58 @@
 /*
- * ctl - gatehousectl's commands: what a person types, and the protocol line it becomes.
+ * ctl - gatehousectl's commands: what a person types, and the protocol lines it becomes.
+ *
+ * Invariant: the table in commands.c is all there is: help, manual page and completions are made
+ * from it (doc.c).
  */
 #pragma once
 
 #include "ctl/client.h"
 #include "ctl/print.h"
 
+#include <stdio.h>
+
+enum { CTL_OPTIONS_MAX = 8 };
+
+/* The answers of every command, and of the program. */
+enum ctl_status { CTL_DONE, CTL_REFUSED, CTL_USAGE, CTL_UNREACHED };
+
+struct command;
+
 struct ctl {
-	const char *socket;
-	bool json, quiet;
+	const char *socket, *conf;
+	bool json, quiet, dry_run;
+	const struct command *command;
 	struct client client;
-	int argc; /* arguments after the command's words */
+	int argc; /* arguments after the command's words, without options */
 	char **argv;
+	struct {
+		const char *name, *value;
+	} opt[CTL_OPTIONS_MAX];
+	size_t n_opt;
+};
+
+enum command_flags {
+	CTL_DRY = 1 << 0,     /* knows --dry-run */
+	CTL_OFFLINE = 1 << 1, /* connects by itself, if at all */
 };
 
 struct command {
 	const char *group, *name; /* "account", "create"; name NULL: the group alone */
 	int least, most;
 	int (*run)(struct ctl *c);
-	const char *args, *help;
+	unsigned flags;
+	const char *args;
+	const char
+	    *options; /* "service=NAME follow": '=' and what stands there, if it takes a value */
+	const char *help;  /* one line */
+	const char *about; /* for the manual page; may be empty */
 };
 
 extern const struct command ctl_commands[];
 extern const size_t ctl_command_count;
+
+/* The value of --name, "" for one without a value, NULL when it was not given. */
+const char *ctl_opt(const struct ctl *c, const char *name);
 
 /* A line is built from a verb and words, which are quoted as they need. */
 void line_start(struct buf *b, const char *verb);
@@ -31,14 +61,33 @@ void line_raw(struct buf *b, const char *text);
 /* ( "a", "b" ) of arguments first..argc-1. */
 void line_list(struct buf *b, const struct ctl *c, int first);
 
-/* Sends the line; what a 501 says goes to stderr. 0 with the reply, or the exit status. */
+/* Sends the line; what a 501 says goes to stderr, with what to do next. CTL_DONE with the reply, or
+ * the status. */
 int ctl_ask(struct ctl *c, struct buf *line, struct reply *ret);
-/* The same for a change: says nothing when it is done. */
+/* The same for a change: says nothing when it is done, but for --json. */
 int ctl_do(struct ctl *c, struct buf *line);
 /* The same for a question: prints the data, as JSON when asked for. */
 int ctl_show(struct ctl *c, struct buf *line);
-int ctl_show_table(struct ctl *c, struct buf *line, const struct column *columns, size_t n);
+/* What --json prints of a change. */
+void ctl_say_done(const struct ctl *c);
+/* A refusal in words of ours: to stderr, and as JSON. Returns CTL_REFUSED. */
+int ctl_refuse(const struct ctl *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* A whole file or standard input ("-"); NULL after a message. The caller frees. */
+uint8_t *read_input(const char *path, size_t *ret_n);
+/* One line of standard input, hidden when it is typed. False after a message. The caller wipes and
+ * frees *ret_p. */
+bool read_password(struct slice *ret, uint8_t **ret_p);
+
+/* ---- doc.c ---- */
+void doc_help(FILE *f);
+void doc_command(FILE *f, const struct command *k);
+void doc_man(void);
+void doc_words(void);
+/* The commands of a group, when the word names one. */
+void doc_unknown(const char *group);
+
+/* ---- commands, by file ---- */
 #define CTL(fn) int fn(struct ctl *c)
 CTL(ctl_domain_list);
 CTL(ctl_domain_create);
@@ -64,4 +113,5 @@ CTL(ctl_route_test);
 CTL(ctl_route_login);
 CTL(ctl_router_show);
 CTL(ctl_router_set);
+CTL(ctl_log);
 CTL(ctl_cli);

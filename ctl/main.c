@@ -6,33 +6,8 @@
  */
 #include "ctl/ctl.h"
 
-#include <getopt.h>
-#include <stdio.h>
+#include <signal.h>
 #include <stdlib.h>
-
-static void print_help(FILE *f)
-{
-	fprintf(f, "usage: gatehousectl [--socket PATH] [--json] [--quiet] COMMAND ...\n\n");
-	for (size_t i = 0; i < ctl_command_count; i++) {
-		const struct command *k = &ctl_commands[i];
-		int n = fprintf(f, "  %s%s%s %s", k->group, k->name != NULL ? " " : "",
-		    k->name != NULL ? k->name : "", k->args);
-
-		fprintf(f, "%*s%s\n", n < 46 ? 46 - n : 2, "", k->help);
-	}
-	fprintf(f, "\nThe socket is also taken from GATEHOUSE_SOCKET; it is "
-		   "/run/gatehouse/admin.sock otherwise.\n"
-		   "Exit status: 0 done, 1 refused, 2 wrong usage, 3 server not reached.\n");
-}
-
-/* The words of all commands for shell completion, one "group name" a line. */
-static int print_commands(void)
-{
-	for (size_t i = 0; i < ctl_command_count; i++)
-		printf("%s%s%s\n", ctl_commands[i].group, ctl_commands[i].name != NULL ? " " : "",
-		    ctl_commands[i].name != NULL ? ctl_commands[i].name : "");
-	return 0;
-}
 
 static const struct command *command_find(int argc, char **argv, int *ret_words)
 {
@@ -47,32 +22,119 @@ static const struct command *command_find(int argc, char **argv, int *ret_words)
 	return NULL;
 }
 
-/* The commands of a group, when the first word names one. */
-static int unknown_command(const char *group)
+static int wrong_usage(const struct command *k)
 {
-	bool any = false;
+	doc_command(stderr, k);
+	return CTL_USAGE;
+}
 
-	for (size_t i = 0; i < ctl_command_count; i++) {
-		const struct command *k = &ctl_commands[i];
+const char *ctl_opt(const struct ctl *c, const char *name)
+{
+	for (size_t i = 0; i < c->n_opt; i++)
+		if (strcmp(c->opt[i].name, name) == 0)
+			return c->opt[i].value;
+	return NULL;
+}
 
-		if (strcmp(k->group, group) != 0)
-			continue;
-		fprintf(stderr, "%s %s%s%s %s\n",
-		    any ? "       gatehousectl" : "usage: gatehousectl", k->group,
-		    k->name != NULL ? " " : "", k->name != NULL ? k->name : "", k->args);
-		any = true;
+/* ---- options: before the command and behind it ---- */
+
+enum { NOT_KNOWN = -1, VALUE_MISSING = -2 };
+
+/* Is `arg` the option `name`? With its value, behind '=' or in the next argument. Arguments used,
+ * 0, or VALUE_MISSING. */
+static int take_value(const char *name, char **argv, int left, const char **ret)
+{
+	size_t n = strlen(name);
+
+	if (strncmp(argv[0] + 2, name, n) != 0 || (argv[0][2 + n] != '\0' && argv[0][2 + n] != '='))
+		return 0;
+	if (argv[0][2 + n] == '=') {
+		*ret = argv[0] + 3 + n;
+		return 1;
 	}
-	if (!any)
-		fprintf(stderr,
-		    "gatehousectl: unknown command %s; 'gatehousectl --help' lists them\n", group);
+	if (left < 2)
+		return VALUE_MISSING;
+	*ret = argv[1];
 	return 2;
 }
 
-static int wrong_usage(const struct command *k)
+static int common_option(struct ctl *c, char **argv, int left)
 {
-	fprintf(stderr, "usage: gatehousectl %s%s%s %s\n", k->group, k->name != NULL ? " " : "",
-	    k->name != NULL ? k->name : "", k->args);
-	return 2;
+	int n = take_value("socket", argv, left, &c->socket);
+
+	if (n == 0)
+		n = take_value("conf", argv, left, &c->conf);
+	if (n != 0)
+		return n;
+	if (strcmp(argv[0], "--json") == 0)
+		c->json = true;
+	else if (strcmp(argv[0], "--quiet") == 0)
+		c->quiet = true;
+	else if (strcmp(argv[0], "--dry-run") == 0)
+		c->dry_run = true;
+	else
+		return NOT_KNOWN;
+	return 1;
+}
+
+static int command_option(struct ctl *c, const struct command *k, char **argv, int left)
+{
+	struct slice options = slice_str(k->options);
+
+	while (options.n > 0 && c->n_opt < CTL_OPTIONS_MAX) {
+		struct slice spec = slice_take(&options, ' '), name = slice_take(&spec, '=');
+		/* The names live in the table; the slice is their start there. */
+		static char names[CTL_OPTIONS_MAX][32];
+		char *kept = names[c->n_opt];
+		const char *value = "";
+		int n;
+
+		snprintf(kept, sizeof(names[0]), "%.*s", SLICE_FMT(name));
+		if (spec.n == 0)
+			n = strcmp(argv[0] + 2, kept) == 0;
+		else
+			n = take_value(kept, argv, left, &value);
+		if (n == 0)
+			continue;
+		if (n > 0) {
+			c->opt[c->n_opt].name = kept;
+			c->opt[c->n_opt++].value = value;
+		}
+		return n;
+	}
+	return NOT_KNOWN;
+}
+
+/* Arguments behind the command: options out of them, the others together. False after a message. */
+static bool take_arguments(struct ctl *c, const struct command *k, char **argv, int argc)
+{
+	bool only_words = false;
+
+	c->argv = argv;
+	for (int i = 0; i < argc;) {
+		int n = 0;
+
+		if (!only_words && strcmp(argv[i], "--") == 0) {
+			only_words = true;
+			i++;
+			continue;
+		}
+		if (!only_words && strncmp(argv[i], "--", 2) == 0) {
+			n = command_option(c, k, argv + i, argc - i);
+			if (n == NOT_KNOWN)
+				n = common_option(c, argv + i, argc - i);
+			if (n < 0) {
+				fprintf(stderr, "gatehousectl: %s: %s\n", argv[i],
+				    n == VALUE_MISSING ? "a value is missing" : "unknown option");
+				return false;
+			}
+		} else {
+			c->argv[c->argc++] = argv[i];
+			n = 1;
+		}
+		i += n;
+	}
+	return true;
 }
 
 static int run(struct ctl *c, int argc, char **argv)
@@ -80,51 +142,90 @@ static int run(struct ctl *c, int argc, char **argv)
 	int words, status;
 	const struct command *k = command_find(argc, argv, &words);
 
-	if (k == NULL)
-		return unknown_command(argv[0]);
-	c->argc = argc - words;
-	c->argv = argv + words;
+	if (k == NULL) {
+		doc_unknown(argv[0]);
+		return CTL_USAGE;
+	}
+	c->command = k;
+	if (!take_arguments(c, k, argv + words, argc - words))
+		return wrong_usage(k);
 	if (c->argc < k->least || c->argc > k->most)
 		return wrong_usage(k);
-	if (client_open(&c->client, c->socket) != 0) {
+	if (c->dry_run && (k->flags & CTL_DRY) == 0) {
+		fprintf(stderr, "gatehousectl: this command has no --dry-run; nothing was done\n");
+		return CTL_USAGE;
+	}
+	c->client.fd = -1;
+	if ((k->flags & CTL_OFFLINE) == 0 && client_open(&c->client, c->socket) != 0) {
 		client_close(&c->client);
-		return 3;
+		return CTL_UNREACHED;
 	}
 	status = k->run(c);
 	client_close(&c->client);
-	return status == 2 ? wrong_usage(k) : status;
+	return status == CTL_USAGE ? wrong_usage(k) : status;
+}
+
+static int help(int argc, char **argv)
+{
+	int words;
+	const struct command *k = argc > 0 ? command_find(argc, argv, &words) : NULL;
+
+	if (k != NULL)
+		doc_command(stdout, k);
+	else if (argc > 0)
+		doc_unknown(argv[0]);
+	else
+		doc_help(stdout);
+	return argc > 0 && k == NULL ? CTL_USAGE : CTL_DONE;
+}
+
+/* Options that are all there is to do; NOT_KNOWN for others. */
+static int only_option(const char *arg)
+{
+	if (strcmp(arg, "--help") == 0 || strcmp(arg, "-h") == 0)
+		doc_help(stdout);
+	else if (strcmp(arg, "--version") == 0)
+		printf("gatehousectl " GH_VERSION "\n");
+	else if (strcmp(arg, "--man") == 0)
+		doc_man();
+	else if (strcmp(arg, "--commands") == 0)
+		doc_words();
+	else
+		return NOT_KNOWN;
+	return CTL_DONE;
+}
+
+static const char *setting(const char *variable, const char *otherwise)
+{
+	const char *value = getenv(variable);
+
+	return value != NULL && value[0] != '\0' ? value : otherwise;
 }
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = { { "socket", required_argument, NULL, 's' },
-		{ "json", no_argument, NULL, 'j' }, { "quiet", no_argument, NULL, 'q' },
-		{ "help", no_argument, NULL, 'h' }, { "version", no_argument, NULL, 'V' },
-		{ "commands", no_argument, NULL, 'C' }, { 0 } };
-	struct ctl c = { .socket = getenv("GATEHOUSE_SOCKET") };
-	int o;
+	struct ctl c = { .socket = setting("GATEHOUSE_SOCKET", "/run/gatehouse/admin.sock"),
+		.conf = setting("GATEHOUSE_CONF", GH_SYSCONFDIR "/gatehouse/gatehouse.conf") };
+	int i = 1, n;
 
-	if (c.socket == NULL)
-		c.socket = "/run/gatehouse/admin.sock";
-	while ((o = getopt_long(argc, argv, "+s:jqhV", options, NULL)) != -1) {
-		if (o == 's')
-			c.socket = optarg;
-		else if (o == 'j')
-			c.json = true;
-		else if (o == 'q')
-			c.quiet = true;
-		else if (o == 'h')
-			return print_help(stdout), 0;
-		else if (o == 'V')
-			return printf("gatehousectl " GH_VERSION "\n"), 0;
-		else if (o == 'C')
-			return print_commands();
-		else
-			return 2;
+	signal(SIGPIPE, SIG_IGN);
+	while (i < argc && argv[i][0] == '-') {
+		n = only_option(argv[i]);
+		if (n == CTL_DONE)
+			return n;
+		n = common_option(&c, argv + i, argc - i);
+		if (n < 0) {
+			fprintf(stderr, "gatehousectl: %s: %s; 'gatehousectl --help' lists all\n",
+			    argv[i], n == VALUE_MISSING ? "a value is missing" : "unknown option");
+			return CTL_USAGE;
+		}
+		i += n;
 	}
-	if (optind == argc) {
-		print_help(stderr);
-		return 2;
+	if (i == argc) {
+		doc_help(stderr);
+		return CTL_USAGE;
 	}
-	return run(&c, argc - optind, argv + optind);
+	if (strcmp(argv[i], "help") == 0)
+		return help(argc - i - 1, argv + i + 1);
+	return run(&c, argc - i, argv + i);
 }

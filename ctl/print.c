@@ -2,20 +2,57 @@
 
 #include <stdio.h>
 
+/* Bytes of the UTF-8 character at the start of `s`; 0 when there is none (RFC 3629). */
+static size_t utf8_length(struct slice s)
+{
+	static const struct {
+		uint8_t first, last, low, high, n; /* of the first byte; of the second; in all */
+	} forms[] = { { 0xc2, 0xdf, 0x80, 0xbf, 2 }, { 0xe0, 0xe0, 0xa0, 0xbf, 3 },
+		{ 0xe1, 0xec, 0x80, 0xbf, 3 }, { 0xed, 0xed, 0x80, 0x9f, 3 },
+		{ 0xee, 0xef, 0x80, 0xbf, 3 }, { 0xf0, 0xf0, 0x90, 0xbf, 4 },
+		{ 0xf1, 0xf3, 0x80, 0xbf, 4 }, { 0xf4, 0xf4, 0x80, 0x8f, 4 } };
+
+	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+		if (s.p[0] < forms[i].first || s.p[0] > forms[i].last)
+			continue;
+		if (s.n < forms[i].n || s.p[1] < forms[i].low || s.p[1] > forms[i].high)
+			return 0;
+		for (size_t k = 2; k < forms[i].n; k++)
+			if ((s.p[k] & 0xc0) != 0x80)
+				return 0;
+		return forms[i].n;
+	}
+	return 0;
+}
+
 static void json_string(struct slice s)
 {
 	putchar('"');
-	for (size_t i = 0; i < s.n; i++) {
-		uint8_t c = s.p[i];
+	while (s.n > 0) {
+		uint8_t c = s.p[0];
+		size_t n = c < 0x80 ? 1 : utf8_length(s);
 
 		if (c == '"' || c == '\\')
 			printf("\\%c", c);
 		else if (c < ' ' || c == 0x7f)
 			printf("\\u%04x", c);
+		else if (n == 0)
+			printf("\\ufffd");
 		else
-			putchar(c);
+			fwrite(s.p, 1, n, stdout);
+		s = slice_from(s, n > 0 ? n : 1);
 	}
 	putchar('"');
+}
+
+static void json_block(const struct data *d)
+{
+	struct buf b = BUF_INIT(64 << 20);
+
+	data_put_block(&b, d->text);
+	/* Without the brackets. */
+	json_string(slice_part(buf_slice(&b), 1, b.n > 2 ? b.n - 2 : 0));
+	buf_fini(&b);
 }
 
 static void json_value(const struct data *d)
@@ -47,9 +84,31 @@ static void json_value(const struct data *d)
 		}
 		putchar('}');
 		break;
+	case DATA_BLOCK:
+		json_block(d);
+		break;
 	default:
 		json_string(d->text);
 	}
+}
+
+void print_json_member(const char *name, const struct data *d)
+{
+	printf("\"%s\": ", name);
+	json_value(d);
+}
+
+void print_json_text(const char *name, struct slice s)
+{
+	printf("\"%s\": ", name);
+	json_string(s);
+}
+
+void print_json_refusal(struct slice text)
+{
+	printf("{\"done\": false, ");
+	print_json_text("error", text);
+	printf("}\n");
 }
 
 void print_json(const struct data *d)

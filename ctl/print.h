@@ -5,8 +5,14 @@
 
 #include "common/data/data.h"
 
-/* A value as JSON and a line end. Numbers are numbers, blocks are base64-less text escaped. */
+/* A value as JSON and a line end. Numbers are numbers, #NULL# is null, blocks are base64, the
+ * others are strings as the protocol has them. Bytes that are no UTF-8 come as U+FFFD. */
 void print_json(const struct data *d);
+/* "name": value, for objects of ours. */
+void print_json_member(const char *name, const struct data *d);
+void print_json_text(const char *name, struct slice s);
+/* {"done": false, "error": text} */
+void print_json_refusal(struct slice text);
 
 /* One column of a table: heading and the dictionary's key. */
 struct column {

@@ -64,6 +64,9 @@ static void audit_begin(struct dir_conn *dc, const struct ipc_dir_ask *m, struct
 	if (verbs[m->verb].run == verb_router_set_table)
 		object = SLICE("router"); /* the argument is the whole table */
 	snprintf(au->object, sizeof(au->object), "%.*s", SLICE_FMT(slice_part(object, 0, 255)));
+	if (strncmp(verbs[m->verb].name, "account_", 8) == 0 && slice_find(object, '@') < 0)
+		snprintf(au->object, sizeof(au->object), "%.*s@%.*s",
+		    SLICE_FMT(slice_part(object, 0, 100)), SLICE_FMT(dc->rd->db.dir.main->name));
 	au->next = dc->audits;
 	dc->audits = au;
 }

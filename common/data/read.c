@@ -183,9 +183,9 @@ static bool take_key(struct parser *p, struct slice *ret)
 		if (k == NULL)
 			return false;
 		*ret = k->text;
-	} else {
-		*ret = take_atom(p);
+		return true; /* it may be empty */
 	}
+	*ret = take_atom(p);
 	return ret->n > 0;
 }
 

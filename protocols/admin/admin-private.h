@@ -68,7 +68,7 @@ extern const size_t admin_verb_count;
 /* ---- replies: each ends the command ---- */
 void cmd_ok(struct cmd *c);
 void cmd_error(struct cmd *c, const char *text);       /* 501; text lives for ever */
-void cmd_error_made(struct cmd *c, struct slice text); /* 501; copied */
+void cmd_error_made(struct cmd *c, struct slice text); /* 501; copied, made one line */
 void cmd_usage(struct cmd *c);
 void cmd_data(struct cmd *c); /* 200 and c->data */
 

@@ -2,6 +2,7 @@
 #include "protocols/admin/admin-private.h"
 
 #include "common/base/wire.h"
+#include "common/front/text.h"
 
 struct front_port *cmd_port(const struct cmd *c)
 {
@@ -22,7 +23,7 @@ void cmd_error_made(struct cmd *c, struct slice text)
 {
 	buf_reset(&c->text);
 	buf_puts(&c->text, "501 ");
-	buf_put(&c->text, text);
+	text_put_safe(&c->text, text, true);
 	c->has_data = false;
 	c->status = buf_cstr(&c->text);
 }

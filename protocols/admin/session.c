@@ -20,6 +20,8 @@ static void put_session(struct cmd *c, struct wire_reader *r)
 	c->first = false;
 	buf_puts(&c->data, "{ID=#");
 	buf_putu(&c->data, sid);
+	buf_printf(&c->data, ";SID=\"%llx-%llx\"", (unsigned long long)(sid >> 32),
+	    (unsigned long long)(sid & 0xffffffff));
 	buf_puts(&c->data, ";AccountID=#");
 	buf_putu(&c->data, account);
 	buf_puts(&c->data, ";Since=#");
@@ -81,6 +83,36 @@ static void on_killed(struct cmd *c, enum ipc_type type, const union ipc_any *m)
 	cmd_data(c);
 }
 
+static bool hex_parse(struct slice s, uint64_t *ret)
+{
+	*ret = 0;
+	for (size_t i = 0; i < s.n; i++) {
+		uint8_t c = ascii_lower(s.p[i]);
+
+		if (!ascii_digit(c) && (c < 'a' || c > 'f'))
+			return false;
+		*ret = *ret << 4 | (uint64_t)(ascii_digit(c) ? c - '0' : c - 'a' + 10);
+	}
+	return s.n > 0 && s.n <= 8;
+}
+
+/* As a number, or in the log's form: two hexadecimal numbers with '-' between. */
+static bool sid_parse(struct slice s, uint64_t *ret)
+{
+	struct slice low = s, high;
+	uint64_t h, l;
+
+	if (s.n > 0 && s.p[0] == '#')
+		s = slice_from(s, 1);
+	if (slice_find(s, '-') < 0)
+		return slice_u64(s, UINT64_MAX, ret) == 0;
+	high = slice_take(&low, '-');
+	if (!hex_parse(high, &h) || !hex_parse(low, &l))
+		return false;
+	*ret = h << 32 | l;
+	return true;
+}
+
 void run_kill_session(struct cmd *c)
 {
 	struct ipc_sess_kick m = { .seq = cmd_next_seq(c) };
@@ -88,10 +120,8 @@ void run_kill_session(struct cmd *c)
 	struct slice text =
 	    id->kind == DATA_NUMBER || id->kind == DATA_STRING ? id->text : SLICE_NONE;
 
-	if (text.n > 0 && text.p[0] == '#')
-		text = slice_from(text, 1);
-	if (slice_u64(text, UINT64_MAX, &m.sid) != 0 || m.sid == 0)
-		cmd_error(c, "a session is named by the number that ListSessions shows");
+	if (!sid_parse(text, &m.sid) || m.sid == 0)
+		cmd_error(c, "a session is named by the ID or SID that ListSessions shows");
 	else
 		cmd_ask(c, FRONT_STORE, IPC_sess_kick, &m, on_killed);
 }

@@ -1,11 +1,14 @@
 #!/usr/bin/python3
 """ctl - gatehousectl as an operator types it: wrong usage, passwords at a terminal, completion."""
+import contextlib
 import json
 import os
 import pty
+import re
 import subprocess
+import time
 
-from suite import PASSWORD, TOP, case, check, equal, main
+from suite import PASSWORD, TOP, Failed, case, check, equal, main, refused, wait
 
 
 def told(s, status, text, *args, stdin=""):
@@ -74,17 +77,223 @@ def aliases(s):
     equal(s.ctl("alias", "list", "u1"), "", "aliases")
 
 
-@case("bash completes groups, commands and what follows --socket PATH")
-def completion(s):
+def verbs():
+    """(group, name or None, knows --dry-run, options) of the table in ctl/commands.c."""
+    with open(os.path.join(TOP, "ctl", "commands.c"), encoding="utf-8") as f:
+        text = f.read()
+    rows = re.findall(r'^\t\{ "(\w+)", (?:"(\w+)"|NULL), \d+, \d+, \w+, ([\w |]+), "[^"]*",\s+"([^"]*)"', text, re.M)
+    check(len(rows) == len(re.findall(r'^\t\{ "', text, re.M)) and len(rows) > 20, "the table is not understood")
+    return [(g, n or None, "CTL_DRY" in flags, re.findall(r"([\w-]+)(?:=\w+)?", options)) for g, n, flags, options in rows]
+
+
+def complete(s, *words):
     script = """source ctl/completion.bash
         COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _gatehousectl; echo "${COMPREPLY[@]}" """
-    path = {"PATH": os.path.join(s.root, "usr/bin") + ":/usr/bin:/bin"}
-    for words, want in ((["acc"], "account"), (["account", "su"], "suspend"), (["--js"], "--json"),
-                        (["--socket", "/x", "password", "c"], "check"), (["--socket", "/t"], "")):
-        out = subprocess.run(["bash", "-c", script, "x", "gatehousectl", *words], cwd=TOP, env=path,
-                             stdout=subprocess.PIPE, check=True).stdout.decode().strip()
-        equal(out, want, "completion of %s" % words)
+    return subprocess.run(["bash", "-c", script, "x", "gatehousectl", *words], cwd=TOP,
+                          env={"PATH": os.path.join(s.root, "usr/bin") + ":/usr/bin:/bin"},
+                          stdout=subprocess.PIPE, check=True).stdout.decode().split()
+
+
+@case("every verb, and every option of one, is in the help, the manual page and the completion")
+def everywhere(s):
+    texts = s.ctl("--help")
+    with open(os.path.join(s.root, "usr/share/man/man1/gatehousectl.1"), encoding="utf-8") as f:
+        page = f.read().replace("\\-", "-")
+    for group, name, dry, options in verbs():
+        words = " ".join(w for w in (group, name) if w)
+        check(re.search(r"^  %s( |$)" % words, texts, re.M), "%s is not in the help", words)
+        check(re.search(r"^\\fB%s\\fR" % words, page, re.M), "%s is not in the manual page", words)
+        one = s.ctl("help", *words.split())
+        check(group in complete(s, group[:1]), "%s is not completed", group)
+        if name:
+            check(name in complete(s, group, name[:1]), "%s is not completed", words)
+        for option in options + ["dry-run"] * dry:
+            check("--" + option in one and "--" + option in page, "--%s of %s is not told", option, words)
+            check("--" + option in complete(s, *words.split(), "--"), "--%s of %s is not completed", option, words)
+
+
+JSON_OF = {  # a line for every verb, and what of the answer is looked at
+    "domain list": ([], lambda v: "example.test" in v), "domain create": (["j.example"], lambda v: v["done"]),
+    "domain aliases": (["j.example", "=", "k.example"], lambda v: v["done"]),
+    "domain addresses": (["j.example"], lambda v: v["IPAddresses"] == []),
+    "domain delete": (["j.example"], lambda v: v["done"]),
+    "account list": ([], lambda v: v["u1"] == "MultiMailbox"), "account create": (["j1"], lambda v: v["done"]),
+    "account info": (["j1"], lambda v: v["AccountName"] == "j1@example.test" and isinstance(v["ID"], int)),
+    "account quota": (["j1", "5M"], lambda v: v["done"]), "account suspend": (["j1"], lambda v: v["done"]),
+    "account resume": (["j1"], lambda v: v["done"]),
+    "account import": (["-"], lambda v: v == {"made": 1, "refused": 0}),
+    "alias set": (["j1", "j2"], lambda v: v["done"]), "alias list": (["j1"], lambda v: v == ["j2"]),
+    "password set": (["j1"], lambda v: v["done"]), "password check": (["j1"], lambda v: v["done"]),
+    "session list": ([], lambda v: v == []), "session kick": (["99"], lambda v: not v["done"] and "session" in v["error"]),
+    "route test": (["u1"], lambda v: v[0] == "LOCAL"), "route login": (["u1", "127.0.0.1"], lambda v: v[3] == "ok"),
+    "router show": ([], lambda v: v == ""), "router set": (["-"], lambda v: v["done"]),
+    "stat": ([], lambda v: v["sessions"] == 0), "log": (["1-1"], lambda v: v == []),
+    "cli": ([], lambda v: v == {"code": 201, "data": "example.test"}),
+    "account delete": (["j1"], lambda v: v["done"])}
+STDIN = {"account import": "j9:{PLAIN}x\n", "password set": PASSWORD, "password check": PASSWORD, "router set": "",
+         "cli": "MainDomainName\n"}
+
+
+@case("every verb answers in JSON with --json, refusals as well")
+def json_of_all(s):
+    order = ["domain", "account create", "account", "alias set", "alias", "password set", "password", "session", "route",
+             "router", "stat", "log", "cli"]
+    every = [" ".join(w for w in v[:2] if w) for v in verbs()]
+    equal(sorted(set(every) - set(JSON_OF)), [], "verbs without a line here")
+    last = ["domain delete", "account delete"]
+    done = sorted((v for v in every if v not in last), key=lambda v: min(
+        [i for i, o in enumerate(order) if v == o or v.startswith(o + " ")] + [99]))
+    for verb in done + last:
+        args, right = JSON_OF[verb]
+        more = ["--file", s.log] if verb == "log" else []
+        _, out, err = s.ctl("--json", *verb.split(), *args, *more, stdin=STDIN.get(verb, ""), ok=False)
+        try:
+            check(right(json.loads(out)), "%s answers %s", verb, out)
+        except (ValueError, KeyError, TypeError, IndexError):
+            raise Failed("%s answers %r, %r" % (verb, out, err)) from None
+    s.ctl("account", "delete", "j9")
+
+
+@case("--dry-run changes nothing, and a command that does not know it refuses it")
+def dry_run(s):
+    def everything():
+        return [s.ctl("--json", *w) for w in (["account", "list"], ["domain", "list"], ["router", "show"])]
+    s.ctl("router", "set", "-", stdin="; one\n; two\n")
+    before = everything()
+    out = s.ctl("account", "import", "--dry-run", "-", stdin="new1\n# not me\nnew2:{PLAIN}x\n")
+    equal(out, "2 accounts would be made, 0 refused\n", "output")
+    told(s, 1, "there is an account of this name", "account", "import", "--dry-run", "-", stdin="u1\n")
+    out = s.ctl("account", "delete", "u1", "--dry-run")
+    check("u1@example.test" in out and "messages" in out, "it says %r", out)
+    out = s.ctl("--dry-run", "router", "set", "-", stdin="; one\n; three\n")
+    equal(out, "- ; two\n+ ; three\n", "difference")
+    with contextlib.closing(s.pop("u1")) as p:
+        out = s.ctl("session", "kick", "u1", "--dry-run")
+        check("u1@example.test" in out, "it says %r", out)
+        p.quit()
+    equal(everything(), before, "everything")
+    told(s, 2, "no --dry-run", "account", "create", "new3", "--dry-run")
+    for group, name, dry, _ in verbs():
+        if not dry and group not in ("cli", "log", "check"):
+            status = s.ctl("--dry-run", *[w for w in (group, name) if w], "x", "y", ok=False)[0]
+            equal(status, 2, "status of %s %s --dry-run" % (group, name))
+    s.ctl("router", "set", "-")
+
+
+@case("a refusal says what to do next")
+def hints(s):
+    told(s, 1, "account list", "account", "info", "nobody")
+    told(s, 1, "domain list", "account", "list", "no.test")
+    told(s, 1, "session list", "session", "kick", "99")
+    told(s, 1, "account info", "account", "create", "u1")
+    told(s, 1, "yescrypt", "password", "set", "u1", "rot13", stdin=PASSWORD)
+    told(s, 2, "unknown option", "session", "list", "--nonsense")
+    told(s, 2, "a value is missing", "session", "list", "--service")
+
+
+@case("sessions: who, service, peer, since, and a name that the log has, too; filters; ending one by that name")
+def sessions(s):
+    with contextlib.closing(s.pop("u1")), contextlib.closing(s.pop("u2")) as second:
+        rows = s.sessions()
+        equal(sorted(r["Account"] for r in rows), ["u1@example.test", "u2@example.test"], "accounts")
+        check(all(abs(r["Since"] - time.time()) < 20 for r in rows), "since %r", rows)
+        mine = [r for r in rows if r["Account"].startswith("u1")][0]
+        equal((mine["Protocol"], mine["Address"]), ("pop3", "127.0.0.1"), "service and peer")
+        check("sid=" + mine["SID"] in s.log_text(), "%s is not in the log", mine["SID"])
+        table = s.ctl("session", "list")
+        equal(table.split("\n")[0].split(), ["SESSION", "ACCOUNT", "SERVICE", "PEER", "SINCE"], "heading")
+        check(mine["SID"] in table, "no %s in the table", mine["SID"])
+        for words, count in ((["--service=pop3"], 2), (["--service", "imap"], 0), (["--peer=127.0.0.1", "u1"], 1),
+                             (["--peer=127.0.0.9"], 0)):
+            equal(len(s.sessions(*words)), count, "sessions with %r" % words)
+        equal(json.loads(s.ctl("--json", "session", "kick", mine["SID"])), {"done": True, "ended": 1}, "answer")
+        equal([r["Account"] for r in s.sessions()], ["u2@example.test"], "accounts")
+        second.quit()
+
+
+def log(s, *words, **kw):
+    return s.ctl("log", "--file=" + s.log, *words, **kw)
+
+
+@case("the log of one session: what each process wrote of it, and nothing else")
+def log_of_session(s):
+    with contextlib.closing(s.pop("u1")) as p:
+        sid = s.sessions()[0]["SID"]
+        p.quit()
+    lines = wait(lambda: "conn.end" in log(s, sid) and log(s, sid), 5, "the connection's end").splitlines()
+    check(all("sid=" + sid in line for line in lines), "lines of others: %r", lines)
+    equal({line.split()[1] for line in lines}, {"authd", "pop3"}, "processes")
+    rows = json.loads(log(s, "--json", sid))
+    equal([r["keys"]["user"] for r in rows if r["event"] == "auth.granted"], ["u1@example.test"], "user")
+    told(s, 0, "no line", "log", "--file=" + s.log, "7-7")
+    told(s, 2, "usage", "log")
+    told(s, 2, "usage", "log", "1-1", "--account=u1")
+
+
+@case("the log of an account: its sessions, refused logins under its name, changes of it")
+def log_of_account(s):
+    s.ctl("account", "create", "logged")
+    s.ctl("password", "set", "logged", stdin=PASSWORD)
+    s.pop("logged").quit()
+    refused(s.pop, "logged", "x sid=9-9")
+    refused(s.pop, "other", "x")
+    wait(lambda: log(s, "--account=logged").count("conn.end") >= 1, 5, "the connection's end")
+    for name in ("logged", "logged@example.test", "LOGGED@example.test"):
+        text = log(s, "--account", name)
+        for want in ("auth.granted", "auth.refused", "verb=account_create", "conn.end"):
+            check(want in text, "no %s for %s: %s", want, name, text)
+        check("user=other" not in text, "another account's line")
+    equal(log(s, "--account=logge"), "", "lines of nobody")
+
+
+@case("--follow goes on as lines are written, also into the next file; the log is found by the configuration")
+def log_follow(s):
+    path, conf = os.path.join(s.dir, "own.log"), os.path.join(s.dir, "own.conf")
+    line = "2026-11-22T00:53:16.619Z pop3 info sid=5-1 conn.end why=%d sent=1 ms=1\n"
+    with open(conf, "w", encoding="ascii") as f:
+        f.write('main_domain = x.test\nlog_target = file\nlog_file = "%s"\n' % path)
+    with open(path, "w", encoding="ascii") as f:
+        f.write(line % 1 + "not a line\n" + line.replace("5-1", "5-11") % 9)
+    with subprocess.Popen([os.path.join(s.root, "usr/bin/gatehousectl"), "--conf", conf, "log", "5-1", "--follow"],
+                          stdout=subprocess.PIPE) as p:
+        try:
+            check(b"why=1 " in p.stdout.readline(), "not the first line")
+            with open(path, "a", encoding="ascii") as f:
+                f.write(line % 2)
+            check(b"why=2 " in p.stdout.readline(), "not the second line")
+            os.rename(path, path + ".1")
+            with open(path, "w", encoding="ascii") as f:
+                f.write(line % 3)
+            check(b"why=3 " in p.stdout.readline(), "not the line of the next file")
+        finally:
+            p.kill()
+    told(s, 1, "log_target is stderr", "--conf", s.conf, "log", "5-1")
+    told(s, 1, "--file", "--conf", s.dir + "/none", "log", "5-1")
+
+
+@case("the journal is read where the configuration says so")
+def log_journal(s):
+    folder = os.path.join(s.dir, "bin")
+    os.mkdir(folder)
+    with open(folder + "/journalctl", "w", encoding="ascii") as f:
+        f.write('#!/bin/sh\ncase "$*" in *--unit=gatehouse*) ;; *) exit 3 ;; esac\n'
+                'echo "2026-11-22T00:53:16.1+0000 host gatehouse[7]: pop3 info sid=5-1 conn.end why=done"\n'
+                'echo "2026-11-22T00:53:16.1+0000 host gatehouse[7]: pop3 info sid=5-2 conn.end why=done"\n')
+    os.chmod(folder + "/journalctl", 0o755)
+    with open(s.dir + "/own.conf", "w", encoding="ascii") as f:
+        f.write("main_domain = x.test\nlog_target = journal\n")
+    done = subprocess.run([os.path.join(s.root, "usr/bin/gatehousectl"), "--conf", s.dir + "/own.conf", "log", "5-1"],
+                          env={"PATH": folder + ":/usr/bin:/bin"}, stdout=subprocess.PIPE, check=True)
+    check(b"sid=5-1" in done.stdout and b"sid=5-2" not in done.stdout, "it prints %r", done.stdout)
+
+
+@case("bash completes groups, commands and what follows --socket PATH")
+def completion(s):
+    for words, want in ((["acc"], ["account"]), (["account", "su"], ["suspend"]), (["--js"], ["--json"]),
+                        (["--socket", "/x", "password", "c"], ["check"]), (["--socket", "/t"], []),
+                        (["help", "rou"], ["route", "router"]), (["help", "session", "k"], ["kick"])):
+        equal(complete(s, *words), want, "completion of %s" % words)
 
 
 if __name__ == "__main__":
-    main(24700)
+    main(24200)

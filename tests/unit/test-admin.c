@@ -286,7 +286,8 @@ static void sessions_and_figures(void **state)
 	m.sess_rows = (struct ipc_sess_rows){ .seq = rig.asked[0].seq, .rows = buf_slice(&rows) };
 	answer(FRONT_STORE, IPC_sess_rows, &m);
 	replies("200 data "
-		"follow\r\n({ID=#9;AccountID=#5;Since=#1700000000;Account=\"ann@d\";Protocol=pop3;"
+		"follow\r\n({ID=#9;SID=\"0-9\";AccountID=#5;Since=#1700000000;Account=\"ann@d\";"
+		"Protocol=pop3;"
 		"Address=\"127.0.0.1\";})\r\n");
 	m.stat_reply =
 	    (struct ipc_stat_reply){ .seq = rig.asked[1].seq, .status = IPC_ST_NOTFOUND };

@@ -1,0 +1,164 @@
+/* session - who is logged in, and how to end that. */
+#include "ctl/ctl.h"
+
+#include "common/base/clock.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+static struct slice text_of(const struct data *row, const char *key)
+{
+	const struct data *d = data_get(row, key);
+
+	return d != NULL ? d->text : SLICE_NONE;
+}
+
+static bool wanted(const struct ctl *c, const struct data *row)
+{
+	const char *service = ctl_opt(c, "service"), *peer = ctl_opt(c, "peer");
+
+	return (service == NULL || slice_ieq(text_of(row, "Protocol"), slice_str(service))) &&
+	       (peer == NULL || slice_ieq(text_of(row, "Address"), slice_str(peer)));
+}
+
+/* Takes the rows that are not wanted out of the list. */
+static void filter(const struct ctl *c, struct data *list)
+{
+	for (struct data **at = &list->first; *at != NULL;) {
+		if (wanted(c, *at))
+			at = &(*at)->next;
+		else
+			*at = (*at)->next;
+	}
+}
+
+/* "07:12:40", with the day when it is not of today; and how long ago. */
+static void since_text(const struct data *row, int64_t now_s, char since[40], char lasted[40])
+{
+	const struct data *d = data_get(row, "Since");
+	time_t then = d != NULL ? (time_t)d->number : 0;
+	int64_t s = now_s > then ? now_s - then : 0;
+	struct tm tm;
+
+	localtime_r(&then, &tm);
+	strftime(since, 40, s < 86400 ? "%H:%M:%S" : "%Y-%m-%d %H:%M", &tm);
+	if (s < 60)
+		snprintf(lasted, 40, "%ds", (int)s);
+	else if (s < 3600)
+		snprintf(lasted, 40, "%dm", (int)(s / 60));
+	else
+		snprintf(lasted, 40, "%dh%02dm", (int)(s / 3600), (int)(s / 60 % 60));
+}
+
+/* The words of a table's row that the server does not send. Owned by the reply's arena. */
+static void add_text(struct client *cl, struct data *row, const char *key, const char *text)
+{
+	struct data *d = arena_alloc(&cl->mem, sizeof(*d));
+
+	if (d == NULL)
+		return;
+	*d = (struct data){ .kind = DATA_STRING,
+		.key = slice_str(key),
+		.text = arena_copy(&cl->mem, slice_str(text)),
+		.next = row->first };
+	row->first = d;
+}
+
+static void show_sessions(struct ctl *c, struct data *list)
+{
+	static const struct column columns[] = { { "SESSION", "SID", false },
+		{ "ACCOUNT", "Account", false }, { "SERVICE", "Protocol", false },
+		{ "PEER", "Address", false }, { "SINCE", "from", true }, { "", "lasted", true } };
+	int64_t now_s = clock_wall_s();
+	char since[40], lasted[40];
+
+	for (struct data *row = list->first; row != NULL; row = row->next) {
+		since_text(row, now_s, since, lasted);
+		add_text(&c->client, row, "from", since);
+		add_text(&c->client, row, "lasted", lasted);
+	}
+	print_table(list, columns, sizeof(columns) / sizeof(columns[0]));
+}
+
+static int list_of(struct ctl *c, const char *account, struct reply *ret)
+{
+	struct buf b;
+
+	line_start(&b, "ListSessions");
+	if (account != NULL)
+		line_word(&b, account);
+	return ctl_ask(c, &b, ret);
+}
+
+int ctl_session_list(struct ctl *c)
+{
+	struct reply r;
+	int status = list_of(c, c->argc > 0 ? c->argv[0] : NULL, &r);
+
+	if (status != CTL_DONE || r.data == NULL)
+		return status;
+	filter(c, (struct data *)r.data);
+	if (c->json)
+		print_json(r.data);
+	else
+		show_sessions(c, (struct data *)r.data);
+	return CTL_DONE;
+}
+
+/* A number, or two hexadecimal ones with '-' between: everything else is an account. */
+static bool is_session(const char *word)
+{
+	const char *dash = strchr(word, '-');
+	uint64_t id;
+
+	if (slice_u64(slice_str(word), UINT64_MAX, &id) == 0)
+		return true;
+	return dash != NULL && dash > word && dash[1] != '\0' &&
+	       strspn(word, "0123456789abcdefABCDEF") == (size_t)(dash - word) &&
+	       strspn(dash + 1, "0123456789abcdefABCDEF") == strlen(dash + 1);
+}
+
+static int dry_kick(struct ctl *c, const char *word)
+{
+	struct reply r;
+	bool one = is_session(word);
+	int status = list_of(c, one ? NULL : word, &r);
+
+	if (status != CTL_DONE || r.data == NULL)
+		return status;
+	for (struct data **at = (struct data **)&r.data->first; one && *at != NULL;) {
+		uint64_t id = 0;
+		bool same = slice_u64(slice_str(word), UINT64_MAX, &id) == 0
+				? id == (uint64_t)data_get(*at, "ID")->number
+				: slice_ieq(text_of(*at, "SID"), slice_str(word));
+
+		if (same)
+			at = &(*at)->next;
+		else
+			*at = (*at)->next;
+	}
+	if (!c->json)
+		printf("these would be ended:\n");
+	if (c->json)
+		print_json(r.data);
+	else
+		show_sessions(c, (struct data *)r.data);
+	return CTL_DONE;
+}
+
+int ctl_session_kick(struct ctl *c)
+{
+	struct buf b;
+	struct reply r;
+	int status;
+
+	if (c->dry_run)
+		return dry_kick(c, c->argv[0]);
+	line_start(&b, is_session(c->argv[0]) ? "KillSession" : "KillAccountSessions");
+	line_word(&b, c->argv[0]);
+	status = ctl_ask(c, &b, &r);
+	if (status == CTL_DONE && c->json)
+		printf("{\"done\": true, \"ended\": %lld}\n",
+		    r.data != NULL ? (long long)r.data->number : 0);
+	return status;
+}

@@ -1,0 +1,171 @@
+/* verbs - the commands that are one line of the protocol. */
+#include "ctl/ctl.h"
+
+/* ---- lines ---- */
+
+void line_start(struct buf *b, const char *verb)
+{
+	*b = BUF_INIT(64 << 10);
+	buf_puts(b, verb);
+}
+
+void line_word(struct buf *b, const char *word)
+{
+	buf_putc(b, ' ');
+	data_put_string(b, slice_str(word));
+}
+
+void line_raw(struct buf *b, const char *text)
+{
+	buf_putc(b, ' ');
+	buf_puts(b, text);
+}
+
+void line_list(struct buf *b, const struct ctl *c, int first)
+{
+	bool none = true;
+
+	buf_puts(b, " (");
+	for (int i = first; i < c->argc; i++)
+		data_put_item(b, &none, slice_str(c->argv[i]));
+	buf_putc(b, ')');
+}
+
+/* ---- questions with one line ---- */
+
+static int show_word(struct ctl *c, const char *verb)
+{
+	struct buf b;
+
+	line_start(&b, verb);
+	if (c->argc > 0)
+		line_word(&b, c->argv[0]);
+	return ctl_show(c, &b);
+}
+
+static int do_word(struct ctl *c, const char *verb)
+{
+	struct buf b;
+
+	line_start(&b, verb);
+	line_word(&b, c->argv[0]);
+	return ctl_do(c, &b);
+}
+
+int ctl_domain_list(struct ctl *c)
+{
+	return show_word(c, "ListDomains");
+}
+
+int ctl_domain_create(struct ctl *c)
+{
+	return do_word(c, "CreateDomain");
+}
+
+int ctl_domain_delete(struct ctl *c)
+{
+	return do_word(c, "DeleteDomain");
+}
+
+static bool sets(const struct ctl *c)
+{
+	return c->argc > 1 && strcmp(c->argv[1], "=") == 0;
+}
+
+int ctl_domain_aliases(struct ctl *c)
+{
+	struct buf b;
+
+	if (c->argc == 1)
+		return show_word(c, "GetDomainAliases");
+	if (!sets(c))
+		return 2;
+	line_start(&b, "SetDomainAliases");
+	line_word(&b, c->argv[0]);
+	line_list(&b, c, 2);
+	return ctl_do(c, &b);
+}
+
+int ctl_domain_addresses(struct ctl *c)
+{
+	struct buf b;
+
+	if (c->argc == 1)
+		return show_word(c, "GetDomainSettings");
+	if (!sets(c))
+		return 2;
+	line_start(&b, "UpdateDomainSettings");
+	line_word(&b, c->argv[0]);
+	line_raw(&b, "{IPAddresses=");
+	line_list(&b, c, 2);
+	line_raw(&b, ";}");
+	return ctl_do(c, &b);
+}
+
+int ctl_account_create(struct ctl *c)
+{
+	struct buf b;
+
+	line_start(&b, "CreateAccount");
+	line_word(&b, c->argv[0]);
+	if (c->argc > 1) {
+		line_raw(&b, "{MaxAccountSize=");
+		line_word(&b, c->argv[1]);
+		line_raw(&b, ";}");
+	}
+	return ctl_do(c, &b);
+}
+
+int ctl_account_info(struct ctl *c)
+{
+	return show_word(c, "GetAccountInfo");
+}
+
+static int update_account(struct ctl *c, const char *key, const char *value)
+{
+	struct buf b;
+
+	line_start(&b, "UpdateAccountSettings");
+	line_word(&b, c->argv[0]);
+	line_raw(&b, "{");
+	line_raw(&b, key);
+	line_raw(&b, "=");
+	line_word(&b, value);
+	line_raw(&b, ";}");
+	return ctl_do(c, &b);
+}
+
+int ctl_account_quota(struct ctl *c)
+{
+	return update_account(c, "MaxAccountSize", c->argv[1]);
+}
+
+int ctl_account_suspend(struct ctl *c)
+{
+	return update_account(c, "Suspended", "YES");
+}
+
+int ctl_account_resume(struct ctl *c)
+{
+	return update_account(c, "Suspended", "NO");
+}
+
+int ctl_alias_list(struct ctl *c)
+{
+	return show_word(c, "GetAccountAliases");
+}
+
+int ctl_alias_set(struct ctl *c)
+{
+	struct buf b;
+
+	line_start(&b, "SetAccountAliases");
+	line_word(&b, c->argv[0]);
+	line_list(&b, c, sets(c) ? 2 : 1);
+	return ctl_do(c, &b);
+}
+
+int ctl_stat(struct ctl *c)
+{
+	return show_word(c, "ListStat");
+}
