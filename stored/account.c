@@ -94,6 +94,7 @@ static struct account *account_new(struct store *st, uint64_t id)
 	a->id = id;
 	STAILQ_INIT(&a->waiters);
 	TAILQ_INIT(&a->ops);
+	TAILQ_INIT(&a->copies);
 	if (idmap_add(&st->accounts, id, a) == 0)
 		return a;
 	free(a);

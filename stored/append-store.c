@@ -56,6 +56,7 @@ static void publish(struct append *a)
 			.size = msg->rec.size,
 			.modseq = msg->rec.modseq,
 			.id = msg->rec.id,
+			.sum = msg->rec.sum,
 			.date = msg->rec.date,
 			.saved = msg->rec.saved };
 		if (engine_body_loc(msg->body, &row->loc) != ENGINE_OK) {

@@ -14,6 +14,7 @@ static const struct {
 	{ offsetof(struct cols, size), sizeof(uint64_t) },
 	{ offsetof(struct cols, modseq), sizeof(uint64_t) },
 	{ offsetof(struct cols, id), sizeof(uint64_t) },
+	{ offsetof(struct cols, sum), sizeof(uint64_t) },
 	{ offsetof(struct cols, date), sizeof(int64_t) },
 	{ offsetof(struct cols, saved), sizeof(int64_t) },
 	{ offsetof(struct cols, loc), sizeof(struct engine_loc) },
@@ -73,6 +74,7 @@ int cols_append(struct cols *c, const struct cols_row *row)
 	c->size[c->n] = row->size;
 	c->modseq[c->n] = row->modseq;
 	c->id[c->n] = row->id;
+	c->sum[c->n] = row->sum;
 	c->date[c->n] = row->date;
 	c->saved[c->n] = row->saved;
 	c->loc[c->n] = row->loc;
@@ -122,6 +124,7 @@ struct cols_row cols_at(const struct cols *c, size_t i)
 		.size = c->size[i],
 		.modseq = c->modseq[i],
 		.id = c->id[i],
+		.sum = c->sum[i],
 		.date = c->date[i],
 		.saved = c->saved[i],
 		.loc = c->loc[i] };
@@ -235,6 +238,14 @@ bool cols_walk_next(struct cols_walk *w)
 	w->at = w->i++;
 	w->uid = c->uid[w->at];
 	return true;
+}
+
+uint32_t cols_walk_peek(struct cols_walk *w)
+{
+	struct cols_walk ahead = *w;
+	bool any = cols_walk_next(&ahead);
+
+	return any ? ahead.uid : UINT32_MAX;
 }
 
 void cols_walk_skip(struct cols_walk *w, uint32_t uid)

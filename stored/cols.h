@@ -16,7 +16,7 @@
 
 struct cols_row {
 	uint32_t uid, flags;
-	uint64_t keywords, size, modseq, id;
+	uint64_t keywords, size, modseq, id, sum;
 	int64_t date, saved;
 	struct engine_loc loc;
 };
@@ -30,7 +30,7 @@ struct cols_dead {
 struct cols {
 	size_t n, cap;
 	uint32_t *uid, *flags;
-	uint64_t *keywords, *size, *modseq, *id;
+	uint64_t *keywords, *size, *modseq, *id, *sum;
 	int64_t *date, *saved;
 	struct engine_loc *loc;
 	struct cols_dead *dead; /* ordered by uid */
@@ -87,6 +87,8 @@ void cols_walk_from(
     struct cols_walk *w, const struct cols *c, const struct cols_view *v, uint32_t uid);
 /* False behind the last one. */
 bool cols_walk_next(struct cols_walk *w);
+/* The uid that cols_walk_next() finds; UINT32_MAX: none. */
+uint32_t cols_walk_peek(struct cols_walk *w);
 /* Goes on with the first message that is not below `uid`. */
 void cols_walk_skip(struct cols_walk *w, uint32_t uid);
 struct cols_row cols_walk_row(const struct cols_walk *w);

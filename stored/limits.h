@@ -23,6 +23,9 @@ enum {
 	APPEND_MSGS_MAX = 1000,         /* messages of one append */
 	APPEND_BUFFERED_MAX = 16 << 20, /* their bytes in the engine's memory */
 	APPEND_FACTS_MAX = 2 << 20,     /* their facts that are kept */
+	COPY_MSGS_MAX = 120000,         /* messages of one copy: one batch */
+	COPY_PORTION = 4096, /* messages of a move's batch; a larger copy leaves facts behind */
+	COPY_FACTS_MAX = 12 << 20, /* bytes of facts in one batch */
 	/* the store */
 	STORE_SHARDS_MAX = 16,
 	STORE_DISPATCH_MAX = 256, /* engine answers handled in one turn of the loop */
@@ -33,9 +36,9 @@ enum {
 	ACCOUNT_MBOXES_MAX = 20000,
 	MBOX_NAME_MAX = 1024,
 	TREE_LEVELS_MAX = 64,
-	TREE_OPS_MAX = 1024,    /* changes of one account's names that wait */
-	LOAD_PAGES_MAX = 4,     /* scans of an index being loaded in one turn of the loop */
-	CHANGE_ROWS_MAX = 4096, /* messages in one batch of a flag change or an expunge */
+	TREE_OPS_MAX = 1024,     /* changes of one account's names that wait */
+	LOAD_PAGES_MAX = 4,      /* scans of an index being loaded in one turn of the loop */
+	CHANGE_ROWS_MAX = 16384, /* messages in one batch of a flag change or an expunge */
 	/* facts by parsed */
 	PARSE_QUEUE_MAX = 4096,
 	PARSE_TRIES_MAX = 2,

@@ -102,6 +102,7 @@ static int load_msg(struct mbox_load *l, const struct engine_row *row)
 					    .size = rec.size,
 					    .modseq = rec.modseq,
 					    .id = rec.id,
+					    .sum = rec.sum,
 					    .date = rec.date,
 					    .saved = rec.saved,
 					    .loc = row->loc }) == 0

@@ -56,6 +56,7 @@ static void rcpt_stored(struct post_rcpt *r)
 		.size = r->rec.size,
 		.modseq = r->rec.modseq,
 		.id = r->rec.id,
+		.sum = r->rec.sum,
 		.date = r->rec.date,
 		.saved = r->rec.saved };
 

@@ -266,7 +266,7 @@ void session_on_msg(
 		break;
 	default:
 		if (!tree_on_msg(s, type, m) && !append_on_msg(s, type, m) &&
-		    !keyword_on_msg(s, type, m))
+		    !keyword_on_msg(s, type, m) && !copy_on_msg(s, type, m))
 			session_bad(s, "message");
 		break;
 	}

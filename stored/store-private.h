@@ -49,6 +49,7 @@ struct tree_names {
 };
 
 struct tree_op;
+struct copy;
 
 struct account {
 	struct store *st;
@@ -67,7 +68,8 @@ struct account {
 	struct tree_names dirs, subs;
 	TAILQ_HEAD(, tree_op) ops; /* the first is under way */
 	unsigned n_ops;
-	struct mbox **gone; /* deleted, somebody still points at them */
+	TAILQ_HEAD(, copy) copies; /* the first is under way */
+	struct mbox **gone;        /* deleted, somebody still points at them */
 	size_t n_gone;
 	uint64_t modseq; /* highest handed out */
 	uint64_t quota;  /* bytes, as told last; 0: none */

@@ -422,7 +422,7 @@ int rig_account(struct rig *r, uint64_t account, enum ipc_type type)
 struct rig_client *rig_session(struct rig *r, uint64_t account, uint64_t sid, int *ret_status)
 {
 	struct ipc_session_open q = { ++r->seq, sid, account, SLICE("name@example.test"),
-		SLICE("pop3"), SLICE_NONE };
+		SLICE("pop3"), SLICE_NONE, r->quota };
 	enum ipc_type type;
 	const union ipc_any *a;
 	int fd = -1;

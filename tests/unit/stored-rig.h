@@ -37,6 +37,7 @@ struct rig {
 	pid_t pid;
 	struct rig_client *clients, *authd, *routerd, *acceptor;
 	uint32_t seq;
+	uint64_t quota; /* of the sessions to come */
 	int dir_fd, log_fd;
 	char spec[64];
 };

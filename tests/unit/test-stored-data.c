@@ -312,6 +312,217 @@ static void flags_are_stored_if_unchanged(void **state)
 	buf_fini(&left);
 }
 
+/* ---- copies ---- */
+
+struct copied {
+	int status;
+	uint32_t uidvalidity;
+	size_t n, events;
+	uint32_t here[20000], there[20000];
+};
+
+static struct copied copied;
+
+static void copy(
+    struct rig_client *s, uint32_t mbox, const char *to, uint32_t first, uint32_t last, bool move)
+{
+	uint8_t pair[8];
+	struct ipc_msg_copy q = { ++s->rig->seq, mbox, move, slice_str(to), slice_of(pair, 8) };
+	const union ipc_any *m;
+	enum ipc_type type;
+	uint32_t more;
+
+	copied = (struct copied){ 0 };
+	wire_store_u32(pair, first);
+	wire_store_u32(pair + 4, last);
+	rig_send(s, IPC_msg_copy, &q);
+	do {
+		m = rig_next(s, 10000, &type, NULL);
+		assert_non_null(m);
+		more = 1;
+		if (type == IPC_mbox_event)
+			copied.events += m->mbox_event.rows.n / IPC_EVENT_BYTES;
+		if (type != IPC_copy_done)
+			continue;
+		assert_int_equal(m->copy_done.seq, q.seq);
+		copied.status = (int)m->copy_done.status;
+		copied.uidvalidity = m->copy_done.uidvalidity;
+		more = m->copy_done.more;
+		for (size_t i = 0; i < m->copy_done.uids.n; i += 8, copied.n++) {
+			copied.here[copied.n] = wire_load_u32(m->copy_done.uids.p + i);
+			copied.there[copied.n] = wire_load_u32(m->copy_done.uids.p + i + 4);
+		}
+	} while (more != 0);
+}
+
+static void mailbox(struct rig_client *s, const char *name)
+{
+	rig_send(
+	    s, IPC_mbox_create, &(struct ipc_mbox_create){ ++s->rig->seq, slice_str(name), 0 });
+	assert_int_equal(rig_wait(s, IPC_mbox_done)->mbox_done.status, IPC_ST_OK);
+}
+
+static void copies_are_the_same_message(void **state)
+{
+	struct rig *r = *state;
+	struct rig_client *s = rig_session(r, 7, 1, NULL);
+	const struct piece p[] = {
+		{ IPC_FLAG_SEEN, "a b", 1000, SLICE("one"), SLICE("facts one") },
+		{ 0, "", 2000, SLICE("two"), SLICE("facts two") },
+		{ IPC_FLAG_FLAGGED, "c", 3000, SLICE("three"), SLICE("facts three") },
+	};
+	const struct piece other = { 0, "B", 1, SLICE("there"), SLICE("f") };
+	struct ipc_mbox_opened o;
+	uint64_t ids[3];
+	struct slice facts;
+
+	mailbox(s, "There");
+	append(s, "INBOX", p, 3);
+	append(s, "There", &other, 1);
+	o = rig_open(s, "INBOX", 0);
+	assert_int_equal(scan(s, o.mbox), 3);
+	for (int i = 0; i < 3; i++)
+		ids[i] = row_u64(i, AT_ID);
+	copy(s, o.mbox, "Nowhere", 1, 3, false);
+	assert_int_equal(copied.status, IPC_ST_NOTFOUND);
+	copy(s, o.mbox, "There", 7, 9, false);
+	assert_int_equal(copied.status, IPC_ST_OK);
+	assert_int_equal(copied.n, 0);
+	copy(s, o.mbox, "There", 1, UINT32_MAX, false);
+	assert_int_equal(copied.status, IPC_ST_OK);
+	assert_int_equal(copied.n, 3);
+	for (uint32_t i = 0; i < 3; i++)
+		assert_true(copied.here[i] == i + 1 && copied.there[i] == i + 2);
+	/* In the same mailbox, too. */
+	copy(s, o.mbox, "INBOX", 2, 2, false);
+	assert_true(copied.n == 1 && copied.there[0] == 4);
+	for (int pass = 0; pass < 2; pass++) {
+		if (pass == 1) {
+			rig_restart(r);
+			s = rig_session(r, 7, 1, NULL);
+		}
+		o = rig_open(s, "There", 0);
+		assert_int_equal(o.uidvalidity, copied.uidvalidity != 0 ? o.uidvalidity : 0);
+		assert_int_equal(o.exists, 4);
+		assert_int_equal(o.unseen, 3);
+		assert_int_equal(o.bytes, 5 + 3 + 3 + 5);
+		assert_true(slice_eq(o.keywords, SLICE("\1\0\0\0B\1\0\0\0a\1\0\0\0c")));
+		assert_int_equal(scan(s, o.mbox), 4);
+		assert_int_equal(row_u64(1, AT_KEYWORDS), 3);
+		assert_int_equal(row_u64(3, AT_KEYWORDS), 4);
+		for (uint32_t i = 0; i < 3; i++) {
+			assert_int_equal(row_uid(i + 1), i + 2);
+			assert_int_equal(row_flags(i + 1), p[i].flags);
+			assert_int_equal(row_u64(i + 1, AT_ID), ids[i]);
+			assert_int_equal(row_u64(i + 1, AT_DATE), p[i].date);
+			assert_true(row_u64(i + 1, AT_SAVED) > 1600000000);
+			body_is(s, o.mbox, i + 2, p[i].body);
+			assert_int_equal(rig_facts(s, o.mbox, i + 2, &facts), IPC_ST_OK);
+			assert_true(slice_eq(facts, p[i].facts));
+		}
+		o = rig_open(s, "INBOX", 0);
+		assert_int_equal(o.exists, 4);
+	}
+}
+
+/* What others expunged and this view still sees can be copied, but not moved. */
+static void the_dead_can_be_copied(void **state)
+{
+	struct rig *r = *state;
+	struct rig_client *s = rig_session(r, 7, 1, NULL), *other = rig_session(r, 7, 2, NULL);
+	const struct piece p = { 0, "", 1000, SLICE("one"), SLICE("facts") };
+	struct ipc_mbox_opened o, oo;
+
+	append(s, "INBOX", &p, 1);
+	o = rig_open(s, "INBOX", 0);
+	oo = rig_open(other, "INBOX", 0);
+	assert_int_equal(rig_expunge(other, oo.mbox, 1, 1), IPC_ST_OK);
+	copy(s, o.mbox, "INBOX", 1, 1, true);
+	assert_true(copied.status == IPC_ST_OK && copied.n == 0);
+	copy(s, o.mbox, "INBOX", 1, 1, false);
+	assert_true(copied.status == IPC_ST_OK && copied.n == 1 && copied.there[0] == 2);
+	rig_restart(r);
+	s = rig_session(r, 7, 1, NULL);
+	o = rig_open(s, "INBOX", 0);
+	assert_int_equal(o.exists, 1);
+	body_is(s, o.mbox, 2, SLICE("one"));
+}
+
+static void moves_leave_nothing_behind(void **state)
+{
+	enum { N = 9000 };
+	static struct piece p[1000];
+	struct rig *r = *state;
+	struct rig_client *s = rig_session(r, 7, 1, NULL);
+	struct ipc_mbox_opened o;
+	struct slice facts;
+
+	mailbox(s, "There");
+	for (size_t i = 0; i < 1000; i++)
+		p[i] = (struct piece){ i % 2, i % 3 ? "k" : "", 0, SLICE("xyz"), SLICE("facts") };
+	for (int i = 0; i < N / 1000; i++)
+		assert_int_equal(append(s, "INBOX", p, 1000).status, IPC_ST_OK);
+	o = rig_open(s, "INBOX", IPC_MBOX_EVENTS);
+	copy(s, o.mbox, "There", 2, N - 1, true);
+	assert_int_equal(copied.status, IPC_ST_OK);
+	assert_int_equal(copied.n, N - 2);
+	assert_int_equal(copied.events, N - 2);
+	for (uint32_t i = 0; i < N - 2; i++)
+		assert_true(copied.here[i] == i + 2 && copied.there[i] == i + 1);
+	assert_int_equal(scan(s, o.mbox), 2);
+	/* From a mailbox into itself. */
+	copy(s, o.mbox, "INBOX", 1, N, true);
+	assert_true(copied.n == 2 && copied.there[0] == N + 1 && copied.there[1] == N + 2);
+	for (int pass = 0; pass < 2; pass++) {
+		o = rig_open(s, "INBOX", 0);
+		assert_int_equal(o.exists, 2);
+		assert_int_equal(o.bytes, 6);
+		assert_int_equal(scan(s, o.mbox), 2);
+		assert_int_equal(row_uid(0), N + 1);
+		o = rig_open(s, "There", 0);
+		assert_int_equal(o.exists, N - 2);
+		assert_int_equal(scan(s, o.mbox), N - 2);
+		body_is(s, o.mbox, 1, SLICE("xyz"));
+		assert_int_equal(rig_facts(s, o.mbox, N - 2, &facts), IPC_ST_OK);
+		rig_restart(r);
+		s = rig_session(r, 7, 1, NULL);
+	}
+	/* A large copy is one commit. */
+	o = rig_open(s, "There", 0);
+	copy(s, o.mbox, "INBOX", 1, UINT32_MAX, false);
+	assert_int_equal(copied.status, IPC_ST_OK);
+	assert_int_equal(copied.n, N - 2);
+	o = rig_open(s, "INBOX", 0);
+	assert_int_equal(o.exists, N);
+}
+
+static void quota_binds_a_session(void **state)
+{
+	struct rig *r = *state;
+	struct rig_client *s;
+	const struct piece p = { 0, "", 0, SLICE("12345"), SLICE("f") };
+	struct ipc_mbox_opened o;
+	const struct ipc_quota_is *is;
+
+	r->quota = 17;
+	s = rig_session(r, 7, 1, NULL);
+	mailbox(s, "There");
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(append(s, "INBOX", &p, 1).status, IPC_ST_OK);
+	assert_int_equal(append(s, "INBOX", &p, 1).status, IPC_ST_OVERQUOTA);
+	rig_send(s, IPC_append_begin, &(struct ipc_append_begin){ 1, SLICE("INBOX") });
+	assert_int_equal(rig_wait(s, IPC_append_ready)->append_ready.room, 2);
+	rig_send(s, IPC_append_abort, &(struct ipc_append_abort){ 1 });
+	o = rig_open(s, "INBOX", 0);
+	copy(s, o.mbox, "There", 1, 1, false);
+	assert_int_equal(copied.status, IPC_ST_OVERQUOTA);
+	copy(s, o.mbox, "There", 1, 1, true);
+	assert_int_equal(copied.status, IPC_ST_OK);
+	rig_send(s, IPC_quota_get, &(struct ipc_quota_get){ 9 });
+	is = &rig_wait(s, IPC_quota_is)->quota_is;
+	assert_true(is->seq == 9 && is->bytes == 15 && is->bytes_max == 17 && is->messages == 3);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -319,6 +530,10 @@ int main(int argc, char **argv)
 		CASE(appends_keep_what_they_were_given),
 		CASE(keywords_have_bits),
 		CASE(flags_are_stored_if_unchanged),
+		CASE(copies_are_the_same_message),
+		CASE(the_dead_can_be_copied),
+		CASE(moves_leave_nothing_behind),
+		CASE(quota_binds_a_session),
 	};
 
 	if (argc > 1)

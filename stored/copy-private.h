@@ -1,0 +1,55 @@
+/*
+ * copy-private - messages that a session copies or moves: queued, held and answered by copy.c,
+ * facts gathered by copy-facts.c, stored by copy-store.c.
+ *
+ * Invariant: a copy is one commit, all or nothing. A move goes in portions, each of them one commit
+ * of both mailboxes: a message is always in exactly one of them.
+ */
+#pragma once
+
+#include "stored/change-private.h"
+#include "stored/session-private.h"
+
+struct copy {
+	struct op op;
+	TAILQ_ENTRY(copy) link; /* of its account */
+	struct mbox *from, *to; /* pinned */
+	bool move, running;
+	bool held_from, held_to;
+	struct cols_view see;
+	struct buf pairs; /* of uids that were done: here, there */
+	int status;
+	/* one portion; a copy has one */
+	struct cols_row *rows;
+	size_t n, cap;
+	uint32_t next_uid; /* where the next one begins; 0: there is none */
+	struct keywords keywords;
+	uint64_t map[KEYWORDS_MAX]; /* bits there of the bits here */
+	struct txn txn;
+	struct change gone; /* of a move */
+	unsigned left;      /* commits that were not answered */
+	/* facts of the portion: u32 index, u32 source, u32 length, bytes */
+	struct buf facts;
+	size_t facts_at; /* row that is next */
+	size_t facts_to; /* behind the last row of the scan under way */
+	struct rec_key facts_from;
+	bool facts_more;
+	size_t n_uids;
+	uint8_t uids[]; /* the question's pairs */
+};
+
+static inline struct copy *copy_of(struct txn *t)
+{
+	return (struct copy *)((char *)t - offsetof(struct copy, txn));
+}
+
+/* copy.c: the portion is over: the next, or the answer. */
+void copy_portion_done(struct copy *c, int status);
+
+/* copy-facts.c: what is known of the portion's messages, then copy_store(). */
+void copy_facts(struct copy *c);
+
+/* copy-store.c: fills the portion: IPC_ST_OK, or why not. */
+int copy_collect(struct copy *c);
+/* One commit of the portion, then copy_portion_done(). */
+void copy_store(struct copy *c);

@@ -1,0 +1,296 @@
+/*
+ * copy-store - one portion of a copy or a move: its rows, its commit, what the indexes become.
+ */
+#include "stored/copy-private.h"
+
+#include "common/base/checked.h"
+#include "common/base/clock.h"
+#include "common/base/wire.h"
+
+#include <stdlib.h>
+
+/* ---- which messages ---- */
+
+static bool take(struct copy *c, const struct cols_walk *w)
+{
+	size_t cap = c->cap == 0 ? 64 : c->cap * 2;
+	struct cols_row *rows;
+
+	if (c->n == c->cap) {
+		rows = reallocarray(c->rows, cap, sizeof(*rows));
+		if (rows == NULL)
+			return false;
+		c->rows = rows;
+		c->cap = cap;
+	}
+	c->rows[c->n++] = cols_walk_row(w);
+	return true;
+}
+
+int copy_collect(struct copy *c)
+{
+	size_t max = c->move ? COPY_PORTION : COPY_MSGS_MAX;
+	uint32_t from = c->next_uid;
+	struct cols_walk w;
+
+	c->n = 0;
+	c->next_uid = 0;
+	cols_walk_from(&w, &c->from->cols, &c->see, from);
+	for (size_t at = 0; at < c->n_uids; at += 8) {
+		uint32_t first = wire_load_u32(c->uids + at);
+		uint32_t last = wire_load_u32(c->uids + at + 4);
+
+		if (last < from)
+			continue;
+		cols_walk_skip(&w, first > from ? first : from);
+		while (cols_walk_peek(&w) <= last && cols_walk_next(&w)) {
+			if (w.dead != NULL && c->move)
+				continue; /* it is gone already */
+			if (c->n == max && !c->move)
+				return IPC_ST_LIMIT;
+			if (c->n == max) {
+				c->next_uid = w.uid;
+				return IPC_ST_OK;
+			}
+			if (!take(c, &w))
+				return IPC_ST_TRYLATER;
+		}
+	}
+	return IPC_ST_OK;
+}
+
+/* ---- durable ---- */
+
+static void publish(struct copy *c)
+{
+	uint32_t first = c->txn.head.uidnext - (uint32_t)c->n;
+
+	for (size_t i = 0; i < c->n; i++) {
+		wire_put_u32(&c->pairs, c->rows[i].uid);
+		wire_put_u32(&c->pairs, first + (uint32_t)i);
+		c->rows[i].uid = first + (uint32_t)i;
+	}
+	if (c->keywords.n > c->to->keywords.n)
+		mbox_take_keywords(c->to, &c->keywords);
+	mbox_add(c->to, c->op.session, c->op.seq, c->rows, c->n);
+}
+
+static void answered(struct copy *c, int status)
+{
+	if (status != IPC_ST_OK)
+		c->status = status;
+	if (--c->left == 0)
+		copy_portion_done(c, c->status);
+}
+
+static void on_stored(struct txn *t, int status)
+{
+	struct copy *c = copy_of(t);
+
+	if (status == IPC_ST_OK)
+		publish(c);
+	/* In the same mailbox one batch did both. */
+	if (status == IPC_ST_OK && c->move && c->from == c->to) {
+		c->gone.session = c->op.session;
+		c->gone.modseq = t->head.modseq;
+		change_publish(&c->gone);
+	}
+	answered(c, status);
+}
+
+static void on_gone(struct txn *t, int status)
+{
+	struct copy *c = (struct copy *)((char *)t - offsetof(struct copy, gone));
+
+	if (status == IPC_ST_OK) {
+		c->gone.session = c->op.session;
+		c->gone.modseq = t->head.modseq;
+		change_publish(&c->gone);
+	}
+	answered(c, status);
+}
+
+/* ---- rows ---- */
+
+/* Names of the keywords that the messages have, there. */
+static void keywords_map(struct copy *c)
+{
+	uint64_t used = 0;
+
+	for (size_t i = 0; i < c->n; i++)
+		used |= c->rows[i].keywords;
+	for (unsigned b = 0; b < c->from->keywords.n; b++) {
+		unsigned there = KEYWORDS_MAX;
+
+		if (used >> b & 1)
+			there = keywords_add(&c->keywords, keywords_at(&c->from->keywords, b));
+		c->map[b] = there < KEYWORDS_MAX ? UINT64_C(1) << there : 0;
+	}
+}
+
+static uint64_t keywords_there(const struct copy *c, uint64_t here)
+{
+	uint64_t bits = 0;
+
+	for (unsigned b = 0; here != 0 && b < KEYWORDS_MAX; b++, here >>= 1)
+		if (here & 1)
+			bits |= c->map[b];
+	return bits;
+}
+
+static bool facts_rows(struct copy *c, struct engine_batch *b, uint32_t first)
+{
+	struct wire_reader r = wire_reader(buf_slice(&c->facts));
+
+	while (wire_left(&r) > 0) {
+		uint32_t i = wire_get_u32(&r), source = wire_get_u32(&r);
+		struct slice facts = wire_get_bytes(&r, COPY_FACTS_MAX);
+		struct rec_key key = key_facts(first + i, (enum facts_source)source);
+
+		if (engine_put(b, key_slice(&key), facts) != 0)
+			return false;
+	}
+	return true;
+}
+
+static bool new_rows(struct copy *c, struct txn *t)
+{
+	struct mbox_head *h = &t->head;
+	uint32_t first = h->uidnext;
+	int64_t now = clock_wall_s();
+
+	for (size_t i = 0; i < c->n; i++) {
+		struct cols_row *row = &c->rows[i];
+		struct rec_key key = key_u32(REC_MSG, h->uidnext++);
+		uint8_t val[RECORD_MSG_BYTES];
+		struct msg_rec rec;
+
+		row->keywords = keywords_there(c, row->keywords);
+		row->modseq = h->modseq;
+		row->saved = now;
+		rec = (struct msg_rec){ .flags = row->flags,
+			.keywords = row->keywords,
+			.size = row->size,
+			.modseq = row->modseq,
+			.id = row->id,
+			.sum = row->sum,
+			.date = row->date,
+			.saved = now };
+		msg_pack(&rec, val);
+		if (engine_put_ref(
+			t->batch, key_slice(&key), slice_of(val, sizeof(val)), &row->loc) != 0)
+			return false;
+		h->exists++;
+		h->unseen += (row->flags & IPC_FLAG_SEEN) == 0;
+		h->bytes += row->size;
+	}
+	if (c->keywords.n > c->to->keywords.n && !mbox_put_keywords(t, &c->keywords))
+		return false;
+	return facts_rows(c, t->batch, first);
+}
+
+/* What the mailbox here loses by a move, into the batch of that txn. */
+static bool gone_rows(struct copy *c)
+{
+	struct change *g = &c->gone;
+
+	if (g->uids == NULL)
+		g->uids = calloc(COPY_PORTION, sizeof(*g->uids));
+	if (g->keep == NULL)
+		g->keep = calloc(COPY_PORTION, sizeof(*g->keep));
+	if (g->uids == NULL || g->keep == NULL)
+		return false;
+	g->n = c->n;
+	for (size_t i = 0; i < c->n; i++)
+		g->uids[i] = c->rows[i].uid;
+	return change_rows(g);
+}
+
+static void gone_init(struct copy *c)
+{
+	struct change *g = &c->gone;
+
+	g->kind = CHANGE_EXPUNGE;
+	g->mbox = c->from;
+	g->seq = c->op.seq;
+	g->see = c->see;
+}
+
+static int portion_allowed(struct copy *c)
+{
+	struct account *a = c->op.account;
+	uint64_t after = account_usage(a);
+
+	for (size_t i = 0; !c->move && i < c->n; i++)
+		if (add_overflows_u64(after, c->rows[i].size, &after))
+			return IPC_ST_OVERQUOTA;
+	if (!c->move && a->quota != 0 && after > a->quota)
+		return IPC_ST_OVERQUOTA;
+	if (c->to->pend.uidnext >= STORE_UID_MAX - c->n)
+		return IPC_ST_TOOBIG;
+	keywords_fini(&c->keywords);
+	return keywords_copy(&c->keywords, &c->to->keywords) == 0 ? IPC_ST_OK : IPC_ST_TRYLATER;
+}
+
+/* Both mailboxes of a move; IPC_ST_OK: under way. */
+static int commit_both(struct copy *c)
+{
+	struct txn *t[2] = { &c->txn, &c->gone.txn };
+	int r = txn_begin(c->from, t[1], on_gone);
+
+	if (r != IPC_ST_OK) {
+		txn_abort(t[0]);
+		return r;
+	}
+	t[1]->head.modseq = t[0]->head.modseq;
+	if (!gone_rows(c) || !new_rows(c, t[0])) {
+		txn_abort(t[0]);
+		txn_abort(t[1]);
+		return IPC_ST_LIMIT;
+	}
+	c->left = 2;
+	return txn_commit(c->op.account->st, t, 2);
+}
+
+/* The same batch adds and takes away. */
+static int commit_one(struct copy *c)
+{
+	struct txn *t = &c->txn;
+	bool good = true;
+
+	if (c->move) {
+		c->gone.txn = *t;
+		good = gone_rows(c);
+		t->head = c->gone.txn.head;
+	}
+	if (!good || !new_rows(c, t)) {
+		txn_abort(t);
+		return IPC_ST_LIMIT;
+	}
+	c->left = 1;
+	return txn_commit(c->op.account->st, &t, 1);
+}
+
+static int store(struct copy *c)
+{
+	int r = portion_allowed(c);
+
+	if (r == IPC_ST_OK)
+		r = txn_begin(c->to, &c->txn, on_stored);
+	if (r != IPC_ST_OK)
+		return r;
+	c->txn.head.modseq = ++c->op.account->modseq;
+	keywords_map(c);
+	gone_init(c);
+	return c->move && c->from != c->to ? commit_both(c) : commit_one(c);
+}
+
+void copy_store(struct copy *c)
+{
+	int r;
+
+	c->status = IPC_ST_OK;
+	r = store(c);
+	if (r != IPC_ST_OK)
+		copy_portion_done(c, r);
+}

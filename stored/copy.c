@@ -1,0 +1,174 @@
+/*
+ * copy - COPY and MOVE of a session: one after the other in an account, while both mailboxes are
+ * held.
+ */
+#include "stored/copy-private.h"
+
+#include <stdlib.h>
+
+static void copy_next(struct account *a);
+
+static void answer(struct session *s, struct copy *c, const struct mbox *to)
+{
+	struct ipc_copy_done d = { .seq = c->op.seq, .status = (uint32_t)c->status };
+	struct slice left = buf_slice(&c->pairs);
+
+	d.uidvalidity = to->uidvalidity;
+	do {
+		d.uids = slice_part(left, 0, ANSWER_BYTES_MAX);
+		left = slice_from(left, d.uids.n);
+		d.more = left.n > 0;
+		session_answer(s, IPC_copy_done, &d);
+	} while (left.n > 0);
+}
+
+static void copy_free(struct copy *c)
+{
+	c->from->pins--;
+	c->to->pins--;
+	buf_fini(&c->pairs);
+	buf_fini(&c->facts);
+	keywords_fini(&c->keywords);
+	free(c->rows);
+	free(c->gone.uids);
+	free(c->gone.keep);
+	free(c);
+}
+
+static void copy_finish(struct copy *c, int status)
+{
+	struct account *a = c->op.account;
+	struct mbox *from = c->held_from ? c->from : NULL, *to = c->held_to ? c->to : NULL;
+
+	c->status = status;
+	account_ref(a);
+	if (c->op.session != NULL)
+		answer(c->op.session, c, c->to);
+	TAILQ_REMOVE(&a->copies, c, link);
+	op_end(&c->op);
+	copy_free(c);
+	if (to != NULL)
+		change_release(to);
+	if (from != NULL)
+		change_release(from);
+	tree_reap(a);
+	copy_next(a);
+	account_unref(a);
+}
+
+void copy_portion_done(struct copy *c, int status)
+{
+	if (status == IPC_ST_OK && c->next_uid != 0)
+		status = copy_collect(c);
+	else if (status == IPC_ST_OK)
+		c->n = 0;
+	if (status == IPC_ST_OK && c->n > 0)
+		copy_facts(c);
+	else
+		copy_finish(c, status);
+}
+
+static void on_ready(struct copy *c)
+{
+	c->next_uid = 1;
+	copy_portion_done(c, IPC_ST_OK);
+}
+
+static void on_held_to(void *arg, int status)
+{
+	struct copy *c = arg;
+
+	c->held_to = status == IPC_ST_OK;
+	if (status == IPC_ST_OK)
+		on_ready(c);
+	else
+		copy_finish(c, status);
+}
+
+static void on_held_from(void *arg, int status)
+{
+	struct copy *c = arg;
+
+	c->held_from = status == IPC_ST_OK;
+	if (status != IPC_ST_OK)
+		copy_finish(c, status);
+	else if (c->from == c->to)
+		on_ready(c);
+	else
+		change_hold(
+		    c->to, c->from->keywords.n > 0 && c->to->pub.keywords > 0, on_held_to, c);
+}
+
+static void copy_next(struct account *a)
+{
+	struct copy *c = TAILQ_FIRST(&a->copies);
+
+	if (c == NULL || c->running)
+		return;
+	c->running = true;
+	change_hold(c->from, true, on_held_from, c);
+}
+
+/* ---- the question ---- */
+
+static void refuse(struct session *s, uint32_t seq, int status)
+{
+	struct ipc_copy_done d = { .seq = seq, .status = (uint32_t)status };
+
+	session_answer(s, IPC_copy_done, &d);
+}
+
+static struct copy *copy_new(struct session *s, struct view *v, struct mbox *to, struct slice uids)
+{
+	struct copy *c = calloc(1, sizeof(*c) + uids.n);
+
+	if (c == NULL)
+		return NULL;
+	c->from = v->mbox;
+	c->to = to;
+	c->from->pins++;
+	c->to->pins++;
+	c->see = v->see;
+	c->pairs.max = SIZE_MAX;
+	c->facts.max = COPY_FACTS_MAX;
+	c->n_uids = uids.n;
+	memcpy(c->uids, uids.p, uids.n);
+	return c;
+}
+
+static void on_copy(struct session *s, const struct ipc_msg_copy *q)
+{
+	struct view *v = session_view(s, q->mbox);
+	int status = IPC_ST_OK;
+	struct mbox *to = account_mbox(s->account, q->to, &status);
+	struct copy *c;
+
+	if (v == NULL || q->uids.n == 0 || !pairs_good(q->uids) || (q->move && v->readonly)) {
+		refuse(s, q->seq, v != NULL && v->readonly ? IPC_ST_DENIED : IPC_ST_BAD);
+		session_bad(s, "copy");
+		return;
+	}
+	if (to == NULL) {
+		refuse(s, q->seq, status);
+		return;
+	}
+	if (!session_admit(s, q->uids.n))
+		return;
+	c = copy_new(s, v, to, q->uids);
+	if (c == NULL) {
+		session_end(s, IPC_BYE_STORE);
+		return;
+	}
+	c->move = q->move != 0;
+	op_begin(&c->op, s, q->seq, q->uids.n);
+	TAILQ_INSERT_TAIL(&s->account->copies, c, link);
+	copy_next(s->account);
+}
+
+bool copy_on_msg(struct session *s, enum ipc_type type, const union ipc_any *m)
+{
+	if (type != IPC_msg_copy)
+		return false;
+	on_copy(s, &m->msg_copy);
+	return true;
+}
