@@ -112,7 +112,7 @@ CONF = """
 base_dir = {run}
 state_dir = {run}
 log_path = {dir}/log
-protocols = lmtp pop3
+protocols = lmtp pop3 imap
 listen = 127.0.0.1
 mail_location = mdbox:{dir}/mail/%n
 mail_uid = {vmail}
@@ -160,6 +160,20 @@ service pop3-login {{
 service pop3 {{
   process_limit = 2000
 }}
+service imap-login {{
+  {login}
+  process_limit = 2000
+  inet_listener imap {{
+    port = {imap}
+  }}
+  inet_listener imaps {{
+    port = {imaps}
+    ssl = yes
+  }}
+}}
+service imap {{
+  process_limit = 2000
+}}
 service anvil {{
   client_limit = 4096
 }}
@@ -170,7 +184,7 @@ service stats {{
 
 
 class Dovecot(Server):
-    """mdbox, LMTP and POP3 only, Debian's package; mail_fsync stays at its default (fsync for LMTP)."""
+    """mdbox, LMTP, POP3 and IMAP only, Debian's package; mail_fsync stays at its default (fsync for LMTP)."""
     name = "Dovecot"
 
     def __init__(self, scratch, accounts, base_port, load, dense=False, fsync="optimized"):
@@ -178,7 +192,8 @@ class Dovecot(Server):
         super().__init__(scratch, accounts, base_port, load)
         self.dense = dense
         self.fsync = fsync
-        self.ports = {"lmtp": base_port + 24, "pop3": base_port + 110, "pop3s": base_port + 995}
+        self.ports = {"lmtp": base_port + 24, "pop3": base_port + 110, "pop3s": base_port + 995,
+                      "imap": base_port + 143, "imaps": base_port + 993}
 
     def why_not(self):
         if shutil.which("dovecot") is None:
@@ -243,7 +258,8 @@ class Gatehouse(Server):
         self.env = None
         self.ca = None
         self.bare = None
-        self.ports = {"lmtp": base_port + 24, "pop3": base_port + 110, "pop3s": base_port + 995}
+        self.ports = {"lmtp": base_port + 24, "pop3": base_port + 110, "pop3s": base_port + 995,
+                      "imap": base_port + 143, "imaps": base_port + 993}
 
     def why_not(self):
         run = os.path.join(self.tree, "scripts", "run")
