@@ -1,43 +1,12 @@
 /*
- * reader-rows - listings of a view, from the columns alone: its uids, its rows, what is gone.
+ * reader-rows - listings of a view, from the columns alone: its uids, its rows.
  */
+#include "stored/pairs.h"
 #include "stored/session-private.h"
 
 #include "common/base/wire.h"
 
-enum { ROWS_MAX = ANSWER_BYTES_MAX / IPC_ROW_BYTES, PAIRS_MAX = ANSWER_BYTES_MAX / 8 };
-
-/* Pairs being collected, joined where they touch. */
-struct pairs_out {
-	uint8_t p[PAIRS_MAX * 8];
-	size_t n;
-	uint32_t first, last; /* the open one; first 0: none */
-};
-
-static void pairs_close(struct pairs_out *o)
-{
-	if (o->first != 0) {
-		wire_store_u32(o->p + 8 * o->n, o->first);
-		wire_store_u32(o->p + 8 * o->n + 4, o->last);
-		o->n++;
-	}
-	o->first = 0;
-}
-
-/* False when there is no room for it. */
-static bool pairs_add(struct pairs_out *o, uint32_t first, uint32_t last)
-{
-	if (o->first != 0 && o->last + 1 == first) {
-		o->last = last;
-		return true;
-	}
-	pairs_close(o);
-	if (o->n == PAIRS_MAX)
-		return false;
-	o->first = first;
-	o->last = last;
-	return true;
-}
+enum { ROWS_MAX = ANSWER_BYTES_MAX / IPC_ROW_BYTES };
 
 /* ---- which messages the view has ---- */
 
@@ -177,65 +146,4 @@ enum run run_scan(struct session *s, struct request *q)
 	if (s->chan != NULL)
 		(void)ipc_send(s->chan, IPC_mbox_rows, &a, NULL);
 	return RUN_DONE;
-}
-
-/* ---- what is gone ---- */
-
-/* Uids of first..last that the view does not have, as far as there is room: where to go on. */
-static uint32_t gone_from_pair(
-    const struct view *v, uint32_t first, uint32_t last, struct pairs_out *out)
-{
-	struct cols_walk w;
-	uint32_t next = first;
-
-	cols_walk_from(&w, &v->mbox->cols, &v->see, first);
-	while (cols_walk_next(&w) && w.uid <= last) {
-		if (w.uid > next && !pairs_add(out, next, w.uid - 1))
-			return next;
-		next = w.uid + 1;
-	}
-	if (next <= last && !pairs_add(out, next, last))
-		return next;
-	return last + 1;
-}
-
-/* False: there is more. */
-static bool gone_fill(const struct view *v, struct request *q, struct pairs_out *out)
-{
-	uint32_t end = v->see.uid_limit - 1;
-	size_t at = 0;
-
-	do {
-		uint32_t first = q->n_data > 0 ? wire_load_u32(q->data + at) : 1;
-		uint32_t last = q->n_data > 0 ? wire_load_u32(q->data + at + 4) : end;
-
-		last = last < end ? last : end;
-		first = first > q->uid ? first : q->uid;
-		if (first <= last) {
-			q->uid = gone_from_pair(v, first, last, out);
-			if (q->uid <= last)
-				return false;
-		}
-		at += 8;
-	} while (at < q->n_data);
-	return true;
-}
-
-enum run run_gone(struct session *s, struct request *q)
-{
-	static struct pairs_out out;
-	struct ipc_gone_are a = { .seq = q->seq };
-	int status;
-	struct view *v = view_ready(s, q, &status);
-
-	if (v == NULL && status == IPC_ST_OK)
-		return RUN_WAIT;
-	out.n = out.first = 0;
-	a.more = v != NULL && !gone_fill(v, q, &out);
-	pairs_close(&out);
-	a.status = (uint32_t)status;
-	a.uids = slice_of(out.p, out.n * 8);
-	if (s->chan != NULL)
-		(void)ipc_send(s->chan, IPC_gone_are, &a, NULL);
-	return a.more ? RUN_AGAIN : RUN_DONE;
 }

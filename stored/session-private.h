@@ -8,6 +8,8 @@
 
 #include "stored/store-private.h"
 
+struct gone;
+
 /* A request that is answered in turn. */
 struct request {
 	TAILQ_ENTRY(request) link;
@@ -21,6 +23,7 @@ struct request {
 	size_t n_name;
 	uint8_t *prefix;
 	size_t n_prefix;
+	struct gone *gone; /* see reader-gone.c */
 	size_t n_data, at; /* at: pair of facts */
 	uint8_t data[];    /* pairs of uids; none: all */
 };
@@ -133,7 +136,10 @@ void session_finish_first(struct session *s);
 /* reader-rows.c */
 enum run run_uids(struct session *s, struct request *q);
 enum run run_scan(struct session *s, struct request *q);
+
+/* reader-gone.c */
 enum run run_gone(struct session *s, struct request *q);
+void gone_free(struct gone **g);
 
 /* reader-facts.c */
 enum run run_facts(struct session *s, struct request *q);

@@ -131,6 +131,7 @@ bool tree_run_list(struct session *s, struct request *q)
 
 static void status_counts(const struct mbox *m, struct ipc_mbox_status_is *r)
 {
+	r->recent = (uint32_t)(m->cols.n - cols_lower(&m->cols, m->recent_from));
 	for (size_t i = 0; i < m->cols.n; i++) {
 		if ((m->cols.flags[i] & IPC_FLAG_DELETED) == 0)
 			continue;
@@ -178,6 +179,7 @@ void request_free(struct request **qp)
 	*qp = NULL;
 	free(q->name);
 	free(q->prefix);
+	gone_free(&q->gone);
 	free(q);
 }
 

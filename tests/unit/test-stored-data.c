@@ -523,6 +523,162 @@ static void quota_binds_a_session(void **state)
 	assert_true(is->seq == 9 && is->bytes == 15 && is->bytes_max == 17 && is->messages == 3);
 }
 
+/* ---- history ---- */
+
+static size_t gone(struct rig_client *s, uint32_t mbox, uint64_t since, struct slice only,
+    uint32_t (*out)[2], size_t max)
+{
+	const struct ipc_gone_are *a;
+	size_t n = 0;
+
+	rig_send(s, IPC_gone_get, &(struct ipc_gone_get){ ++s->rig->seq, mbox, since, only });
+	do {
+		a = &rig_wait(s, IPC_gone_are)->gone_are;
+		assert_int_equal(a->status, IPC_ST_OK);
+		for (size_t i = 0; i < a->uids.n; i += 8, n++) {
+			assert_true(n < max);
+			out[n][0] = wire_load_u32(a->uids.p + i);
+			out[n][1] = wire_load_u32(a->uids.p + i + 4);
+		}
+	} while (a->more);
+	return n;
+}
+
+static void what_is_gone_can_be_asked_for(void **state)
+{
+	static struct piece p[20];
+	struct rig *r = *state;
+	struct rig_client *s = rig_session(r, 7, 1, NULL), *old;
+	struct ipc_mbox_opened o, oo;
+	uint64_t first, second, third;
+	uint32_t g[10][2];
+
+	for (size_t i = 0; i < 20; i++)
+		p[i] = (struct piece){ 0, "", 0, SLICE("m"), SLICE("f") };
+	append(s, "INBOX", p, 20);
+	o = rig_open(s, "INBOX", 0);
+	first = o.modseq;
+	assert_int_equal(rig_expunge(s, o.mbox, 3, 3), IPC_ST_OK);
+	second = rig_open(s, "INBOX", 0).modseq;
+	assert_int_equal(rig_expunge(s, o.mbox, 2, 5), IPC_ST_OK);
+	third = rig_open(s, "INBOX", 0).modseq;
+	old = rig_session(r, 7, 2, NULL);
+	oo = rig_open(old, "INBOX", 0);
+	assert_int_equal(rig_expunge(s, o.mbox, 15, 20), IPC_ST_OK);
+	append(s, "INBOX", p, 1);
+	for (int pass = 0; pass < 2; pass++) {
+		s = rig_session(r, 7, 3, NULL);
+		o = rig_open(s, "INBOX", 0);
+		assert_int_equal(gone(s, o.mbox, first, SLICE_NONE, g, 10), 2);
+		assert_true(g[0][0] == 2 && g[0][1] == 5 && g[1][0] == 15 && g[1][1] == 20);
+		assert_int_equal(gone(s, o.mbox, second, SLICE_NONE, g, 10), 2);
+		assert_int_equal(gone(s, o.mbox, third, SLICE_NONE, g, 10), 1);
+		assert_true(g[0][0] == 15 && g[0][1] == 20);
+		assert_int_equal(gone(s, o.mbox, 0, SLICE("\4\0\0\0\20\0\0\0"), g, 10), 2);
+		assert_true(g[0][0] == 4 && g[0][1] == 5 && g[1][0] == 15 && g[1][1] == 16);
+		assert_int_equal(gone(s, o.mbox, o.modseq, SLICE_NONE, g, 10), 0);
+		assert_int_equal(gone(s, o.mbox, UINT64_MAX, SLICE_NONE, g, 10), 0);
+		if (pass == 0) {
+			/* For one who still sees them they are not gone. */
+			assert_int_equal(gone(old, oo.mbox, second, SLICE_NONE, g, 10), 1);
+			assert_true(g[0][0] == 2 && g[0][1] == 5);
+			rig_restart(r);
+		}
+	}
+}
+
+/* ---- events ---- */
+
+static const struct ipc_mbox_event *event(struct rig_client *s, uint32_t what, uint32_t uid)
+{
+	const struct ipc_mbox_event *e = &rig_wait(s, IPC_mbox_event)->mbox_event;
+
+	assert_int_equal(e->rows.n, IPC_EVENT_BYTES);
+	assert_int_equal(wire_load_u32(e->rows.p), what);
+	assert_int_equal(wire_load_u32(e->rows.p + 4), uid);
+	return e;
+}
+
+static void events_say_whose_they_are(void **state)
+{
+	struct rig *r = *state;
+	struct rig_client *a = rig_session(r, 7, 1, NULL), *b = rig_session(r, 7, 2, NULL);
+	struct ipc_mbox_opened oa = rig_open(a, "INBOX", IPC_MBOX_EVENTS), ob;
+	const struct piece p = { IPC_FLAG_DRAFT, "new", 0, SLICE("m"), SLICE("f") };
+	struct ipc_mbox_uids q;
+	const struct ipc_mbox_event *e;
+	struct slice facts;
+
+	ob = rig_open(b, "INBOX", IPC_MBOX_EVENTS);
+	rig_send(a, IPC_append_begin, &(struct ipc_append_begin){ 50, SLICE("INBOX") });
+	rig_wait(a, IPC_append_ready);
+	rig_send(a, IPC_append_msg, &(struct ipc_append_msg){ p.flags, SLICE("new"), 5, 1 });
+	rig_append_bytes(a, p.body);
+	rig_send(a, IPC_append_end, &(struct ipc_append_end){ p.facts });
+	rig_send(a, IPC_append_commit, &(struct ipc_append_commit){ 51 });
+	assert_int_equal(rig_wait(a, IPC_mbox_keywords)->mbox_keywords.first, 0);
+	e = event(a, IPC_EV_NEW, 1);
+	assert_int_equal(wire_load_u32(e->rows.p + 12), 51);
+	assert_int_equal(wire_load_u64(e->rows.p + 16), 1);
+	/* One of both is told that it is recent. */
+	assert_int_equal(rig_wait(a, IPC_append_done)->append_done.seq, 51);
+	rig_wait(b, IPC_mbox_keywords);
+	e = event(b, IPC_EV_NEW, 1);
+	assert_int_equal(wire_load_u32(e->rows.p + 12), 0);
+	/* Own expunges are gone at once; the other view keeps them until its reader knows. */
+	rig_send(a, IPC_msg_expunge,
+	    &(struct ipc_msg_expunge){ 52, oa.mbox, 0, SLICE("\1\0\0\0\1\0\0\0") });
+	e = event(a, IPC_EV_EXPUNGED, 1);
+	assert_int_equal(wire_load_u32(e->rows.p + 12), 52);
+	rig_wait(a, IPC_store_done);
+	e = event(b, IPC_EV_EXPUNGED, 1);
+	assert_int_equal(wire_load_u32(e->rows.p + 12), 0);
+	assert_int_equal(rig_facts(a, oa.mbox, 1, &facts), -1);
+	q = (struct ipc_mbox_uids){ 1, oa.mbox };
+	rig_send(a, IPC_mbox_uids, &q);
+	assert_int_equal(rig_wait(a, IPC_mbox_uids_are)->mbox_uids_are.uids.n, 0);
+	q.mbox = ob.mbox;
+	rig_send(b, IPC_mbox_uids, &q);
+	e = NULL;
+	{
+		const struct ipc_mbox_uids_are *u = &rig_wait(b, IPC_mbox_uids_are)->mbox_uids_are;
+
+		assert_true(slice_eq(u->uids, SLICE("\1\0\0\0\1\0\0\0")));
+		assert_int_equal(u->first_unseen, 1);
+	}
+	body_is(b, ob.mbox, 1, p.body);
+}
+
+/* RFC 3501 2.3.2: one session that may change the mailbox is the first to know. */
+static void a_message_is_recent_once(void **state)
+{
+	struct rig *r = *state;
+	struct rig_client *a = rig_session(r, 7, 1, NULL), *b = rig_session(r, 7, 2, NULL);
+	const struct piece p = { 0, "", 0, SLICE("m"), SLICE("f") };
+	struct ipc_mbox_opened o;
+	unsigned recent = 0;
+
+	append(a, "INBOX", &p, 1);
+	append(a, "INBOX", &p, 1);
+	o = rig_open(b, "INBOX", IPC_MBOX_EVENTS | IPC_MBOX_READONLY);
+	assert_int_equal(o.recent_from, 1);
+	o = rig_open(a, "INBOX", IPC_MBOX_EVENTS);
+	assert_int_equal(o.recent_from, 1);
+	o = rig_open(b, "INBOX", IPC_MBOX_EVENTS);
+	assert_int_equal(o.recent_from, 3);
+	rig_put(r, 7, SLICE("new"));
+	recent += (wire_load_u32(event(a, IPC_EV_NEW, 3)->rows.p + 8) & IPC_FLAG_RECENT) != 0;
+	for (int i = 0; i < 2; i++) /* both of its views */
+		recent +=
+		    (wire_load_u32(event(b, IPC_EV_NEW, 3)->rows.p + 8) & IPC_FLAG_RECENT) != 0;
+	assert_int_equal(recent, 1);
+	rig_put(r, 7, SLICE("and its batch says so"));
+	rig_restart(r);
+	a = rig_session(r, 7, 1, NULL);
+	o = rig_open(a, "INBOX", IPC_MBOX_EVENTS);
+	assert_int_equal(o.recent_from, 4);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -534,6 +690,9 @@ int main(int argc, char **argv)
 		CASE(the_dead_can_be_copied),
 		CASE(moves_leave_nothing_behind),
 		CASE(quota_binds_a_session),
+		CASE(what_is_gone_can_be_asked_for),
+		CASE(events_say_whose_they_are),
+		CASE(a_message_is_recent_once),
 	};
 
 	if (argc > 1)
