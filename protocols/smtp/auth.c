@@ -13,6 +13,8 @@ void smtp_cmd_auth(struct smtp *s, struct slice arg)
 		smtp_error(s, "503 5.5.1 logged in already");
 		return;
 	}
+	if (smtp_server_gone(s))
+		return;
 	switch (sasl_command(s->port, s->conf.mechs & ~SASL_APOP, arg)) {
 	case 0:
 		smtp_enter(s, SMTP_AUTH);

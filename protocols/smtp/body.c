@@ -89,12 +89,22 @@ static void body_put(struct smtp *s, struct slice text)
 		text_put(s, text);
 }
 
-/* Text of the client's: counted and checked, then kept. */
-static void body_take(struct smtp *s, struct slice text, bool bare)
+/* Of what has passed; a header that is held back is looked at when it is released. */
+static void hops_check(struct smtp *s)
 {
 	unsigned hops;
 	bool final;
 
+	if (s->txn.fault != SMTP_BODY_GOOD)
+		return;
+	hops = facts_maker_received(s->txn.facts, &final);
+	if (hops > s->conf.hops_max + 1) /* ours is one of them */
+		smtp_body_fail(s, SMTP_BODY_LOOP);
+}
+
+/* Text of the client's: counted and checked, then kept. */
+static void body_take(struct smtp *s, struct slice text, bool bare)
+{
 	/* Right behind our last trace field it would be read as more of that field. */
 	if (s->txn.size == 0 && text.n > 0 && (text.p[0] == ' ' || text.p[0] == '\t'))
 		body_put(s, SLICE("\r\n"));
@@ -104,11 +114,7 @@ static void body_take(struct smtp *s, struct slice text, bool bare)
 	if (s->txn.size > s->conf.size_max)
 		smtp_body_fail(s, SMTP_BODY_LARGE);
 	body_put(s, text);
-	if (s->txn.fault != SMTP_BODY_GOOD)
-		return;
-	hops = facts_maker_received(s->txn.facts, &final);
-	if (hops > s->conf.hops_max + 1) /* ours is one of them */
-		smtp_body_fail(s, SMTP_BODY_LOOP);
+	hops_check(s);
 }
 
 static bool handle_known(const struct smtp_txn *t, size_t before, uint32_t handle)
@@ -170,8 +176,10 @@ static void body_commit(struct smtp *s)
 static void body_end(struct smtp *s)
 {
 	s->txn.fixup.ended = true; /* a header without a body */
-	if (s->txn.holding && s->txn.fault == SMTP_BODY_GOOD)
+	if (s->txn.holding && s->txn.fault == SMTP_BODY_GOOD) {
 		head_release(s);
+		hops_check(s);
+	}
 	if (s->txn.fault == SMTP_BODY_GOOD && s->txn.posting)
 		body_commit(s);
 	smtp_result_await(s);

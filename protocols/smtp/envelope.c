@@ -75,11 +75,8 @@ void smtp_cmd_mail(struct smtp *s, struct slice arg)
 {
 	const char *refusal;
 
-	if (s->rcpt_gone || s->post_gone) {
-		/* A new connection gets channels to the servers that run by then. */
-		smtp_close(s, "421 4.3.2 come back in a moment");
+	if (smtp_server_gone(s))
 		return;
-	}
 	refusal = mail_check(s, arg);
 	if (refusal != NULL)
 		mail_refused(s, refusal);

@@ -94,6 +94,9 @@ void smtp_cmd_starttls(struct smtp *s, struct slice arg)
 {
 	if (s->port->facts->tls) {
 		smtp_error(s, "503 5.5.1 TLS is on already");
+	} else if (s->login.done) {
+		/* It would have to be forgotten, and a connection has one login. */
+		smtp_error(s, "503 5.5.1 TLS comes before the login");
 	} else if (!s->port->facts->tls_offered) {
 		smtp_error(s, "502 5.5.1 TLS is not available here");
 	} else {

@@ -123,6 +123,8 @@ void smtp_error(struct smtp *s, const char *line);
 void smtp_enter(struct smtp *s, enum smtp_state state);
 void smtp_close(struct smtp *s, const char *line);
 void smtp_txn_end(struct smtp *s);
+/* A server is gone: closed, since a new connection gets channels to those that run by then. */
+bool smtp_server_gone(struct smtp *s);
 struct smtp_pending *smtp_pending_add(struct smtp *s);
 
 /* verbs.c: the command table */

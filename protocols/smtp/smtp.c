@@ -57,6 +57,13 @@ void smtp_close(struct smtp *s, const char *line)
 	s->port->want_close = true;
 }
 
+bool smtp_server_gone(struct smtp *s)
+{
+	if (s->rcpt_gone || s->post_gone)
+		smtp_close(s, "421 4.3.2 come back in a moment");
+	return s->state == SMTP_ENDED;
+}
+
 /* Every way a message can end passes here: answered, refused, RSET, EHLO, closed. */
 void smtp_txn_end(struct smtp *s)
 {
