@@ -160,6 +160,21 @@ static void silent_authd_is_temporary(void **state)
 	fake_free(&f);
 }
 
+/* What comes then may be a password: it must not be taken for a command, nor for a response. */
+static void a_response_that_comes_too_late(void **state)
+{
+	struct fake *f = fake_open(true, true);
+
+	input(f, EHLO "AUTH PLAIN\r\n");
+	assert_true(fake_answer(f));
+	assert_true(output_has(f, "334 \r\n"));
+	fake_auth_expires(f);
+	assert_true(fake_answer(f));
+	assert_true(output_has(f, "334 \r\n421 4.4.2 "));
+	assert_true(fake_closed(f));
+	fake_free(&f);
+}
+
 /* The fake asserts the window while a header is held back, and behind it. */
 static void a_window_is_never_passed(void **state)
 {
@@ -242,6 +257,7 @@ int main(void)
 		cmocka_unit_test(a_sender_waits_for_routerd),
 		cmocka_unit_test(failed_logins_wait_longer_each_time),
 		cmocka_unit_test(silent_authd_is_temporary),
+		cmocka_unit_test(a_response_that_comes_too_late),
 		cmocka_unit_test(a_window_is_never_passed),
 		cmocka_unit_test(the_trace_tells_how_it_came),
 	};

@@ -67,6 +67,11 @@ static void login(struct fake *f, struct slice name, struct slice password)
 		grant(f, name, SLICE(""));
 }
 
+void fake_auth_expires(struct fake *f)
+{
+	refuse(f, IPC_AUTH_CANCELLED, SLICE(""));
+}
+
 static void plain(struct fake *f, struct slice s)
 {
 	struct slice authcid;

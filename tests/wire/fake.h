@@ -66,6 +66,8 @@ bool fake_answer(struct fake *f);
 void fake_remove(struct fake *f, unsigned user, unsigned i);
 /* Status of later expunges and posts. */
 void fake_store_fails(struct fake *f, uint32_t status);
+/* authd waits no longer for a response. */
+void fake_auth_expires(struct fake *f);
 /* Most bytes of output that waited at one time. */
 size_t fake_output_peak(const struct fake *f);
 const struct front_port *fake_port(const struct fake *f);
