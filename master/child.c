@@ -308,7 +308,7 @@ int child_start(struct child *c)
 	int r;
 
 	c->why[0] = '\0';
-	c->restart_wanted = false;
+	c->restart_wanted = c->told_silent = false;
 	c->ready_at_ms = c->ping_at_ms = 0;
 	c->instance = master_next_instance(c->m);
 	metric_add(METRIC_process_restarts, program_name(c->prog), "", c->started ? 1 : 0);

@@ -4,9 +4,11 @@
 #include "master/master.h"
 
 #include "common/base/io.h"
+#include "common/base/log.h"
 #include "master/bind/bind.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -15,6 +17,9 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+/* The kernel has no addresses of that kind: nothing to listen on for "all of them". */
+enum { NO_FAMILY = 1 };
 
 enum { LISTENERS_MAX = 512, LOCAL_BACKLOG = 4096 };
 
@@ -126,27 +131,27 @@ static bool same_place(const struct listener *a, const struct listener *b)
 	return addr_same_ip(&a->addr, &b->addr) && a->addr.port == b->addr.port;
 }
 
-/* Where TCP sockets come from: ourselves, or the process that has the network. */
 struct source {
-	const char *bind_path;
-	int asker_fd; /* connected once, when it is needed first */
+	const struct sockets *from;
+	int asker_fd; /* connected to from->bind_path once, when it is needed first */
 };
 
-static int open_tcp(struct listener *l, struct source *from, struct buf *why)
+static int open_tcp(struct listener *l, struct source *source, struct buf *why)
 {
+	const char *bind_path = source->from->bind_path;
 	int r;
 
-	if (from->bind_path == NULL)
+	if (bind_path == NULL)
 		return bind_tcp(&l->addr, &l->fd);
-	if (from->asker_fd < 0) {
-		r = bind_asker_open(from->bind_path, &from->asker_fd);
+	if (source->asker_fd < 0) {
+		r = bind_asker_open(bind_path, &source->asker_fd);
 		if (r != 0) {
-			buf_printf(why, "cannot ask for sockets at %s: %s\n", from->bind_path,
-			    strerror(-r));
+			buf_printf(
+			    why, "cannot ask for sockets at %s: %s\n", bind_path, strerror(-r));
 			return r;
 		}
 	}
-	return bind_ask(from->asker_fd, &l->addr, &l->fd);
+	return bind_ask(source->asker_fd, &l->addr, &l->fd);
 }
 
 /* A socket file that nobody listens on is what a killed suite left behind. */
@@ -224,40 +229,83 @@ static const char *advice(int err, bool local)
 	return "";
 }
 
-static int open_one(struct listener *l, struct listeners *old, struct source *from, struct buf *why)
+static bool is_any_address(const struct addr *a)
 {
+	static const uint8_t none[sizeof(a->ip)];
+
+	return memcmp(a->ip, none, sizeof(none)) == 0;
+}
+
+/* Somebody else's socket, which stays theirs. */
+static int share(struct listener *l, int fd, bool passed)
+{
+	l->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	l->passed = passed;
+	if (l->fd < 0)
+		return -errno;
+	return l->addr.family == 1 && !passed ? set_rights(l) : 0;
+}
+
+/* 0, NO_FAMILY, or -errno after a sentence. */
+static int open_one(
+    struct listener *l, const struct listeners *old, struct source *source, struct buf *why)
+{
+	const struct passed *p = passed_find(source->from, l);
 	char place[160];
 	int r;
 
-	for (size_t i = 0; i < old->n; i++) {
-		if (!same_place(l, &old->l[i]))
-			continue;
-		l->fd = dup(old->l[i].fd);
-		r = l->fd < 0 ? -errno : fd_cloexec(l->fd, true);
-		return r == 0 && l->addr.family == 1 ? set_rights(l) : r;
+	for (size_t i = 0; i < old->n; i++)
+		if (same_place(l, &old->l[i]))
+			return share(l, old->l[i].fd, old->l[i].passed);
+	if (p != NULL)
+		return share(l, p->fd, true);
+	place_text(l, place);
+	r = l->addr.family == 1 ? open_local(l) : open_tcp(l, source, why);
+	if (r == -EAFNOSUPPORT && is_any_address(&l->addr)) {
+		log_ev(LOG_NOTICE, "listen.family", kv_s("what", place));
+		return NO_FAMILY;
 	}
-	r = l->addr.family == 1 ? open_local(l) : open_tcp(l, from, why);
-	if (r != 0) {
-		place_text(l, place);
+	if (r != 0)
 		buf_printf(why, "cannot listen on %s: %s%s\n", place, strerror(-r),
 		    advice(-r, l->addr.family == 1));
-	}
 	return r;
 }
 
-int listeners_open(const struct conf *conf, const char *bind_path, struct listeners *old,
+static int open_listeners(
+    struct listeners *ls, const struct listeners *old, struct source *source, struct buf *why)
+{
+	size_t kept = 0;
+	int r = 0;
+
+	for (size_t i = 0; i < ls->n; i++) {
+		if (r == 0)
+			r = open_one(&ls->l[i], old, source, why);
+		if (r != NO_FAMILY) {
+			ls->l[kept++] = ls->l[i];
+			continue;
+		}
+		listener_fini(&ls->l[i]);
+		r = 0;
+	}
+	ls->n = kept;
+	return r;
+}
+
+int listeners_open(const struct conf *conf, const struct sockets *from, struct listeners *old,
     struct listeners *ret, struct buf *why)
 {
 	struct listeners ls = { 0 };
-	struct source from = { bind_path, -1 };
+	struct source source = { from, -1 };
 	int r = 0;
 
 	for (size_t i = 0; i < conf->n_sections && r == 0; i++)
 		if (conf->sections[i].kind == CONF_SECTION_LISTENER)
 			r = add_section(&ls, conf, &conf->sections[i]);
-	for (size_t i = 0; i < ls.n && r == 0; i++)
-		r = open_one(&ls.l[i], old, &from, why);
-	fd_close(&from.asker_fd);
+	if (r == 0)
+		r = open_listeners(&ls, old, &source, why);
+	fd_close(&source.asker_fd);
+	if (r == 0)
+		r = passed_check(from, &ls, why);
 	if (r == 0)
 		*ret = ls;
 	else
@@ -273,7 +321,7 @@ void listeners_fini(struct listeners *ls, const struct listeners *kept)
 
 		for (size_t j = 0; kept != NULL && j < kept->n; j++)
 			keep |= same_place(l, &kept->l[j]);
-		if (!keep && l->addr.family == 1 && l->fd >= 0)
+		if (!keep && !l->passed && l->addr.family == 1 && l->fd >= 0)
 			unlink(l->path);
 		listener_fini(l);
 	}

@@ -96,7 +96,7 @@ static int parse_args(int argc, char **argv, struct master *m, bool *ret_check)
 			m->libexec = optarg;
 			break;
 		case OPT_BIND_SOCKET:
-			m->bind_path = optarg;
+			m->sockets.bind_path = optarg;
 			break;
 		case OPT_READY_FD:
 			m->ready_fd = parse_fd(optarg);
@@ -133,8 +133,8 @@ static void keep_strings(struct master *m)
 {
 	m->conf_path = strdup(m->conf_path);
 	m->libexec = strdup(m->libexec);
-	if (m->bind_path != NULL)
-		m->bind_path = strdup(m->bind_path);
+	if (m->sockets.bind_path != NULL)
+		m->sockets.bind_path = strdup(m->sockets.bind_path);
 	if (m->conf_path == NULL || m->libexec == NULL)
 		exit(1);
 }
@@ -171,7 +171,7 @@ int main(int argc, char **argv)
 	r = master_run(&m);
 	free((char *)m.conf_path);
 	free((char *)m.libexec);
-	free((char *)m.bind_path);
+	free((char *)m.sockets.bind_path);
 	fd_close(&m.empty_fd);
 	return r;
 }

@@ -20,7 +20,6 @@
 #include <unistd.h>
 
 enum {
-	TICK_MS = 1000,
 	STOP_DEADLINE_MS = 10000, /* each stage of an orderly stop */
 	QUICK_DEATHS_TOLD = 3,    /* deaths before ready in a row: say that it is configuration */
 };
@@ -339,7 +338,7 @@ static void reload(struct master *m)
 	notify_reloading();
 	r = readconf(m->conf_path, m->empty_fd, &conf, &errors);
 	if (r == 0) {
-		r = listeners_open(&conf, m->bind_path, &m->listeners, &ls, &errors);
+		r = listeners_open(&conf, &m->sockets, &m->listeners, &ls, &errors);
 		if (r == 0)
 			r = key_files_open(&conf, &keys, &errors);
 		if (r == 0)
@@ -360,7 +359,7 @@ static void reload(struct master *m)
 	notify_state("READY=1");
 }
 
-/* --- signals and the watchdog --- */
+/* --- signals --- */
 
 static void on_orphan_end(struct master *m)
 {
@@ -394,37 +393,8 @@ static void on_signal(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
-static void ping(struct child *c, int64_t now_ms)
-{
-	int64_t limit = (int64_t)conf_get_u64(&c->m->conf, CONF_watchdog_timeout);
-
-	if (c->state != CHILD_READY || c->control == NULL || limit == 0)
-		return;
-	if (c->ping_at_ms == 0) {
-		c->ping_at_ms = now_ms;
-		ipc_send(
-		    c->control, IPC_ctl_ping, &(struct ipc_ctl_ping){ (uint64_t)now_ms }, NULL);
-	} else if (now_ms - c->ping_at_ms > limit) {
-		log_ev(LOG_ERR, "master.killed", kv_s("name", program_name(c->prog)),
-		    kv_s("why", "does not answer"));
-		child_kill(c);
-	}
-}
-
-static void on_tick(evutil_socket_t fd, short what, void *arg)
-{
-	struct master *m = arg;
-	int64_t now_ms = clock_mono_ms();
-
-	for (int i = 0; i < PROGRAMS; i++)
-		ping(&m->children[i], now_ms);
-	if (notify_watchdog_ms() > 0)
-		notify_state("WATCHDOG=1");
-}
-
 static int start_signals(struct master *m)
 {
-	struct timeval tv = { TICK_MS / 1000, (TICK_MS % 1000) * 1000 };
 	sigset_t set;
 
 	signal(SIGPIPE, SIG_IGN);
@@ -439,12 +409,9 @@ static int start_signals(struct master *m)
 	if (m->signal_fd < 0)
 		return -errno;
 	m->ev_signal = event_new(m->base, m->signal_fd, EV_READ | EV_PERSIST, on_signal, m);
-	m->ev_tick = event_new(m->base, -1, EV_PERSIST, on_tick, m);
-	if (m->ev_signal == NULL || m->ev_tick == NULL)
+	if (m->ev_signal == NULL || event_add(m->ev_signal, NULL) != 0)
 		return -ENOMEM;
-	event_add(m->ev_signal, NULL);
-	event_add(m->ev_tick, &tv);
-	return 0;
+	return watch_start(m);
 }
 
 /* --- start --- */
@@ -478,7 +445,7 @@ static int open_all(struct master *m, struct buf *why)
 	if (r == 0)
 		r = key_files_open(&m->conf, &m->keys, why);
 	if (r == 0)
-		r = listeners_open(&m->conf, m->bind_path, &none, &m->listeners, why);
+		r = listeners_open(&m->conf, &m->sockets, &none, &m->listeners, why);
 	return r;
 }
 
@@ -489,6 +456,7 @@ static void fini(struct master *m)
 	scrape_fini(m);
 	master_logs_gone(m);
 	listeners_fini(&m->listeners, NULL);
+	passed_fini(&m->sockets);
 	key_files_fini(&m->keys);
 	if (m->ev_signal != NULL)
 		event_free(m->ev_signal);
@@ -512,7 +480,7 @@ int master_run(struct master *m)
 	for (int i = 0; i < PROGRAMS; i++)
 		m->children[i] =
 		    (struct child){ .m = m, .prog = &programs[i], .pidfd = -1, .log_far_fd = -1 };
-	if (open_all(m, &why) != 0) {
+	if (passed_open(&m->sockets, &why) != 0 || open_all(m, &why) != 0) {
 		fprintf(stderr, "%s", why.n > 0 ? buf_cstr(&why) : "gatehouse: out of memory\n");
 		m->failed = true;
 	}

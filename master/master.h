@@ -74,6 +74,7 @@ struct child {
 	unsigned delay_ms, quick_deaths;
 	int64_t ready_at_ms, ping_at_ms; /* 0: none */
 	bool restart_wanted;             /* a stop that is part of a restart */
+	bool told_silent;                /* that it does not answer is in the log */
 	bool started;                    /* before: the next start is a restart */
 	bool counted;                    /* has told its figures to the collection under way */
 	char why[256];                   /* its own last words */
@@ -108,6 +109,7 @@ struct listener {
 	uint32_t flags;
 	char *clients, *proxies;
 	int fd;
+	bool passed; /* systemd made it, and removes its path */
 };
 
 struct listeners {
@@ -115,18 +117,42 @@ struct listeners {
 	size_t n;
 };
 
+/* Where sockets come from, besides those that we have. */
+struct sockets {
+	const char *bind_path; /* who listens there makes TCP sockets; NULL: we do */
+	struct passed *passed; /* made by systemd */
+	size_t n_passed;
+};
+
 /*
- * The sockets that `conf` wants. A socket of `old` for the same place is taken over; others are
- * made, TCP sockets by whoever listens at `bind_path` unless that is NULL. 0, or -errno after a
- * sentence in `why`, with `old` as it was.
+ * The sockets that `conf` wants. A socket of `old` for the same place is taken over, then one that
+ * systemd passed; others are made. 0, or -errno after a sentence in `why`, with `old` as it was.
  */
-int listeners_open(const struct conf *conf, const char *bind_path, struct listeners *old,
+int listeners_open(const struct conf *conf, const struct sockets *from, struct listeners *old,
     struct listeners *ret, struct buf *why);
 
 /* Closes, and removes the Unix sockets that are not in `kept`. */
 void listeners_fini(struct listeners *ls, const struct listeners *kept);
 bool listeners_same(const struct listeners *a, const struct listeners *b, enum ipc_role role);
 bool listeners_any(const struct listeners *ls, enum ipc_role role);
+
+/* --- passed.c: sockets of systemd's --- */
+
+struct passed {
+	int fd;
+	struct addr addr;
+	char path[108], name[256];
+};
+
+/* What systemd passed to this process, once: 0, or -errno after a sentence in `why`. */
+int passed_open(struct sockets *s, struct buf *why);
+void passed_fini(struct sockets *s);
+
+/* The passed socket for a listener, or NULL. */
+const struct passed *passed_find(const struct sockets *s, const struct listener *l);
+
+/* -ENOENT after a sentence for each passed socket that no listener takes. */
+int passed_check(const struct sockets *s, const struct listeners *ls, struct buf *why);
 
 /* --- files.c: directories, keys, the pid file --- */
 
@@ -183,6 +209,11 @@ void scrape_begin(struct child *door);
 void scrape_on_count(struct child *c, const struct ipc_ctl_count *m);
 void scrape_fini(struct master *m);
 
+/* --- watch.c: pings, and the watchdog of systemd --- */
+
+/* From now on, while the loop turns: 0 or -ENOMEM. */
+int watch_start(struct master *m);
+
 /* --- notify.c: what systemd is told; nothing without it --- */
 void notify_state(const char *state);
 void notify_reloading(void);
@@ -192,7 +223,8 @@ int64_t notify_watchdog_ms(void);
 
 struct master {
 	struct event_base *base;
-	const char *conf_path, *libexec, *bind_path; /* bind_path: NULL when we bind ourselves */
+	const char *conf_path, *libexec;
+	struct sockets sockets;
 	bool as_root, keep_stderr, ready, stopping, failed;
 	int ready_fd, empty_fd, signal_fd, pid_fd, log_sink_fd; /* our own log channel's near end */
 	uint64_t last_instance;
