@@ -190,7 +190,7 @@ def free_offset(offset, addresses):
     for o in range(offset, offset + 4000, 41):
         try:
             for a in addresses:
-                for port in (24, 110, 995):
+                for port in (24, 110, 143, 993, 995):
                     with socket.socket() as one:
                         one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                         one.bind((a, o + port))
