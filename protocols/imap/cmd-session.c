@@ -37,6 +37,9 @@ static const struct {
 	{ "QUOTA", IMAP_AUTHED },
 	{ "QUOTA=RES-STORAGE", IMAP_AUTHED },
 	{ "UTF8=ACCEPT", IMAP_AUTHED },
+	{ "BINARY", IMAP_AUTHED },
+	{ "PREVIEW", IMAP_AUTHED },
+	{ "SAVEDATE", IMAP_AUTHED },
 };
 
 void imap_put_capabilities(struct imap *s, struct buf *out)

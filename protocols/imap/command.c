@@ -42,6 +42,7 @@ static const struct imap_cmd commands[] = {
 	{ "NAMESPACE", IN, 0, imap_cmd_namespace },
 	{ "GETQUOTA", IN, 0, imap_cmd_getquota },
 	{ "GETQUOTAROOT", IN, 0, imap_cmd_getquotaroot },
+	{ "FETCH", IMAP_SELECTED, UID | KEEP, imap_cmd_fetch },
 	{ "STORE", IMAP_SELECTED, UID | KEEP, imap_cmd_store },
 	{ "SEARCH", IMAP_SELECTED, UID | KEEP, imap_cmd_search },
 	{ "SORT", IMAP_SELECTED, UID | KEEP, imap_cmd_sort },

@@ -283,7 +283,10 @@ static void on_timeout(struct imap *s)
 		s->touched = true;
 		return;
 	}
-	imap_bye(s, s->state == IMAP_START ? "no login in time" : "idle for too long");
+	imap_bye(s, s->state == IMAP_START ? "no login in time"
+		    : s->port->busy && front_pending(s->port) == 0
+			? "the mailboxes are not available now"
+			: "idle for too long");
 }
 
 static void imap_on_event(void *core, enum front_event event)

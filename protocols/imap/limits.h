@@ -70,3 +70,18 @@
 #define IMAP_LOGINS_MAX 3
 /* Commands answered by BAD in a row before we hang up. */
 #define IMAP_ERRORS_MAX 20
+
+/* Items of one FETCH; names of header fields in one item. */
+#define IMAP_ITEMS_MAX 128
+#define IMAP_NAMES_MAX 256
+/* Messages whose facts or bodies are under way in a FETCH, and questions for them. */
+#define IMAP_FETCH_SLOTS 64
+#define IMAP_FETCH_ASKS  256
+/* New facts are asked for when so many slots are free. */
+#define IMAP_FETCH_BATCH 32
+/* Octets of bodies asked for ahead: the window. */
+#define IMAP_FETCH_AHEAD (256 * 1024)
+/* Decoded octets or header fields that are held to be counted; more are read twice. */
+#define IMAP_FETCH_HOLD (128 * 1024)
+/* Messages after which their \Seen is stored. */
+#define IMAP_FETCH_SEEN 256

@@ -231,7 +231,7 @@ static void put_one(struct list *l, size_t i)
 	const struct row *r = &l->rows[i];
 	bool chosen = selected(l, r), child_info = l->recursive && selected_below(l, i);
 
-	if (chosen && (l->lsub || l->recursive))
+	if (chosen && (l->recursive || (l->lsub && !matches(l, r->name))))
 		put_ancestors(l, i);
 	if (!matches(l, r->name) || !(chosen || child_info))
 		return;

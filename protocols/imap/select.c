@@ -249,7 +249,8 @@ static void on_opened(struct opening *o, const struct ipc_mbox_opened *m)
 	v->uidvalidity = m->uidvalidity;
 	v->uidnext = m->uidnext;
 	v->readonly = o->readonly;
-	v->modseq = v->told_modseq = o->modseq = m->modseq;
+	/* RFC 7162 7: a mod-sequence is above zero. */
+	v->modseq = v->told_modseq = o->modseq = m->modseq > 0 ? m->modseq : 1;
 	v->loading = true;
 	o->recent_from = m->recent_from;
 	o->stage = LOADING;

@@ -75,7 +75,7 @@ static uint64_t value(const struct imap *s, const struct ipc_mbox_status_is *m, 
 	case SIZE:
 		return m->bytes;
 	case HIGHESTMODSEQ:
-		return m->modseq;
+		return m->modseq > 0 ? m->modseq : 1;
 	case APPENDLIMIT:
 		return s->conf.append_max;
 	case DELETED:

@@ -17,7 +17,7 @@ import tempfile
 import suite
 
 NOBODY = 65534
-FILES = ("names", "auth", "pop", "lmtp", "smtp", "admin")
+FILES = ("names", "auth", "pop", "imap", "lmtp", "smtp", "admin")
 
 
 def run_file(name, build, *args):
@@ -52,7 +52,7 @@ def missing_layers(build):
         s.deliver("u1@" + suite.DOMAIN)
         suite.equal(len(s.mail()), 1, "messages")
         lines = dict(re.findall(r' master\.child name=(\S+) .*missing="?([^"\n]*)"?', s.log_text()))
-        for name in ("logd", "signer", "stored", "authd", "authd-worker", "routerd", "parsed", "pop3", "smtp", "admin"):
+        for name in ("logd", "signer", "stored", "authd", "authd-worker", "routerd", "parsed", "pop3", "imap", "smtp", "admin"):
             suite.check(lines.get(name), "the log names nothing that %s lacks: %r", name, lines)
         print("missing as an ordinary user: " + lines["pop3"])
 

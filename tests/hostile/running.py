@@ -23,9 +23,9 @@ ROOT = os.geteuid() == 0
 HOLDS_DIRS = {"stored", "authd", "routerd", "stored-external"}
 HOLDS_FILES = HOLDS_DIRS | {"logd"}
 # Certificates are public; who takes the signer has the keys anyway. Their children hold neither.
-HOLDS_PEM = {"signer", "pop3", "smtp", "admin", "metrics"}
-HOLDS_LISTENERS = {"pop3", "smtp", "admin", "metrics"}
-MUST_RUN = {"logd", "signer", "stored", "authd", "authd-worker", "routerd", "parsed", "pop3", "smtp", "admin", "metrics"}
+HOLDS_PEM = {"signer", "pop3", "imap", "smtp", "admin", "metrics"}
+HOLDS_LISTENERS = {"pop3", "imap", "smtp", "admin", "metrics"}
+MUST_RUN = {"logd", "signer", "stored", "authd", "authd-worker", "routerd", "parsed", "pop3", "imap", "smtp", "admin", "metrics"}
 CAPS_MASTER = 1 << 0 | 1 << 2 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 8 | 1 << 10 | 1 << 18 | 1 << 21
 HARMLESS = re.compile(r"socket:\[\d+\]|pipe:\[\d+\]|/dev/null|"
                       r"anon_inode:\[(eventpoll|eventfd|timerfd|signalfd)\]")
@@ -185,10 +185,10 @@ def check_demo(build):
     try:
         subprocess.run([run, *demo, "--build", build, "--detach"], check=True, timeout=300,
                        stdout=subprocess.DEVNULL)
-        clients = [socket.create_connection(("127.0.0.1", 23000 + port), timeout=10) for port in (110, 24)]
-        if [c.recv(512)[:3] for c in clients] != [b"+OK", b"220"]:
+        clients = [socket.create_connection(("127.0.0.1", 23000 + port), timeout=10) for port in (110, 143, 24)]
+        if [c.recv(512)[:3] for c in clients] != [b"+OK", b"* O", b"220"]:
             raise RuntimeError("no greeting")
-        return check_suite(master_of(os.path.join(where, "run")), {"pop3-child", "smtp-child"})
+        return check_suite(master_of(os.path.join(where, "run")), {"pop3-child", "imap-child", "smtp-child"})
     finally:
         subprocess.run([run, "--dir", where, "--stop"], timeout=60, stdout=subprocess.DEVNULL)
         shutil.rmtree(where, ignore_errors=True)

@@ -12,6 +12,8 @@ Without files: all of tests/wire/*/*.wire (beside this script). A file is a smal
 
     what: the sentence that is false when this fails
     mail: u1 one two          messages of tests/wire/mail that are in the mailbox before
+    begin: select INBOX       (IMAP) what is said first on connection 1: "login" as u1, then maybe a mailbox
+    also: select INBOX        (IMAP) the same on a second connection, which lines with a 2 are for
     options: tls-offered      what the connection is like (also no-plain; tls from the first byte;
                               submission: for who logs in)
     live: no                  only the pure core can be brought to this
@@ -22,6 +24,7 @@ Without files: all of tests/wire/*/*.wire (beside this script). A file is a smal
     > USER u1                 a line of ours, CR LF added
     >> x\\n.\\r\\n               bytes of ours, with \\r \\n \\t \\\\ \\xNN
     tls                       TLS begins here
+    2< 2<: 2> 2>>             (IMAP) the same on the second connection
     eof                       the server closes
     control timeout           (core only) see wire-core.c
     stored u2 1 text\\r\\n      afterwards the last of u2's messages, now 1, ends with this text, and
@@ -63,7 +66,9 @@ class Script:
     def __init__(self, path):
         self.path = path
         self.protocol = os.path.basename(os.path.dirname(path))
-        self.head = {"what": "", "mail": [], "options": [], "live": "yes", "split": "yes"}
+        self.head = {"what": "", "mail": [], "options": [], "live": "yes", "split": "yes", "begin": "", "also": ""}
+        if self.protocol == "imap":
+            self.head["live"] = "no"  # most tell uids; those that do not say "live: yes"
         self.steps = []
         in_head = True
         with open(path, encoding="utf-8") as f:
@@ -108,14 +113,25 @@ class CoreLink:
         self.dir = tempfile.TemporaryDirectory()
         ours, theirs = socket.socketpair()
         self.control_sock = ours
+        if script.protocol == "imap":
+            program = os.path.join(os.path.dirname(program), "wire-imap")
         args = [program, script.protocol, "--control", str(theirs.fileno()), "--dump", self.dir.name]
+        pass_fds, self.also = [theirs.fileno()], None
+        if script.head["also"]:
+            self.also, other = socket.socketpair()
+            self.also.settimeout(20)
+            self.also_file = self.also.makefile("rb")
+            args += ["--also", str(other.fileno())]
+            pass_fds.append(other.fileno())
         args += ["--" + o for o in script.head["options"]]
         if split:
             args += ["--split", "1"]
         for user, path in script.mails():
             args += ["--mail", str(user), path]
-        self.p = subprocess.Popen(args, stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=[theirs.fileno()])
+        self.p = subprocess.Popen(args, stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=pass_fds)
         theirs.close()
+        if self.also:
+            other.close()
         self.control_sock.settimeout(10)
 
     def readline(self):
@@ -128,10 +144,17 @@ class CoreLink:
         except BrokenPipeError:
             pass  # the next line that is awaited tells
 
+    def readline2(self):
+        return self.also_file.readline()
+
+    def send2(self, data):
+        self.also.sendall(data)
+
     def tls(self):
         pass
 
     def control(self, command):
+        command = re.sub(r"(deliver \w+) (\w+)", lambda m: "%s %s" % (m[1], os.path.join(HERE, "mail", m[2] + ".eml")), command)
         self.control_sock.sendall(command.encode())
         if self.control_sock.recv(16) != b"done\n":
             raise Failed("control %s failed" % command)
@@ -176,7 +199,7 @@ class LiveLink:
             self.sock.connect(opt.admin)
             self.file = self.sock.makefile("rb")
             return
-        port = {"pop3": 110, "lmtp": 24, "smtp": 25}[script.protocol]
+        port = {"imap": 143, "pop3": 110, "lmtp": 24, "smtp": 25}[script.protocol]
         if script.protocol == "smtp" and "submission" in script.head["options"]:
             port = 465 if tls else 587
         self.sock = socket.create_connection((opt.live, port + opt.port_offset), timeout=20)
@@ -254,13 +277,24 @@ class Player:
         return re.sub(
             r"\{apop:([^}]*)\}", lambda m: hashlib.md5(self.stamp + m[1].encode()).hexdigest(), text)
 
-    def expect(self, pattern, exact=False):
+    def opening(self, how, which):
+        """Greeting, LOGIN as u1, and maybe a SELECT, whose answers nobody looks at."""
+        self.step(which + "<", "\\* OK *")
+        command, _, name = how.partition(" ")
+        self.step(which + ">", "begin1 LOGIN u1 gatehouse")
+        self.step(which + "<", "begin1 OK *")
+        if command != "login":
+            self.step(which + ">", "begin2 %s %s" % (command, name))
+            self.step(which + "<", "...")
+            self.step(which + "<", "begin2 OK *")
+
+    def expect(self, pattern, exact=False, readline=None):
         if pattern == "..." and not exact:
             self.any = True
             return
         seen = []
         while True:
-            line = self.link.readline()
+            line = (readline or self.link.readline)()
             if not line.endswith(b"\r\n"):
                 raise Failed("awaited %r, and the server closed after %r" % (pattern, seen + [line]))
             text = line[:-2].decode("utf-8", "backslashreplace")
@@ -268,7 +302,7 @@ class Player:
             if stamp and not self.stamp:
                 self.stamp = stamp[1]
             seen.append(text)
-            if text == pattern if exact else fnmatch.fnmatchcase(text, pattern.replace("[", "[[]")):
+            if text == pattern if exact else fnmatch.fnmatchcase(text, pattern.replace("[", "[[]").replace("\\*", "[*]")):
                 break
             if not self.any:
                 raise Failed("awaited %r, got %r" % (pattern, text))
@@ -279,6 +313,10 @@ class Player:
             self.expect(rest)
         elif word == "<:":
             self.expect(rest, exact=True)
+        elif word in ("2<", "2<:"):
+            self.expect(rest, exact=word == "2<:", readline=self.link.readline2)
+        elif word in ("2>", "2>>"):
+            self.link.send2(self.expand(rest).encode("utf-8") + b"\r\n" if word == "2>" else unescape(self.expand(rest)))
         elif word == ">":
             self.link.send(self.expand(rest).encode("utf-8") + b"\r\n")
         elif word == ">>":
@@ -306,6 +344,10 @@ class Player:
 
     def play(self):
         try:
+            if self.script.head["begin"]:
+                self.opening(self.script.head["begin"], "")
+            if self.script.head["also"]:
+                self.opening(self.script.head["also"], "2")
             for number, word, rest in self.script.steps:
                 try:
                     self.step(word, rest)

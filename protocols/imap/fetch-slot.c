@@ -1,0 +1,200 @@
+/*
+ * fetch-slot - messages on their way from a row to their answer: facts for them, many in one
+ * question, or made here of the message itself where stored has none of use.
+ */
+#include "protocols/imap/fetch-private.h"
+
+#include "common/base/wire.h"
+
+void fetch_slots_fill(struct fetch *f)
+{
+	struct imap *s = f->job.s;
+
+	while (f->slot_n < f->slot_cap && f->rows_at < f->rows.n) {
+		struct fetch_slot *t = fetch_slot_at(f, f->slot_n);
+		struct buf blob = t->blob;
+
+		buf_reset(&blob);
+		*t = (struct fetch_slot){ .blob = blob };
+		t->row = imap_row_at(slice_from(buf_slice(&f->rows), f->rows_at), 0);
+		f->rows_at += IPC_ROW_BYTES;
+		t->seq = view_seq(&s->view, t->row.uid);
+		t->view.size = t->row.size;
+		t->state = t->seq == 0 ? FETCH_GONE : f->plan.facts ? FETCH_NEW : FETCH_READY;
+		if (t->seq != 0)
+			f->slot_n++;
+	}
+}
+
+void fetch_slot_pop(struct fetch *f)
+{
+	struct fetch_slot *t = fetch_slot_at(f, 0);
+
+	if (t->blob.cap > FACTS_MAX)
+		buf_fini(&t->blob);
+	f->slot_head = (f->slot_head + 1) % f->slot_cap;
+	f->slot_n--;
+	f->slot_asked -= f->slot_asked > 0;
+	f->slot_here -= f->slot_here > 0;
+	/* All that the slot needs was asked for, or it could not be over. */
+	if (f->ask_slot > 0)
+		f->ask_slot--;
+	else
+		f->ask_item = 0;
+}
+
+/* Messages that are neighbours in the view make one pair: there is nothing between them. */
+static void put_pairs(struct fetch *f, unsigned from, uint32_t seq, struct buf *out)
+{
+	const struct fetch_slot *before = NULL;
+
+	for (unsigned i = from; i < f->slot_n; i++) {
+		struct fetch_slot *t = fetch_slot_at(f, i);
+
+		t->facts_seq = seq;
+		t->state = FETCH_WAITS;
+		if (before != NULL && t->seq == before->seq + 1) {
+			wire_store_u32(out->p + out->n - 4, t->row.uid);
+		} else {
+			wire_put_u32(out, t->row.uid);
+			wire_put_u32(out, t->row.uid);
+		}
+		before = t;
+	}
+}
+
+void fetch_slots_ask(struct fetch *f)
+{
+	struct imap *s = f->job.s;
+	struct buf pairs = BUF_INIT(IMAP_FETCH_SLOTS * 8);
+	struct ipc_facts_get m = { .mbox = s->view.mbox };
+	unsigned n = f->slot_n - f->slot_asked;
+	bool more = f->scanning || !f->scan.over || f->rows_at < f->rows.n;
+
+	/* Many at once, unless nobody else is on the way or no more will come. */
+	if (!f->plan.facts || n == 0 || (n < IMAP_FETCH_BATCH && f->slot_asked > 0 && more))
+		return;
+	m.seq = ++s->seq;
+	put_pairs(f, f->slot_asked, m.seq, &pairs);
+	m.uids = buf_slice(&pairs);
+	if (!pairs.overflow && imap_send(s, IPC_facts_get, &m) == 0)
+		f->slot_asked = f->slot_n;
+	buf_fini(&pairs);
+}
+
+/* ---- facts that came ---- */
+
+/* Whether these facts say what the plan needs. */
+static bool facts_serve(const struct fetch *f, const struct fetch_slot *t)
+{
+	return !(f->plan.envelope && (t->view.flags & FACTS_CUT_ENVELOPE) != 0) &&
+	       !(f->plan.parts && (t->view.flags & FACTS_NO_STRUCTURE) != 0);
+}
+
+/* What a plan of nothing but PREVIEW (LAZY) needs can be missing. */
+static bool facts_optional(const struct fetch *f)
+{
+	for (unsigned i = 0; i < f->plan.n; i++)
+		if (f->plan.items[i].what >= FETCH_ENVELOPE &&
+		    f->plan.items[i].what != FETCH_PREVIEW)
+			return false;
+	return !f->plan.preview;
+}
+
+static void slot_facts(struct fetch *f, struct fetch_slot *t, uint32_t status, struct slice blob)
+{
+	t->state = FETCH_READY;
+	if (status == IPC_ST_OK && buf_put(&t->blob, blob) == 0 &&
+	    facts_view(buf_slice(&t->blob), t->row.size, &t->view) == 0 && facts_serve(f, t))
+		return;
+	t->view = (struct facts_view){ .size = t->row.size };
+	buf_reset(&t->blob);
+	if (!facts_optional(f))
+		t->state = FETCH_PARSES;
+}
+
+/* Answers ascend as the slots do: it is the next one, unless stored left some out. */
+static struct fetch_slot *slot_find(struct fetch *f, uint32_t seq, uint32_t uid)
+{
+	for (unsigned i = f->slot_here; i < f->slot_n; i++) {
+		struct fetch_slot *t = fetch_slot_at(f, i);
+
+		if (t->state != FETCH_WAITS || t->facts_seq != seq || t->row.uid != uid)
+			continue;
+		f->slot_here = i + 1;
+		return t;
+	}
+	return NULL;
+}
+
+/* The question is answered: stored has nothing of those that still wait. */
+static void facts_last(struct fetch *f, uint32_t seq, uint32_t status)
+{
+	for (unsigned i = 0; i < f->slot_n; i++) {
+		struct fetch_slot *t = fetch_slot_at(f, i);
+
+		if (t->state != FETCH_WAITS || t->facts_seq != seq)
+			continue;
+		t->state = FETCH_GONE;
+		f->wrong |= status == IPC_ST_OK ? FETCH_LOST : FETCH_LATER;
+	}
+}
+
+void fetch_on_facts(struct fetch *f, const struct ipc_facts_are *m)
+{
+	struct wire_reader r = wire_reader(m->facts);
+
+	imap_credit(f->job.s, m->facts.n);
+	while (wire_left(&r) > 0) {
+		uint32_t uid = wire_get_u32(&r), status = wire_get_u32(&r);
+		struct slice blob = wire_get_bytes(&r, FACTS_MAX);
+		struct fetch_slot *t;
+
+		if (r.bad)
+			break;
+		t = slot_find(f, m->seq, uid);
+		if (t == NULL)
+			continue;
+		t->blob.max = FACTS_WIDE_MAX;
+		slot_facts(f, t, status, blob);
+	}
+	if (m->last != 0)
+		facts_last(f, m->seq, m->status);
+}
+
+/* ---- facts made here ---- */
+
+static void parse_failed(struct fetch *f, struct fetch_slot *t, uint32_t status)
+{
+	facts_maker_free(&f->maker);
+	t->state = FETCH_BROKEN;
+	f->wrong |= status == IPC_ST_NOTFOUND  ? FETCH_LOST
+		    : status == IPC_ST_CORRUPT ? FETCH_DAMAGED
+					       : FETCH_LATER;
+}
+
+void fetch_parse_data(struct fetch *f, const struct ipc_body_data *m)
+{
+	struct fetch_slot *t = fetch_slot_at(f, f->ask_slot);
+
+	if (m->status != IPC_ST_OK) {
+		parse_failed(f, t, m->status);
+		return;
+	}
+	if (f->maker == NULL)
+		f->maker = facts_maker_new_wide();
+	if (f->maker != NULL)
+		facts_maker_feed(f->maker, m->data);
+	if (m->last == 0)
+		return;
+	t->blob.max = FACTS_WIDE_MAX;
+	if (f->maker == NULL || facts_maker_finish(f->maker, &t->blob) != 0 ||
+	    facts_view(buf_slice(&t->blob), t->row.size, &t->view) != 0) {
+		buf_reset(&t->blob);
+		t->view = (struct facts_view){ .size = t->row.size };
+		parse_failed(f, t, IPC_ST_TRYLATER);
+		return;
+	}
+	facts_maker_free(&f->maker);
+	t->state = FETCH_READY;
+}

@@ -1,0 +1,271 @@
+#!/usr/bin/python3
+"""imap - what IMAP sessions do to each other, to POP and to deliveries, by Python's own client."""
+import contextlib
+import imaplib
+import os
+import re
+import signal
+import time
+
+from suite import DOMAIN, PASSWORD, Line, behind_trace, case, check, equal, main, message, wait
+
+TO = "u1@" + DOMAIN
+imaplib._MAXLINE = 1 << 24
+
+
+@contextlib.contextmanager
+def session(s, user="u1", box="INBOX", port=143):
+    m = imaplib.IMAP4("127.0.0.1", port + s.offset, timeout=20)
+    try:
+        m.login(user, PASSWORD)
+        if box:
+            good(m.select(box))
+        yield m
+    finally:
+        with contextlib.suppress(Exception):
+            m.logout()
+
+
+def good(answer):
+    equal(answer[0], "OK", "the answer %r" % (answer[1],))
+    return answer[1]
+
+
+def bodies(m, what="1:*"):
+    data = good(m.fetch(what, "(BODY.PEEK[])"))
+    return [part[1] for part in data if isinstance(part, tuple)]
+
+
+def numbers(m):
+    return [int(n) for n in good(m.uid("SEARCH", "ALL"))[0].split()]
+
+
+def empty(s, user="u1"):
+    s.empty()
+    with session(s, user, None) as m:
+        for line in good(m.list()):
+            name = re.search(rb'"/" (.*)$', line)[1].decode().strip('"')
+            if name != "INBOX":
+                m.delete('"%s"' % name)
+
+
+def deliver(s, n=1, subject="delivered"):
+    with s.lmtp() as l:
+        for i in range(n):
+            equal(l.data([TO], message("text %d" % i, "%s %d" % (subject, i)))[0][0], 250, "a delivery")
+
+
+@case("a login works in clear text on loopback, by STARTTLS and by TLS")
+def logins(s):
+    context = s.ca()
+    with session(s) as m:
+        check("STARTTLS" in m.capabilities, "no STARTTLS offered: %r", m.capabilities)
+    m = imaplib.IMAP4("localhost", 143 + s.offset, timeout=20)
+    good(m.starttls(context))
+    check("STARTTLS" not in m.capabilities, "STARTTLS offered again")
+    good(m.login("u1", PASSWORD))
+    m.logout()
+    m = imaplib.IMAP4_SSL("localhost", 993 + s.offset, ssl_context=context, timeout=20)
+    good(m.login("u1@" + DOMAIN, PASSWORD))
+    m.logout()
+
+
+@case("three wrong passwords end the connection")
+def wrong(s):
+    with Line(("127.0.0.1", 143 + s.offset)) as c:
+        c.line()
+        for i in range(3):
+            c.want("%d LOGIN u1 wrong" % i, "%d NO [AUTHENTICATIONFAILED]" % i)
+        equal(c.line(), None, "after three failures")
+
+
+@case("a message that is appended comes back byte for byte, with its flags and date")
+def appended(s):
+    empty(s)
+    text = message("one\r\n.\r\nbare \xe4\xf6 bytes", "appended").replace(b"\xc3", b"\xff") + bytes(range(1, 256)) + b"\r\n"
+    with session(s) as m:
+        answer = good(m.append("INBOX", r"(\Seen \Flagged $Work)", '"17-Jul-1996 02:44:25 -0700"', text))[0]
+        check(re.match(rb"\[APPENDUID \d+ 1\]", answer), "no APPENDUID: %r", answer)
+        data = good(m.fetch("1", "(FLAGS INTERNALDATE RFC822.SIZE BODY[])"))
+        head = data[0][0] + data[1]
+        equal(data[0][1].replace(b"\r\n", b"\n"), text.replace(b"\r\n", b"\n"), "the message")
+        for part in (rb"\Seen", rb"\Flagged", b"$Work", b'"17-Jul-1996 09:44:25 +0000"', b"RFC822.SIZE %d" % len(text)):
+            check(part in head, "%r is not in %r", part, head)
+
+
+@case("a large message goes in and out whole")
+def large(s):
+    empty(s)
+    text = message("x" * 70 + "\r\n" + ("0123456789abcdef" * 4 + "\r\n") * 80000, "large")
+    with session(s) as m:
+        good(m.append("INBOX", None, None, text))
+        equal(bodies(m)[0] == text, True, "the message's equality")
+        part = good(m.fetch("1", "(BODY.PEEK[]<1000000.100000>)"))[0][1]
+        equal(part == text[1000000:1100000], True, "a part's equality")
+
+
+@case("a message over the limit is refused before it is sent")
+def too_large(s):
+    with Line(("127.0.0.1", 143 + s.offset)) as c:
+        c.line()
+        c.want("a LOGIN u1 " + PASSWORD, "a OK")
+        c.want("b APPEND INBOX {99999999999}", "b NO [TOOBIG]")
+        c.want("c NOOP", "c OK")
+
+
+@case("several messages of one APPEND appear together or not at all")
+def multiappend(s):
+    empty(s)
+    with Line(("127.0.0.1", 143 + s.offset)) as c, session(s) as m:
+        c.line()
+        c.want("a LOGIN u1 " + PASSWORD, "a OK")
+        one, two = message("1", "one"), message("2", "two")
+        c.send("b APPEND INBOX {%d+}\r\n" % len(one))
+        c.send(one)
+        c.send(" {%d+}\r\n" % len(two))
+        c.send(two[:-5])
+        time.sleep(0.3)
+        m.noop()
+        equal(numbers(m), [], "messages before the end")
+        c.send(two[-5:] + b"\r\n")
+        check(re.match(r"b OK \[APPENDUID \d+ 1:2\]", c.line()), "the answer")
+        m.noop()
+        equal(bodies(m), [one, two], "the messages")
+        c.send("c APPEND INBOX {%d+}\r\n" % len(one))
+        c.send(one)
+        c.send(" {0+}\r\n\r\n")
+        check(c.line().startswith("c NO"), "an empty message was taken")
+        m.noop()
+        equal(len(numbers(m)), 2, "messages after one that failed")
+
+
+@case("what is delivered is seen by a waiting session within 100 ms")
+def idle(s):
+    empty(s)
+    with Line(("127.0.0.1", 143 + s.offset)) as c:
+        c.line()
+        c.want("a LOGIN u1 " + PASSWORD, "a OK")
+        c.send("b SELECT INBOX\r\n")
+        while not c.line().startswith("b OK"):
+            pass
+        c.want("c IDLE", "+ ")
+        with s.lmtp() as l:
+            l.begin([TO])
+            l.command("DATA", 354)
+            l.send(message("x") + b".\r\n")
+            equal(l.reply()[0], 250, "the delivery")
+            begin = time.monotonic()
+            equal(c.line(), "* 1 EXISTS", "what is told")
+            took = time.monotonic() - begin
+        check(took < 0.1, "it took %.3f s", took)
+        c.line()
+        c.want("DONE", "c OK")
+
+
+@case("sessions see each other's flags and removals; POP's removals, too")
+def together(s):
+    empty(s)
+    deliver(s, 4)
+    with session(s) as a, session(s) as b:
+        good(a.store("2", "+FLAGS", r"(\Flagged)"))
+        b.noop()
+        check(any(rb"\Flagged" in line for line in b.response("FETCH")[1]), "the flag was not told")
+        good(a.store("1", "+FLAGS.SILENT", r"(\Deleted)"))
+        good(a.expunge())
+        b.noop()
+        equal(b.response("EXPUNGE")[1][:1], [b"1"], "what is told")
+        with contextlib.closing(s.pop()) as p:
+            equal(p.stat()[0], 3, "messages by POP")
+            p.dele(3)
+            p.quit()
+        b.noop()
+        equal(b.response("EXPUNGE")[1][:1], [b"3"], "what is told after POP's QUIT")
+        equal(numbers(a), numbers(b), "uids")
+
+
+@case("COPY and MOVE keep message, flags and date")
+def copies(s):
+    empty(s)
+    deliver(s, 3)
+    with session(s) as m:
+        good(m.create("Box"))
+        good(m.store("1:2", "+FLAGS.SILENT", r"(\Seen kw)"))
+        before = bodies(m)
+        good(m.copy("1", "Box"))
+        good(m._simple_command("UID", "MOVE", "2:3", "Box"))
+        m.noop()
+        equal(numbers(m), [1], "what is left")
+        good(m.select("Box"))
+        equal(bodies(m), before, "the messages")
+        flags = [imaplib.ParseFlags(line) for line in good(m.fetch("1:*", "FLAGS"))]
+        equal([rb"\Seen" in f and b"kw" in f for f in flags], [True, True, False], "flags kept")
+        equal(m.copy("1", "Nowhere")[0], "NO", "a copy into nothing")
+
+
+@case("mailboxes, subscriptions and flags are there after a restart")
+def restart(s):
+    if s.engine == "memory":
+        return
+    empty(s)
+    deliver(s)
+    with session(s) as m:
+        for name in ("One", "One/Two", '"Entw&APw-rfe"'):
+            good(m.create(name))
+        good(m.subscribe("One/Two"))
+        good(m.store("1", "+FLAGS.SILENT", r"(\Answered later)"))
+        good(m.rename("One", "Uno"))
+        before = (good(m.list()), good(m.lsub()), good(m.fetch("1", "(UID FLAGS BODY.PEEK[])")),
+                  m.response("UIDVALIDITY"))
+        good(m.select())
+    s.restart()
+    with session(s) as m:
+        equal((good(m.list()), good(m.lsub())), before[:2], "names")
+        got = good(m.fetch("1", "(UID FLAGS BODY.PEEK[])"))
+        equal(got[0][1], before[2][0][1], "the message")
+        check(b"later" in got[0][0] + got[1] and rb"\Answered" in got[0][0] + got[1], "flags are lost: %r", got)
+        good(m.delete("Uno/Two"))
+        good(m.delete("Uno"))
+
+
+@case("a session is told BYE when stored dies, and the next one works at once")
+def death(s):
+    if s.engine == "memory":
+        return
+    empty(s)
+    deliver(s)
+    with Line(("127.0.0.1", 143 + s.offset)) as c:
+        c.line()
+        c.want("a LOGIN u1 " + PASSWORD, "a OK")
+        c.send("b SELECT INBOX\r\n")
+        while not c.line().startswith("b OK"):
+            pass
+        c.want("c STORE 1 +FLAGS.SILENT (\\Seen)", "c OK")
+        os.kill(s.pids("stored")[0], signal.SIGKILL)
+        check((c.line() or "").startswith("* BYE"), "no BYE")
+        equal(c.line(), None, "behind the BYE")
+
+    def again():
+        try:
+            with session(s) as m:
+                return good(m.fetch("1", "FLAGS"))
+        except (OSError, imaplib.IMAP4.error):
+            return None
+    flags = wait(again, 5, "a new session")
+    check(rb"\Seen" in flags[0], "an acknowledged flag is lost: %r", flags)
+
+
+@case("an account sees nothing of another's mailboxes")
+def apart(s):
+    empty(s)
+    deliver(s)
+    with session(s, "u2") as m:
+        good(m.create("Mine"))
+        with session(s) as other:
+            check(not any(b"Mine" in line for line in good(other.list())), "another's mailbox is listed")
+            equal(other.select("Mine")[0], "NO", "another's mailbox")
+            equal(other.select("~u2/Mine")[0], "NO", "another's mailbox by its name")
+        good(m.delete("Mine"))
+
+
+if __name__ == "__main__":
+    main(25500)
