@@ -59,6 +59,17 @@ const struct command ctl_commands[] = {
 	    "With --dry-run the lines that would go and come." },
 	{ "stat", NULL, 0, 1, ctl_stat, 0, "[ACCOUNT]", "",
 	    "figures of the server or of one account", "" },
+	{ "check", NULL, 0, 0, ctl_check, CTL_OFFLINE, "", "account=NAME",
+	    "is all well: configuration, certificates, ports, store, delivery and fetch",
+	    "A line for each thing looked at: ok, warning or failed, with what to do. Delivery is "
+	    "tried with an "
+	    "account that is made for it in the Main Domain (gatehouse-check-..., a random "
+	    "password) and deleted "
+	    "at the end; with --account an account of yours, whose password is a line of standard "
+	    "input, and "
+	    "only the messages of this check are removed from it. --quiet leaves out what is well. "
+	    "The status is "
+	    "0 unless something failed; warnings do not count." },
 	{ "log", NULL, 0, 1, ctl_log, CTL_OFFLINE, "[SID]", "account=NAME follow file=PATH journal",
 	    "lines of one session, or of an account",
 	    "The log is where the configuration says: log_file, or the journal. With log_target = "

@@ -114,4 +114,5 @@ CTL(ctl_route_login);
 CTL(ctl_router_show);
 CTL(ctl_router_set);
 CTL(ctl_log);
+CTL(ctl_check);
 CTL(ctl_cli);

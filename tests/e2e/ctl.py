@@ -128,6 +128,7 @@ JSON_OF = {  # a line for every verb, and what of the answer is looked at
     "route test": (["u1"], lambda v: v[0] == "LOCAL"), "route login": (["u1", "127.0.0.1"], lambda v: v[3] == "ok"),
     "router show": ([], lambda v: v == ""), "router set": (["-"], lambda v: v["done"]),
     "stat": ([], lambda v: v["sessions"] == 0), "log": (["1-1"], lambda v: v == []),
+    "check": ([], lambda v: any(r["check"] == "store" and r["result"] == "ok" for r in v)),
     "cli": ([], lambda v: v == {"code": 201, "data": "example.test"}),
     "account delete": (["j1"], lambda v: v["done"])}
 STDIN = {"account import": "j9:{PLAIN}x\n", "password set": PASSWORD, "password check": PASSWORD, "router set": "",
@@ -145,7 +146,7 @@ def json_of_all(s):
         [i for i, o in enumerate(order) if v == o or v.startswith(o + " ")] + [99]))
     for verb in done + last:
         args, right = JSON_OF[verb]
-        more = ["--file", s.log] if verb == "log" else []
+        more = ["--file", s.log] if verb == "log" else ["--conf", s.conf] if verb == "check" else []
         _, out, err = s.ctl("--json", *verb.split(), *args, *more, stdin=STDIN.get(verb, ""), ok=False)
         try:
             check(right(json.loads(out)), "%s answers %s", verb, out)
