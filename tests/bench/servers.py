@@ -258,6 +258,7 @@ class Gatehouse(Server):
         self.env = None
         self.ca = None
         self.bare = None
+        self.more = []  # further lines of configuration
         self.ports = {"lmtp": base_port + 24, "pop3": base_port + 110, "pop3s": base_port + 995,
                       "imap": base_port + 143, "imaps": base_port + 993}
 
@@ -270,6 +271,7 @@ class Gatehouse(Server):
         cmd = [os.path.join(self.tree, "scripts", "run")] + (["--build", build] if build else [])
         cmd += ["--detach", "--dir", self.dir, "--port-offset",
                 str(self.base_port), "--accounts", str(self.accounts), "--hash", "plain"]
+        cmd += [x for line in self.more for x in ("--set", line)]
         return cmd + (["--connections-per-process", str(self.dense)] if self.dense else [])
 
     def prepare(self):
