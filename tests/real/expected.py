@@ -69,14 +69,16 @@ def fetchmail_body(data):
     return re.compile(b"\n".join(out))
 
 
-def getmail_makes(data):
+def getmail_makes(data, mailbox=None):
     """getmail takes a message apart with Python's email package and has that write it again.
 
-    A Return-Path is taken out, another is put on top. Boundaries that the package draws by lot for
+    A Return-Path is taken out, another is put on top; over IMAP a field with the mailbox is added. Boundaries that the package draws by lot for
     broken multiparts are named by getmail_settled().
     """
     message = email.message_from_bytes(lf(data))
     del message["Return-Path"]
+    if mailbox is not None:
+        message["X-getmail-retrieved-from-mailbox"] = mailbox
     return message.as_bytes(policy=message.policy.clone(linesep="\n"))
 
 
