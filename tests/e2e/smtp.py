@@ -2,10 +2,12 @@
 """smtp - mail from anybody and from our own users: whose address a login may send from, one answer for
 all recipients, and what a connection holds."""
 import os
+import re
 import signal
+import threading
 import time
 
-from suite import A1, DOMAIN, Lmtp, behind_trace, case, check, equal, main, message, plain, wait
+from suite import A1, DOMAIN, Failed, Lmtp, behind_trace, case, check, equal, main, message, plain, wait
 
 U1, U2, U3 = "u1@" + DOMAIN, "u2@" + DOMAIN, "u3@" + DOMAIN
 
@@ -67,6 +69,40 @@ def durable(s):
     back(s, lambda: s.pop("u1").quit())
     equal(mails(s, "u1"), [data], "u1's mail")
     equal(mails(s, "u2"), [data], "u2's mail")
+
+
+@case("stored killed under load: what was acknowledged is there for both, once; nothing is there twice", engines=("lmdb",))
+def killed(s):
+    acked, numbers, over = set(), iter(range(1000000)), threading.Event()
+
+    def work():
+        while not over.is_set():
+            try:
+                with Smtp(s) as c:
+                    for _ in range(20):
+                        n = next(numbers)
+                        if c.send_message([U1, U2], message("z" * (n % 40 * 1000), "number-%d-" % n)).startswith("250"):
+                            acked.add(n)
+            except (OSError, AssertionError, Failed):
+                time.sleep(0.02)
+
+    threads = [threading.Thread(target=work) for _ in range(6)]
+    for t in threads:
+        t.start()
+    for _ in range(4):
+        time.sleep(0.4)
+        os.kill(wait(lambda: s.pids("stored"), 15, "the store's return")[0], signal.SIGKILL)
+    time.sleep(0.4)
+    over.set()
+    for t in threads:
+        t.join(40)
+    back(s, lambda: s.pop("u1").quit())
+    check(len(acked) > 20, "only %d were acknowledged", len(acked))
+    for user in ("u1", "u2"):
+        there = [int(n) for m in mails(s, user) for n in re.findall(rb"number-(\d+)-", m)]
+        equal(len(there), len(set(there)), "copies of " + user)
+        equal(sorted(acked - set(there)), [], "what %s lost" % user)
+    print("        %d acknowledged" % len(acked))
 
 
 @case("over quota for this message: nobody has it; with SIZE the others get it, once")
