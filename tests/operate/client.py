@@ -1,14 +1,21 @@
 """client - speaks to the suite in a booted machine: as a module for LMTP, as a program in the machine's network.
 
     client.py pop PORT USER PASSWORD CAFILE NAME     the subjects of a mailbox, as JSON
+    client.py imap PORT tls|starttls USER PASSWORD CAFILE NAME    how many messages are in the INBOX
+    client.py flags, stay  (as imap)                 which messages are flagged; flags one and stays until the end
+    client.py send PORT tls|starttls USER PASSWORD CAFILE NAME TO SUBJECT
+    client.py naked imap|smtp PORT USER PASSWORD     tries to log in without TLS: "refused" or what happened
     client.py connect PORT                           "yes", or the name of the error
+    client.py knock PORT SECONDS                     the same again and again, for so long
 """
+import imaplib
 import json
 import poplib
 import smtplib
 import socket
 import ssl
 import sys
+import time
 
 
 class Lmtp(smtplib.LMTP):
@@ -67,17 +74,114 @@ def subjects(p):
     return found
 
 
-def main():
-    if sys.argv[1] == "pop":
-        p = pop_open(int(sys.argv[2]), *sys.argv[3:7])
-        print(json.dumps(subjects(p)))
-        p.quit()
+class Imap(imaplib.IMAP4_SSL):
+    def __init__(self, port, context, name):
+        self.name = name
+        super().__init__("127.0.0.1", port, ssl_context=context, timeout=20)
+
+    def _create_socket(self, timeout):
+        return self.ssl_context.wrap_socket(imaplib.IMAP4._create_socket(self, timeout), server_hostname=self.name)
+
+
+class ImapStarttls(imaplib.IMAP4):
+    def __init__(self, port, context, name):
+        super().__init__("127.0.0.1", port, timeout=20)
+        self.host = name
+        self.starttls(context)
+
+
+def imap_open(port, kind, user, password, ca, name):
+    context = ssl.create_default_context(cafile=ca)
+    imap = (Imap if kind == "tls" else ImapStarttls)(int(port), context, name)
+    imap.login(user, password)
+    imap.select("INBOX")
+    return imap
+
+
+def flagged(imap):
+    _, data = imap.uid("SEARCH", "FLAGGED")
+    return "flagged " + data[0].decode()
+
+
+def stay(imap):
+    """The answer to STORE was seen: the flag must survive whatever comes. Then waits for the end of the session."""
+    imap.store("1", "+FLAGS", "(\\Flagged)")
+    print(flagged(imap), flush=True)
+    try:
+        while True:
+            imap.noop()
+            time.sleep(0.1)
+    except (imaplib.IMAP4.abort, OSError) as e:
+        print("BYE" if "BYE" in str(e) else "closed")
+
+
+def send(port, kind, user, password, ca, name, to, subject):
+    context = ssl.create_default_context(cafile=ca)
+    smtp = smtplib.SMTP(timeout=20)
+    smtp._host = name  # what the certificate is checked for
+    if kind == "tls":
+        smtp.sock = context.wrap_socket(socket.create_connection(("127.0.0.1", int(port)), 20), server_hostname=name)
+        smtp.file = None
+        smtp.getreply()
     else:
-        try:
-            socket.create_connection(("127.0.0.1", int(sys.argv[2])), 5).close()
-            print("yes")
-        except OSError as e:
-            print(type(e).__name__)
+        smtp.connect("127.0.0.1", int(port))
+        smtp._host = name
+        smtp.starttls(context=context)
+    smtp.login(user, password)
+    smtp.sendmail(to, [to], "From: %s\r\nTo: %s\r\nSubject: %s\r\n\r\ntext\r\n" % (to, to, subject))
+    smtp.quit()
+
+
+def naked(protocol, port, user, password):
+    try:
+        if protocol == "imap":
+            imap = imaplib.IMAP4("127.0.0.1", int(port), timeout=20)
+            if "LOGINDISABLED" not in imap.capabilities:
+                return "LOGINDISABLED is not announced"
+            imap.login(user, password)
+        else:
+            smtp = smtplib.SMTP("127.0.0.1", int(port), timeout=20)
+            smtp.ehlo()
+            if {"PLAIN", "LOGIN"} & set(smtp.esmtp_features.get("auth", "").split()):
+                return "PLAIN or LOGIN is announced"
+            code, text = smtp.docmd("AUTH PLAIN AGFubgBwdw==")
+            return "refused" if code in (502, 503, 504, 530, 538) else "%d %s" % (code, text)
+    except imaplib.IMAP4.error:
+        return "refused"
+    return "let in"
+
+
+def connect(port):
+    try:
+        socket.create_connection(("127.0.0.1", int(port)), 5).close()
+        return "yes"
+    except OSError as e:
+        return type(e).__name__
+
+
+def knock(port, seconds):
+    end = time.monotonic() + float(seconds)
+    while time.monotonic() < end:
+        print(connect(port))
+        time.sleep(0.02)
+
+
+def pop(port, *login):
+    p = pop_open(int(port), *login)
+    found = subjects(p)
+    p.quit()
+    return json.dumps(found)
+
+
+COMMANDS = {"pop": pop, "imap": lambda *login: imap_open(*login).untagged_responses["EXISTS"][-1].decode(),
+            "flags": lambda *login: flagged(imap_open(*login)), "stay": lambda *login: stay(imap_open(*login)),
+            "send": send, "naked": naked, "connect": connect, "knock": knock}
+
+
+def main():
+    said = COMMANDS[sys.argv[1]](*sys.argv[2:])
+    if said is not None:
+        print(said)
 
 
 if __name__ == "__main__":

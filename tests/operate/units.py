@@ -144,6 +144,24 @@ def test_what_is_installed_is_listed(root):
     expect(not unlisted and not missing, "not listed: %s; not there: %s" % (unlisted, missing))
 
 
+def test_the_socket_unit_lists_the_listeners(root):
+    """It is an example, but of the configuration that is installed with it."""
+    conf = re.sub(r"^\s*#.*$", "", read("systemd/gatehouse.conf"), flags=re.M)
+    wanted = {(a, port) for section in re.findall(r"^listener \w+ \{(.*?)^\}", conf, re.M | re.S)
+              for addresses, port in re.findall(r"address = (.*)\n\s*port = (\d+)", section)
+              for a in addresses.split()}
+    listed = {(a.strip("[]"), port) for a, port in
+              re.findall(r"^ListenStream=(.*):(\d+)$", read("systemd/gatehouse.socket"), re.M)}
+    expect(wanted and wanted == listed, "differ: %s" % sorted(wanted ^ listed))
+
+
+def test_no_listener_takes_passwords_without_tls(root):
+    conf = re.sub(r"^\s*#.*$", "", read("systemd/gatehouse.conf"), flags=re.M)
+    expect("plaintext_login" not in conf, "plaintext_login is set")
+    for section in re.findall(r"^listener \w+ \{(.*?)^\}", conf, re.M | re.S):
+        expect("socket =" in section or re.search(r"tls = (yes|starttls)$", section, re.M), "no TLS: " + section)
+
+
 def test_tmpfiles_makes_the_directories(root):
     """For real as root, in a root of its own; others can only have the file read."""
     if os.geteuid() != 0:
