@@ -2,62 +2,28 @@
  * dialogue - one connection's way to its session: mechanism in a worker, name through routerd,
  * secret to that worker, session from stored, descriptor to the connection.
  */
-#include "authd/authd.h"
+#include "authd/dialogue-private.h"
 
 #include "authd/limits.h"
 #include "common/base/addr.h"
 #include "common/base/clock.h"
-#include "common/base/io.h"
 #include "common/base/log.h"
 #include "common/metrics/metrics.h"
 
 #include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
-enum dialogue_state {
-	DLG_IDLE,    /* no mechanism under way */
-	DLG_WORKER,  /* the worker has the word */
-	DLG_CLIENT,  /* a challenge is out */
-	DLG_ROUTE,   /* routerd is asked */
-	DLG_SECRET,  /* the database is asked */
-	DLG_SESSION, /* stored is asked */
-	DLG_POST,    /* routerd is told */
-	DLG_DONE,    /* granted or used up: nothing is legal any more */
-};
-
-struct dialogue {
-	struct authd *a;
-	struct ipc_chan *chan;
-	struct work *work;
-	struct event *timer;
-	enum dialogue_state state;
-	unsigned attempts, starts, holds; /* holds: database answers under way */
-	bool dead, named;                 /* the worker has said whose secret it wants */
-	bool waits;                       /* in the list of those with a challenge out */
-	int64_t waits_since_ms;
-	TAILQ_ENTRY(dialogue) wait_link;
-	enum ipc_role role; /* of the acceptor */
-	uint32_t seq;       /* of the question to routerd or stored */
-	bool in_table;
-	uint64_t sid, account, quota;
-	uint32_t flags, uid;
-	char service[33], mech[33], domain[256];
-	struct buf peer, local, name, last;
-	UT_hash_handle hh;
-};
-
-static void ask_over(struct dialogue *d)
+void dialogue_ask_over(struct dialogue *d)
 {
 	if (d->in_table)
 		HASH_DEL(d->a->by_seq, d);
 	d->in_table = false;
 }
 
-static uint32_t ask_seq(struct dialogue *d)
+uint32_t dialogue_ask_seq(struct dialogue *d)
 {
-	ask_over(d);
+	dialogue_ask_over(d);
 	d->seq = ++d->a->next_seq;
 	HASH_ADD(hh, d->a->by_seq, seq, sizeof(d->seq), d);
 	d->in_table = true;
@@ -90,7 +56,7 @@ static void dialogue_destroy(struct dialogue *d)
 
 static void dialogue_free(struct dialogue *d)
 {
-	ask_over(d);
+	dialogue_ask_over(d);
 	wait_over(d);
 	work_free(&d->work);
 	d->a->open[d->role]--;
@@ -103,7 +69,7 @@ static void dialogue_free(struct dialogue *d)
 		dialogue_destroy(d);
 }
 
-static void set_deadline(struct dialogue *d, unsigned ms)
+void dialogue_set_deadline(struct dialogue *d, unsigned ms)
 {
 	struct timeval tv = { ms / 1000, (ms % 1000) * 1000 };
 
@@ -111,18 +77,6 @@ static void set_deadline(struct dialogue *d, unsigned ms)
 		event_add(d->timer, &tv);
 	else
 		event_del(d->timer);
-}
-
-static void log_granted(const struct dialogue *d)
-{
-	struct addr peer = { 0 };
-	char text[ADDR_TEXT_MAX];
-
-	addr_unpack(buf_slice(&d->peer), &peer);
-	log_ev(LOG_INFO, "auth.granted", kv_sid("sid", d->sid), kv_s("service", d->service),
-	    kv_s("mech", d->mech), kv_str("user", buf_slice(&d->name)), kv_u("account", d->account),
-	    kv_s("peer", addr_ip_text(&peer, text)));
-	metric_add(METRIC_logins, d->service, "ok", 1);
 }
 
 static void log_refused(struct dialogue *d, const char *why)
@@ -152,14 +106,14 @@ const char *auth_status_word(enum ipc_auth_status status)
 }
 
 /* Ends the attempt; what was our own failure does not count against the client. */
-static void refuse(struct dialogue *d, enum ipc_auth_status status, struct slice text)
+void dialogue_refuse(struct dialogue *d, enum ipc_auth_status status, struct slice text)
 {
 	struct ipc_auth_refused m = { .why = status, .text = text };
 
-	ask_over(d);
+	dialogue_ask_over(d);
 	wait_over(d);
 	work_free(&d->work);
-	set_deadline(d, 0);
+	dialogue_set_deadline(d, 0);
 	log_refused(d, auth_status_word(status));
 	metric_add(METRIC_logins, d->service, auth_status_word(status), 1);
 	if (status != IPC_AUTH_TRYLATER && status != IPC_AUTH_CANCELLED)
@@ -196,23 +150,24 @@ static void on_work_name(struct dialogue *d, const struct ipc_work_name *m)
 
 	if (d->named) {
 		/* The secret of one account, then the name of another: it would open the other. */
-		refuse(d, IPC_AUTH_TRYLATER, SLICE_NONE);
+		dialogue_refuse(d, IPC_AUTH_TRYLATER, SLICE_NONE);
 		return;
 	}
 	d->named = true;
 	buf_reset(&d->name);
 	buf_put(&d->name, m->authcid);
 	if (m->authzid.n > 0 && !slice_ieq(m->authzid, m->authcid)) {
-		refuse(d, IPC_AUTH_BAD, SLICE("acting for another account is not allowed"));
+		dialogue_refuse(
+		    d, IPC_AUTH_BAD, SLICE("acting for another account is not allowed"));
 		return;
 	}
 	if (d->a->routerd == NULL) {
-		refuse(d, IPC_AUTH_TRYLATER, SLICE_NONE);
+		dialogue_refuse(d, IPC_AUTH_TRYLATER, SLICE_NONE);
 		return;
 	}
 	d->state = DLG_ROUTE;
-	ask.seq = ask_seq(d);
-	set_deadline(d, PEER_WAIT_MS);
+	ask.seq = dialogue_ask_seq(d);
+	dialogue_set_deadline(d, PEER_WAIT_MS);
 	ipc_send(d->a->routerd, IPC_route_login, &ask, NULL);
 }
 
@@ -221,7 +176,7 @@ static void give_secret(struct dialogue *d, struct slice stored)
 	struct ipc_work_secret m = { .known = stored.n > 0, .stored = stored };
 
 	d->state = DLG_WORKER;
-	set_deadline(d, DIALOGUE_STEP_MS);
+	dialogue_set_deadline(d, DIALOGUE_STEP_MS);
 	work_send(d->work, IPC_work_secret, &m);
 }
 
@@ -238,7 +193,7 @@ static void on_secret(void *arg, int rc, struct slice stored)
 	if (d->state != DLG_SECRET)
 		return;
 	if (rc != 0)
-		refuse(d, IPC_AUTH_TRYLATER, SLICE_NONE);
+		dialogue_refuse(d, IPC_AUTH_TRYLATER, SLICE_NONE);
 	else
 		give_secret(d, stored);
 }
@@ -263,17 +218,17 @@ void dialogue_on_route(struct authd *a, const struct ipc_route_login_reply *m)
 	HASH_FIND(hh, a->by_seq, &seq, sizeof(seq), d);
 	if (d == NULL || d->state != DLG_ROUTE)
 		return;
-	ask_over(d);
+	dialogue_ask_over(d);
 	if (m->status != IPC_ROUTE_OK) {
 		if (a->hide_unknown && m->status != IPC_ROUTE_TRYLATER)
 			give_secret(d, SLICE_NONE);
 		else
-			refuse(d, from_route(m->status), m->text);
+			dialogue_refuse(d, from_route(m->status), m->text);
 		return;
 	}
 	if (d->holds > 0) {
 		/* The secret of a cancelled attempt would be taken for this one's. */
-		refuse(d, IPC_AUTH_TRYLATER, SLICE_NONE);
+		dialogue_refuse(d, IPC_AUTH_TRYLATER, SLICE_NONE);
 		return;
 	}
 	d->account = m->account;
@@ -293,52 +248,23 @@ static enum ipc_auth_status from_worker(const struct authd *a, uint32_t status)
 	return (enum ipc_auth_status)status;
 }
 
-static void ask_session(struct dialogue *d)
-{
-	struct ipc_session_open ask = { .sid = d->sid,
-		.account = d->account,
-		.name = buf_slice(&d->name),
-		.service = slice_str(d->service),
-		.peer = buf_slice(&d->peer),
-		.quota = d->quota };
-
-	d->state = DLG_SESSION;
-	ask.seq = ask_seq(d);
-	set_deadline(d, PEER_WAIT_MS);
-	ipc_send(d->a->stored, IPC_session_open, &ask, NULL);
-}
-
-/* Who sends mail needs no mailbox: a front-end that is taken over finds none in its hands. */
-static void tell_post(struct dialogue *d)
-{
-	struct ipc_post_login m = { .sid = d->sid, .account = d->account };
-
-	d->state = DLG_POST;
-	m.seq = ask_seq(d);
-	set_deadline(d, PEER_WAIT_MS);
-	ipc_send(d->a->routerd, IPC_post_login, &m, NULL);
-}
-
 static void on_work_done(struct dialogue *d, const struct ipc_work_done *m)
 {
 	bool posts = d->role == IPC_ROLE_SMTP;
 	bool there = posts ? d->a->routerd != NULL : d->a->stored != NULL;
 
 	if (m->status != IPC_AUTH_OK) {
-		refuse(d, from_worker(d->a, m->status), SLICE_NONE);
+		dialogue_refuse(d, from_worker(d->a, m->status), SLICE_NONE);
 		return;
 	}
 	if (d->account == 0 || !there) {
-		refuse(d, d->account == 0 ? IPC_AUTH_BAD : IPC_AUTH_TRYLATER, SLICE_NONE);
+		dialogue_refuse(d, d->account == 0 ? IPC_AUTH_BAD : IPC_AUTH_TRYLATER, SLICE_NONE);
 		return;
 	}
 	buf_reset(&d->last);
 	buf_put(&d->last, m->data);
 	work_free(&d->work);
-	if (posts)
-		tell_post(d);
-	else
-		ask_session(d);
+	dialogue_grant(d);
 }
 
 static void on_work_msg(void *arg, enum ipc_type type, const union ipc_any *m)
@@ -348,7 +274,7 @@ static void on_work_msg(void *arg, enum ipc_type type, const union ipc_any *m)
 
 	if (d->state != DLG_WORKER) {
 		/* A worker speaks when it has the word; one that does not is not to be believed. */
-		refuse(d, IPC_AUTH_TRYLATER, SLICE_NONE);
+		dialogue_refuse(d, IPC_AUTH_TRYLATER, SLICE_NONE);
 		return;
 	}
 	switch (type) {
@@ -359,73 +285,23 @@ static void on_work_msg(void *arg, enum ipc_type type, const union ipc_any *m)
 		challenge.data = m->work_challenge.data;
 		d->state = DLG_CLIENT;
 		wait_begin(d);
-		set_deadline(d, DIALOGUE_STEP_MS);
+		dialogue_set_deadline(d, DIALOGUE_STEP_MS);
 		ipc_send(d->chan, IPC_auth_challenge, &challenge, NULL);
 		break;
 	case IPC_work_done:
 		on_work_done(d, &m->work_done);
 		break;
 	default:
-		refuse(d, IPC_AUTH_TRYLATER, SLICE_NONE);
+		dialogue_refuse(d, IPC_AUTH_TRYLATER, SLICE_NONE);
 	}
 }
 
 static void on_work_lost(void *arg)
 {
-	refuse(arg, IPC_AUTH_TRYLATER, SLICE_NONE);
+	dialogue_refuse(arg, IPC_AUTH_TRYLATER, SLICE_NONE);
 }
 
 static const struct work_ops dialogue_work = { on_work_msg, on_work_lost };
-
-/* ---- from stored, from routerd ---- */
-
-static void granted(struct dialogue *d)
-{
-	log_granted(d);
-	d->state = DLG_DONE;
-	set_deadline(d, 0);
-	ipc_chan_set_state(d->chan, IPC_IN_CLOSED);
-}
-
-void dialogue_on_post(struct authd *a, const struct ipc_post_login_reply *m)
-{
-	struct dialogue *d = NULL;
-	struct ipc_auth_post post;
-	uint32_t seq = m->seq;
-
-	HASH_FIND(hh, a->by_seq, &seq, sizeof(seq), d);
-	if (d == NULL || d->state != DLG_POST)
-		return;
-	ask_over(d);
-	if (m->status != IPC_ROUTE_OK) {
-		refuse(d, IPC_AUTH_TRYLATER, SLICE_NONE);
-		return;
-	}
-	post = (struct ipc_auth_post){ .name = buf_slice(&d->name), .data = buf_slice(&d->last) };
-	ipc_send(d->chan, IPC_auth_post, &post, NULL);
-	granted(d);
-}
-
-void dialogue_on_session(struct authd *a, uint32_t seq, int *take_fd, uint32_t status)
-{
-	struct dialogue *d = NULL;
-	struct ipc_auth_granted m;
-
-	HASH_FIND(hh, a->by_seq, &seq, sizeof(seq), d);
-	if (d == NULL || d->state != DLG_SESSION)
-		return;
-	ask_over(d);
-	if (take_fd == NULL) {
-		refuse(d, IPC_AUTH_TRYLATER, SLICE_NONE);
-		return;
-	}
-	m = (struct ipc_auth_granted){
-		.account = d->account, .name = buf_slice(&d->name), .data = buf_slice(&d->last)
-	};
-	ipc_send(d->chan, IPC_auth_granted, &m, take_fd);
-	*take_fd = -1;
-	granted(d);
-}
 
 void dialogue_on_peer_gone(struct authd *a)
 {
@@ -435,7 +311,7 @@ void dialogue_on_peer_gone(struct authd *a)
 	{
 		if (((d->state == DLG_ROUTE || d->state == DLG_POST) && a->routerd == NULL) ||
 		    (d->state == DLG_SESSION && a->stored == NULL))
-			refuse(d, IPC_AUTH_TRYLATER, SLICE_NONE);
+			dialogue_refuse(d, IPC_AUTH_TRYLATER, SLICE_NONE);
 	}
 }
 
@@ -448,7 +324,7 @@ static struct work *get_worker(struct dialogue *d)
 
 	if (d->a->workers >= WORKERS_MAX && slow != NULL &&
 	    clock_mono_ms() - slow->waits_since_ms > d->a->client_safe_ms)
-		refuse(slow, IPC_AUTH_TRYLATER, SLICE_NONE);
+		dialogue_refuse(slow, IPC_AUTH_TRYLATER, SLICE_NONE);
 	return work_new(d->a, &dialogue_work, d);
 }
 
@@ -470,88 +346,21 @@ static void on_start(struct dialogue *d, const struct ipc_auth_start *m)
 	d->starts++;
 	ipc_chan_set_state(d->chan, IPC_IN_DIALOGUE);
 	if (!mech_offered(a, m->mech)) {
-		refuse(d, IPC_AUTH_NOMECH, SLICE_NONE);
+		dialogue_refuse(d, IPC_AUTH_NOMECH, SLICE_NONE);
 		return;
 	}
 	if (!safe && is_clear_text(d->mech)) {
-		refuse(d, IPC_AUTH_NEEDTLS, SLICE_NONE);
+		dialogue_refuse(d, IPC_AUTH_NEEDTLS, SLICE_NONE);
 		return;
 	}
 	d->work = get_worker(d);
 	if (d->work == NULL) {
-		refuse(d, IPC_AUTH_TRYLATER, SLICE_NONE);
+		dialogue_refuse(d, IPC_AUTH_TRYLATER, SLICE_NONE);
 		return;
 	}
 	d->state = DLG_WORKER;
-	set_deadline(d, DIALOGUE_STEP_MS);
+	dialogue_set_deadline(d, DIALOGUE_STEP_MS);
 	work_send(d->work, IPC_work_start, &start);
-}
-
-/* Is the other end of the socket an administrator? The log gets a name for it in any case. */
-static bool admin_known(struct dialogue *d, char who[33])
-{
-	const struct authd *a = d->a;
-
-	for (size_t i = 0; i < a->n_admin_uids; i++) {
-		if (a->admin_uids[i] != d->uid)
-			continue;
-		snprintf(who, 33, "%s", a->admin_names[i]);
-		if (who[0] != '\0')
-			return true;
-	}
-	snprintf(who, 33, "uid-%u", d->uid);
-	buf_puts(&d->name, who);
-	for (size_t i = 0; i < a->n_admin_uids; i++)
-		if (a->admin_uids[i] == d->uid)
-			return true;
-	return false;
-}
-
-/* An administrator on this machine, known by the kernel's word about the other end of the socket.
- */
-static void on_auth_peer(struct dialogue *d)
-{
-	struct authd *a = d->a;
-	char who[33];
-	bool known = admin_known(d, who);
-	struct ipc_auth_admin grant = { .name = slice_str(who), .rights = IPC_RIGHT_MASTER };
-	struct ipc_dir_open dir = { .sid = d->sid, .name = grant.name, .rights = grant.rights };
-	struct ipc_store_open store = { .sid = d->sid, .name = grant.name, .rights = grant.rights };
-	int dirs[2], stores[2], fds[3];
-
-	ipc_chan_set_state(d->chan, IPC_IN_DIALOGUE);
-	snprintf(d->mech, sizeof(d->mech), "peer");
-	if (!known || d->role != IPC_ROLE_ADMIN || strcmp(d->service, "admin") != 0) {
-		refuse(d, IPC_AUTH_BAD, SLICE("this user is not an administrator"));
-		return;
-	}
-	if (a->routerd == NULL || a->stored == NULL || ipc_pair(dirs) != 0) {
-		refuse(d, IPC_AUTH_TRYLATER, SLICE_NONE);
-		return;
-	}
-	if (ipc_pair(stores) != 0) {
-		fd_close(&dirs[0]);
-		fd_close(&dirs[1]);
-		refuse(d, IPC_AUTH_TRYLATER, SLICE_NONE);
-		return;
-	}
-	ipc_send(a->routerd, IPC_dir_open, &dir, &dirs[0]);
-	ipc_send(a->stored, IPC_store_open, &store, &stores[0]);
-	fds[0] = dirs[1];
-	fds[1] = admin_open(a, d->sid, who);
-	fds[2] = stores[1];
-	if (fds[1] < 0) {
-		fd_close(&fds[0]);
-		fd_close(&fds[2]);
-		refuse(d, IPC_AUTH_TRYLATER, SLICE_NONE);
-		return;
-	}
-	log_ev(LOG_NOTICE | LOG_AUDIT, "auth.admin", kv_sid("sid", d->sid), kv_s("who", who),
-	    kv_u("uid", d->uid));
-	metric_add(METRIC_logins, d->service, "ok", 1);
-	ipc_send(d->chan, IPC_auth_admin, &grant, fds);
-	d->state = DLG_DONE;
-	ipc_chan_set_state(d->chan, IPC_IN_CLOSED);
 }
 
 static void on_step(struct dialogue *d, const struct ipc_auth_step *m)
@@ -559,12 +368,12 @@ static void on_step(struct dialogue *d, const struct ipc_auth_step *m)
 	struct ipc_work_response response = { .data = m->data };
 
 	if (d->state != DLG_CLIENT) {
-		refuse(d, IPC_AUTH_SYNTAX, SLICE_NONE);
+		dialogue_refuse(d, IPC_AUTH_SYNTAX, SLICE_NONE);
 		return;
 	}
 	wait_over(d);
 	d->state = DLG_WORKER;
-	set_deadline(d, DIALOGUE_STEP_MS);
+	dialogue_set_deadline(d, DIALOGUE_STEP_MS);
 	work_send(d->work, IPC_work_response, &response);
 }
 
@@ -583,10 +392,10 @@ static void on_msg(
 	case IPC_auth_cancel:
 		/* Answered, so that both ends agree that the dialogue is idle again. */
 		if (d->state != DLG_IDLE)
-			refuse(d, IPC_AUTH_CANCELLED, SLICE_NONE);
+			dialogue_refuse(d, IPC_AUTH_CANCELLED, SLICE_NONE);
 		break;
 	case IPC_auth_peer:
-		on_auth_peer(d);
+		dialogue_admin(d);
 		break;
 	default:
 		break;
@@ -604,7 +413,8 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
 {
 	struct dialogue *d = arg;
 
-	refuse(d, d->state == DLG_CLIENT ? IPC_AUTH_CANCELLED : IPC_AUTH_TRYLATER, SLICE_NONE);
+	dialogue_refuse(
+	    d, d->state == DLG_CLIENT ? IPC_AUTH_CANCELLED : IPC_AUTH_TRYLATER, SLICE_NONE);
 }
 
 void authd_init(struct authd *a)

@@ -1,0 +1,57 @@
+/*
+ * dialogue-private - a dialogue, for the two files that know its inside: dialogue.c runs the
+ * mechanism, grant.c hands over what was proved.
+ */
+#pragma once
+
+#include "authd/authd.h"
+
+enum dialogue_state {
+	DLG_IDLE,    /* no mechanism under way */
+	DLG_WORKER,  /* the worker has the word */
+	DLG_CLIENT,  /* a challenge is out */
+	DLG_ROUTE,   /* routerd is asked */
+	DLG_SECRET,  /* the database is asked */
+	DLG_SESSION, /* stored is asked */
+	DLG_POST,    /* routerd is told */
+	DLG_DONE,    /* granted or used up: nothing is legal any more */
+};
+
+struct dialogue {
+	struct authd *a;
+	struct ipc_chan *chan;
+	struct work *work;
+	struct event *timer;
+	enum dialogue_state state;
+	unsigned attempts, starts, holds; /* holds: database answers under way */
+	bool dead, named;                 /* the worker has said whose secret it wants */
+	bool waits;                       /* in the list of those with a challenge out */
+	int64_t waits_since_ms;
+	TAILQ_ENTRY(dialogue) wait_link;
+	enum ipc_role role; /* of the acceptor */
+	uint32_t seq;       /* of the question to routerd or stored */
+	bool in_table;
+	uint64_t sid, account, quota;
+	uint32_t flags, uid;
+	char service[33], mech[33], domain[256];
+	struct buf peer, local, name, last;
+	UT_hash_handle hh;
+};
+
+/* dialogue.c */
+
+/* A question to routerd or stored: its number; the answer finds the dialogue by it until it is
+ * over. */
+uint32_t dialogue_ask_seq(struct dialogue *d);
+void dialogue_ask_over(struct dialogue *d);
+/* 0: none. */
+void dialogue_set_deadline(struct dialogue *d, unsigned ms);
+/* Ends the attempt; what was our own failure does not count against the client. */
+void dialogue_refuse(struct dialogue *d, enum ipc_auth_status status, struct slice text);
+
+/* grant.c */
+
+/* The worker said yes: a session of the account, or for a connection that sends routerd's
+ * knowledge. */
+void dialogue_grant(struct dialogue *d);
+void dialogue_admin(struct dialogue *d);

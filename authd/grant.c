@@ -1,0 +1,174 @@
+/*
+ * grant - what a connection gets for a login: a session of one account, an administrator's
+ * channels, or nothing but routerd's knowledge of whom it sends for.
+ */
+#include "authd/dialogue-private.h"
+
+#include "authd/limits.h"
+#include "common/base/addr.h"
+#include "common/base/io.h"
+#include "common/base/log.h"
+#include "common/metrics/metrics.h"
+
+#include <stdio.h>
+
+static void log_granted(const struct dialogue *d)
+{
+	struct addr peer = { 0 };
+	char text[ADDR_TEXT_MAX];
+
+	addr_unpack(buf_slice(&d->peer), &peer);
+	log_ev(LOG_INFO, "auth.granted", kv_sid("sid", d->sid), kv_s("service", d->service),
+	    kv_s("mech", d->mech), kv_str("user", buf_slice(&d->name)), kv_u("account", d->account),
+	    kv_s("peer", addr_ip_text(&peer, text)));
+	metric_add(METRIC_logins, d->service, "ok", 1);
+}
+
+static void ask_session(struct dialogue *d)
+{
+	struct ipc_session_open ask = { .sid = d->sid,
+		.account = d->account,
+		.name = buf_slice(&d->name),
+		.service = slice_str(d->service),
+		.peer = buf_slice(&d->peer),
+		.quota = d->quota };
+
+	d->state = DLG_SESSION;
+	ask.seq = dialogue_ask_seq(d);
+	dialogue_set_deadline(d, PEER_WAIT_MS);
+	ipc_send(d->a->stored, IPC_session_open, &ask, NULL);
+}
+
+/* Who sends mail needs no mailbox: a front-end that is taken over finds none in its hands. */
+static void tell_post(struct dialogue *d)
+{
+	struct ipc_post_login m = { .sid = d->sid, .account = d->account };
+
+	d->state = DLG_POST;
+	m.seq = dialogue_ask_seq(d);
+	dialogue_set_deadline(d, PEER_WAIT_MS);
+	ipc_send(d->a->routerd, IPC_post_login, &m, NULL);
+}
+
+void dialogue_grant(struct dialogue *d)
+{
+	if (d->role == IPC_ROLE_SMTP)
+		tell_post(d);
+	else
+		ask_session(d);
+}
+
+static void granted(struct dialogue *d)
+{
+	log_granted(d);
+	d->state = DLG_DONE;
+	dialogue_set_deadline(d, 0);
+	ipc_chan_set_state(d->chan, IPC_IN_CLOSED);
+}
+
+void dialogue_on_post(struct authd *a, const struct ipc_post_login_reply *m)
+{
+	struct dialogue *d = NULL;
+	struct ipc_auth_post post;
+	uint32_t seq = m->seq;
+
+	HASH_FIND(hh, a->by_seq, &seq, sizeof(seq), d);
+	if (d == NULL || d->state != DLG_POST)
+		return;
+	dialogue_ask_over(d);
+	if (m->status != IPC_ROUTE_OK) {
+		dialogue_refuse(d, IPC_AUTH_TRYLATER, SLICE_NONE);
+		return;
+	}
+	post = (struct ipc_auth_post){ .name = buf_slice(&d->name), .data = buf_slice(&d->last) };
+	ipc_send(d->chan, IPC_auth_post, &post, NULL);
+	granted(d);
+}
+
+void dialogue_on_session(struct authd *a, uint32_t seq, int *take_fd, uint32_t status)
+{
+	struct dialogue *d = NULL;
+	struct ipc_auth_granted m;
+
+	HASH_FIND(hh, a->by_seq, &seq, sizeof(seq), d);
+	if (d == NULL || d->state != DLG_SESSION)
+		return;
+	dialogue_ask_over(d);
+	if (take_fd == NULL) {
+		dialogue_refuse(d, IPC_AUTH_TRYLATER, SLICE_NONE);
+		return;
+	}
+	m = (struct ipc_auth_granted){
+		.account = d->account, .name = buf_slice(&d->name), .data = buf_slice(&d->last)
+	};
+	ipc_send(d->chan, IPC_auth_granted, &m, take_fd);
+	*take_fd = -1;
+	granted(d);
+}
+
+/* Is the other end of the socket an administrator? The log gets a name for it in any case. */
+static bool admin_known(struct dialogue *d, char who[33])
+{
+	const struct authd *a = d->a;
+
+	for (size_t i = 0; i < a->n_admin_uids; i++) {
+		if (a->admin_uids[i] != d->uid)
+			continue;
+		snprintf(who, 33, "%s", a->admin_names[i]);
+		if (who[0] != '\0')
+			return true;
+	}
+	snprintf(who, 33, "uid-%u", d->uid);
+	buf_puts(&d->name, who);
+	for (size_t i = 0; i < a->n_admin_uids; i++)
+		if (a->admin_uids[i] == d->uid)
+			return true;
+	return false;
+}
+
+/* An administrator on this machine, known by the kernel's word about the other end of the socket.
+ */
+void dialogue_admin(struct dialogue *d)
+{
+	struct authd *a = d->a;
+	char who[33];
+	bool known = admin_known(d, who);
+	struct ipc_auth_admin grant = { .name = slice_str(who), .rights = IPC_RIGHT_MASTER };
+	struct ipc_dir_open dir = { .sid = d->sid, .name = grant.name, .rights = grant.rights };
+	struct ipc_store_open store = { .sid = d->sid, .name = grant.name, .rights = grant.rights };
+	int dirs[2], stores[2], fds[3];
+
+	ipc_chan_set_state(d->chan, IPC_IN_DIALOGUE);
+	snprintf(d->mech, sizeof(d->mech), "peer");
+	if (!known || d->role != IPC_ROLE_ADMIN || strcmp(d->service, "admin") != 0) {
+		dialogue_refuse(d, IPC_AUTH_BAD, SLICE("this user is not an administrator"));
+		return;
+	}
+	if (a->routerd == NULL || a->stored == NULL || ipc_pair(dirs) != 0) {
+		dialogue_refuse(d, IPC_AUTH_TRYLATER, SLICE_NONE);
+		return;
+	}
+	if (ipc_pair(stores) != 0) {
+		fd_close(&dirs[0]);
+		fd_close(&dirs[1]);
+		dialogue_refuse(d, IPC_AUTH_TRYLATER, SLICE_NONE);
+		return;
+	}
+	ipc_send(a->routerd, IPC_dir_open, &dir, &dirs[0]);
+	ipc_send(a->stored, IPC_store_open, &store, &stores[0]);
+	fds[0] = dirs[1];
+	fds[1] = admin_open(a, d->sid, who);
+	fds[2] = stores[1];
+	if (fds[1] < 0) {
+		fd_close(&fds[0]);
+		fd_close(&fds[2]);
+		dialogue_refuse(d, IPC_AUTH_TRYLATER, SLICE_NONE);
+		return;
+	}
+	log_ev(LOG_NOTICE | LOG_AUDIT, "auth.admin", kv_sid("sid", d->sid), kv_s("who", who),
+	    kv_u("uid", d->uid));
+	metric_add(METRIC_logins, d->service, "ok", 1);
+	ipc_send(d->chan, IPC_auth_admin, &grant, fds);
+	d->state = DLG_DONE;
+	ipc_chan_set_state(d->chan, IPC_IN_CLOSED);
+}
