@@ -113,10 +113,9 @@ enum imap_tell_step {
 struct imap_tell {
 	enum imap_tell_step step;
 	bool with_gone;
-	struct set gone;    /* being told */
-	size_t gone_at;     /* range */
-	uint32_t gone_done; /* messages of it */
-	size_t change_at;
+	struct set gone;        /* being told */
+	size_t gone_at;         /* range */
+	uint32_t gone_done;     /* messages of it */
 	uint32_t seq, from_uid; /* of the scan */
 	uint64_t until;         /* modseq up to which all is told after it */
 };

@@ -185,15 +185,6 @@ static void tell_flags(struct imap *s, uint32_t uid, const struct imap_flags *f)
 		imap_put_fetch_flags(s, uid, f, s->condstore, true);
 }
 
-/* A later change of the same message says all. */
-static bool changed_again(const struct view *v, size_t at)
-{
-	for (size_t i = at + 1; i < v->n_changes && i < at + 64; i++)
-		if (v->changes[i].uid == v->changes[at].uid)
-			return true;
-	return false;
-}
-
 static void flags_go(struct imap *s)
 {
 	struct view *v = &s->view;
@@ -204,16 +195,15 @@ static void flags_go(struct imap *s)
 		t->from_uid = 1;
 		return;
 	}
-	if (t->change_at < v->n_changes) {
-		const struct view_change *c = &v->changes[t->change_at];
+	if (v->change_at < v->n_changes) {
+		const struct view_change *c = &v->changes[v->change_at];
 		struct imap_flags f = { c->flags, c->keywords, c->modseq };
 
-		if (!changed_again(v, t->change_at))
-			tell_flags(s, c->uid, &f);
-		t->change_at++;
+		tell_flags(s, c->uid, &f);
+		v->change_at++;
 		return;
 	}
-	v->n_changes = 0;
+	v->n_changes = v->change_at = 0;
 	v->told_modseq = v->modseq;
 	t->step = IMAP_TELL_NOTHING;
 }

@@ -177,13 +177,42 @@ static void on_gone(struct view *v, uint32_t uid, uint64_t modseq)
 	}
 }
 
+/* The pending change of this message. Events come in the order of uids: the next is often next. */
+static struct view_change *change_find(struct view *v, uint32_t uid)
+{
+	size_t n = v->n_changes - v->change_at, hint = v->change_hint;
+
+	for (size_t i = 0; i < n; i++) {
+		size_t at = v->change_at + (hint + i) % n;
+
+		if (v->changes[at].uid == uid) {
+			v->change_hint = at + 1 - v->change_at;
+			return &v->changes[at];
+		}
+	}
+	return NULL;
+}
+
+/*
+ * One row a message, the latest. When somebody else changed it, too, it stays to be told even
+ * though the last change is the session's own: the client does not know what both came to.
+ */
 static void on_flags(struct view *v, const struct view_change *c)
 {
+	struct view_change *old = v->changes_lost ? NULL : change_find(v, c->uid);
+
 	if (v->changes_lost)
 		return;
+	if (old != NULL) {
+		uint32_t seq = old->seq == c->seq ? c->seq : 0;
+
+		*old = *c;
+		old->seq = seq;
+		return;
+	}
 	if (v->n_changes == IMAP_CHANGES_MAX) {
 		v->changes_lost = true;
-		v->n_changes = 0;
+		v->n_changes = v->change_at = 0;
 		return;
 	}
 	if (v->n_changes == v->cap_changes) {
@@ -192,7 +221,7 @@ static void on_flags(struct view *v, const struct view_change *c)
 
 		if (p == NULL) {
 			v->changes_lost = true;
-			v->n_changes = 0;
+			v->n_changes = v->change_at = 0;
 			return;
 		}
 		v->changes = p;
@@ -257,10 +286,11 @@ void view_forget_own(struct view *v, uint32_t seq)
 {
 	size_t n = 0;
 
-	for (size_t i = 0; i < v->n_changes; i++)
+	for (size_t i = v->change_at; i < v->n_changes; i++)
 		if (v->changes[i].seq != seq)
 			v->changes[n++] = v->changes[i];
 	v->n_changes = n;
+	v->change_at = 0;
 }
 
 /* ---- telling -------------------------------------------------------------------------------- */

@@ -18,7 +18,7 @@ struct view_run {
 	uint32_t at;  /* its sequence number - 1 */
 };
 
-/* A change of flags not told yet: the latest row of the event. */
+/* A change of flags not told yet: the latest row of the message. */
 struct view_change {
 	uint32_t uid, flags, seq;
 	uint64_t keywords, modseq;
@@ -45,7 +45,8 @@ struct view {
 	struct set gone;  /* expunged uids of the view, in any order until view_told_gone */
 	uint64_t gone_modseq;
 	struct view_change *changes;
-	size_t n_changes, cap_changes;
+	size_t n_changes, cap_changes, change_hint;
+	size_t change_at;  /* those before are told */
 	bool changes_lost; /* too many: those after told_modseq must be asked for */
 
 	/* keywords: names by bit, in the arena of the mailbox */

@@ -130,6 +130,6 @@ class Client(Queries):
             must("\\hasnochildren" not in flags or not has, "%s \\HasNoChildren with children", name)
         r = self.run("LSUB", '""', '"%s*"' % self.own_root())
         self.expect_ok(r, "LSUB")
-        names = {one.data[2] for one in r.untagged if one.kind == "LSUB" and "\\Noselect" not in one.data[0]}
+        names = {one.data[2] for one in r.untagged if one.kind == "LSUB"}
         mine = {n for n in names if n == self.own_root() or n.startswith(self.own_root() + "/")}
         must(mine == self.subscribed, "LSUB has %r, subscribed are %r", sorted(mine), sorted(self.subscribed))
