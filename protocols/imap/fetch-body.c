@@ -174,7 +174,7 @@ static void put_unread(struct fetch *f, const struct fetch_ask *a)
 	if (a->kind == FETCH_NIL)
 		write_nil(&f->w);
 	else if (a->kind == FETCH_EMPTY)
-		write_string(&f->w, SLICE(""));
+		write_literal(&f->w, 0);
 	else if (a->kind == FETCH_NUMBER)
 		write_number(&f->w, a->len);
 	item_over(f);
@@ -242,14 +242,15 @@ static void sift_begin(struct fetch *f, const struct fetch_ask *a)
 	f->sifting = true;
 }
 
-/* A literal8 where there is a NUL that a literal may not have (RFC 3516 4.2). */
+/*
+ * A literal8 where there is a NUL that a literal may not have (RFC 3516 4.2). An empty one is a
+ * literal, too: curl takes nothing else for a section.
+ */
 static void put_literal(struct fetch *f, uint64_t n, bool nul)
 {
 	bool binary = f->plan.items[f->item].what == FETCH_BINARY;
 
-	if (n == 0)
-		write_string(&f->w, SLICE(""));
-	else if (binary && nul)
+	if (binary && nul)
 		write_literal8(&f->w, n);
 	else
 		write_literal(&f->w, n);
