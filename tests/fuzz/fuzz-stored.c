@@ -38,13 +38,20 @@ struct world {
 	uint32_t session_seq;
 };
 
+/* The numbers of operations are what the seeds say: new ones come behind. */
 static const enum ipc_type messages[] = { IPC_mbox_open, IPC_mbox_close, IPC_mbox_scan,
 	IPC_body_get, IPC_session_credit, IPC_facts_get, IPC_flags_store, IPC_msg_expunge,
-	IPC_mbox_uids, IPC_gone_get, IPC_mbox_told, IPC_post_begin, IPC_post_data, IPC_post_commit,
-	IPC_post_abort, IPC_parse_facts, IPC_identity_changed, IPC_account_make, IPC_account_drop };
+	IPC_post_begin, IPC_post_data, IPC_post_commit, IPC_post_abort, IPC_parse_facts,
+	IPC_identity_changed, IPC_account_make, IPC_account_drop };
+
+static const enum ipc_type more_messages[] = { IPC_mbox_uids, IPC_gone_get, IPC_mbox_told,
+	IPC_keyword_make, IPC_append_begin, IPC_append_msg, IPC_append_data, IPC_append_end,
+	IPC_append_commit, IPC_append_abort, IPC_msg_copy, IPC_quota_get, IPC_mbox_list,
+	IPC_mbox_create, IPC_mbox_delete, IPC_mbox_rename, IPC_mbox_subscribe, IPC_mbox_status };
 
 enum {
 	N_MESSAGES = sizeof(messages) / sizeof(messages[0]),
+	N_MORE = sizeof(more_messages) / sizeof(more_messages[0]),
 	OP_SPIN = N_MESSAGES,
 	OP_TARGET,
 	OP_POST_CLOSE,
@@ -53,8 +60,15 @@ enum {
 	OP_PARSED,
 	OP_FAULTS,
 	OP_SECOND,
-	OPS
+	OP_MORE,
+	OPS = OP_MORE + N_MORE
 };
+
+static enum ipc_type message_type(unsigned n)
+{
+	n %= N_MESSAGES + N_MORE;
+	return n < N_MESSAGES ? messages[n] : more_messages[n - N_MESSAGES];
+}
 
 static void on_msg(
     void *arg, struct ipc_chan *c, enum ipc_type type, const union ipc_any *m, int *fds)
@@ -164,6 +178,67 @@ static uint64_t number(struct wire_reader *r, bool wide)
 	return wide ? wire_get_u64(r) : wire_get_u32(r);
 }
 
+/* Names that are likely to be there, for those that the input makes short. */
+static void name_set(struct slice *name)
+{
+	static const char *const names[] = { "INBOX", "There", "There/below", "Elsewhere" };
+
+	if (name->n <= 1)
+		*name = slice_str(names[name->n == 0 ? 0 : name->p[0] % 4]);
+}
+
+/* Pairs of a few bytes: one range. */
+static void pairs_set(struct slice *pairs)
+{
+	static uint8_t p[8];
+
+	if (pairs->n == 0 || pairs->n > 2)
+		return;
+	wire_store_u32(p, pairs->p[0] % 8 + 1);
+	wire_store_u32(p + 4, pairs->n == 1 ? pairs->p[0] % 8 + 1 : 255);
+	*pairs = slice_of(p, 8);
+}
+
+static void message_likely(enum ipc_type type, union ipc_any *m)
+{
+	switch (type) {
+	case IPC_account_make:
+		m->account_make.account = ACCOUNT;
+		break;
+	case IPC_mbox_open:
+		name_set(&m->mbox_open.name);
+		break;
+	case IPC_append_begin:
+		name_set(&m->append_begin.name);
+		break;
+	case IPC_mbox_create:
+		name_set(&m->mbox_create.name);
+		break;
+	case IPC_mbox_delete:
+		name_set(&m->mbox_delete.name);
+		break;
+	case IPC_mbox_rename:
+		name_set(&m->mbox_rename.from);
+		name_set(&m->mbox_rename.to);
+		break;
+	case IPC_msg_copy:
+		name_set(&m->msg_copy.to);
+		pairs_set(&m->msg_copy.uids);
+		break;
+	case IPC_flags_store:
+		pairs_set(&m->flags_store.uids);
+		break;
+	case IPC_msg_expunge:
+		pairs_set(&m->msg_expunge.uids);
+		break;
+	case IPC_facts_get:
+		pairs_set(&m->facts_get.uids);
+		break;
+	default:
+		break;
+	}
+}
+
 /* Fields of one message from the input; what is sent is always of the schema. */
 static void message(struct world *w, enum ipc_type type, struct wire_reader *r, struct far_end *s)
 {
@@ -190,8 +265,7 @@ static void message(struct world *w, enum ipc_type type, struct wire_reader *r, 
 			*(uint64_t *)at = number(r, true);
 		}
 	}
-	if (type == IPC_account_make)
-		m.account_make.account = ACCOUNT;
+	message_likely(type, &m);
 	if (to->chan != NULL)
 		(void)ipc_send(to->chan, type, &m, NULL);
 }
@@ -236,10 +310,10 @@ static void operation(struct world *w, struct wire_reader *r, unsigned op)
 		faults(w, wire_get_u8(r));
 		break;
 	case OP_SECOND:
-		message(w, messages[wire_get_u8(r) % N_MESSAGES], r, &w->session[1]);
+		message(w, message_type(wire_get_u8(r)), r, &w->session[1]);
 		break;
 	default:
-		message(w, messages[op], r, s);
+		message(w, op < OP_MORE ? messages[op] : more_messages[op - OP_MORE], r, s);
 		break;
 	}
 }
@@ -249,10 +323,28 @@ static void on_time(evutil_socket_t fd, short what, void *arg)
 	++*(int *)arg;
 }
 
-/* The header counts what there is. */
+/* The header counts what there is; or why it could not be opened. */
+static int box_check(struct world *w, struct far_end *s, const char *name)
+{
+	struct ipc_mbox_open o = { 1, slice_str(name), 0 };
+
+	w->opened = 0;
+	(void)ipc_send(s->chan, IPC_mbox_open, &o, NULL);
+	wait_for(w, &w->opened);
+	assert(w->opened == 1);
+	if (w->last_open.status != IPC_ST_OK)
+		return (int)w->last_open.status;
+	w->rows = 0;
+	w->rows_came = 0;
+	(void)ipc_send(s->chan, IPC_mbox_scan,
+	    &(struct ipc_mbox_scan){ .seq = 1, .mbox = w->last_open.mbox, .from_uid = 1 }, NULL);
+	wait_for(w, &w->rows_came);
+	assert(w->rows == w->last_open.exists);
+	return IPC_ST_OK;
+}
+
 static void check(struct world *w)
 {
-	struct ipc_mbox_open o = { 1, SLICE("INBOX"), 0 };
 	struct far_end *s = &w->session[0];
 
 	faults(w, 0);
@@ -270,16 +362,9 @@ static void check(struct world *w)
 		session_start(w, s);
 	}
 	assert(s->chan != NULL);
-	w->opened = 0;
-	(void)ipc_send(s->chan, IPC_mbox_open, &o, NULL);
-	wait_for(w, &w->opened);
-	assert(w->opened == 1 && w->last_open.status == IPC_ST_OK);
-	w->rows = 0;
-	w->rows_came = 0;
-	(void)ipc_send(s->chan, IPC_mbox_scan,
-	    &(struct ipc_mbox_scan){ .seq = 1, .mbox = w->last_open.mbox, .from_uid = 1 }, NULL);
-	wait_for(w, &w->rows_came);
-	assert(w->rows == w->last_open.exists);
+	if (box_check(w, s, "INBOX") != IPC_ST_OK)
+		abort();
+	(void)box_check(w, s, "There");
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
@@ -305,6 +390,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	session_start(&w, &w.session[0]);
 	session_start(&w, &w.session[1]);
 	post_start(&w);
+	(void)ipc_send(w.session[0].chan, IPC_mbox_create,
+	    &(struct ipc_mbox_create){ 1, SLICE("There"), 0 }, NULL);
+	spin(&w, 4);
 	faults(&w, first);
 	for (int i = 0; i < OPS_MAX && wire_left(&r) > 0; i++) {
 		operation(&w, &r, wire_get_u8(&r) % OPS);
