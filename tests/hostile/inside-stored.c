@@ -33,7 +33,7 @@ static int setup(void **state)
 static void others_go_on(struct rig *r)
 {
 	int64_t from = clock_mono_ms();
-	uint8_t *p = NULL, rows[40 * 64];
+	uint8_t *p = NULL, rows[IPC_ROW_BYTES * 64];
 	size_t n = 0;
 
 	assert_int_equal(rig_body(victim, victim_box.mbox, 1, &p, &n), IPC_ST_OK);
@@ -171,8 +171,10 @@ static void lists_of_uids(void **state)
 
 static void a_hundred_thousand_questions(void **state)
 {
+	enum { LONG_ANSWERS = 7 };
 	static const enum ipc_type types[] = { IPC_body_get, IPC_mbox_scan, IPC_facts_get,
-		IPC_mbox_open, IPC_mbox_close };
+		IPC_mbox_open, IPC_mbox_close, IPC_mbox_uids, IPC_gone_get, IPC_keyword_make,
+		IPC_msg_copy, IPC_quota_get, IPC_append_begin, IPC_mbox_list };
 	struct rig *r = *state;
 	size_t before = heap_used();
 
@@ -183,6 +185,17 @@ static void a_hundred_thousand_questions(void **state)
 
 		if (types[t] == IPC_mbox_open)
 			m.mbox_open = (struct ipc_mbox_open){ 1, SLICE("INBOX"), 3 };
+		if (types[t] == IPC_keyword_make)
+			m.keyword_make = (struct ipc_keyword_make){ 1, o.mbox, SLICE("a") };
+		if (types[t] == IPC_msg_copy)
+			m.msg_copy = (struct ipc_msg_copy){ 1, o.mbox, 1, SLICE("INBOX"),
+				SLICE("\1\0\0\0\377\377\377\377") };
+		if (types[t] == IPC_append_begin)
+			m.append_begin = (struct ipc_append_begin){ 1, SLICE("Nowhere") };
+		if (types[t] == IPC_mbox_list)
+			m.mbox_list = (struct ipc_mbox_list){ 1, SLICE_NONE };
+		if (types[t] == IPC_gone_get)
+			m.gone_get = (struct ipc_gone_get){ 1, o.mbox, 0, SLICE_NONE };
 		if (types[t] == IPC_facts_get)
 			m.facts_get.uids = slice_of("\1\0\0\0\1\0\0\0", 8);
 		ipc_chan_pause(s->chan, true); /* and never reads */
@@ -196,7 +209,8 @@ static void a_hundred_thousand_questions(void **state)
 		flush(r, s);
 		if (s->chan != NULL)
 			ipc_chan_pause(s->chan, false);
-		if (!rig_gone(s, 2000))
+		/* Short answers fit into the channel's queue, which is bounded. */
+		if (t < LONG_ANSWERS && !rig_gone(s, 2000))
 			fail_msg("a session may go on that asked 100000 times %s",
 			    ipc_desc(types[t])->name);
 		rig_client_close(s);
@@ -268,6 +282,163 @@ static void events_for_one_who_does_not_read(void **state)
 	ipc_chan_pause(deaf->chan, false);
 	assert_false(rig_gone(deaf, 50)); /* it is told later, not ended */
 	assert_true(heap_used() < before + 2 * MIB);
+}
+
+/* ---- appends and copies ---- */
+
+static void append_begin(struct rig_client *s)
+{
+	rig_send(s, IPC_append_begin, &(struct ipc_append_begin){ 1, SLICE("INBOX") });
+	assert_int_equal(rig_wait(s, IPC_append_ready)->append_ready.status, IPC_ST_OK);
+}
+
+static void append_out_of_turn(void **state)
+{
+	static const enum ipc_type words[][4] = {
+		{ IPC_append_data },
+		{ IPC_append_end },
+		{ IPC_append_commit },
+		{ IPC_append_msg },
+		{ IPC_append_abort },
+		{ IPC_append_begin, IPC_append_begin },
+		{ IPC_append_begin, IPC_append_data },
+		{ IPC_append_begin, IPC_append_end },
+		{ IPC_append_begin, IPC_append_msg, IPC_append_msg },
+		{ IPC_append_begin, IPC_append_msg, IPC_append_commit },
+		{ IPC_append_begin, IPC_append_msg, IPC_append_end, IPC_append_data },
+		{ IPC_append_begin, IPC_append_abort, IPC_append_commit },
+	};
+	struct rig *r = *state;
+
+	for (uint32_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		struct rig_client *s = session(r, 100 + i, NULL);
+
+		for (int k = 0; k < 4 && words[i][k] != 0; k++) {
+			union ipc_any m = { 0 };
+
+			if (words[i][k] == IPC_append_begin)
+				m.append_begin.name = SLICE("INBOX");
+			if (words[i][k] == IPC_append_data)
+				m.append_data.data = SLICE("x");
+			rig_send(s, words[i][k], &m);
+		}
+		if (!rig_gone(s, 2000))
+			fail_msg("words out of turn, number %u, are let through", i);
+		rig_client_close(s);
+	}
+	assert_int_equal(rig_open(session(r, 200, NULL), "INBOX", 0).exists, 1);
+}
+
+/* Bytes without an end, messages without an end, more than the window: memory is bounded. */
+static void appends_that_never_end(void **state)
+{
+	static uint8_t chunk[61440];
+	struct rig *r = *state;
+	struct rig_client *s = session(r, 100, NULL);
+	size_t before = heap_used();
+
+	((struct engine_limits *)engine_limits(r->engine))->body_buffered = MIB;
+	append_begin(s);
+	for (uint32_t i = 0; i < 3000 && s->chan != NULL; i++) {
+		struct ipc_append_msg m = { 0, SLICE("some words"), 0, UINT64_MAX };
+
+		rig_send(s, IPC_append_msg, &m);
+		if (s->window < sizeof(chunk))
+			rig_spin(r, 2);
+		if (s->window >= sizeof(chunk))
+			rig_append_bytes(s, slice_of(chunk, sizeof(chunk)));
+		rig_send(s, IPC_append_end, &(struct ipc_append_end){ slice_of(chunk, 32768) });
+		if (i % 500 == 0)
+			others_go_on(r);
+	}
+	flush(r, s);
+	assert_true(heap_used() < before + 24 * MIB);
+	rig_send(s, IPC_append_commit, &(struct ipc_append_commit){ 2 });
+	assert_int_equal(rig_wait(s, IPC_append_done)->append_done.status, IPC_ST_LIMIT);
+	assert_true(heap_used() < before + 2 * MIB);
+	append_begin(s);
+	rig_send(s, IPC_append_msg, &(struct ipc_append_msg){ 0 });
+	for (int i = 0; i < 100 && s->chan != NULL; i++)
+		rig_send(s, IPC_append_data,
+		    &(struct ipc_append_data){ slice_of(chunk, sizeof(chunk)) });
+	(void)rig_gone(s, 300);
+	assert_int_equal(rig_open(session(r, 101, NULL), "INBOX", 0).exists, 1);
+}
+
+/* Names, dates and flags as they never come from a parser. */
+static void appended_nonsense(void **state)
+{
+	static char names[8192];
+	struct rig *r = *state;
+	struct rig_client *s = session(r, 100, NULL);
+	struct ipc_append_msg m = { 0, SLICE_NONE, INT64_MAX, UINT64_MAX };
+
+	for (size_t i = 0; i < sizeof(names); i++)
+		names[i] = i % 100 == 0 ? ' ' : (char)(1 + i * 7 % 255);
+	m.keywords = slice_of(names, sizeof(names));
+	append_begin(s);
+	rig_send(s, IPC_append_msg, &m);
+	rig_send(s, IPC_append_end, &(struct ipc_append_end){ SLICE_NONE });
+	rig_send(s, IPC_append_commit, &(struct ipc_append_commit){ 2 });
+	assert_int_equal(rig_wait(s, IPC_append_done)->append_done.status, IPC_ST_OK);
+	append_begin(s);
+	m.flags = IPC_FLAG_RECENT;
+	rig_send(s, IPC_append_msg, &m);
+	rig_send(s, IPC_append_end, &(struct ipc_append_end){ SLICE_NONE });
+	rig_send(s, IPC_append_commit, &(struct ipc_append_commit){ 2 });
+	assert_int_equal(rig_wait(s, IPC_append_done)->append_done.status, IPC_ST_BAD);
+	assert_int_equal(rig_open(session(r, 101, NULL), "INBOX", 0).exists, 2);
+}
+
+/* The mailbox doubles by each copy, until the limit; nobody else waits for long. */
+static void a_mailbox_copied_into_itself(void **state)
+{
+	struct rig *r = *state;
+	struct ipc_mbox_opened o;
+	struct rig_client *s = session(r, 100, &o);
+	int status = IPC_ST_OK;
+
+	for (int i = 0; i < 20 && status == IPC_ST_OK; i++) {
+		const struct ipc_copy_done *d;
+
+		o = rig_open(s, "INBOX", 0);
+		rig_send(s, IPC_msg_copy,
+		    &(struct ipc_msg_copy){
+			1, o.mbox, 0, SLICE("INBOX"), SLICE("\1\0\0\0\377\377\377\377") });
+		do {
+			d = &rig_wait(s, IPC_copy_done)->copy_done;
+			status = (int)d->status;
+		} while (d->more);
+		others_go_on(r);
+	}
+	assert_int_equal(status, IPC_ST_LIMIT);
+	assert_int_equal(o.exists, 131072);
+}
+
+static void what_a_view_may_not_do(void **state)
+{
+	struct rig *r = *state;
+	struct rig_client *s = session(r, 100, NULL);
+	struct ipc_mbox_opened o = rig_open(s, "INBOX", IPC_MBOX_READONLY | IPC_MBOX_EVENTS);
+	struct ipc_msg_copy c = { 1, o.mbox, 1, SLICE("INBOX"), SLICE("\1\0\0\0\1\0\0\0") };
+	struct ipc_flags_store f = { .mbox = o.mbox, .uids = c.uids, .unchanged_since = 1 };
+
+	rig_send(s, IPC_msg_copy, &c);
+	assert_int_equal(rig_wait(s, IPC_copy_done)->copy_done.status, IPC_ST_DENIED);
+	rig_send(s, IPC_keyword_make, &(struct ipc_keyword_make){ 1, o.mbox, SLICE("a") });
+	assert_int_equal(rig_wait(s, IPC_keyword_made)->keyword_made.status, IPC_ST_DENIED);
+	o = rig_open(s, "INBOX", IPC_MBOX_EVENTS);
+	f.mbox = o.mbox;
+	f.keywords = UINT64_C(1) << 63;
+	rig_send(s, IPC_flags_store, &f);
+	assert_int_equal(rig_wait(s, IPC_store_done)->store_done.status, IPC_ST_BAD);
+	c.mbox = 60;
+	rig_send(s, IPC_msg_copy, &c);
+	assert_int_equal(rig_wait(s, IPC_copy_done)->copy_done.status, IPC_ST_BAD);
+	/* It says it knows what it was never told. */
+	rig_send(s, IPC_mbox_told, &(struct ipc_mbox_told){ o.mbox, UINT64_MAX });
+	others_go_on(r);
+	assert_int_equal(rig_open(s, "INBOX", 0).exists, 1);
 }
 
 /* ---- a connection that delivers ---- */
@@ -535,6 +706,11 @@ int main(void)
 		CASE(mailboxes_of_others),
 		CASE(readers_that_never_take),
 		CASE(events_for_one_who_does_not_read),
+		CASE(append_out_of_turn),
+		CASE(appends_that_never_end),
+		CASE(appended_nonsense),
+		CASE(a_mailbox_copied_into_itself),
+		CASE(what_a_view_may_not_do),
 		CASE(handles_of_another_connection),
 		CASE(a_handle_stays_with_its_account),
 		CASE(words_out_of_turn),
