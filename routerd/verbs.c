@@ -1,4 +1,5 @@
 /* verbs - administrators' channels: requests in, replies out, and the verbs that only look. */
+#include "routerd/audit.h"
 #include "routerd/dirconn.h"
 
 #include "common/base/log.h"
@@ -12,19 +13,11 @@
 
 enum { ARGS_MAX = 256, REPLY_BYTES = 48 << 10, ADMIN_QUEUE_BYTES = 64 << 20 };
 
-/* A change under way, for the log. */
-struct audit {
-	struct audit *next;
-	uint32_t seq, verb;
-	char object[256];
-};
-
 struct dir_conn {
 	struct routerd *rd;
 	struct ipc_chan *chan;
-	uint64_t id, rights, sid;
-	char who[33];
-	struct audit *audits; /* changes not yet answered */
+	uint64_t id, rights;
+	struct audits audits;
 	struct buf items;
 	uint32_t items_seq;
 	struct dir_conn *next, **prev;
@@ -38,68 +31,6 @@ static const struct {
 #define VERB(name, least, most) { #name, least, most, verb_##name },
 #include "common/ipc/verbs.def"
 };
-
-/* ---- the log of changes ---- */
-
-static bool only_looks(uint32_t verb)
-{
-	static verb_fn *const looks[] = { verb_main_domain, verb_domain_list, verb_domain_aliases,
-		verb_domain_ips, verb_account_list, verb_account_info, verb_account_aliases,
-		verb_router_table, verb_route, verb_login, verb_stat };
-
-	for (size_t i = 0; i < sizeof(looks) / sizeof(looks[0]); i++)
-		if (verbs[verb].run == looks[i])
-			return true;
-	return false;
-}
-
-static void audit_begin(struct dir_conn *dc, const struct ipc_dir_ask *m, struct slice object)
-{
-	struct audit *au = only_looks(m->verb) ? NULL : calloc(1, sizeof(*au));
-
-	if (au == NULL)
-		return;
-	au->seq = m->seq;
-	au->verb = m->verb;
-	if (verbs[m->verb].run == verb_router_set_table)
-		object = SLICE("router"); /* the argument is the whole table */
-	snprintf(au->object, sizeof(au->object), "%.*s", SLICE_FMT(slice_part(object, 0, 255)));
-	if (strncmp(verbs[m->verb].name, "account_", 8) == 0 && slice_find(object, '@') < 0)
-		snprintf(au->object, sizeof(au->object), "%.*s@%.*s",
-		    SLICE_FMT(slice_part(object, 0, 100)), SLICE_FMT(dc->rd->db.dir.main->name));
-	au->next = dc->audits;
-	dc->audits = au;
-}
-
-static void audit_tell(const struct dir_conn *dc, struct audit *take_au, const char *result)
-{
-	log_ev(LOG_NOTICE | LOG_AUDIT, "admin.change", kv_sid("sid", dc->sid), kv_s("who", dc->who),
-	    kv_s("verb", verbs[take_au->verb].name), kv_s("object", take_au->object),
-	    kv_s("result", result));
-	free(take_au);
-}
-
-static void audit_end(struct dir_conn *dc, uint32_t seq, enum ipc_dir_status status)
-{
-	static const char *const words[] = { [IPC_DIR_OK] = "ok",
-		[IPC_DIR_NOTFOUND] = "not-found",
-		[IPC_DIR_EXISTS] = "exists",
-		[IPC_DIR_DENIED] = "denied",
-		[IPC_DIR_BAD] = "malformed",
-		[IPC_DIR_TRYLATER] = "unavailable" };
-
-	for (struct audit **at = &dc->audits; *at != NULL; at = &(*at)->next) {
-		struct audit *au = *at;
-
-		if (au->seq != seq)
-			continue;
-		*at = au->next;
-		audit_tell(dc, au, words[status]);
-		return;
-	}
-}
-
-/* ---- replies ---- */
 
 static struct dir_conn *conn_find(struct routerd *rd, uint64_t id)
 {
@@ -140,7 +71,7 @@ void dir_reply_status(
 
 	if (dc == NULL)
 		return;
-	audit_end(dc, a.seq, status);
+	audit_end(&dc->audits, a.seq, status);
 	if (dc->items.n > 0 && dc->items_seq == a.seq) {
 		send_reply(dc, a.seq, status, false, buf_slice(&dc->items));
 		buf_reset(&dc->items);
@@ -438,7 +369,7 @@ static void on_ask(struct dir_conn *dc, const struct ipc_dir_ask *m)
 	while (wire_left(&r) > 0 && !r.bad && q.n < ARGS_MAX)
 		args[q.n++] = wire_get_bytes(&r, UINT32_MAX);
 	if (m->verb < sizeof(verbs) / sizeof(verbs[0]))
-		audit_begin(dc, m, q.n > 0 ? args[0] : SLICE_NONE);
+		audit_begin(&dc->audits, &q, verbs[m->verb].name);
 	if (m->verb >= sizeof(verbs) / sizeof(verbs[0]) || !wire_done(&r))
 		reply_error(&q, IPC_DIR_BAD, "malformed request");
 	else if ((dc->rights & IPC_RIGHT_MASTER) == 0)
@@ -459,12 +390,7 @@ static void on_msg(
 /* What was under way goes on; its outcome is nobody's to tell. */
 static void conn_free(struct dir_conn *dc)
 {
-	while (dc->audits != NULL) {
-		struct audit *au = dc->audits;
-
-		dc->audits = au->next;
-		audit_tell(dc, au, "unknown");
-	}
+	audits_fini(&dc->audits);
 	*dc->prev = dc->next;
 	if (dc->next != NULL)
 		dc->next->prev = dc->prev;
@@ -492,11 +418,11 @@ void dir_on_open(struct routerd *rd, const struct ipc_dir_open *m, int take_fd)
 	*dc = (struct dir_conn){ .rd = rd,
 		.id = ++next_id,
 		.rights = m->rights,
-		.sid = m->sid,
+		.audits = { .sid = m->sid },
 		.items = BUF_INIT(REPLY_BYTES + TABLE_BYTES_MAX),
 		.next = rd->dir_conns,
 		.prev = &rd->dir_conns };
-	snprintf(dc->who, sizeof(dc->who), "%.*s", SLICE_FMT(m->name));
+	snprintf(dc->audits.who, sizeof(dc->audits.who), "%.*s", SLICE_FMT(m->name));
 	if (dc->next != NULL)
 		dc->next->prev = &dc->next;
 	rd->dir_conns = dc;

@@ -1,7 +1,7 @@
 /*
  * acceptor - listening sockets, limits, the channels of each new connection, and the end.
  */
-#include "common/front/acceptor.h"
+#include "common/front/channels.h"
 
 #include "common/base/io.h"
 #include "common/base/log.h"
@@ -25,127 +25,6 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-static const struct end_kind {
-	enum ipc_ch channel;
-	enum ipc_role role;
-	int peer; /* enum front_peer, -1: none of the core's */
-} ends[IPC_ENDS] = {
-	[IPC_END_SIGN] = { IPC_CH_ATTACH_SIGN, IPC_ROLE_SIGNER, -1 },
-	[IPC_END_LOG] = { IPC_CH_ATTACH_LOG, IPC_ROLE_LOGD, -1 },
-	[IPC_END_AUTH] = { IPC_CH_ATTACH_AUTH, IPC_ROLE_AUTHD, FRONT_AUTH },
-	[IPC_END_RCPT] = { IPC_CH_ATTACH_RCPT, IPC_ROLE_ROUTERD, FRONT_RCPT },
-	[IPC_END_POST] = { IPC_CH_ATTACH_POST, IPC_ROLE_STORED, FRONT_POST },
-	/* Its other end is ours: figures come by our control channel. */
-	[IPC_END_COUNTS] = { IPC_CH_COUNTS, IPC_ROLE_NONE, FRONT_COUNTS },
-};
-
-static bool end_needed(const struct acceptor *a, enum ipc_end e, uint32_t flags)
-{
-	unsigned peers;
-
-	if (e == IPC_END_LOG)
-		return true;
-	if (e == IPC_END_SIGN)
-		return a->env.tls != NULL &&
-		       (flags & (FRONT_BUNDLE_TLS | FRONT_BUNDLE_TLS_OFFERED)) != 0;
-	peers = a->door->peers;
-	if ((flags & FRONT_BUNDLE_SUBMISSION) != 0)
-		peers |= a->door->submission_peers;
-	return (peers & 1u << ends[e].peer) != 0;
-}
-
-static int *end_slot(struct front_bundle *b, enum ipc_end e)
-{
-	return e == IPC_END_SIGN ? &b->sign : e == IPC_END_LOG ? &b->log : &b->ends[ends[e].peer];
-}
-
-/* ---- the facts of a connection, told to those who need them -----------------------------------
- */
-
-struct packed {
-	struct buf peer, local;
-};
-
-static int tell_auth(struct acceptor *a, const struct front_bundle *b, const struct listener *l,
-    const struct packed *p, int *fd)
-{
-	struct ipc_conn_new m = { .sid = b->sid,
-		.service = slice_str(a->door->service),
-		.listener = slice_str(l->l->name),
-		.peer = buf_slice(&p->peer),
-		.local = buf_slice(&p->local),
-		.uid = UINT32_MAX };
-
-	if ((b->flags & FRONT_BUNDLE_TLS) != 0)
-		m.flags |= IPC_CONN_TLS;
-	if ((b->flags & FRONT_BUNDLE_PLAIN_LOGIN) != 0)
-		m.flags |= IPC_CONN_PLAIN_LOGIN;
-	if (b->peer.family == 1) {
-		struct ucred who;
-		socklen_t n = sizeof(who);
-
-		if (getsockopt(b->client, SOL_SOCKET, SO_PEERCRED, &who, &n) == 0)
-			m.uid = who.uid;
-	}
-	return ipc_send(a->attach[IPC_END_AUTH].chan, IPC_conn_new, &m, fd);
-}
-
-static int tell(struct acceptor *a, enum ipc_end e, const struct front_bundle *b,
-    const struct listener *l, const struct packed *p, int *fd)
-{
-	struct ipc_chan *chan = a->attach[e].chan;
-
-	switch (e) {
-	case IPC_END_SIGN:
-		return ipc_send(chan, IPC_sign_attach, &(struct ipc_sign_attach){ b->sid }, fd);
-	case IPC_END_LOG:
-		return ipc_send(chan, IPC_log_attach,
-		    &(struct ipc_log_attach){ b->sid, slice_str(a->door->service) }, fd);
-	case IPC_END_RCPT:
-		return ipc_send(chan, IPC_rcpt_attach,
-		    &(struct ipc_rcpt_attach){ b->sid, buf_slice(&p->local), buf_slice(&p->peer),
-			(b->flags & FRONT_BUNDLE_SUBMISSION) != 0 },
-		    fd);
-	case IPC_END_POST:
-		return ipc_send(chan, IPC_post_attach, &(struct ipc_post_attach){ b->sid }, fd);
-	default:
-		return tell_auth(a, b, l, p, fd);
-	}
-}
-
-/*
- * Makes the connection's channels. One whose server is away has a closed far end: the core finds
- * out as it would if the server had died a moment later. False when descriptors are short.
- */
-static bool channels_make(struct acceptor *a, struct front_bundle *b, const struct listener *l)
-{
-	struct packed p = { BUF_INIT(ADDR_PACKED_MAX), BUF_INIT(ADDR_PACKED_MAX) };
-	bool made = true;
-
-	addr_pack(&b->peer, &p.peer);
-	addr_pack(&b->local, &p.local);
-	for (enum ipc_end e = IPC_END_SIGN; e < IPC_ENDS && made; e++) {
-		int fds[2];
-
-		if (!end_needed(a, e, b->flags))
-			continue;
-		made = ipc_pair(fds) == 0;
-		if (!made)
-			break;
-		if (e == IPC_END_SIGN)
-			made = tls_remote_prepare(fds[0]) == 0;
-		*end_slot(b, e) = fds[0];
-		if (e == IPC_END_COUNTS)
-			figures_serve(a, &fds[1]);
-		else if (a->attach[e].chan != NULL)
-			tell(a, e, b, l, &p, &fds[1]);
-		fd_close(&fds[1]);
-	}
-	buf_fini(&p.peer);
-	buf_fini(&p.local);
-	return made;
-}
 
 /* ---- accepting ------------------------------------------------------------------------------ */
 
@@ -403,7 +282,7 @@ static void start_when_ready(struct acceptor *a)
 	for (size_t i = 0; i < a->n_listeners; i++)
 		flags |= bundle_flags(a, a->listeners[i].l->flags);
 	for (enum ipc_end e = IPC_END_SIGN; e < IPC_ENDS; e++)
-		if (end_needed(a, e, flags) && ends[e].role != IPC_ROLE_NONE &&
+		if (channels_needed(a, e, flags) && channel_ends[e].role != IPC_ROLE_NONE &&
 		    a->attach[e].chan == NULL)
 			return;
 	heap_fill();
@@ -417,7 +296,8 @@ static void on_server_gone(void *arg, struct ipc_chan *c, enum ipc_gone why)
 
 	ipc_chan_free(&at->chan);
 	if (!at->a->stopping)
-		log_ev(LOG_WARNING, "ipc.gone", kv_s("peer", ipc_role_name(ends[at->what].role)));
+		log_ev(LOG_WARNING, "ipc.gone",
+		    kv_s("peer", ipc_role_name(channel_ends[at->what].role)));
 }
 
 static void on_server_msg(
@@ -452,7 +332,7 @@ static void on_peer(struct proc *p, void *arg, struct proc_peer *peer)
 	struct acceptor *a = arg;
 
 	for (enum ipc_end e = IPC_END_SIGN; e < IPC_ENDS; e++) {
-		if (ends[e].channel != peer->kind)
+		if (channel_ends[e].channel != peer->kind)
 			continue;
 		ipc_chan_free(&a->attach[e].chan);
 		a->attach[e] = (struct attach){ .a = a, .what = e };
