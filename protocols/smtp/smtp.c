@@ -172,7 +172,7 @@ static size_t smtp_feed(void *core, struct slice in)
 {
 	struct smtp *s = core;
 	size_t used = 0, n = 1;
-	enum smtp_state before;
+	enum smtp_state before = s->state;
 
 	while (ready(s) && (n > 0 || before != s->state)) {
 		struct slice rest = slice_from(in, used);
