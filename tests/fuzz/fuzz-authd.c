@@ -1,7 +1,7 @@
 /*
  * Any messages of a door's child, a worker, routerd and stored, in any order, against authd's core
  * on the memory engine: no assert falls, no session is asked for but for an account that routerd
- * named, and no worker is left when the door has gone.
+ * named, none at all for a door that sends mail, and no worker is left when the door has gone.
  *
  * Input: operations: a byte that names a message (or one of the operations below), then its fields:
  * a number is a byte, bytes are a length byte and as much.
@@ -22,7 +22,7 @@ enum { OPS_MAX = 300, ACCOUNTS = 256 };
 static const enum ipc_type messages[] = { IPC_auth_start, IPC_auth_step, IPC_auth_cancel,
 	IPC_auth_peer, IPC_work_name, IPC_work_challenge, IPC_work_done, IPC_work_hashed,
 	IPC_route_login_reply, IPC_secret_drop, IPC_session_opened, IPC_session_failed,
-	IPC_secret_set, IPC_secret_check };
+	IPC_secret_set, IPC_secret_check, IPC_post_login_reply };
 
 enum {
 	N_MESSAGES = sizeof(messages) / sizeof(messages[0]),
@@ -32,22 +32,24 @@ enum {
 	OP_NAMED,
 	OP_ROUTED,
 	OP_OPENED,
+	OP_TOLD,
 	OPS
 };
 
 struct far_end {
 	struct ipc_chan *chan;
 	struct world *w;
-	unsigned grants;
+	unsigned grants, posts;
+	bool sends; /* a door of smtp */
 };
 
 struct world {
 	struct authd a;
 	struct engine *engine;
 	struct far_end door, worker, pool, routerd, stored, admin;
-	uint32_t route_seq, session_seq;
+	uint32_t route_seq, session_seq, post_seq;
 	bool named[ACCOUNTS];
-	unsigned opened;
+	unsigned opened, told;
 };
 
 static void far_msg(
@@ -56,6 +58,8 @@ static void far_msg(
 	struct far_end *e = arg;
 
 	e->grants += type == IPC_auth_granted || type == IPC_auth_admin;
+	e->posts += type == IPC_auth_post;
+	assert(e->sends ? e->grants == 0 && fds[0] < 0 : e->posts == 0);
 	if (type == IPC_route_login) {
 		e->w->route_seq = m->route_login.seq;
 	} else if (type == IPC_session_open) {
@@ -63,6 +67,11 @@ static void far_msg(
 		assert(m->session_open.account < ACCOUNTS);
 		assert(e->w->named[m->session_open.account]);
 		e->w->opened++;
+	} else if (type == IPC_post_login) {
+		e->w->post_seq = m->post_login.seq;
+		assert(m->post_login.account < ACCOUNTS && m->post_login.sid == 5);
+		assert(e->w->named[m->post_login.account]);
+		e->w->told++;
 	}
 }
 
@@ -99,6 +108,8 @@ static void authd_msg(
 
 	if (type == IPC_route_login_reply)
 		dialogue_on_route(&w->a, &m->route_login_reply);
+	else if (type == IPC_post_login_reply)
+		dialogue_on_post(&w->a, &m->post_login_reply);
 	else if (type == IPC_secret_drop)
 		admin_on_secret_drop(&w->a, &m->secret_drop);
 	else if (type == IPC_session_opened)
@@ -128,12 +139,15 @@ static void knock(struct world *w, uint8_t flags)
 	struct ipc_conn_new m = {
 		.sid = 5, .service = SLICE("pop3"), .flags = flags, .uid = UINT32_MAX
 	};
+	bool sends = (flags & 0x80) != 0;
 	int sv[2];
 
+	m.service = sends ? SLICE("smtp") : SLICE("pop3");
 	if (ipc_pair(sv) != 0)
 		abort();
-	dialogue_open(&w->a, w->a.pool, IPC_ROLE_POP3, &m, &sv[0]);
+	dialogue_open(&w->a, w->a.pool, sends ? IPC_ROLE_SMTP : IPC_ROLE_POP3, &m, &sv[0]);
 	far_open(w, &w->door, sv[1], IPC_CH_DIALOGUE, false);
+	w->door.sends = sends;
 }
 
 static struct ipc_chan *peer(struct world *w, enum ipc_ch kind, bool upper, struct far_end *far)
@@ -233,6 +247,12 @@ static void operation(struct world *w, struct wire_reader *r, unsigned op)
 			(void)ipc_send(w->stored.chan, IPC_session_failed,
 			    &(struct ipc_session_failed){ w->session_seq, 1 }, NULL);
 		break;
+	case OP_TOLD:
+		if (w->routerd.chan != NULL)
+			(void)ipc_send(w->routerd.chan, IPC_post_login_reply,
+			    &(struct ipc_post_login_reply){ w->post_seq, wire_get_u8(r) % 3 },
+			    NULL);
+		break;
 	default:
 		message(w, messages[op], r);
 		break;
@@ -265,7 +285,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	for (int i = 0; i < OPS_MAX && wire_left(&r) > 0; i++) {
 		operation(w, &r, wire_get_u8(&r) % OPS);
 		spin(w, 2);
-		assert(w->door.grants <= w->opened);
+		assert(w->door.grants <= w->opened && w->door.posts <= w->told);
 	}
 	ipc_chan_free(&w->worker.chan);
 	ipc_chan_free(&w->door.chan);
@@ -273,6 +293,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	ipc_chan_free(&w->admin.chan);
 	spin(w, 10);
 	assert(w->a.by_seq == NULL && w->a.open[IPC_ROLE_POP3] == 0);
+	assert(w->a.open[IPC_ROLE_SMTP] == 0);
 	assert(TAILQ_EMPTY(&w->a.wait_client));
 	ipc_chan_free(&w->a.pool);
 	ipc_chan_free(&w->a.routerd);

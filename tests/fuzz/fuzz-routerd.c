@@ -1,7 +1,8 @@
 /*
  * Any messages of delivering connections, an administrator, authd and stored, in any order, against
  * routerd's core on the memory engine with faults: no assert falls, nobody is told that a recipient
- * is good whose target stored has not taken, and nothing is left of connections that have gone.
+ * is good whose target stored has not taken, nor on a connection for submission before it was told
+ * of a login and had a sender allowed; and nothing is left of connections that have gone.
  *
  * Input: a byte (bit 0: the administrator has the Master right), then operations: a byte that names
  * a message, then its fields: a number is a byte, bytes are a length byte and as much. The
@@ -20,7 +21,8 @@
 enum { OPS_MAX = 200 };
 
 static const enum ipc_type messages[] = { IPC_rcpt_ask, IPC_dir_ask, IPC_route_login,
-	IPC_secret_dropped, IPC_account_done, IPC_post_target_done };
+	IPC_secret_dropped, IPC_account_done, IPC_post_target_done, IPC_sender_ask, IPC_post_login,
+	IPC_post_logout };
 
 enum {
 	N_MESSAGES = sizeof(messages) / sizeof(messages[0]),
@@ -44,6 +46,7 @@ struct world {
 	uint32_t seq;
 	uint64_t sid;
 	unsigned taken, good;
+	bool login, may; /* this connection is for submission; a sender of it was allowed */
 };
 
 static void far_msg(
@@ -52,6 +55,9 @@ static void far_msg(
 	struct world *w = ((struct far_end *)arg)->w;
 
 	w->good += type == IPC_rcpt_reply && m->rcpt_reply.status == IPC_ROUTE_OK;
+	w->may |= type == IPC_sender_reply && m->sender_reply.status == IPC_ROUTE_OK;
+	assert(type != IPC_rcpt_reply || !w->login || w->may);
+	assert(type != IPC_sender_reply || w->login);
 	if (type == IPC_post_target || type == IPC_account_make || type == IPC_account_drop) {
 		w->asked = type;
 		w->seq = type == IPC_post_target    ? m->post_target.seq
@@ -121,7 +127,10 @@ static void connect_rcpt(struct world *w)
 
 	if (ipc_pair(sv) != 0)
 		abort();
-	rcpt_on_attach(&w->rd, w->acceptor, &(struct ipc_rcpt_attach){ .sid = ++w->sid }, &sv[0]);
+	w->login = (++w->sid & 1) == 0;
+	w->may = false;
+	rcpt_on_attach(&w->rd, w->acceptor,
+	    &(struct ipc_rcpt_attach){ .sid = w->sid, .login = w->login }, &sv[0]);
 	fd_close(&sv[0]);
 	far_open(w, &w->rcpt, sv[1], IPC_CH_RCPT, false);
 }
