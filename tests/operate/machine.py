@@ -34,14 +34,14 @@ def cgroup_top():
     raise Failure("there is no cgroup2 file system below /sys/fs/cgroup")
 
 
-def prepare(root):
+def fit_out(root):
     """Once after debootstrap: what the machine needs to boot without hardware."""
     folder = root + "/etc/systemd/system"
     for unit in MASKED:
         path = os.path.join(folder, unit)
         if not os.path.lexists(path):
             os.symlink("/dev/null", path)
-    for name, text in (("etc/hostname", "mail\n"), ("etc/hosts", "127.0.0.1 localhost\n127.0.1.1 mail.example.test mail\n"),
+    for name, text in (("etc/hostname", "mail\n"), ("etc/hosts", "127.0.0.1 localhost\n127.0.1.1 mail.example.org mail\n"),
                        ("etc/machine-id", "")):
         with open(os.path.join(root, name), "w", encoding="ascii") as f:
             f.write(text)

@@ -10,7 +10,7 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, HERE)
-from machine import Failure, prepare  # noqa: E402
+from machine import Failure  # noqa: E402
 
 
 def must(*command, seconds=600, **kw):
@@ -98,7 +98,6 @@ def base_root(path):
     # Through the same proxy as this machine, if there is one.
     with open(path + "/etc/apt/apt.conf.d/80host", "w", encoding="utf-8") as f:
         f.write("".join(line + "\n" for line in must("apt-config", "dump").splitlines() if "Proxy" in line))
-    prepare(path)
     with open(path + "/.complete", "w", encoding="ascii"):
         pass
 

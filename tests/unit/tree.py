@@ -5,7 +5,7 @@
 - <lmdb.h> is included below common/engine/lmdb only.
 - every event and key that is logged is a row of common/base/events.def.
 - docs/configuration.md agrees with common/conf/options.def, docs/messages.md with common/ipc/schema.def,
-  docs/metrics.md with common/metrics/metrics.def.
+  docs/metrics.md with common/metrics/metrics.def, docs/log.md with common/base/events.def.
 """
 import os
 import re
@@ -170,7 +170,8 @@ def main():
     passed = failed = 0
     for name, errors in (("includes", include_errors()), ("privileged parse nothing", privilege_errors()), ("events", event_errors()),
                          ("options", page_errors("options-doc")),
-                         ("messages", page_errors("messages-doc")), ("metrics", page_errors("metrics-doc")), ("the rules themselves", self_errors())):
+                         ("messages", page_errors("messages-doc")), ("metrics", page_errors("metrics-doc")),
+                         ("events", page_errors("events-doc")), ("the rules themselves", self_errors())):
         found = list(errors)
         for e in found:
             print(e)
