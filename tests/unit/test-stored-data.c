@@ -679,6 +679,67 @@ static void a_message_is_recent_once(void **state)
 	assert_int_equal(o.recent_from, 4);
 }
 
+/* A reader that sleeps while its own large changes are done: the events are made anew, they are in
+ * front of the answers, and they are its own. */
+static void answers_wait_for_their_events(void **state)
+{
+	enum { N = 24000 };
+	static struct piece p[1000];
+	struct rig *r = *state;
+	struct rig_client *s = rig_session(r, 7, 1, NULL);
+	struct ipc_mbox_opened o;
+	const struct slice all = SLICE("\1\0\0\0\377\377\377\377");
+	size_t flags = 0, gone = 0, fresh = 0, own = 0;
+	unsigned answers = 0;
+	enum ipc_type type;
+	const union ipc_any *m;
+
+	mailbox(s, "There");
+	for (size_t i = 0; i < 1000; i++)
+		p[i] = (struct piece){ 0, "", 0, SLICE("x"), SLICE("f") };
+	for (int i = 0; i < N / 1000; i++)
+		append(s, "INBOX", p, 1000);
+	o = rig_open(s, "INBOX", IPC_MBOX_EVENTS);
+	ipc_chan_pause(s->chan, true);
+	rig_send(s, IPC_flags_store,
+	    &(struct ipc_flags_store){ .seq = 61,
+		.mbox = o.mbox,
+		.op = IPC_FLAGS_ADD,
+		.flags = IPC_FLAG_SEEN,
+		.unchanged_since = UINT64_MAX,
+		.uids = all });
+	rig_send(s, IPC_msg_copy, &(struct ipc_msg_copy){ 62, o.mbox, 0, SLICE("INBOX"), all });
+	rig_send(s, IPC_msg_expunge, &(struct ipc_msg_expunge){ 63, o.mbox, 0, all });
+	rig_spin(r, 1500);
+	ipc_chan_pause(s->chan, false);
+	while (answers < 3 && (m = rig_next(s, 10000, &type, NULL)) != NULL) {
+		for (size_t i = 0; type == IPC_mbox_event && i < m->mbox_event.rows.n;
+		     i += IPC_EVENT_BYTES) {
+			const uint8_t *e = m->mbox_event.rows.p + i;
+
+			flags += wire_load_u32(e) == IPC_EV_FLAGS;
+			fresh += wire_load_u32(e) == IPC_EV_NEW;
+			gone += wire_load_u32(e) == IPC_EV_EXPUNGED;
+			own += wire_load_u32(e + 12) >= 61 && wire_load_u32(e + 12) <= 63;
+		}
+		if (type == IPC_copy_done)
+			answers += m->copy_done.more == 0;
+		if (type != IPC_store_done)
+			continue;
+		assert_int_equal(m->store_done.status, IPC_ST_OK);
+		assert_int_equal(m->store_done.count, m->store_done.seq == 61 ? N : 2 * N);
+		answers++;
+		if (m->store_done.seq == 63)
+			assert_true(gone >= N);
+	}
+	assert_int_equal(answers, 3);
+	/* Of messages that came and went nothing need be told; of the first N, their end. */
+	assert_true(gone >= N && gone - N == fresh);
+	assert_true(own >= gone);
+	rig_send(s, IPC_mbox_uids, &(struct ipc_mbox_uids){ 70, o.mbox });
+	assert_int_equal(rig_wait(s, IPC_mbox_uids_are)->mbox_uids_are.uids.n, 0);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -693,6 +754,7 @@ int main(int argc, char **argv)
 		CASE(what_is_gone_can_be_asked_for),
 		CASE(events_say_whose_they_are),
 		CASE(a_message_is_recent_once),
+		CASE(answers_wait_for_their_events),
 	};
 
 	if (argc > 1)
