@@ -42,7 +42,10 @@ struct world {
 	uint64_t bit_name[BOXES][64];                     /* number of the name of a bit */
 	uint64_t ids[BOXES][UIDS_MAX];
 	unsigned done, failed;
+	bool killed;
 };
+
+static const char *program;
 
 static uint32_t rnd(struct world *w, uint32_t below)
 {
@@ -149,13 +152,22 @@ static bool same(const struct box *want, const struct box *got, uint32_t uidnext
 	return true;
 }
 
+static void faults_set(struct world *w, const struct engine_faults *f)
+{
+	if (program == NULL)
+		assert_int_equal(engine_faults_set(w->rig.engine, f), 0);
+}
+
 static void settle(struct world *w, const struct engine_faults *f, bool done, const char *what)
 {
 	struct engine_faults anew = *f;
 	bool before = true, after = true;
 
-	assert_int_equal(engine_faults_set(w->rig.engine, &(struct engine_faults){ 0 }), 0);
-	if (rnd(w, 20) == 0) {
+	faults_set(w, &(struct engine_faults){ 0 });
+	if (w->killed) {
+		w->killed = false;
+		rig_restart(&w->rig);
+	} else if (program == NULL && rnd(w, 20) == 0) {
 		if (w->s != NULL)
 			rig_client_close(w->s);
 		w->s = NULL;
@@ -178,7 +190,7 @@ static void settle(struct world *w, const struct engine_faults *f, bool done, co
 	w->failed += !done;
 	memcpy(w->now, w->found, sizeof(w->now));
 	anew.seed = rnd(w, 1u << 30);
-	assert_int_equal(engine_faults_set(w->rig.engine, &anew), 0);
+	faults_set(w, &anew);
 }
 
 /* ---- doing ---- */
@@ -189,6 +201,13 @@ static int answer(struct world *w, enum ipc_type want)
 	enum ipc_type type;
 	const union ipc_any *m;
 
+	if (program != NULL && want != IPC_append_ready && rnd(w, 5) == 0) {
+		rig_spin(&w->rig, (int)rnd(w, 3));
+		rig_kill(&w->rig);
+		w->s = NULL;
+		w->killed = true;
+		return IPC_ST_TRYLATER;
+	}
 	do {
 		m = rig_next(w->s, 10000, &type, NULL);
 		if (m == NULL || type == IPC_session_bye)
@@ -372,7 +391,10 @@ static void run(const struct engine_faults *faults, uint64_t seed)
 
 	w = (struct world){ .rnd = seed * 0x9e3779b97f4a7c15u + 1 };
 	f.seed = seed;
-	rig_init(&w.rig, "mem");
+	if (program != NULL)
+		rig_init_process(&w.rig, program);
+	else
+		rig_init(&w.rig, "mem");
 	rig_account(&w.rig, ACCOUNT, IPC_account_make);
 	assert_true(session_open(&w));
 	rig_send(w.s, IPC_mbox_create, &(struct ipc_mbox_create){ 1, SLICE("There"), 0 });
@@ -380,10 +402,10 @@ static void run(const struct engine_faults *faults, uint64_t seed)
 	settle(&w, &f, true, "nothing");
 	for (int i = 0; i < STEPS; i++)
 		step(&w, &f);
-	assert_int_equal(engine_faults_set(w.rig.engine, &(struct engine_faults){ 0 }), 0);
+	faults_set(&w, &(struct engine_faults){ 0 });
 	bodies_check(&w);
 	assert_true(w.done > STEPS / 10);
-	if (f.full + f.io + f.unknown > 0)
+	if (f.full + f.io + f.unknown > 0 || program != NULL)
 		assert_true(w.failed > 0);
 	rig_fini(&w.rig);
 }
@@ -420,8 +442,15 @@ static void everything_at_once(void **state)
 		    seed);
 }
 
-int main(void)
+static void kill_9(void **state)
 {
+	run(&(struct engine_faults){ 0 }, 7);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest kills[] = { cmocka_unit_test(kill_9) };
+
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(without_faults),
 		cmocka_unit_test(full),
@@ -430,5 +459,9 @@ int main(void)
 		cmocka_unit_test(everything_at_once),
 	};
 
+	if (argc > 1) {
+		program = argv[1];
+		return cmocka_run_group_tests(kills, NULL, NULL);
+	}
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
