@@ -216,6 +216,7 @@ static bool expunge_run(struct change *c, uint32_t first, uint32_t last)
 		good = engine_del_range(c->txn.batch, key_slice(&from), key_slice(&to)) == 0;
 	}
 	wire_store_u32(val, last);
+	c->txn.head.gone_rows++;
 	return good && engine_put(c->txn.batch, key_slice(&gone), slice_of(val, 4)) == 0;
 }
 
@@ -230,13 +231,26 @@ static bool expunge_doom(struct change *c, size_t i)
 	       0;
 }
 
+/* More history than anybody asks for: what came before is told as all that is not there. */
+static bool history_cut(struct change *c)
+{
+	struct mbox_head *h = &c->txn.head;
+	struct rec_key from = key_kind(REC_GONE), to = key_gone(h->modseq, 0);
+
+	if (h->gone_rows < GONE_KEEP_MAX)
+		return true;
+	h->gone_rows = 0;
+	h->gone_floor = h->modseq - 1;
+	return engine_del_range(c->txn.batch, key_slice(&from), key_slice(&to)) == 0;
+}
+
 static bool expunge_rows(struct change *c)
 {
 	const struct cols *cols = &c->mbox->cols;
 	struct mbox_head *h = &c->txn.head;
 	uint32_t limit = keep_limit(c);
 	size_t start = 0, i;
-	bool good = true;
+	bool good = history_cut(c);
 
 	for (size_t k = 0; good && k < c->n; k++) {
 		i = cols_lower(cols, c->uids[k]);

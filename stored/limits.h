@@ -26,6 +26,7 @@ enum {
 	COPY_MSGS_MAX = 120000,         /* messages of one copy: one batch */
 	COPY_PORTION = 4096, /* messages of a move's batch; a larger copy leaves facts behind */
 	COPY_FACTS_MAX = 12 << 20, /* bytes of facts in one batch */
+	GONE_KEEP_MAX = 50000,     /* rows of history after which it is cut */
 	GONE_ROWS_MAX = 1 << 18,   /* of the history in one answer; beyond, all that is not there */
 	/* the store */
 	STORE_SHARDS_MAX = 16,

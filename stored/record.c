@@ -96,6 +96,7 @@ void head_pack(const struct mbox_head *h, uint8_t out[RECORD_HEAD_BYTES])
 	wire_store_u64(out + 40, h->account);
 	wire_store_u64(out + 48, h->gone_floor);
 	wire_store_u32(out + 56, h->keywords);
+	wire_store_u32(out + 60, h->gone_rows);
 }
 
 int head_unpack(struct slice v, struct mbox_head *ret)
@@ -112,7 +113,8 @@ int head_unpack(struct slice v, struct mbox_head *ret)
 		.account = wire_load_u64(v.p + 40),
 		.gone_floor = wire_load_u64(v.p + 48),
 		.recent_from = wire_load_u32(v.p + 20),
-		.keywords = wire_load_u32(v.p + 56) };
+		.keywords = wire_load_u32(v.p + 56),
+		.gone_rows = wire_load_u32(v.p + 60) };
 	return ret->uidnext == 0;
 }
 

@@ -73,6 +73,7 @@ struct mbox_head {
 	uint64_t gone_floor;  /* expunges up to this modseq are no longer in the history */
 	uint32_t recent_from; /* no view was told of messages from this uid on */
 	uint32_t keywords;    /* how many names the dictionary has */
+	uint32_t gone_rows;   /* rows of history since it was cut */
 };
 
 struct msg_rec {

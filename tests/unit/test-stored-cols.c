@@ -140,7 +140,7 @@ static void the_table_finds_what_is_in_it(void **state)
 
 static void records_survive_and_refuse(void **state)
 {
-	struct mbox_head h = { MBOX_EXTERNAL, 1, 2, 3, 4, UINT64_MAX, 6, 7, 8, 9, 10 }, h2;
+	struct mbox_head h = { MBOX_EXTERNAL, 1, 2, 3, 4, UINT64_MAX, 6, 7, 8, 9, 10, 11 }, h2;
 	struct msg_rec m = { 31, 1ull << 63, 1u << 31, 5, 6, 7, -1, -2 }, m2;
 	struct flags_rec f = { 3, 10, 9 }, f2;
 	struct root_rec r = { 7, 8, 9 }, r2;

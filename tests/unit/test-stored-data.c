@@ -587,6 +587,44 @@ static void what_is_gone_can_be_asked_for(void **state)
 	}
 }
 
+/* A history that was cut says more than it must, never less. */
+static void the_history_is_cut(void **state)
+{
+	enum { N = 1000, ROUNDS = 102 };
+	static struct piece p[N];
+	static uint8_t odd[8 * N / 2];
+	static uint32_t g[4][2];
+	struct rig *r = *state;
+	struct rig_client *s = rig_session(r, 7, 1, NULL);
+	struct ipc_mbox_opened o;
+	uint64_t first = 0, last = 0;
+
+	for (size_t i = 0; i < N; i++)
+		p[i] = (struct piece){ 0, "", 0, SLICE("m"), SLICE("f") };
+	for (uint32_t k = 0; k < ROUNDS; k++) {
+		struct ipc_append_done d = append(s, "INBOX", p, N);
+
+		o = rig_open(s, "INBOX", 0);
+		first = k == 0 ? o.modseq : first;
+		last = o.modseq;
+		for (uint32_t i = 0; i < N / 2; i++) {
+			wire_store_u32(odd + 8 * i, d.first_uid + 2 * i);
+			wire_store_u32(odd + 8 * i + 4, d.first_uid + 2 * i);
+		}
+		rig_send(s, IPC_msg_expunge,
+		    &(struct ipc_msg_expunge){ 1, o.mbox, 0, slice_of(odd, sizeof(odd)) });
+		assert_int_equal(rig_wait(s, IPC_store_done)->store_done.count, N / 2);
+		rig_expunge(s, o.mbox, d.first_uid, d.last_uid);
+		rig_send(s, IPC_mbox_close, &(struct ipc_mbox_close){ 1, o.mbox });
+		rig_wait(s, IPC_store_done);
+	}
+	o = rig_open(s, "INBOX", 0);
+	assert_int_equal(gone(s, o.mbox, first, SLICE_NONE, g, 4), 1);
+	assert_true(g[0][0] == 1 && g[0][1] == N * ROUNDS);
+	assert_int_equal(gone(s, o.mbox, last, SLICE_NONE, g, 4), 1);
+	assert_true(g[0][0] == N * (ROUNDS - 1) + 1 && g[0][1] == N * ROUNDS);
+}
+
 /* ---- events ---- */
 
 static const struct ipc_mbox_event *event(struct rig_client *s, uint32_t what, uint32_t uid)
@@ -752,6 +790,7 @@ int main(int argc, char **argv)
 		CASE(moves_leave_nothing_behind),
 		CASE(quota_binds_a_session),
 		CASE(what_is_gone_can_be_asked_for),
+		CASE(the_history_is_cut),
 		CASE(events_say_whose_they_are),
 		CASE(a_message_is_recent_once),
 		CASE(answers_wait_for_their_events),
