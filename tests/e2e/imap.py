@@ -180,6 +180,7 @@ def together(s):
             p.quit()
         b.noop()
         equal(b.response("EXPUNGE")[1][:1], [b"3"], "what is told after POP's QUIT")
+        a.noop()
         equal(numbers(a), numbers(b), "uids")
 
 
