@@ -29,6 +29,7 @@ struct front_conn {
 	size_t in_at;     /* consumed bytes at the front of `in` */
 	size_t read_size; /* grows while reads fill it */
 	bool in_full;     /* reading stopped because `in` is full */
+	bool held;        /* compressed output that the socket has not taken */
 	bool eof, dead, orphan;
 	bool closing; /* the core is done; the client has a while to read the rest */
 	int64_t began_ms, deadline_ms, timer_ms; /* 0: none */
@@ -170,6 +171,7 @@ static bool core_start(struct front_conn *c)
 static bool flush(struct front_conn *c)
 {
 	struct front_port *p = &c->port;
+	enum stream_answer flushed;
 
 	if (p->out.overflow)
 		return false; /* a reply with a hole in it must not go out */
@@ -187,6 +189,12 @@ static bool flush(struct front_conn *c)
 		p->sent += n;
 		p->written += n;
 	}
+	flushed = stream_flush(&c->stream);
+	if (flushed == STREAM_LOST || flushed == STREAM_EOF)
+		return false;
+	c->held = flushed != STREAM_OK;
+	if (flushed == STREAM_WANT_WRITE)
+		event_add(c->ev_write, NULL);
 	if (p->sent == p->out.n) {
 		p->sent = 0;
 		buf_reset(&p->out);
@@ -213,10 +221,20 @@ static void feed(struct front_conn *c)
 static void tls_begin(struct front_conn *c);
 static void conn_read(struct front_conn *c);
 
+/* RFC 4978 3: the client says nothing between its command and our answer. */
+static void deflate_begin(struct front_conn *c)
+{
+	c->port.want_deflate = false;
+	if (c->in.n > 0)
+		conn_end(c, "text before compression");
+	else if (c->stream.zip != NULL || stream_deflate(&c->stream) != 0)
+		conn_end(c, "memory");
+}
+
 /* What the core asked for by its flags, once the output is out. */
 static void act(struct front_conn *c)
 {
-	if (front_pending(&c->port) > 0) {
+	if (front_pending(&c->port) > 0 || c->held) {
 		if ((c->port.want_close || c->port.want_tls) && !c->closing) {
 			c->closing = true;
 			port_deadline(&c->port, FRONT_CLOSE_MS);
@@ -230,6 +248,8 @@ static void act(struct front_conn *c)
 		    c, "text before TLS"); /* RFC 3207 5, RFC 2595 4: nothing is carried over */
 	else if (c->port.want_tls)
 		tls_begin(c);
+	else if (c->port.want_deflate)
+		deflate_begin(c);
 	else if (c->eof && !c->port.busy)
 		conn_end(c, "client closed");
 }

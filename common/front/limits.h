@@ -22,6 +22,11 @@
 /* Unsent output is moved to the front of its buffer only past this. */
 #define FRONT_OUT_SHIFT (256 * 1024)
 
+/* Compression (RFC 4978): text per piece, before and after, and how hard it is tried. */
+#define FRONT_ZIP_IN    16384
+#define FRONT_ZIP_OUT   20480
+#define FRONT_ZIP_LEVEL 4
+
 /* A text of another process's in a reply to the client. */
 #define FRONT_TEXT_MAX 255
 

@@ -57,7 +57,7 @@ struct front_port_ops {
 
 /*
  * The core's side of a connection. The driver sets wall_s before each call, sends out[sent..], and
- * looks at the three flags after each call.
+ * looks at the flags after each call.
  */
 struct front_port {
 	const struct front_port_ops *ops;
@@ -67,9 +67,10 @@ struct front_port {
 	uint64_t written; /* bytes that have left, ever: a client that reads is alive */
 	int64_t wall_s;
 	/* Set by the core. */
-	bool busy;       /* waits for a peer: an end of input does not end the connection yet */
-	bool want_tls;   /* throw me away after the output, encrypt, make a new one */
-	bool want_close; /* nothing more to say: close after the output */
+	bool busy;         /* waits for a peer: an end of input does not end the connection yet */
+	bool want_tls;     /* throw me away after the output, encrypt, make a new one */
+	bool want_deflate; /* compress both ways after the output; the driver takes the flag back */
+	bool want_close;   /* nothing more to say: close after the output */
 };
 
 struct front_core {

@@ -1,4 +1,4 @@
-#include "common/front/stream.h"
+#include "common/front/stream-private.h"
 
 #include "common/base/io.h"
 #include "common/tls/tls_conn.h"
@@ -36,7 +36,7 @@ enum stream_answer stream_handshake(struct stream *s)
 	return a;
 }
 
-enum stream_answer stream_read(struct stream *s, void *p, size_t n, size_t *ret_n)
+enum stream_answer stream_read_raw(struct stream *s, void *p, size_t n, size_t *ret_n)
 {
 	ssize_t r;
 
@@ -52,7 +52,7 @@ enum stream_answer stream_read(struct stream *s, void *p, size_t n, size_t *ret_
 	return errno == EAGAIN ? STREAM_WANT_READ : STREAM_LOST;
 }
 
-enum stream_answer stream_write(struct stream *s, struct slice text, size_t *ret_n)
+enum stream_answer stream_write_raw(struct stream *s, struct slice text, size_t *ret_n)
 {
 	ssize_t r;
 
@@ -68,6 +68,16 @@ enum stream_answer stream_write(struct stream *s, struct slice text, size_t *ret
 	return errno == EAGAIN || errno == ENOBUFS ? STREAM_WANT_WRITE : STREAM_LOST;
 }
 
+enum stream_answer stream_read(struct stream *s, void *p, size_t n, size_t *ret_n)
+{
+	return s->zip != NULL ? stream_zip_read(s, p, n, ret_n) : stream_read_raw(s, p, n, ret_n);
+}
+
+enum stream_answer stream_write(struct stream *s, struct slice text, size_t *ret_n)
+{
+	return s->zip != NULL ? stream_zip_write(s, text, ret_n) : stream_write_raw(s, text, ret_n);
+}
+
 void stream_close(struct stream *s)
 {
 	uint8_t rest[4096];
@@ -77,6 +87,7 @@ void stream_close(struct stream *s)
 	if (s->tls != NULL && !s->shaking && tls_conn_shutdown(s->tls) != TLS_DONE) {
 		/* The client learns the end from the socket then. */
 	}
+	stream_zip_free(&s->zip);
 	tls_conn_free(&s->tls);
 	/* Input that nobody read would turn the close into a reset, which may overtake the last
 	 * reply on its way to the client. */

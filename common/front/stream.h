@@ -7,6 +7,7 @@
 
 #include <stddef.h>
 
+struct stream_zip;
 struct tls_conn;
 struct tls_ctx;
 
@@ -21,7 +22,8 @@ enum stream_answer {
 struct stream {
 	int fd; /* non-blocking, owned */
 	struct tls_conn *tls;
-	bool shaking; /* TLS was begun and is not there yet */
+	bool shaking;           /* TLS was begun and is not there yet */
+	struct stream_zip *zip; /* NULL: not compressed */
 };
 
 /* Begins TLS: then stream_handshake() until it gives STREAM_OK. 0 or -ENOMEM. */
@@ -31,6 +33,14 @@ enum stream_answer stream_handshake(struct stream *s);
 /* With STREAM_OK *ret_n is not 0 (reading) or what was taken (writing). */
 enum stream_answer stream_read(struct stream *s, void *p, size_t n, size_t *ret_n);
 enum stream_answer stream_write(struct stream *s, struct slice text, size_t *ret_n);
+
+/*
+ * From here on raw DEFLATE (RFC 1951) both ways, inside TLS if there is TLS. What is read is
+ * bounded by the room that the reader gives, however small the compressed text. 0 or -ENOMEM.
+ */
+int stream_deflate(struct stream *s);
+/* Compressed text that the socket did not take: STREAM_OK when all of it is out. */
+enum stream_answer stream_flush(struct stream *s);
 
 /* Says good-bye so that what was written last arrives, and closes. */
 void stream_close(struct stream *s);

@@ -24,6 +24,7 @@ static const struct {
 	{ "SORT", IMAP_AUTHED },
 	{ "THREAD=REFERENCES", IMAP_AUTHED },
 	{ "THREAD=ORDEREDSUBJECT", IMAP_AUTHED },
+	{ "COMPRESS=DEFLATE", IMAP_AUTHED },
 	{ "UIDPLUS", IMAP_AUTHED },
 	{ "MOVE", IMAP_AUTHED },
 	{ "MULTIAPPEND", IMAP_AUTHED },
@@ -177,5 +178,24 @@ void imap_cmd_starttls(struct imap *s, struct parse *p)
 	} else {
 		imap_done(s, IMAP_OK, NULL, "begin TLS");
 		s->begin_tls = true;
+	}
+}
+
+/* RFC 4978 3. */
+void imap_cmd_compress(struct imap *s, struct parse *p)
+{
+	struct slice name;
+
+	parse_sp(p);
+	name = parse_atom(p);
+	if (!parse_end(p)) {
+		imap_bad(s, p);
+	} else if (!slice_ieq(name, SLICE("DEFLATE"))) {
+		imap_done(s, IMAP_NO, NULL, "no such compression");
+	} else if (s->deflated) {
+		imap_done(s, IMAP_NO, "COMPRESSIONACTIVE", "compression is on already");
+	} else {
+		s->deflated = s->begin_deflate = true;
+		imap_done(s, IMAP_OK, NULL, "compression begins");
 	}
 }

@@ -23,6 +23,7 @@ static const struct imap_cmd commands[] = {
 	{ "ENABLE", IN, 0, imap_cmd_enable },
 	{ "SELECT", IN, QUIET, imap_cmd_select },
 	{ "EXAMINE", IN, QUIET, imap_cmd_examine },
+	{ "COMPRESS", IN, QUIET, imap_cmd_compress },
 	{ "IDLE", IN, 0, imap_cmd_idle },
 	{ "CLOSE", IMAP_SELECTED, QUIET, imap_cmd_close },
 	{ "UNSELECT", IMAP_SELECTED, QUIET, imap_cmd_unselect },

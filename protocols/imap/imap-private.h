@@ -149,7 +149,8 @@ struct imap {
 	bool done;                  /* `reply` is complete: telling, then out with it */
 	bool dying;                 /* BYE was said: close when written */
 	bool begin_tls;             /* after the reply */
-	const char *bye_text;       /* why the session ends, if stored said so */
+	bool begin_deflate, deflated;
+	const char *bye_text; /* why the session ends, if stored said so */
 	struct buf reply;
 	struct imap_tell tell;
 

@@ -178,6 +178,8 @@ static void command_end(struct imap *s)
 	s->done = false;
 	s->touched = true;
 	s->port->want_tls = s->begin_tls;
+	s->port->want_deflate = s->begin_deflate;
+	s->begin_deflate = false;
 	if (s->errors >= IMAP_ERRORS_MAX)
 		imap_bye(s, "too many errors");
 	if (s->dying)
@@ -217,7 +219,7 @@ static bool stop_wanted(struct imap *s)
 static bool step(struct imap *s, struct slice in, size_t *ret_used)
 {
 	*ret_used = 0;
-	if (s->state == IMAP_ENDED || s->port->want_tls || stop_wanted(s))
+	if (s->state == IMAP_ENDED || s->port->want_tls || s->port->want_deflate || stop_wanted(s))
 		return false;
 	if (s->done) {
 		job_end(s);

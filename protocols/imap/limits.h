@@ -22,7 +22,8 @@
 #define IMAP_MBOX_MAX 1024
 /* Keys of one SEARCH. */
 #define IMAP_SEARCH_KEYS_MAX 1000
-/* Octets of a message asked for at once in a search; gaps that are read rather than asked around. */
+/* Octets of a message asked for at once in a search; gaps that are read rather than asked around.
+ */
 #define IMAP_SEARCH_GAP_MAX 16384
 /* Pieces of bodies asked for ahead. */
 #define IMAP_SEARCH_ASKS_MAX 32

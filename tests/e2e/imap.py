@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import time
+import zlib
 
 from suite import DOMAIN, PASSWORD, Line, behind_trace, case, check, equal, main, message, wait
 
@@ -253,6 +254,51 @@ def death(s):
             return None
     flags = wait(again, 5, "a new session")
     check(rb"\Seen" in flags[0], "an acknowledged flag is lost: %r", flags)
+
+
+class Deflated:
+    """A socket of lines behind raw DEFLATE."""
+
+    def __init__(self, sock):
+        self.sock, self.seen = sock, b""
+        self.inflate, self.deflate = zlib.decompressobj(-15), zlib.compressobj(6, zlib.DEFLATED, -15)
+
+    def send(self, data):
+        self.sock.sendall(self.deflate.compress(data) + self.deflate.flush(zlib.Z_SYNC_FLUSH))
+
+    def until(self, tag):
+        """All that comes up to the tagged line; the line too."""
+        while not re.search(rb"^%s [^\r\n]*\r\n$" % tag, self.seen[-200:], re.M):
+            data = self.sock.recv(65536)
+            check(data, "the server closed after %r", self.seen[-200:])
+            self.seen += self.inflate.decompress(data)
+        seen, self.seen = self.seen, b""
+        return seen
+
+
+@case("COMPRESS=DEFLATE carries a session, large answers too")
+def compressed(s):
+    empty(s)
+    text = message("0123456789 " * 300000, "compressed")
+    for context in (None, s.ca()):
+        with Line(("127.0.0.1" if context is None else "localhost", (143 if context is None else 993) + s.offset)) as c:
+            if context is not None:
+                c.tls(context)
+            c.line()
+            c.want("a LOGIN u1 " + PASSWORD, "a OK")
+            c.want("b COMPRESS DEFLATE", "b OK")
+            z = Deflated(c.sock)
+            z.send(b"c COMPRESS DEFLATE\r\n")
+            check(z.until(b"c").startswith(b"c NO [COMPRESSIONACTIVE]"), "compression twice")
+            z.send(b"d SELECT INBOX\r\n")
+            z.until(b"d")
+            z.send(b"e APPEND INBOX {%d+}\r\n" % len(text) + text + b"\r\n")
+            check(b"e OK" in z.until(b"e"), "APPEND")
+            z.send(b"f NOOP\r\ng FETCH 1 BODY.PEEK[]\r\nh UID FETCH 1 BODY.PEEK[]\r\n")
+            got = z.until(b"h")
+            equal(got.count(text), 2, "messages that came back")
+            z.send(b"i LOGOUT\r\n")
+            z.until(b"i")
 
 
 @case("an account sees nothing of another's mailboxes")

@@ -117,6 +117,7 @@ static void settle(struct fake *f)
 		f->closed = true; /* text before TLS was to be taken for text inside it */
 	else if (f->port.want_tls)
 		restart(f);
+	f->port.want_deflate = false; /* nothing is compressed here */
 	f->closed |= f->port.want_close;
 }
 
