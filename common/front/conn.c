@@ -381,7 +381,7 @@ static void conn_read(struct front_conn *c)
 		buf_wrote(&c->in, n);
 		if (n == room && c->read_size < FRONT_IN_MAX)
 			c->read_size *= 2;
-		else if (c->stream.tls == NULL)
+		else if (c->stream.tls == NULL && n < room)
 			break; /* the socket is empty: asking again would only say so */
 	}
 	if (p == NULL) {
