@@ -112,6 +112,8 @@ static void on_rows(struct store *t, const struct ipc_mbox_rows *m)
 		t->scan.over = true;
 		return;
 	}
+	if (s->view.keywords_new)
+		imap_tell_keywords(s); /* before the first flag that is not in FLAGS */
 	for (size_t i = 0; i < imap_rows_count(m->rows); i++) {
 		struct imap_row r = imap_row_at(m->rows, i);
 		struct imap_flags f = { r.flags, r.keywords, r.modseq };

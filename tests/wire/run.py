@@ -31,7 +31,7 @@ Without files: all of tests/wire/*/*.wire (beside this script). A file is a smal
                               nothing but our two trace fields is before it
 
 In lines of ours {b64:TEXT} is base64 of TEXT (with \\x00 and so on), {apop:PASSWORD} the digest over
-the greeting's stamp and PASSWORD.
+the greeting's stamp and PASSWORD, {validity} the last UIDVALIDITY that the server told.
 """
 import argparse
 import base64
@@ -271,8 +271,10 @@ def behind_trace(message):
 class Player:
     def __init__(self, script, link):
         self.script, self.link, self.stamp, self.any, self.closed = script, link, b"", False, False
+        self.validity = ""
 
     def expand(self, text):
+        text = text.replace("{validity}", self.validity)
         text = re.sub(r"\{b64:([^}]*)\}", lambda m: base64.b64encode(unescape(m[1])).decode(), text)
         return re.sub(
             r"\{apop:([^}]*)\}", lambda m: hashlib.md5(self.stamp + m[1].encode()).hexdigest(), text)
@@ -298,6 +300,8 @@ class Player:
             if not line.endswith(b"\r\n"):
                 raise Failed("awaited %r, and the server closed after %r" % (pattern, seen + [line]))
             text = line[:-2].decode("utf-8", "backslashreplace")
+            validity = re.search(r"UIDVALIDITY (\d+)", text)
+            self.validity = validity[1] if validity else self.validity
             stamp = re.match(rb"\+OK .*(<[^>]+>)\r\n", line)
             if stamp and not self.stamp:
                 self.stamp = stamp[1]
