@@ -83,13 +83,14 @@ def wrong(s):
 @case("a message that is appended comes back byte for byte, with its flags and date")
 def appended(s):
     empty(s)
-    text = message("one\r\n.\r\nbare \xe4\xf6 bytes", "appended").replace(b"\xc3", b"\xff") + bytes(range(1, 256)) + b"\r\n"
+    text = message("one\r\n.\r\nbare \xe4\xf6 bytes", "appended").replace(b"\xc3", b"\xff")
+    text += bytes(b for b in range(1, 256) if b not in b"\r\n") + b"\r\n"  # imaplib changes line ends
     with session(s) as m:
         answer = good(m.append("INBOX", r"(\Seen \Flagged $Work)", '"17-Jul-1996 02:44:25 -0700"', text))[0]
-        check(re.match(rb"\[APPENDUID \d+ 1\]", answer), "no APPENDUID: %r", answer)
+        check(re.match(rb"\[APPENDUID \d+ \d+\]", answer), "no APPENDUID: %r", answer)
         data = good(m.fetch("1", "(FLAGS INTERNALDATE RFC822.SIZE BODY[])"))
         head = data[0][0] + data[1]
-        equal(data[0][1].replace(b"\r\n", b"\n"), text.replace(b"\r\n", b"\n"), "the message")
+        equal(data[0][1], text, "the message")
         for part in (rb"\Seen", rb"\Flagged", b"$Work", b'"17-Jul-1996 09:44:25 +0000"', b"RFC822.SIZE %d" % len(text)):
             check(part in head, "%r is not in %r", part, head)
 
@@ -129,7 +130,7 @@ def multiappend(s):
         m.noop()
         equal(numbers(m), [], "messages before the end")
         c.send(two[-5:] + b"\r\n")
-        check(re.match(r"b OK \[APPENDUID \d+ 1:2\]", c.line()), "the answer")
+        check(re.match(r"b OK \[APPENDUID \d+ \d+:\d+\]", c.line()), "the answer")
         m.noop()
         equal(bodies(m), [one, two], "the messages")
         c.send("c APPEND INBOX {%d+}\r\n" % len(one))
@@ -194,9 +195,10 @@ def copies(s):
         good(m.store("1:2", "+FLAGS.SILENT", r"(\Seen kw)"))
         before = bodies(m)
         good(m.copy("1", "Box"))
-        good(m._simple_command("UID", "MOVE", "2:3", "Box"))
+        uids = numbers(m)
+        good(m._simple_command("UID", "MOVE", "%d:%d" % (uids[1], uids[2]), "Box"))
         m.noop()
-        equal(numbers(m), [1], "what is left")
+        equal(numbers(m), uids[:1], "what is left")
         good(m.select("Box"))
         equal(bodies(m), before, "the messages")
         flags = [imaplib.ParseFlags(line) for line in good(m.fetch("1:*", "FLAGS"))]
@@ -294,7 +296,7 @@ def compressed(s):
             z.until(b"d")
             z.send(b"e APPEND INBOX {%d+}\r\n" % len(text) + text + b"\r\n")
             check(b"e OK" in z.until(b"e"), "APPEND")
-            z.send(b"f NOOP\r\ng FETCH 1 BODY.PEEK[]\r\nh UID FETCH 1 BODY.PEEK[]\r\n")
+            z.send(b"f NOOP\r\ng FETCH 1 BODY.PEEK[]\r\nh UID FETCH * BODY.PEEK[]\r\n")
             got = z.until(b"h")
             equal(got.count(text), 2, "messages that came back")
             z.send(b"i LOGOUT\r\n")
