@@ -221,6 +221,10 @@ void smtp_cmd_bdat(struct smtp *s, struct slice arg)
 	s->chunk_left = n;
 	s->chunk_last = rest.n > 0;
 	s->chunk_refused = bdat_refusal(s);
+	if (s->chunk_refused != NULL && n > s->conf.size_max) {
+		smtp_close(s, "421 4.5.4 too much to read for nothing");
+		return;
+	}
 	if (s->chunk_refused == NULL && s->state == SMTP_MAIL)
 		body_begin(s);
 	s->chunk_return = s->state;
