@@ -14,7 +14,7 @@ struct opening {
 	struct imap_job job;
 	enum stage stage;
 	bool readonly, qresync, waiting;
-	uint32_t seq, recent_from, first_unseen, known_validity;
+	uint32_t seq, recent_from, recent_to, first_unseen, known_validity;
 	uint64_t modseq, known_modseq;
 	struct set known;         /* uids that the client has; empty: all */
 	struct set nums, matched; /* pairs of numbers and uids that the client knows */
@@ -253,6 +253,7 @@ static void on_opened(struct opening *o, const struct ipc_mbox_opened *m)
 	v->modseq = v->told_modseq = o->modseq = m->modseq > 0 ? m->modseq : 1;
 	v->loading = true;
 	o->recent_from = m->recent_from;
+	o->recent_to = m->uidnext;
 	o->stage = LOADING;
 	o->seq = q.seq;
 	if (!view_keywords_add(v, &s->box_arena, 0, m->keywords)) {
@@ -273,7 +274,7 @@ static void on_uids(struct opening *o, const struct ipc_mbox_uids_are *m)
 	if (m->more != 0)
 		return;
 	o->first_unseen = m->first_unseen;
-	if (!view_loaded(v, o->recent_from)) {
+	if (!view_loaded(v, o->recent_from, o->recent_to)) {
 		open_failed(o, IPC_ST_TRYLATER);
 		return;
 	}

@@ -105,7 +105,7 @@ uint32_t view_seq(const struct view *v, uint32_t uid)
 	return seq <= v->count && view_uid(v, seq) == uid ? seq : 0;
 }
 
-bool view_loaded(struct view *v, uint32_t recent_from)
+bool view_loaded(struct view *v, uint32_t recent_from, uint32_t recent_to)
 {
 	struct set gone = v->gone;
 
@@ -122,8 +122,12 @@ bool view_loaded(struct view *v, uint32_t recent_from)
 	for (size_t i = 0; i < v->n_runs; i++) {
 		uint32_t first = v->runs[i].uid, last = first + run_count(v, i) - 1;
 
-		if (last >= recent_from)
-			set_add(&v->recent, first > recent_from ? first : recent_from, last);
+		if (last >= recent_to)
+			last = recent_to - 1;
+		if (first < recent_from)
+			first = recent_from;
+		if (first <= last)
+			set_add(&v->recent, first, last);
 	}
 	set_norm(&v->recent);
 	if (v->uidnext <= v->last_uid)
@@ -155,11 +159,13 @@ static void on_new(struct view *v, uint32_t uid, uint32_t flags)
 {
 	uint32_t above = v->fresh.n > 0 ? v->fresh.r[v->fresh.n - 1].last : v->last_uid;
 
+	if ((flags & IPC_FLAG_RECENT) != 0) {
+		set_add(&v->recent, uid, uid);
+		set_norm(&v->recent);
+	}
 	if (uid <= above)
 		return; /* it came with the list of uids */
 	set_add(&v->fresh, uid, uid);
-	if ((flags & IPC_FLAG_RECENT) != 0)
-		set_add(&v->recent, uid, uid);
 	if (uid >= v->uidnext)
 		v->uidnext = uid + 1;
 }

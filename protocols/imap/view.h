@@ -60,8 +60,12 @@ void view_fini(struct view *v);
 /* Pairs of mbox_uids_are, ascending. False without memory or when they are malformed. */
 bool view_load(struct view *v, struct slice pairs);
 
-/* The list is complete: what happened meanwhile is brought in line. `recent_from`: mbox_opened. */
-bool view_loaded(struct view *v, uint32_t recent_from);
+/*
+ * The list is complete: what happened meanwhile is brought in line. From `recent_from` on
+ * (mbox_opened) and below `recent_to`, the uidnext of that moment, messages are recent here; of
+ * later ones the event says in which session.
+ */
+bool view_loaded(struct view *v, uint32_t recent_from, uint32_t recent_to);
 
 /* The uid of message `seq`, 1..count; 0 when there is none. */
 uint32_t view_uid(const struct view *v, uint32_t seq);

@@ -8,7 +8,7 @@ import codecs
 import re
 import unicodedata
 
-DEPTH_MAX, PARTS_MAX, HEADER_MAX, FIELD_MAX = 32, 1000, 64 * 1024, 16 * 1024
+DEPTH_MAX, PARTS_MAX, HEADER_MAX, FIELD_MAX = 31, 1000, 64 * 1024, 16 * 1024
 LINE = re.compile(rb"[^\n]*\n|[^\n]+$")
 
 
@@ -198,20 +198,27 @@ def strip_comments(text):
 
 
 class Part:
-    def __init__(self, data, start, end, default, depth):
-        self.data, self.start, self.end, self.depth = data, start, end, depth
-        self.body = header_end(data, start, end)
-        self.fields = fields(data[start:self.body])
-        self.children, self.opaque = [], False
+    """A message or body part: header [start, body), body [body, end)."""
+
+    def __init__(self, data, start, default, depth):
+        self.data, self.start, self.depth, self.default = data, start, depth, default
+        self.body = self.end = None
+        self.fields, self.children, self.opaque, self.open_end = [], [], False, False
+        self.readable, self.params, self.encoding = False, {}, "7bit"
+        self.type, self.subtype = default.split("/")
+
+    def header_is(self, body):
+        self.body = body
+        self.fields = fields(self.data[self.start:body])
         value = self.first(b"content-type")
-        kind, self.params = parameters(value) if value is not None else (default, {})
+        kind, params = parameters(value) if value is not None else ("", {})
         m = re.match(r"([^\s/;()<>@,:\\\"\[\]?=]+)\s*/\s*([^\s/;()<>@,:\\\"\[\]?=]+)", kind)
-        self.readable = bool(m) and value is not None
-        self.type, self.subtype = (m[1], m[2]) if m else tuple(default.split("/"))
-        if not m:
-            self.params = {}
+        if m:
+            self.readable, self.params = True, params
+            self.type, self.subtype = m[1], m[2]
         encoding = self.first(b"content-transfer-encoding")
-        self.encoding = strip_comments(unfold(encoding).decode("latin-1")).strip().lower() if encoding is not None else "7bit"
+        if encoding is not None:
+            self.encoding = strip_comments(unfold(encoding).decode("latin-1")).strip().lower()
 
     def first(self, name):
         for n, value in self.fields:
@@ -223,6 +230,10 @@ class Part:
     def is_message(self):
         return self.type == "message" and self.subtype in ("rfc822", "global")
 
+    @property
+    def boundary(self):
+        return self.params.get("boundary", "").encode("latin-1") if self.type == "multipart" else b""
+
     def walk(self):
         yield self
         for child in self.children:
@@ -232,58 +243,88 @@ class Part:
         return self.data.count(b"\n", self.body, self.end)
 
 
-def parse(data):
-    """The tree of a message, by exact offsets."""
-    budget = [PARTS_MAX - 1]
-    return build(data, 0, len(data), "text/plain", 0, budget, ())
+class Parser:
+    """Line by line, with the parts that are open, by the rules of docs/mail.md."""
 
+    def __init__(self, data):
+        self.data, self.count = data, 0
+        self.open = []   # from the message inwards
+        self.root = self.begin(0, "text/plain")
+        at = 0
+        while at < len(data):
+            stop = data.find(b"\n", at)
+            stop = len(data) if stop < 0 else stop + 1
+            self.line(at, stop)
+            at = stop
+        self.close(0, len(data))
 
-def build(data, start, end, default, depth, budget, outer):
-    """outer: boundaries of the multiparts around, the innermost last (they were taken into account for `end`)."""
-    part = Part(data, start, end, default, depth)
-    if part.is_message:
-        if depth + 1 > DEPTH_MAX or budget[0] <= 0:
+    def begin(self, start, default):
+        part = Part(self.data, start, default, len(self.open))
+        self.count += 1
+        if self.open:
+            self.open[-1].children.append(part)
+        self.open.append(part)
+        return part
+
+    def close(self, down_to, end):
+        while len(self.open) > down_to:
+            part = self.open.pop()
+            part.end = max(end, part.start)
+            if part.body is None:
+                self.header(part, part.end)
+            # The empty line of a header may be the line end before the delimiter: it stays with the header.
+            part.end = end = max(part.end, part.body)
+
+    def header(self, part, body):
+        """The header of the innermost part is over."""
+        part.header_is(min(body, len(self.data)))
+
+    def line(self, at, stop):
+        found = self.delimiter(at, stop)
+        if found is not None:
+            self.delimited(found, at, stop)
+            return
+        part = self.open[-1]
+        if part.body is None and self.data[at:stop] in (b"\r\n", b"\n"):
+            self.header(part, stop)
+            part.full = part.depth >= DEPTH_MAX or self.count >= PARTS_MAX
+            if part.is_message:
+                part.opaque = part.full
+                if not part.full:
+                    self.begin(stop, "text/plain")
+            elif part.type == "multipart" and (part.full or not part.boundary):
+                part.opaque = True
+
+    def delimiter(self, at, stop):
+        """Of the open multiparts the one whose delimiter this line is: the longest boundary, then the innermost."""
+        if self.data[at:at + 2] != b"--":
+            return None
+        best = None
+        for i, part in enumerate(self.open):
+            if part.body is None or part.opaque or not part.boundary or getattr(part, "over", False):
+                continue
+            if self.data.startswith(part.boundary, at + 2) and at + 2 + len(part.boundary) <= stop:
+                if best is None or len(part.boundary) >= len(self.open[best].boundary):
+                    best = i
+        return best
+
+    def delimited(self, i, at, stop):
+        cut = at
+        if cut > 0 and self.data[cut - 1:cut] == b"\n":
+            cut -= 2 if self.data[cut - 2:cut] == b"\r\n" else 1
+        self.close(i + 1, cut)
+        part = self.open[i]
+        if self.data.startswith(b"--", at + 2 + len(part.boundary)):
+            part.over = True
+        elif self.count >= PARTS_MAX:
             part.opaque = True
         else:
-            budget[0] -= 1
-            part.children = [build(data, part.body, end, "text/plain", depth + 1, budget, outer)]
-    elif part.type == "multipart":
-        boundary = part.params.get("boundary", "").encode("latin-1").rstrip(b" ")
-        if not boundary or depth + 1 > DEPTH_MAX or budget[0] <= 0:
-            part.opaque = True
-            return part
-        default = "message/rfc822" if part.subtype == "digest" else "text/plain"
-        for a, b in sections(data, part.body, end, boundary):
-            if budget[0] <= 0:
-                part.opaque = True
-                break
-            budget[0] -= 1
-            part.children.append(build(data, a, b, default, depth + 1, budget, outer + (boundary,)))
-    return part
+            self.begin(stop, "message/rfc822" if part.subtype == "digest" else "text/plain")
 
 
-def sections(data, start, end, boundary):
-    """(start, end) of the body parts between delimiter lines."""
-    out, at, opened = [], start, None
-    mark = b"--" + boundary
-    while at < end:
-        stop = data.find(b"\n", at, end)
-        stop = end if stop < 0 else stop + 1
-        if data.startswith(mark, at) and at + len(mark) <= end:
-            if opened is not None:
-                cut = at
-                if cut > opened and data[cut - 1:cut] == b"\n":
-                    cut -= 1
-                    if cut > opened and data[cut - 1:cut] == b"\r":
-                        cut -= 1
-                out.append((opened, cut))
-            opened = stop
-            if data.startswith(b"--", at + len(mark)):
-                return out
-        at = stop
-    if opened is not None:
-        out.append((opened, end))
-    return out
+def parse(data):
+    """The tree of a message, by exact offsets."""
+    return Parser(data).root
 
 
 def nested_boundaries_clash(part, above=()):

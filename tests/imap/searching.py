@@ -25,13 +25,15 @@ class Message:
     # ---- text ----
 
     def named(self, name):
-        return [(fold(text), sure and len(raw) < mailtext.FIELD_MAX) for n, (text, sure), raw in self.header
+        return [(fold(text), sure and len(raw) < mailtext.FIELD_MAX and not self.long_header) for n, (text, sure), raw in self.header
                 if n.lower() == name.encode("utf-8").lower()]
 
     def leaves(self):
         if self._leaves is None:
             found = [mailtext.leaf_text(p) for p in self.tree.walk()]
             self._leaves = [(fold(t), sure and not self.doubtful) for t, sure in (f for f in found if f is not None)]
+            if self.doubtful:
+                self._leaves.append(("", False))
         return self._leaves
 
     def heads(self):
@@ -54,11 +56,13 @@ class Message:
         self.sure_subject = sure and len(self.base.encode("utf-8")) <= 512 and len(text.encode("utf-8")) < 2048 and \
             "\ufffd" not in text and not re.search(r"[^\S ]", text) and len(raw) < 8192
         self.base_key = fold(self.base).encode("utf-8")
+        self.sure_subject = self.sure_subject and not self.long_header
         self.moment = self.internal if self.sent is None or self.sent == "?" else self.sent[1]
-        self.sure_date = self.sent != "?"
+        self.sure_date = self.sent != "?" and not self.long_header
         self.mailbox, self.sure_mailbox = {}, {}
         for name in (b"from", b"to", b"cc"):
-            self.mailbox[name], self.sure_mailbox[name] = first_local(self.tree.first(name))
+            self.mailbox[name], sure = first_local(self.tree.first(name))
+            self.sure_mailbox[name] = sure and not self.long_header
         self.ident = ids(self.tree.first(b"message-id"))[:1]
         refs = ids(self.tree.first(b"references"))
         self.references = refs or ids(self.tree.first(b"in-reply-to"))[:1]
@@ -168,7 +172,7 @@ def matches_text(name, args, m, context):
     if name.startswith("saved") and name[5:] in COMPARE:
         return COMPARE[name[5:]](day(m.saved), args[0]) if context.get("savedate") else None
     if name.startswith("sent"):
-        return None if m.sent == "?" else m.sent is not None and COMPARE[name[4:]](m.sent[0], args[0])
+        return None if not m.sure_date else m.sent is not None and COMPARE[name[4:]](m.sent[0], args[0])
     wanted = fold(args[-1])
     if name == "body":
         return True if not wanted else contains(m.leaves(), wanted)

@@ -29,6 +29,7 @@ RULES = {
     "non-fields": "5322 2.2: a line that is no field belongs to no field: HEADER.FIELDS.NOT may have it",
     "long-fields": "limits.h: fields past 16 KiB and headers past 64 KiB may be shortened in ENVELOPE and BODYSTRUCTURE",
     "default-charset": "2045 5.2: text without a charset is us-ascii; BODYSTRUCTURE may say so",
+    "empty-multipart": "9051 9, body-type-mpart: at least one body; a multipart without parts shows one",
     "other-peer": "Dovecot reads broken structures otherwise; the rules are in docs/mail.md",
 }
 ADDRESS_FIELDS = [b"from", b"sender", b"reply-to", b"to", b"cc", b"bcc"]
@@ -117,7 +118,7 @@ def plain_parameters(value):
         return None
     pairs = re.findall(r";\s*([A-Za-z0-9_.-]+)=(?:\"([^\"]*)\"|([^\s;\"]+))", m[1])
     names = [n.lower() for n, _, _ in pairs]
-    if len(set(names)) != len(names) or any(ord(c) > 126 or ord(c) < 32 for c in text):
+    if len(set(names)) != len(names) or any(ord(c) > 126 or ord(c) < 32 and c != "\t" for c in text):
         return None
     return {n.lower(): a or b for n, a, b in pairs}
 
@@ -154,7 +155,8 @@ def check_part(case, p, b, where, extended):
         check_parameters(case, where + " parameters", b.params, value,
                          {"charset": "us-ascii"} if p.type == "text" and not p.readable else {})
     if p.type == "multipart":
-        case.equal(where + " parts", len(b.children), len(p.children))
+        case.equal(where + " parts", len(b.children), len(p.children),
+                   ("empty-multipart", not p.children and len(b.children) == 1))
         for i, (child, one) in enumerate(zip(p.children, b.children)):
             check_part(case, child, one, "%s.%d" % (where, i + 1), extended)
         return

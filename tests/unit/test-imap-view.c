@@ -12,6 +12,16 @@
 
 enum { OWN = 7 };
 
+static void arrive(struct view *v, uint32_t uid, uint32_t flags)
+{
+	uint8_t row[IPC_EVENT_BYTES] = { 0 };
+
+	wire_store_u32(row, IPC_EV_NEW);
+	wire_store_u32(row + 4, uid);
+	wire_store_u32(row + 8, flags);
+	assert_true(view_events(v, slice_of(row, sizeof(row))));
+}
+
 static void event(struct view *v, uint32_t uid, uint32_t flags, uint32_t seq, uint64_t modseq)
 {
 	uint8_t row[IPC_EVENT_BYTES] = { 0 };
@@ -69,11 +79,38 @@ static void what_is_told_already_is_told_again_when_it_changes(void **state)
 	view_fini(&v);
 }
 
+/*
+ * Two sessions open the mailbox before messages 3 and 4 come, and read the list of uids after that:
+ * each message is recent where its event says so, and nowhere else (RFC 3501 2.3.2).
+ */
+static void a_message_that_comes_meanwhile_is_recent_once(void **state)
+{
+	uint8_t pair[8];
+	struct view v[2] = { { .loading = true }, { .loading = true } };
+
+	(void)state;
+	wire_store_u32(pair, 1);
+	wire_store_u32(pair + 4, 4);
+	for (int i = 0; i < 2; i++) {
+		arrive(&v[i], 3, i == 0 ? IPC_FLAG_RECENT : 0);
+		assert_true(view_load(&v[i], slice_of(pair, sizeof(pair))));
+		arrive(&v[i], 4, i == 1 ? IPC_FLAG_RECENT : 0);
+		assert_true(view_loaded(&v[i], i == 0 ? 2 : 3, 3));
+		assert_false(view_is_recent(&v[i], 1));
+		assert_int_equal(view_is_recent(&v[i], 2), i == 0);
+		assert_int_equal(view_is_recent(&v[i], 3), i == 0);
+		assert_int_equal(view_is_recent(&v[i], 4), i == 1);
+		assert_int_equal(v[i].count, 4);
+		view_fini(&v[i]);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(own_changes_are_not_told),
 		cmocka_unit_test(a_change_of_others_before_an_own_one_is_told_with_both),
+		cmocka_unit_test(a_message_that_comes_meanwhile_is_recent_once),
 		cmocka_unit_test(what_is_told_already_is_told_again_when_it_changes),
 	};
 
