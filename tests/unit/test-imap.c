@@ -222,7 +222,7 @@ static void load(struct view *v, const uint32_t *pairs, size_t n)
 		wire_put_u32(&b, pairs[i]);
 	v->loading = true;
 	assert_true(view_load(v, buf_slice(&b)));
-	assert_true(view_loaded(v, UINT32_MAX));
+	assert_true(view_loaded(v, UINT32_MAX, UINT32_MAX));
 	buf_fini(&b);
 }
 
