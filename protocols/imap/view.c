@@ -299,21 +299,6 @@ void view_forget_own(struct view *v, uint32_t seq)
 	v->change_at = 0;
 }
 
-static int change_cmp(const void *a, const void *b)
-{
-	const struct view_change *x = a, *y = b;
-
-	if (x->uid != y->uid)
-		return x->uid < y->uid ? -1 : 1;
-	return x->modseq < y->modseq ? -1 : x->modseq > y->modseq;
-}
-
-void view_sort_changes(struct view *v)
-{
-	if (v->n_changes > 1)
-		qsort(v->changes, v->n_changes, sizeof(*v->changes), change_cmp);
-}
-
 /* ---- telling -------------------------------------------------------------------------------- */
 
 /* One pass over runs and ranges, into `to`, which has room for all that can be left. */

@@ -93,9 +93,6 @@ void view_forget_own(struct view *v, uint32_t seq);
 
 /* ---- telling (tell.c) ---- */
 
-/* Changes of flags in the order of the messages, the last one of a message behind the others. */
-void view_sort_changes(struct view *v);
-
 /* Takes all pending expunges out of the view; they become *ret_gone. False without memory. */
 bool view_told_gone(struct view *v, struct set *ret_gone);
 /* New messages are part of the view now. False without memory. */
