@@ -255,6 +255,13 @@ static void on_append_msg(struct session *s, const struct ipc_append_msg *q)
 		refuse(s, "message out of turn");
 		return;
 	}
+	if (a->n_msgs > APPEND_MSGS_MAX) {
+		/* All of them will be refused: one is enough to read past the others. */
+		m = TAILQ_LAST(&a->msgs, append_msgs);
+		m->state = MSG_DATA;
+		a->n_unready++;
+		return;
+	}
 	m = calloc(1, sizeof(*m));
 	if (m == NULL) {
 		session_end(s, IPC_BYE_STORE);

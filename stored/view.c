@@ -21,6 +21,9 @@ void view_close(struct session *s, uint32_t handle)
 	mbox_sweep(v->mbox);
 	free(v->own);
 	free(v);
+	/* Nothing waits for this view's events any more. */
+	if (!s->dead && !STAILQ_EMPTY(&s->stash))
+		session_unstash(s);
 }
 
 static struct view *view_open(struct session *s, struct mbox *m, uint32_t flags)

@@ -523,6 +523,177 @@ static void quota_binds_a_session(void **state)
 	assert_true(is->seq == 9 && is->bytes == 15 && is->bytes_max == 17 && is->messages == 3);
 }
 
+/* ---- listings ---- */
+
+static void uids_of_many_runs(void **state)
+{
+	enum { N = 18000 };
+	static struct piece p[1000];
+	static uint8_t odd[8 * 7000];
+	struct rig *r = *state;
+	struct rig_client *s = rig_session(r, 7, 1, NULL);
+	struct ipc_mbox_opened o;
+	const struct ipc_mbox_uids_are *a;
+	uint32_t uid = 2, replies = 0;
+
+	for (size_t i = 0; i < 1000; i++)
+		p[i] = (struct piece){ i < 500 ? IPC_FLAG_SEEN : 0, "", 0, SLICE("x"), SLICE("f") };
+	for (int i = 0; i < N / 1000; i++)
+		append(s, "INBOX", p, 1000);
+	o = rig_open(s, "INBOX", 0);
+	for (uint32_t first = 1; first < N; first += 14000) {
+		uint32_t n = 0;
+
+		for (; n < 7000 && first + 2 * n < N; n++) {
+			wire_store_u32(odd + 8 * n, first + 2 * n);
+			wire_store_u32(odd + 8 * n + 4, first + 2 * n);
+		}
+		rig_send(s, IPC_msg_expunge,
+		    &(struct ipc_msg_expunge){ 1, o.mbox, 0, slice_of(odd, 8 * n) });
+		assert_int_equal(rig_wait(s, IPC_store_done)->store_done.count, n);
+	}
+	rig_send(s, IPC_mbox_uids, &(struct ipc_mbox_uids){ 3, o.mbox });
+	do {
+		a = &rig_wait(s, IPC_mbox_uids_are)->mbox_uids_are;
+		assert_int_equal(a->status, IPC_ST_OK);
+		for (size_t i = 0; i < a->uids.n; i += 8, uid += 2) {
+			assert_int_equal(wire_load_u32(a->uids.p + i), uid);
+			assert_int_equal(wire_load_u32(a->uids.p + i + 4), uid);
+		}
+		replies++;
+	} while (a->more);
+	assert_int_equal(uid, N + 2);
+	assert_true(replies > 1);
+	assert_int_equal(a->first_unseen, 502);
+}
+
+/* Rows that a question picks: their count, and the uids of the first and the last. */
+static size_t picked(
+    struct rig_client *s, struct ipc_mbox_scan q, uint32_t *ret_first, uint32_t *ret_last)
+{
+	const struct ipc_mbox_rows *a;
+	size_t n = 0;
+
+	*ret_first = *ret_last = 0;
+	do {
+		rig_send(s, IPC_mbox_scan, &q);
+		a = &rig_wait(s, IPC_mbox_rows)->mbox_rows;
+		assert_int_equal(a->status, IPC_ST_OK);
+		if (q.limit != 0)
+			assert_true(a->rows.n / IPC_ROW_BYTES <= q.limit);
+		for (size_t i = 0; i < a->rows.n; i += IPC_ROW_BYTES, n++) {
+			uint32_t uid = wire_load_u32(a->rows.p + i);
+
+			assert_true(uid > *ret_last);
+			*ret_first = n == 0 ? uid : *ret_first;
+			*ret_last = uid;
+		}
+		assert_true(!a->more || a->next_uid > *ret_last);
+		q.from_uid = a->next_uid;
+	} while (a->more);
+	return n;
+}
+
+static void rows_can_be_picked(void **state)
+{
+	enum { N = 4000 };
+	static struct piece p[1000];
+	struct rig *r = *state;
+	struct rig_client *s = rig_session(r, 7, 1, NULL);
+	struct ipc_mbox_opened o;
+	uint32_t mbox, first, last;
+	uint64_t since;
+
+	for (size_t i = 0; i < 1000; i++)
+		p[i] = (struct piece){ i % 4, "", 0, SLICE("x"), SLICE("f") };
+	for (int i = 0; i < N / 1000; i++)
+		append(s, "INBOX", p, 1000);
+	o = rig_open(s, "INBOX", 0);
+	mbox = o.mbox;
+	since = o.modseq;
+#define PICK(...) picked(s, (struct ipc_mbox_scan){ .mbox = mbox, __VA_ARGS__ }, &first, &last)
+	assert_int_equal(PICK(.from_uid = 0), N);
+	assert_int_equal(PICK(.limit = 7), N);
+	assert_int_equal(PICK(.from_uid = 100), N - 99);
+	assert_int_equal(PICK(.from_uid = N + 1), 0);
+	assert_int_equal(PICK(.mask = 3, .want = 2), N / 4);
+	assert_true(first == 3 && last == N - 1);
+	assert_int_equal(PICK(.mask = 1, .want = 2), 0);
+	assert_int_equal(PICK(.since = since), 0);
+	rig_flags(s, mbox, 10, 20, IPC_FLAGS_ADD, IPC_FLAG_DELETED);
+	assert_int_equal(PICK(.since = since), 11);
+	assert_true(first == 10 && last == 20);
+	assert_int_equal(PICK(.since = since, .mask = 3, .want = 3, .limit = 1), 3);
+	assert_int_equal(PICK(.uids = SLICE("\5\0\0\0\6\0\0\0\11\0\0\0\11\0\0\0")), 3);
+	assert_true(first == 5 && last == 9);
+	assert_int_equal(PICK(.uids = SLICE("\5\0\0\0\377\377\377\377"), .limit = 3), N - 4);
+	assert_int_equal(
+	    PICK(.uids = SLICE("\5\0\0\0\6\0\0\0\11\0\0\0\11\0\0\0"), .from_uid = 6, .limit = 1),
+	    2);
+#undef PICK
+	/* Only those that are marked. */
+	rig_send(s, IPC_msg_expunge,
+	    &(struct ipc_msg_expunge){ 1, mbox, 1, SLICE("\1\0\0\0\17\0\0\0") });
+	assert_int_equal(rig_wait(s, IPC_store_done)->store_done.count, 6);
+	assert_int_equal(rig_open(s, "INBOX", 0).exists, N - 6);
+}
+
+/* One who does not read costs one window, whatever he asked for. */
+static void facts_keep_to_the_window(void **state)
+{
+	enum { N = 2000, FACTS = 700 };
+	static struct piece p[1000];
+	static uint8_t facts[FACTS];
+	struct rig *r = *state;
+	struct rig_client *s = rig_session(r, 7, 1, NULL);
+	struct ipc_mbox_opened o;
+	const union ipc_any *m;
+	enum ipc_type type;
+	size_t got = 0;
+	uint32_t uid = 1;
+	bool last = false;
+
+	for (size_t i = 0; i < 1000; i++)
+		p[i] = (struct piece){ 0, "", 0, SLICE("x"),
+			i % 100 == 0 ? SLICE_NONE : slice_of(facts, FACTS - i % 7) };
+	append(s, "INBOX", p, 1000);
+	append(s, "INBOX", p, 1000);
+	o = rig_open(s, "INBOX", 0);
+	assert_int_equal(rig_expunge(s, o.mbox, 50, 52), IPC_ST_OK);
+	rig_send(s, IPC_facts_get,
+	    &(struct ipc_facts_get){
+		4, o.mbox, SLICE("\1\0\0\0\24\0\0\0\36\0\0\0\377\377\377\377") });
+	while (!last) {
+		struct ipc_session_credit c;
+		size_t before = got;
+
+		while (!last && (m = rig_next(s, 300, &type, NULL)) != NULL) {
+			const struct ipc_facts_are *a = &m->facts_are;
+
+			assert_int_equal(type, IPC_facts_are);
+			assert_int_equal(a->status, IPC_ST_OK);
+			for (size_t at = 0; at < a->facts.n;) {
+				uint32_t n = wire_load_u32(a->facts.p + at + 8);
+				uint32_t k = (uid - 1) % 1000;
+
+				assert_int_equal(wire_load_u32(a->facts.p + at), uid);
+				assert_int_equal(wire_load_u32(a->facts.p + at + 4),
+				    k % 100 == 0 ? IPC_ST_NOTFOUND : IPC_ST_OK);
+				assert_int_equal(n, k % 100 == 0 ? 0 : FACTS - k % 7);
+				at += 12 + n;
+				uid = uid == 20 ? 30 : uid == 49 ? 53 : uid + 1;
+			}
+			got += a->facts.n;
+			last = a->last;
+		}
+		assert_true(got > before && got - before <= IPC_WINDOW_BYTES);
+		c.bytes = (uint32_t)(got - before);
+		rig_send(s, IPC_session_credit, &c);
+	}
+	assert_int_equal(uid, N + 1);
+	assert_true(got > 4 * IPC_WINDOW_BYTES);
+}
+
 /* ---- history ---- */
 
 static size_t gone(struct rig_client *s, uint32_t mbox, uint64_t since, struct slice only,
@@ -789,6 +960,9 @@ int main(int argc, char **argv)
 		CASE(the_dead_can_be_copied),
 		CASE(moves_leave_nothing_behind),
 		CASE(quota_binds_a_session),
+		CASE(uids_of_many_runs),
+		CASE(rows_can_be_picked),
+		CASE(facts_keep_to_the_window),
 		CASE(what_is_gone_can_be_asked_for),
 		CASE(the_history_is_cut),
 		CASE(events_say_whose_they_are),
