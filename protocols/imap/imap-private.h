@@ -114,6 +114,7 @@ struct imap_tell {
 	enum imap_tell_step step;
 	bool with_gone;
 	struct set gone;        /* being told */
+	uint64_t gone_modseq;   /* of the last of them */
 	size_t gone_at;         /* range */
 	uint32_t gone_done;     /* messages of it */
 	uint32_t seq, from_uid; /* of the scan */

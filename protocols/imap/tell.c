@@ -24,7 +24,10 @@ void imap_tell_begin(struct imap *s, bool gone)
 	if (s->state != IMAP_SELECTED)
 		return;
 	s->tell.with_gone = gone;
-	s->tell.step = gone && s->view.gone.n > 0 ? IMAP_TELL_GONE : IMAP_TELL_EXISTS;
+	s->tell.step = gone && (s->view.gone.n > 0 || s->view.ghosts.n > 0) ? IMAP_TELL_GONE
+									    : IMAP_TELL_EXISTS;
+	/* Those that go while this is written are told the next time. */
+	s->tell.gone_modseq = s->view.gone_modseq;
 	if (s->tell.step == IMAP_TELL_GONE && !view_told_gone(&s->view, &s->tell.gone))
 		imap_bye(s, "not enough memory");
 }
@@ -74,7 +77,7 @@ static void expunged(struct imap *s)
 static void gone_go(struct imap *s)
 {
 	struct imap_tell *t = &s->tell;
-	struct ipc_mbox_told m = { .mbox = s->view.mbox, .modseq = s->view.gone_modseq };
+	struct ipc_mbox_told m = { .mbox = s->view.mbox, .modseq = t->gone_modseq };
 
 	if (t->gone_at < t->gone.n) {
 		if (s->qresync)
@@ -85,6 +88,8 @@ static void gone_go(struct imap *s)
 	}
 	set_fini(&t->gone);
 	imap_send(s, IPC_mbox_told, &m);
+	if (s->view.gone_modseq == t->gone_modseq)
+		set_reset(&s->view.ghosts);
 	t->step = IMAP_TELL_EXISTS;
 }
 

@@ -13,6 +13,7 @@ void view_fini(struct view *v)
 	set_fini(&v->recent);
 	set_fini(&v->fresh);
 	set_fini(&v->gone);
+	set_fini(&v->ghosts);
 	*v = (struct view){ 0 };
 }
 
@@ -175,9 +176,11 @@ static void on_gone(struct view *v, uint32_t uid, uint64_t modseq)
 	if (modseq > v->gone_modseq)
 		v->gone_modseq = modseq;
 	if (uid > v->last_uid && !v->loading) {
-		/* Never told of, so nothing to take back. */
+		/* Never told of, so nothing to take back; but stored keeps it until it hears of us.
+		 */
 		set_remove(&v->fresh, uid, uid);
 		set_remove(&v->recent, uid, uid);
+		set_add(&v->ghosts, uid, uid);
 	} else {
 		set_add(&v->gone, uid, uid);
 	}
@@ -262,7 +265,8 @@ bool view_events(struct view *v, struct slice rows)
 			on_flags(v, &c);
 	}
 	set_norm(&v->gone);
-	return !v->fresh.failed && !v->gone.failed && !v->recent.failed;
+	set_norm(&v->ghosts);
+	return !v->fresh.failed && !v->gone.failed && !v->recent.failed && !v->ghosts.failed;
 }
 
 bool view_keywords_add(struct view *v, struct arena *a, unsigned first, struct slice names)

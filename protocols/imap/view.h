@@ -43,6 +43,9 @@ struct view {
 	/* not told yet */
 	struct set fresh; /* new uids, above last_uid */
 	struct set gone;  /* expunged uids of the view, in any order until view_told_gone */
+	/* Expunged before the client was told that they came: in a gap of the view, but a range
+	 * that spans the gap would name them to stored, which shows them to us until mbox_told. */
+	struct set ghosts;
 	uint64_t gone_modseq;
 	struct view_change *changes;
 	size_t n_changes, cap_changes, change_hint;

@@ -12,14 +12,19 @@
 
 enum { OWN = 7 };
 
-static void arrive(struct view *v, uint32_t uid, uint32_t flags)
+static void row_of(struct view *v, uint32_t what, uint32_t uid, uint32_t flags)
 {
 	uint8_t row[IPC_EVENT_BYTES] = { 0 };
 
-	wire_store_u32(row, IPC_EV_NEW);
+	wire_store_u32(row, what);
 	wire_store_u32(row + 4, uid);
 	wire_store_u32(row + 8, flags);
 	assert_true(view_events(v, slice_of(row, sizeof(row))));
+}
+
+static void arrive(struct view *v, uint32_t uid, uint32_t flags)
+{
+	row_of(v, IPC_EV_NEW, uid, flags);
 }
 
 static void event(struct view *v, uint32_t uid, uint32_t flags, uint32_t seq, uint64_t modseq)
@@ -105,12 +110,31 @@ static void a_message_that_comes_meanwhile_is_recent_once(void **state)
 	}
 }
 
+/* "5:6" would name it to stored otherwise, and COPY bring it back. */
+static void what_came_and_went_untold_is_remembered(void **state)
+{
+	struct view v = { 0 };
+
+	(void)state;
+	arrive(&v, 4, 0);
+	arrive(&v, 5, 0);
+	arrive(&v, 6, 0);
+	row_of(&v, IPC_EV_EXPUNGED, 5, 0);
+	assert_true(view_grow(&v));
+	assert_int_equal(v.count, 2);
+	assert_true(set_has(&v.ghosts, 5));
+	row_of(&v, IPC_EV_EXPUNGED, 6, 0);
+	assert_false(set_has(&v.ghosts, 6));
+	view_fini(&v);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(own_changes_are_not_told),
 		cmocka_unit_test(a_change_of_others_before_an_own_one_is_told_with_both),
 		cmocka_unit_test(a_message_that_comes_meanwhile_is_recent_once),
+		cmocka_unit_test(what_came_and_went_untold_is_remembered),
 		cmocka_unit_test(what_is_told_already_is_told_again_when_it_changes),
 	};
 
