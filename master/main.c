@@ -65,6 +65,9 @@ static int check(struct master *m)
 	if (r == 0) {
 		r = outside_check(m, &errors);
 		if (r == 0)
+			r = key_files_take(m, &m->conf, &m->keys, &errors);
+		key_files_fini(&m->keys);
+		if (r == 0)
 			printf("%s is correct\n", m->conf_path);
 		if (m->conf.n_sections == 0)
 			fprintf(stderr, "note: it has no listener: nobody can connect\n");

@@ -340,7 +340,7 @@ static void reload(struct master *m)
 	if (r == 0) {
 		r = listeners_open(&conf, &m->sockets, &m->listeners, &ls, &errors);
 		if (r == 0)
-			r = key_files_open(&conf, &keys, &errors);
+			r = key_files_take(m, &conf, &keys, &errors);
 		if (r == 0)
 			apply(m, &conf, &ls, &keys);
 		else {
@@ -443,7 +443,7 @@ static int open_all(struct master *m, struct buf *why)
 		fd_close(&fd);
 	}
 	if (r == 0)
-		r = key_files_open(&m->conf, &m->keys, why);
+		r = key_files_take(m, &m->conf, &m->keys, why);
 	if (r == 0)
 		r = listeners_open(&m->conf, &m->sockets, &none, &m->listeners, why);
 	return r;

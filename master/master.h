@@ -178,6 +178,25 @@ struct key_files {
 int key_files_open(const struct conf *conf, struct key_files *ret, struct buf *why);
 void key_files_fini(struct key_files *k);
 
+/* --- keycheck.c --- */
+
+/* key_files_open(), and then: does each key belong to its chain, and can both be used? 0, or -errno
+ * after a sentence for each that is wrong. A process of its own looks; we wait for a bounded time.
+ */
+int key_files_take(
+    const struct master *m, const struct conf *conf, struct key_files *ret, struct buf *errors);
+
+/* --- apart.c --- */
+
+/* In a new process: puts `fds` at the places from 3 on, in their order (-1: none there), without
+ * close-on-exec, and closes all others but the standard ones. Changes `fds`; no return on failure.
+ */
+void apart_keep(int *fds, size_t n);
+
+/* What process `pid` writes to `fd` until it closes that, and its end, for a bounded time: 0 or
+ * -errno. The process is gone afterwards in any case. */
+int apart_answer(pid_t pid, int fd, struct buf *out, int *ret_status);
+
 /* --- readconf.c --- */
 
 /* Parses the file in a process of its own without rights. 0; or 1 or -errno with text in `errors`.

@@ -6,7 +6,6 @@
  */
 #include "master/master.h"
 
-#include "common/base/clock.h"
 #include "common/base/io.h"
 #include "common/base/log.h"
 #include "common/base/wire.h"
@@ -15,14 +14,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 enum {
-	READCONF_TIMEOUT_MS = 10000,
 	ANSWER_MAX = CONF_PACK_MAX + 64,
 };
 
@@ -49,41 +44,20 @@ static void parse_and_answer(const char *path, int file_fd, struct buf *out)
 		buf_put(out, buf_slice(&errors));
 }
 
+enum { ANSWER_FD = 3, EMPTY_FD, FILE_FD, CHILD_FDS = 3 };
+
+/* Nothing of ours goes along: at a reload we hold keys and sockets. */
 static void child_main(const char *path, int file_fd, int answer_fd, int empty_fd)
 {
-	struct sandbox_env env = { .root_fd = empty_fd };
+	struct sandbox_env env = { .root_fd = empty_fd < 0 ? -1 : EMPTY_FD };
 	struct buf out = BUF_INIT(ANSWER_MAX);
 
+	log_init(STDERR_FILENO, false, LOG_NOTICE);
+	apart_keep((int[CHILD_FDS]){ answer_fd, empty_fd, file_fd }, CHILD_FDS);
 	if (sandbox_enter(&sandbox_rows[PROC_CONF], &env) != 0)
 		_exit(1);
-	parse_and_answer(path, file_fd, &out);
-	_exit(out.overflow || io_write_all(answer_fd, buf_slice(&out)) != 0);
-}
-
-/* Reads to the end, or until the time is over: 0 or -errno. */
-static int collect(int fd, struct buf *out)
-{
-	int64_t until = clock_mono_ms() + READCONF_TIMEOUT_MS;
-
-	for (;;) {
-		struct pollfd pfd = { .fd = fd, .events = POLLIN };
-		int64_t left = until - clock_mono_ms();
-		uint8_t *room = buf_room(out, 4096);
-		ssize_t got;
-
-		if (room == NULL)
-			return -EMSGSIZE;
-		if (left <= 0 || poll(&pfd, 1, (int)left) == 0)
-			return -ETIMEDOUT;
-		got = read(fd, room, 4096);
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return -errno;
-		if (got == 0)
-			return 0;
-		buf_wrote(out, (size_t)got);
-	}
+	parse_and_answer(path, FILE_FD, &out);
+	_exit(out.overflow || io_write_all(ANSWER_FD, buf_slice(&out)) != 0);
 }
 
 static int take_answer(struct slice answer, struct conf *ret, struct buf *errors)
@@ -116,7 +90,7 @@ static int parse_apart(
     const char *path, int file_fd, int empty_fd, struct conf *ret, struct buf *errors)
 {
 	struct buf answer = BUF_INIT(ANSWER_MAX);
-	int fds[2], r;
+	int fds[2], r, status;
 	pid_t pid;
 
 	if (pipe2(fds, O_CLOEXEC) != 0)
@@ -131,12 +105,9 @@ static int parse_apart(
 		fd_close(&fds[0]);
 		return -errno;
 	}
-	r = collect(fds[0], &answer);
+	r = apart_answer(pid, fds[0], &answer, &status);
 	if (r != 0)
 		buf_puts(errors, "the configuration could not be parsed in time\n");
-	kill(pid, SIGKILL);
-	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-		;
 	if (r == 0)
 		r = take_answer(buf_slice(&answer), ret, errors);
 	fd_close(&fds[0]);

@@ -17,20 +17,6 @@
 #include <stdio.h>
 #include <openssl/rand.h>
 
-static const char *key_answer_text(int answer)
-{
-	switch (answer) {
-	case SIGNER_KEY_BAD:
-		return "no private key in PEM, or one with a passphrase";
-	case SIGNER_KEY_UNFIT:
-		return "neither RSA of 2048 to 4096 bits, P-256, P-384 nor Ed25519";
-	case SIGNER_KEYS_FULL:
-		return "too many keys";
-	default:
-		return "cannot be read";
-	}
-}
-
 /* All keys that master gave, or none: 0 or -errno after proc_fail. */
 static int keys_read(struct proc *p, struct signer_keys **ret_keys)
 {
@@ -49,7 +35,7 @@ static int keys_read(struct proc *p, struct signer_keys **ret_keys)
 		if (r == 0)
 			continue;
 		snprintf(why, sizeof(why), "the key of certificate %s is unusable: %s",
-		    given[i].name, key_answer_text(r));
+		    given[i].name, signer_key_answer_text(r));
 		proc_fail(p, why, r < 0 ? r : 0);
 		signer_keys_free(&keys);
 		r = r < 0 ? r : -EINVAL;

@@ -163,3 +163,17 @@ int signer_keys_add_fd(struct signer_keys *keys, int fd, uint8_t ret_ref[TLS_KEY
 	OPENSSL_secure_clear_free(pem, SIGNER_PEM_BYTES + 1);
 	return r;
 }
+
+const char *signer_key_answer_text(int answer)
+{
+	switch (answer) {
+	case SIGNER_KEY_BAD:
+		return "no private key in PEM, or one with a passphrase";
+	case SIGNER_KEY_UNFIT:
+		return "neither RSA of 2048 to 4096 bits, P-256, P-384 nor Ed25519";
+	case SIGNER_KEYS_FULL:
+		return "too many keys";
+	default:
+		return "cannot be read";
+	}
+}

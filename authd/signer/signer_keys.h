@@ -23,6 +23,9 @@ enum signer_key_answer {
 	SIGNER_KEYS_FULL,   /* a limit of limits.h */
 };
 
+/* One fixed sentence for an answer, for whoever configures. */
+const char *signer_key_answer_text(int answer);
+
 /*
  * Makes OpenSSL's secure heap (locked, not dumped, wiped on free) large enough for N_KEYS keys and
  * as many again in a reload; once per process, before anything is read into it and before the

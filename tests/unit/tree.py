@@ -87,7 +87,7 @@ def include_errors():
 PRIVILEGED = [
     ("master/", ("master/readconf.c",), ("common/mail/", "common/front/", "common/data/", "gsasl", "openssl/", "zlib")),
     ("stored/", ("stored/parsed/", "stored/external/"), ("common/mail/", "common/front/", "common/data/", "gsasl", "openssl/")),
-    ("authd/", ("authd/workers/", "authd/signer/"), ("common/mail/", "common/front/", "common/data/", "gsasl", "openssl/", "crypt.h")),
+    ("authd/", ("authd/workers/", "authd/signer/", "authd/keycheck/"), ("common/mail/", "common/front/", "common/data/", "gsasl", "openssl/", "crypt.h")),
     ("common/database/", (), ("common/mail/", "common/front/", "gsasl", "openssl/")),
 ]
 
