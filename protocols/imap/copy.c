@@ -25,6 +25,8 @@ static void copy_free(struct imap_job *j)
 
 static void put_copyuid(const struct copy *c, uint32_t uidvalidity, struct buf *b)
 {
+	if (c->from.n + c->to.n > IMAP_COPYUID_RANGES)
+		return;
 	buf_puts(b, "[COPYUID ");
 	buf_putu(b, uidvalidity);
 	buf_putc(b, ' ');

@@ -37,6 +37,8 @@
 /* Memory of one command besides its text. */
 #define IMAP_ARENA_MAX (4 * 1024 * 1024)
 
+/* Ranges in a COPYUID; a longer one is left out (RFC 4315 3 lets it). */
+#define IMAP_COPYUID_RANGES 20000
 /* The answer to a command: tag, codes with sets of uids. */
 #define IMAP_REPLY_MAX (1024 * 1024)
 /* Ranges of a set in one request to stored (57344 octets). */

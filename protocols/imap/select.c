@@ -8,7 +8,9 @@
 
 #include <stdlib.h>
 
-enum stage { OPENING, LOADING, GONE, CHANGED };
+enum stage { OPENING, LOADING, GONE, VANISHED, CHANGED };
+
+enum { VANISHED_RANGES = 1000 }; /* in one line */
 
 struct opening {
 	struct imap_job job;
@@ -16,9 +18,10 @@ struct opening {
 	bool readonly, qresync, waiting;
 	uint32_t seq, recent_from, recent_to, first_unseen, known_validity;
 	uint64_t modseq, known_modseq;
-	struct set known;         /* uids that the client has; empty: all */
-	struct set nums, matched; /* pairs of numbers and uids that the client knows */
-	struct set gone;
+	struct set known;          /* uids that the client has; empty: all */
+	struct set nums, matched;  /* pairs of numbers and uids that the client knows */
+	struct set gone, vanished; /* vanished: those of `gone` that the client has */
+	size_t vanished_at;
 	struct imap_scan scan;
 };
 
@@ -30,6 +33,7 @@ static void opening_free(struct imap_job *j)
 	set_fini(&o->nums);
 	set_fini(&o->matched);
 	set_fini(&o->gone);
+	set_fini(&o->vanished);
 	free(o);
 }
 
@@ -168,23 +172,17 @@ static void ask_gone(struct opening *o)
 static void put_vanished(struct opening *o)
 {
 	struct imap *s = o->job.s;
-	struct set known = { 0 };
+	const struct set *v = &o->vanished;
 	struct writer w = imap_writer(s);
 
-	set_norm(&o->gone);
-	for (size_t i = 0; i < o->known.n; i++)
-		set_clip(&o->gone, o->known.r[i].first, o->known.r[i].last, &known);
-	if (known.n > 0) {
-		write_untagged(&w);
-		write_atom(&w, "VANISHED");
-		write_open(&w);
-		write_atom(&w, "EARLIER");
-		write_close(&w);
-		for (size_t i = 0; i < known.n; i++)
-			write_range(&w, known.r[i].first, known.r[i].last);
-		write_end(&w);
-	}
-	set_fini(&known);
+	write_untagged(&w);
+	write_atom(&w, "VANISHED");
+	write_open(&w);
+	write_atom(&w, "EARLIER");
+	write_close(&w);
+	for (size_t n = 0; n < VANISHED_RANGES && o->vanished_at < v->n; n++, o->vanished_at++)
+		write_range(&w, v->r[o->vanished_at].first, v->r[o->vanished_at].last);
+	write_end(&w);
 }
 
 static void on_gone(struct opening *o, const struct ipc_gone_are *m)
@@ -195,8 +193,10 @@ static void on_gone(struct opening *o, const struct ipc_gone_are *m)
 	}
 	if (m->more != 0)
 		return;
-	put_vanished(o);
-	o->stage = CHANGED;
+	set_norm(&o->gone);
+	for (size_t i = 0; i < o->known.n; i++)
+		set_clip(&o->gone, o->known.r[i].first, o->known.r[i].last, &o->vanished);
+	o->stage = VANISHED;
 }
 
 static void on_rows(struct opening *o, const struct ipc_mbox_rows *m)
@@ -221,6 +221,12 @@ static void opening_go(struct imap_job *j)
 {
 	struct opening *o = (struct opening *)j;
 
+	while (o->stage == VANISHED && !imap_full(j->s)) {
+		if (o->vanished_at < o->vanished.n)
+			put_vanished(o);
+		else
+			o->stage = CHANGED;
+	}
 	if (o->stage != CHANGED || o->waiting || imap_full(j->s))
 		return;
 	o->scan.uids = &o->known;
