@@ -180,6 +180,7 @@ static void expunge_publish(struct change *c)
 {
 	struct mbox *m = c->mbox;
 	struct feed_row *rows = calloc(c->n, sizeof(*rows));
+	size_t before;
 	bool lags;
 
 	feed_lag(m);
@@ -192,14 +193,17 @@ static void expunge_publish(struct change *c)
 				.seq = c->seq,
 				.modseq = c->modseq };
 	}
+	before = m->cols.n_dead;
 	if (cols_reserve_dead(&m->cols, c->n) == 0)
 		cols_expunge(&m->cols, c->uids, c->keep, c->n, c->see.number, c->modseq);
 	else
 		account_forget(m->account);
+	m->account->n_dead += m->cols.n_dead - before;
 	m->account->st->counts.expunged += c->n;
 	feed_tell(m, c->session, rows, rows != NULL ? c->n : 0);
 	free(rows);
 	mbox_sweep(m);
+	view_bound_dead(m->account);
 }
 
 /* One run of neighbours goes by three range deletions and one row of history. */

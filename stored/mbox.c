@@ -353,6 +353,7 @@ void mbox_sweep(struct mbox *m)
 
 		if (n == 0)
 			return;
+		m->account->n_dead -= n;
 		change_undoom(m, uids, n);
 	}
 }

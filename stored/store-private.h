@@ -73,6 +73,7 @@ struct account {
 	size_t n_gone;
 	uint64_t modseq; /* highest handed out */
 	uint64_t quota;  /* bytes, as told last; 0: none */
+	size_t n_dead;   /* in the columns of all its mailboxes */
 	STAILQ_HEAD(, account_waiter) waiters;
 	LIST_HEAD(, session) sessions;
 	TAILQ_ENTRY(account) idle_link;
@@ -345,6 +346,9 @@ void feed_keywords(struct mbox *m);
 void view_knows(struct view *v, uint64_t modseq);
 /* The message is gone, and this view must still have its row. */
 bool view_needs_dead(const struct view *v, const struct cols_dead *d);
+
+/* Sessions that keep too many expunged messages alive end. */
+void view_bound_dead(struct account *a);
 
 /* session.c */
 struct session_args {

@@ -115,3 +115,29 @@ bool view_needs_dead(const struct view *v, const struct cols_dead *d)
 		return v->events && d->row.uid < v->see.uid_limit && d->gone > v->told_modseq;
 	return cols_dead_seen(&v->see, d);
 }
+
+static size_t session_dead(const struct session *s)
+{
+	size_t n = 0;
+
+	for (unsigned h = 0; h < SESSION_HANDLES_MAX; h++) {
+		const struct view *v = s->views[h];
+
+		for (size_t i = 0; v != NULL && i < v->mbox->cols.n_dead; i++)
+			n += view_needs_dead(v, &v->mbox->cols.dead[i]);
+	}
+	return n;
+}
+
+void view_bound_dead(struct account *a)
+{
+	struct session *s, *next;
+
+	if (a->n_dead <= ACCOUNT_DEAD_MAX)
+		return;
+	for (s = LIST_FIRST(&a->sessions); s != NULL; s = next) {
+		next = LIST_NEXT(s, account_link);
+		if (session_dead(s) > SESSION_DEAD_MAX)
+			session_end(s, IPC_BYE_STORE);
+	}
+}

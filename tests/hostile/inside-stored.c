@@ -415,6 +415,46 @@ static void a_mailbox_copied_into_itself(void **state)
 	assert_int_equal(o.exists, 131072);
 }
 
+/* One view that is never told makes what the other expunges stay: not for ever. */
+static void a_view_that_keeps_everything(void **state)
+{
+	struct rig *r = *state;
+	struct ipc_mbox_opened o;
+	struct rig_client *keeper = session(r, 100, NULL), *s = session(r, 101, &o);
+	const struct slice all = SLICE("\1\0\0\0\377\377\377\377");
+	size_t before = heap_used();
+
+	rig_open(keeper, "INBOX", IPC_MBOX_EVENTS);
+	for (int round = 0; round < 8 && !keeper->gone; round++) {
+		assert_int_equal(rig_put(r, MINE, SLICE("x")), IPC_ST_OK);
+		for (int i = 0; i < 16; i++) {
+			const struct ipc_copy_done *d;
+
+			o = rig_open(s, "INBOX", 0);
+			rig_send(s, IPC_msg_copy,
+			    &(struct ipc_msg_copy){ 1, o.mbox, 0, SLICE("INBOX"), all });
+			do
+				d = &rig_wait(s, IPC_copy_done)->copy_done;
+			while (d->more);
+			rig_send(s, IPC_mbox_close, &(struct ipc_mbox_close){ 1, o.mbox });
+			rig_wait(s, IPC_store_done);
+		}
+		o = rig_open(s, "INBOX", 0);
+		assert_int_equal(rig_expunge(s, o.mbox, 1, UINT32_MAX), IPC_ST_OK);
+		rig_send(s, IPC_mbox_close, &(struct ipc_mbox_close){ 1, o.mbox });
+		rig_wait(s, IPC_store_done);
+		/* It reads, and lets go of what it read. */
+		for (enum ipc_type type; rig_next(keeper, 0, &type, NULL) != NULL;)
+			;
+		rig_spin(r, 20);
+		others_go_on(r);
+	}
+	assert_true(rig_gone(keeper, 2000));
+	rig_spin(r, 50);
+	assert_true(heap_used() < before + 160 * MIB); /* the memory engine keeps bodies and logs */
+	assert_int_equal(rig_open(s, "INBOX", 0).exists, 0);
+}
+
 static void what_a_view_may_not_do(void **state)
 {
 	struct rig *r = *state;
@@ -710,6 +750,7 @@ int main(void)
 		CASE(appends_that_never_end),
 		CASE(appended_nonsense),
 		CASE(a_mailbox_copied_into_itself),
+		CASE(a_view_that_keeps_everything),
 		CASE(what_a_view_may_not_do),
 		CASE(handles_of_another_connection),
 		CASE(a_handle_stays_with_its_account),
