@@ -253,7 +253,8 @@ struct master {
 	struct key_files keys;
 	struct child children[PROGRAMS];
 	struct {
-		bool open;
+		bool open, waits; /* under way; asked for, and not begun yet */
+		int64_t ended_ms; /* the last one */
 		uint32_t seq;
 		struct event *timer;
 	} scrape;

@@ -12,7 +12,10 @@
 
 #include <event2/event.h>
 
-enum { SCRAPE_DEADLINE_MS = 2000 };
+enum {
+	SCRAPE_DEADLINE_MS = 2000,
+	SCRAPE_PAUSE_MS = 20, /* after the last one: the door must not keep everybody busy */
+};
 
 static void pass_on(struct master *m, struct slice packed)
 {
@@ -27,14 +30,10 @@ static void end(struct master *m)
 	struct child *door = master_child(m, IPC_ROLE_METRICS);
 
 	m->scrape.open = false;
+	m->scrape.ended_ms = clock_mono_ms();
 	event_del(m->scrape.timer);
 	if (door->control != NULL)
 		ipc_send(door->control, IPC_ctl_scrape_end, &(struct ipc_ctl_scrape_end){}, NULL);
-}
-
-static void on_deadline(evutil_socket_t fd, short what, void *arg)
-{
-	end(arg);
 }
 
 /* What we know ourselves. A program without a listener is not wanted and has no figures. */
@@ -71,18 +70,19 @@ static bool all_counted(const struct master *m)
 	return true;
 }
 
-void scrape_begin(struct child *door)
+static bool set_timer(struct master *m, int64_t ms)
 {
-	const struct timeval tv = { .tv_sec = SCRAPE_DEADLINE_MS / 1000 };
-	struct master *m = door->m;
+	const struct timeval tv = { ms / 1000, ms % 1000 * 1000 };
 
-	if (m->scrape.open)
-		return;
-	if (m->scrape.timer == NULL)
-		m->scrape.timer = event_new(m->base, -1, 0, on_deadline, m);
-	if (m->scrape.timer == NULL || event_add(m->scrape.timer, &tv) != 0)
+	return event_add(m->scrape.timer, &tv) == 0;
+}
+
+static void begin(struct master *m)
+{
+	if (!set_timer(m, SCRAPE_DEADLINE_MS))
 		return;
 	m->scrape.open = true;
+	m->scrape.waits = false;
 	m->scrape.seq++;
 	count_self(m);
 	for (int i = 0; i < PROGRAMS; i++) {
@@ -93,6 +93,34 @@ void scrape_begin(struct child *door)
 			ipc_send(c->control, IPC_ctl_count_ask,
 			    &(struct ipc_ctl_count_ask){ m->scrape.seq }, NULL);
 	}
+}
+
+/* The deadline of a collection, or the end of the pause before one. */
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct master *m = arg;
+
+	if (m->scrape.open)
+		end(m);
+	else if (m->scrape.waits)
+		begin(m);
+}
+
+void scrape_begin(struct child *door)
+{
+	struct master *m = door->m;
+	int64_t since_ms = clock_mono_ms() - m->scrape.ended_ms;
+
+	if (m->scrape.open || m->scrape.waits)
+		return;
+	if (m->scrape.timer == NULL)
+		m->scrape.timer = event_new(m->base, -1, 0, on_timer, m);
+	if (m->scrape.timer == NULL)
+		return;
+	if (m->scrape.ended_ms == 0 || since_ms >= SCRAPE_PAUSE_MS)
+		begin(m);
+	else
+		m->scrape.waits = set_timer(m, SCRAPE_PAUSE_MS - since_ms);
 }
 
 void scrape_on_count(struct child *c, const struct ipc_ctl_count *m)

@@ -271,6 +271,12 @@ def again(s):
 def complete(s):
     with open(os.path.join(TOP, "common", "metrics", "metrics.def"), encoding="utf-8") as f:
         table = set(re.findall(r"^METRIC\((\w+),", f.read(), re.M))
+    # What no client can move is moved by a test of the core, which names it.
+    with open(os.path.join(TOP, "tests", "unit", "test-stored-count.c"), encoding="utf-8") as f:
+        text = f.read()
+    for name in re.search(r"^ \* Proves: ([\w ]+)$", text, re.M)[1].split():
+        check(text.count('"%s"' % name) >= 2, "%s is not looked at twice", name)
+        MOVED.add(name)
     equal(sorted(table - MOVED - (set() if s.engine == "lmdb" else {n for n in table if n.startswith("store_")})), [],
           "figures without a proof")
     shown = {n[len("gatehouse_"):] for n in scrape(s)}

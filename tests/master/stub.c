@@ -3,7 +3,8 @@
  * connects its peers, and does nothing. Which daemon it is, it learns from its own name.
  *
  * A configuration of the tests may ask for misbehaviour by the host name, which every door
- * receives: "dies-early" ends before ready, "hangs" stops answering after ready.
+ * receives: "dies-early" ends before ready, "hangs" stops answering after ready. A reload to
+ * log_level = debug makes everybody ask for the figures of all.
  */
 #include "common/proc/proc.h"
 
@@ -24,6 +25,14 @@ static void on_gone(void *arg, struct ipc_chan *c, enum ipc_gone why)
 	ipc_chan_free(&c);
 }
 
+static bool told(struct proc *p, const char *word)
+{
+	const struct conf *c = proc_conf(p);
+
+	return conf_receives(CONF_host_name, c->who) &&
+	       strcmp(conf_get_str(c, CONF_host_name), word) == 0;
+}
+
 static void on_peer(struct proc *p, void *arg, struct proc_peer *peer)
 {
 	static const struct ipc_ops ops = { .on_msg = on_msg, .on_gone = on_gone };
@@ -31,12 +40,13 @@ static void on_peer(struct proc *p, void *arg, struct proc_peer *peer)
 	proc_peer_open(p, peer, &ops, p);
 }
 
-static bool told(struct proc *p, const char *word)
+static void on_scraped(struct proc *p, void *arg, struct slice packed)
 {
-	const struct conf *c = proc_conf(p);
+	static size_t parts;
 
-	return conf_receives(CONF_host_name, c->who) &&
-	       strcmp(conf_get_str(c, CONF_host_name), word) == 0;
+	parts += packed.n > 0;
+	if (packed.n == 0)
+		log_ev(LOG_INFO, "stub.scraped", kv_u("parts", parts));
 }
 
 static int warm_up(struct proc *p, void *arg)
@@ -63,13 +73,17 @@ static int start(struct proc *p, void *arg)
 static void on_reload(struct proc *p, void *arg, const struct conf *old)
 {
 	log_ev(LOG_INFO, "stub.reload", kv_s("level", conf_get_str(proc_conf(p), CONF_log_level)));
+	if (strcmp(conf_get_str(proc_conf(p), CONF_log_level), "debug") == 0)
+		proc_scrape(p);
 }
 
 int main(int argc, char **argv)
 {
-	static struct proc_ops ops = {
-		.warm_up = warm_up, .start = start, .on_peer = on_peer, .on_reload = on_reload
-	};
+	static struct proc_ops ops = { .warm_up = warm_up,
+		.start = start,
+		.on_peer = on_peer,
+		.on_reload = on_reload,
+		.on_scraped = on_scraped };
 	const char *name = basename(argv[0]);
 	const struct sandbox_row *row = sandbox_row_find(name);
 

@@ -414,6 +414,18 @@ def test_later_fault_is_told_and_tried_again(s):
     expect(s.stop() == 0, "stop", s)
 
 
+def test_only_the_metrics_door_may_ask_for_figures(s):
+    s.start()
+    s.lines["log_level"] = "debug"
+    s.reload()
+    s.wait_log(r"metrics info stub\.scraped parts=[1-9]")
+    for name in ("pop3", "admin", "authd", "stored"):
+        s.wait_log(r'master\.death name=%s why="ended by signal 9"' % name)
+    s.wait_all()
+    expect("master.death name=metrics" not in s.log(), "the metrics door was killed", s)
+    expect(s.stop() == 0, "stop", s)
+
+
 def test_a_hung_process_is_replaced(s):
     s.lines["watchdog_timeout"] = "1s"
     s.start()
