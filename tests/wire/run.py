@@ -14,7 +14,7 @@ Without files: all of tests/wire/*/*.wire (beside this script). A file is a smal
     mail: u1 one two          messages of tests/wire/mail that are in the mailbox before
     begin: select INBOX       (IMAP) what is said first on connection 1: "login" as u1, then maybe a mailbox
     also: select INBOX        (IMAP) the same on a second connection, which lines with a 2 are for
-    options: tls-offered      what the connection is like (also no-plain; tls from the first byte;
+    options: tls-offered      what the connection is like (also quota=N, no-plain; tls from the first byte;
                               submission: for who logs in)
     live: no                  only the pure core can be brought to this
     split: no                 what comes in one piece must not be taken apart

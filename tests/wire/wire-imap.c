@@ -5,6 +5,7 @@
  *     wire-imap imap [options]
  *       --tls-offered  --no-plain   what the connection is like
  *       --mail USER FILE            a message of user 1..9 before the login
+ *       --quota=N                   octets that the accounts may use
  *       --split N                   feed N bytes at a time
  *       --also FD                   a further connection, on a socket; may come several times
  *       --control FD                lines of commands: timeout, stop, lose auth|session, deliver
@@ -86,6 +87,8 @@ static void begin(struct wire *w, int argc, char **argv)
 			conf.tls_offered = true;
 		else if (strcmp(argv[i], "--no-plain") == 0)
 			conf.plain_login = false;
+		else if (strncmp(argv[i], "--quota=", 8) == 0)
+			w->world.rig.quota = strtoull(argv[i] + 8, NULL, 10);
 		else if (strcmp(argv[i], "--split") == 0)
 			w->split = (size_t)atoi(value(argc, argv, &i));
 		else if (strcmp(argv[i], "--control") == 0)
