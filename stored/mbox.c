@@ -333,6 +333,13 @@ void mbox_take_keywords(struct mbox *m, struct keywords *take)
 	feed_keywords(m);
 }
 
+uint64_t mbox_tell_modseq(struct mbox *m)
+{
+	if (m->account->modseq == 0)
+		m->account->modseq = 1;
+	return m->pub.modseq > 0 ? m->pub.modseq : 1;
+}
+
 static bool needed_by_any(void *arg, const struct cols_dead *d)
 {
 	struct mbox *m = arg;

@@ -298,6 +298,8 @@ void mbox_load(struct mbox *m);
  * asked for it with `seq`. */
 void mbox_add(
     struct mbox *m, const struct session *by, uint32_t seq, const struct cols_row *rows, size_t n);
+/* The highest modseq for a client: never 0 (RFC 7162 7), and no later change has it. */
+uint64_t mbox_tell_modseq(struct mbox *m);
 /* A batch with new names is durable: takes them, and tells. */
 void mbox_take_keywords(struct mbox *m, struct keywords *take);
 /* The row of the names, and their count in the header. */

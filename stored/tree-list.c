@@ -161,7 +161,7 @@ bool tree_run_status(struct session *s, struct request *q)
 			.messages = m->pub.exists,
 			.unseen = m->pub.unseen,
 			.bytes = m->pub.bytes,
-			.modseq = m->pub.modseq };
+			.modseq = mbox_tell_modseq(m) };
 		if (look)
 			status_counts(m, &r);
 	}

@@ -82,7 +82,7 @@ void session_mbox_opened(
 		if (v->events && !v->readonly)
 			m->recent_from = m->pub.uidnext;
 		o.bytes = m->pub.bytes;
-		o.modseq = m->pub.modseq;
+		o.modseq = mbox_tell_modseq(m);
 	}
 	(void)ipc_send(s->chan, IPC_mbox_opened, &o, NULL);
 }

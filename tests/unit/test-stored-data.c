@@ -125,6 +125,8 @@ static void appends_keep_what_they_were_given(void **state)
 
 	for (size_t i = 0; i < sizeof(big); i++)
 		big[i] = (uint8_t)(i * 2654435761u >> 13);
+	/* Told of an empty mailbox, and lower than the first message's. */
+	assert_int_equal(rig_open(s, "INBOX", 0).modseq, 1);
 	assert_int_equal(append(s, "Nowhere", p, 1).status, IPC_ST_NOTFOUND);
 	d = append(s, "inbox", p, 3);
 	assert_int_equal(d.status, IPC_ST_OK);
@@ -145,6 +147,7 @@ static void appends_keep_what_they_were_given(void **state)
 		assert_true(slice_eq(o.keywords, SLICE("\4\0\0\0Work\12\0\0\0$Forwarded")));
 		assert_int_equal(scan(s, o.mbox), 3);
 		assert_int_equal(row_flags(0), IPC_FLAG_SEEN);
+		assert_true(row_u64(0, AT_MODSEQ) > 1);
 		assert_int_equal(row_u64(0, AT_KEYWORDS), 3);
 		assert_int_equal(row_u64(0, AT_DATE), 1000000000);
 		assert_true(row_u64(0, AT_SAVED) > 1600000000);
