@@ -69,7 +69,7 @@ def check_contents(deb):
         patterns = [line.strip().replace("usr/lib/systemd", "lib/systemd").replace("PROGRAM", "[a-z]*")
                     for line in f if line.strip() and not line.startswith("#")]
     patterns += ["usr/share/doc/gatehouse/" + n for n in ("README.Debian", "changelog.gz", "copyright")]
-    patterns += ["usr/share/lintian/overrides/gatehouse"]
+    patterns += ["usr/share/lintian/overrides/gatehouse", "etc/logrotate.d/gatehouse"]
     found = [line.split()[5][2:] for line in must("dpkg-deb", "-c", deb).splitlines() if line.startswith("-")]
     unlisted = [f for f in found if not any(fnmatch.fnmatch(f, p) for p in patterns)]
     missing = [p for p in patterns if not any(fnmatch.fnmatch(f, p) for f in found)]

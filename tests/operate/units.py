@@ -162,6 +162,15 @@ def test_no_listener_takes_passwords_without_tls(root):
         expect("socket =" in section or re.search(r"tls = (yes|starttls)$", section, re.M), "no TLS: " + section)
 
 
+def test_the_package_asks_for_all_that_building_needs(root):
+    """Its list and that of scripts/lib; the first is for those who build nothing but the package."""
+    needed = {line.strip() for line in read("scripts/lib/packages.build").splitlines() if line.strip().endswith("-dev")}
+    field = re.search(r"^Build-Depends:(.*?)^[A-Z]", read("debian/control") + "\nEnd:", re.M | re.S)[1]
+    asked = {part.split()[0] for part in field.split(",")}
+    missing = needed - asked - {"libcmocka-dev"}  # that one is for the tests
+    expect(needed and not missing, "Build-Depends lacks %s" % sorted(missing))
+
+
 def test_tmpfiles_makes_the_directories(root):
     """For real as root, in a root of its own; others can only have the file read."""
     if os.geteuid() != 0:
@@ -183,7 +192,8 @@ def test_tmpfiles_makes_the_directories(root):
         st = os.stat("%s/var/lib/gatehouse/%s" % (root, folder))
         expect(st.st_mode & 0o7777 == 0o750 and st.st_gid == 0 and
                st.st_uid == uids["gatehouse-" + role.lower()], "%s: %o of %d" % (folder, st.st_mode, st.st_uid))
-    for folder, mode in (("/var/lib/gatehouse", 0o700), ("/run/gatehouse", 0o755), ("/run/gatehouse/empty", 0o755)):
+    for folder, mode in (("/var/lib/gatehouse", 0o700), ("/run/gatehouse", 0o755), ("/run/gatehouse/empty", 0o755),
+                         ("/var/log/gatehouse", 0o750)):
         st = os.stat(root + folder)
         expect(st.st_mode & 0o7777 == mode and st.st_uid == 0, "%s: %o of %d" % (folder, st.st_mode, st.st_uid))
 
