@@ -40,6 +40,7 @@ RULES = {
     "no-or-bad": "9051 7.1: NO is failure, BAD a protocol error; where a number or name is both wrong and not there either may be said",
     "whitespace": "5322 2.2.3: folds of Subject are undone; Dovecot also makes runs of blanks one",
     "children": "3348 3: \\HasChildren and \\HasNoChildren and the marks of special use, hints that may be missing",
+    "body-text": "9051 6.4.4, BODY: \"this doesn't match any header fields\"; Dovecot looks at headers inside multipart/digest",
     "sort-order": "5256 3: sorted by the criteria, which oracle.py judges; Dovecot places messages wrongly that came after it sorted",
     "exists": "3501 6.3.11: EXISTS after APPEND SHOULD be sent at once; Dovecot sometimes waits for the next command",
     "preview": "8970 3.1: the text of a preview is the server's choice",
@@ -273,7 +274,7 @@ def differences(command, a, b):
                ("empty-list", {"\\noselect", "\\nonexistent"} & (a.lists[name][0] | b.lists[name][0])))
     differ("untagged", sorted(map(repr, a.rest)), sorted(map(repr, b.rest)),
            ("recent", re.search(r"\b(RECENT|NEW|OLD)\b", command)),
-           ("sort-order", verb in ("SORT", "THREAD") and numbers_in(a.rest) == numbers_in(b.rest)))
+           ("body-text", re.search(r"\bBODY e\b", command)), ("sort-order", verb in ("SORT", "THREAD") and numbers_in(a.rest) == numbers_in(b.rest)))
     return out
 
 
