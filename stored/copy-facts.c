@@ -99,8 +99,5 @@ void copy_facts(struct copy *c)
 	buf_reset(&c->facts);
 	c->facts_at = 0;
 	c->facts_more = false;
-	/* A large copy is one batch, and the rows need the room. */
-	if (!c->move && c->n > COPY_PORTION)
-		c->facts_at = c->n;
 	facts_go(c);
 }

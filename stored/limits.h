@@ -24,12 +24,12 @@ enum {
 	APPEND_BUFFERED_MAX = 16 << 20, /* their bytes in the engine's memory */
 	APPEND_FACTS_MAX = 2 << 20,     /* their facts that are kept */
 	COPY_MSGS_MAX = 120000,         /* messages of one copy: one batch */
-	COPY_PORTION = 4096, /* messages of a move's batch; a larger copy leaves facts behind */
-	COPY_FACTS_MAX = 12 << 20, /* bytes of facts in one batch */
-	ACCOUNT_DEAD_MAX = 400000, /* expunged messages that views of an account still see */
-	SESSION_DEAD_MAX = 400,    /* of these, for one session, when there are more */
-	GONE_KEEP_MAX = 50000,     /* rows of history after which it is cut */
-	GONE_ROWS_MAX = 1 << 18,   /* of the history in one answer; beyond, all that is not there */
+	COPY_PORTION = 4096,            /* messages of a move's batch */
+	COPY_FACTS_MAX = 12 << 20,      /* bytes of facts in one batch */
+	ACCOUNT_DEAD_MAX = 400000,      /* expunged messages that views of an account still see */
+	SESSION_DEAD_MAX = 400,         /* of these, for one session, when there are more */
+	GONE_KEEP_MAX = 50000,          /* rows of history after which it is cut */
+	GONE_ROWS_MAX = 1 << 18, /* of the history in one answer; beyond, all that is not there */
 	/* the store */
 	STORE_SHARDS_MAX = 16,
 	STORE_DISPATCH_MAX = 256, /* engine answers handled in one turn of the loop */
