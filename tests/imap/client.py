@@ -12,6 +12,7 @@ import re
 import socket
 import ssl
 import time
+import zlib
 
 import grammar
 import lexer
@@ -78,7 +79,16 @@ class Imap:
             raise Closed(str(e)) from e
         if not data:
             raise Closed("the server closed the connection")
-        self.buf += data
+        self.buf += self.inflate.decompress(data) if self.inflate else data
+
+    inflate = deflate = None
+
+    def compress(self):
+        """RFC 4978: both directions from here on."""
+        self.ok("COMPRESS", "DEFLATE")
+        self.inflate, self.deflate = zlib.decompressobj(-15), zlib.compressobj(wbits=-15)
+        if self.buf:
+            self.buf = self.inflate.decompress(self.buf)
 
     def raw_line(self):
         at = 0
@@ -124,6 +134,8 @@ class Imap:
 
     def send(self, data):
         self.note("C:", data)
+        if self.deflate:
+            data = self.deflate.compress(data) + self.deflate.flush(zlib.Z_SYNC_FLUSH)
         try:
             self.sock.sendall(data)
         except (ConnectionError, ssl.SSLError) as e:

@@ -7,7 +7,7 @@ import random
 import re
 import time
 
-from client import Imap, ranges
+from client import Closed, Imap, ranges
 from model import ALL_FLAGS
 from view import must
 
@@ -46,8 +46,22 @@ class Session:
         self.c = Imap(self.server.imap, name="c%d." % self.number)
         self.c.on_response = self.on_response
         self.c.login(self.server.users[0], self.server.password)
+        if "COMPRESS=DEFLATE" in self.c.capabilities and self.rng.random() < 0.3:
+            self.c.compress()
         self.life += 1
         self.view, self.qresync, self.condstore = None, False, False
+
+    def lost_mailbox(self):
+        """The selected mailbox was deleted by somebody else."""
+        self.view = None
+        self.c.on_response = None
+        try:
+            self.c.run("NOOP")
+            self.c.run("UNSELECT")
+            self.c.on_response = self.on_response
+        except Closed:
+            self.c.close()
+            self.connect()
 
     def has(self, word):
         return word in self.c.capabilities
