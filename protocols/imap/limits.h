@@ -58,7 +58,7 @@
 /* One piece of a message on its way to stored. */
 #define IMAP_CHUNK_MAX 61440
 /* Messages of one APPEND. */
-#define IMAP_APPEND_MSGS_MAX 10000
+#define IMAP_APPEND_MSGS_MAX 1000
 /* stored is given credit in pieces of at least this. */
 #define IMAP_CREDIT_STEP (32 * 1024)
 

@@ -139,7 +139,7 @@ static void change_some(struct store *t)
 
 	set_pairs(&t->uids, &t->at, &pairs);
 	m.uids = buf_slice(&pairs);
-	t->seq = m.seq;
+	t->seq = s->view.own_seq = m.seq;
 	t->waiting = imap_send(s, IPC_flags_store, &m) == 0;
 	buf_fini(&pairs);
 }

@@ -219,6 +219,8 @@ static void on_flags(struct view *v, const struct view_change *c)
 		old->seq = seq;
 		return;
 	}
+	if (c->seq != 0 && c->seq == v->own_seq)
+		return;
 	if (v->n_changes == IMAP_CHANGES_MAX) {
 		v->changes_lost = true;
 		v->n_changes = v->change_at = 0;

@@ -50,6 +50,7 @@ struct view {
 	struct view_change *changes;
 	size_t n_changes, cap_changes, change_hint;
 	size_t change_at;  /* those before are told */
+	uint32_t own_seq;  /* changes by this request are not remembered: the command tells them */
 	bool changes_lost; /* too many: those after told_modseq must be asked for */
 
 	/* keywords: names by bit, in the arena of the mailbox */

@@ -258,6 +258,39 @@ def death(s):
     check(rb"\Seen" in flags[0], "an acknowledged flag is lost: %r", flags)
 
 
+@case("many changes are told to others, and none of them to a session that stored in silence")
+def many(s):
+    empty(s)
+    n = 6000  # more than a session remembers one by one
+    with Line(("127.0.0.1", 143 + s.offset)) as a, session(s) as b:
+        a.line()
+        a.want("a LOGIN u1 " + PASSWORD, "a OK")
+        for _ in range(n // 1000):
+            a.send(b"b APPEND INBOX" + b" {8+}\r\ntext: x\n" * 1000 + b"\r\n")
+            check(a.line().startswith("b OK"), "APPEND")
+        a.send("c EXAMINE INBOX\r\nc SELECT INBOX\r\n")
+        for _ in range(2):
+            while not a.line().startswith("c OK"):
+                pass
+        b.noop()
+        equal(b.response("EXISTS")[1][-1], b"%d" % n, "messages")
+        a.want("d STORE 1:* +FLAGS.SILENT (\\Answered)", "d OK")
+        told, end = 0, time.monotonic() + 5
+        while told < n and time.monotonic() < end:
+            b.noop()
+            told += len([line for line in b.response("FETCH")[1] if line and rb"\Answered" in line])
+        equal(told, n, "changes that others were told of")
+        b.noop()
+        equal(b.response("FETCH")[1], [None], "what is told again")
+        good(b.store("1:%d" % n, "+FLAGS.SILENT", r"(\Deleted)"))
+        good(b.expunge())
+        lines, end = [], time.monotonic() + 5
+        while len(lines) < n and time.monotonic() < end:  # others may learn a moment later
+            a.send("e NOOP\r\n")
+            lines += iter(a.line, "e OK done")
+        equal(lines, ["* 1 EXPUNGE"] * n, "removals, told in the order of uids")
+
+
 class Deflated:
     """A socket of lines behind raw DEFLATE."""
 
