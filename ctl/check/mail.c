@@ -119,15 +119,17 @@ static bool pop3_fetch(struct net *n, const struct probe *pr)
 
 /* ---- out: IMAP ---- */
 
-/* Reads up to the tagged answer; literals go to `out`, the number of messages to *ret_exists. */
-static bool imap_answer(struct net *n, const char *tag, struct buf *out, unsigned *ret_exists)
+/* Reads up to the tagged answer; literals go to `out`, the last number that stands with `word` ("*
+ * n EXISTS", "UID n") to *ret. */
+static bool imap_answer(
+    struct net *n, const char *tag, struct buf *out, const char *word, unsigned *ret)
 {
 	size_t size = strlen(tag);
 
 	while (net_line(n)) {
 		const char *brace = strrchr(n->line, '{');
+		const char *at = word != NULL ? strstr(n->line, word) : NULL;
 		unsigned number = 0;
-		char word[16];
 
 		if (strncmp(n->line, tag, size) == 0 && n->line[size] == ' ') {
 			if (strncmp(n->line + size + 1, "OK", 2) == 0)
@@ -135,9 +137,9 @@ static bool imap_answer(struct net *n, const char *tag, struct buf *out, unsigne
 			snprintf(n->why, sizeof(n->why), "it says: %.200s", n->line);
 			return false;
 		}
-		if (ret_exists != NULL && sscanf(n->line, "* %u %15s", &number, word) == 2 &&
-		    strcmp(word, "EXISTS") == 0)
-			*ret_exists = number;
+		if (at != NULL && n->line[0] == '*' &&
+		    (sscanf(at, "UID %u", &number) == 1 || sscanf(n->line, "* %u", &number) == 1))
+			*ret = number;
 		if (brace != NULL && sscanf(brace, "{%u}", &number) == 1 && number > 0 &&
 		    !net_read(n, number, out))
 			return false;
@@ -145,16 +147,34 @@ static bool imap_answer(struct net *n, const char *tag, struct buf *out, unsigne
 	return false;
 }
 
-static bool imap_command(struct net *n, struct buf *out, unsigned *ret_exists, const char *line)
+static bool imap_number(
+    struct net *n, struct buf *out, const char *word, unsigned *ret, const char *line)
 {
 	static unsigned count;
 	char tag[16];
 
 	snprintf(tag, sizeof(tag), "c%u", ++count);
-	return net_send(n, "%s %s", tag, line) && imap_answer(n, tag, out, ret_exists);
+	return net_send(n, "%s %s", tag, line) && imap_answer(n, tag, out, word, ret);
 }
 
-/* From the newest on, as long as none is found; those found are marked. */
+static bool imap_command(struct net *n, struct buf *out, const char *line)
+{
+	return imap_number(n, out, NULL, NULL, line);
+}
+
+/* Removes one message and no other that somebody has marked (RFC 4315 2.1). */
+static bool imap_remove(struct net *n, struct buf *b, unsigned uid)
+{
+	char line[100];
+
+	snprintf(line, sizeof(line), "UID STORE %u +FLAGS.SILENT (\\Deleted)", uid);
+	if (!imap_command(n, b, line))
+		return false;
+	snprintf(line, sizeof(line), "UID EXPUNGE %u", uid);
+	return imap_command(n, b, line);
+}
+
+/* From the newest on, so many; those with the token are removed. */
 static bool imap_search(struct net *n, const struct probe *pr, unsigned exists, bool *ret_found)
 {
 	struct buf b = BUF_INIT(64 << 20);
@@ -162,14 +182,15 @@ static bool imap_search(struct net *n, const struct probe *pr, unsigned exists, 
 	char line[100];
 
 	for (unsigned i = exists, left = SEARCH_MAX; ok && i > 0 && left > 0; i--, left--) {
+		unsigned uid = 0;
+
 		buf_reset(&b);
-		snprintf(line, sizeof(line), "FETCH %u BODY.PEEK[]", i);
-		ok = imap_command(n, &b, NULL, line);
+		snprintf(line, sizeof(line), "FETCH %u (UID BODY.PEEK[])", i);
+		ok = imap_number(n, &b, "UID ", &uid, line);
 		if (!ok || !holds(&b, pr->token))
 			continue;
 		*ret_found = true;
-		snprintf(line, sizeof(line), "STORE %u +FLAGS.SILENT (\\Deleted)", i);
-		ok = imap_command(n, &b, NULL, line);
+		ok = imap_remove(n, &b, uid);
 	}
 	buf_fini(&b);
 	return ok;
@@ -203,9 +224,8 @@ static bool imap_fetch(struct net *n, const struct probe *pr)
 	bool ok, found = false;
 
 	imap_login(pr, line, sizeof(line));
-	ok = imap_command(n, &b, NULL, line) && imap_command(n, &b, &exists, "SELECT INBOX") &&
-	     imap_search(n, pr, exists, &found) && imap_command(n, &b, NULL, "EXPUNGE") &&
-	     imap_command(n, &b, NULL, "LOGOUT");
+	ok = imap_command(n, &b, line) && imap_number(n, &b, " EXISTS", &exists, "SELECT INBOX") &&
+	     imap_search(n, pr, exists, &found) && imap_command(n, &b, "LOGOUT");
 	buf_fini(&b);
 	if (ok && !found)
 		snprintf(n->why, sizeof(n->why), "the message is not in the mailbox");
