@@ -14,42 +14,49 @@ void keywords_fini(struct keywords *k)
 	*k = (struct keywords){ 0 };
 }
 
-static uint32_t start_of(const struct keywords *k, unsigned bit)
-{
-	return bit == 0 ? 0 : k->end[bit - 1];
-}
-
-static size_t text_bytes(const struct keywords *k)
-{
-	return start_of(k, k->n);
-}
-
 int keywords_copy(struct keywords *to, const struct keywords *from)
 {
-	*to = *from;
-	to->text = NULL;
+	uint8_t *text = from->n > 0 ? malloc(from->n_text) : NULL;
+
+	*to = (struct keywords){ 0 };
 	if (from->n == 0)
 		return 0;
-	to->text = malloc(text_bytes(from));
-	if (to->text == NULL) {
-		*to = (struct keywords){ 0 };
+	if (text == NULL)
 		return -ENOMEM;
-	}
-	memcpy(to->text, from->text, text_bytes(from));
+	memcpy(text, from->text, from->n_text);
+	*to = (struct keywords){ from->n, from->n_text, text };
 	return 0;
+}
+
+/* Takes the first name off. */
+static struct slice name_take(struct slice *rest)
+{
+	struct slice name = slice_part(*rest, 1, rest->p[0]);
+
+	*rest = slice_from(*rest, name.n + 1);
+	return name;
+}
+
+static struct slice names_of(const struct keywords *k)
+{
+	return slice_of(k->text, k->n_text);
 }
 
 struct slice keywords_at(const struct keywords *k, unsigned bit)
 {
-	uint32_t from = start_of(k, bit);
+	struct slice rest = names_of(k);
 
-	return slice_of(k->text + from, k->end[bit] - from);
+	while (bit-- > 0)
+		(void)name_take(&rest);
+	return name_take(&rest);
 }
 
 unsigned keywords_find(const struct keywords *k, struct slice name)
 {
-	for (unsigned i = 0; i < k->n; i++)
-		if (slice_ieq(keywords_at(k, i), name))
+	struct slice rest = names_of(k);
+
+	for (unsigned i = 0; rest.n > 0; i++)
+		if (slice_ieq(name_take(&rest), name))
 			return i;
 	return KEYWORDS_MAX;
 }
@@ -57,20 +64,21 @@ unsigned keywords_find(const struct keywords *k, struct slice name)
 unsigned keywords_add(struct keywords *k, struct slice name)
 {
 	unsigned bit = keywords_find(k, name);
-	size_t n = text_bytes(k);
 	uint8_t *text;
 
 	if (bit < KEYWORDS_MAX)
 		return bit;
+	/* One byte of length here, four where they are told. */
 	if (name.n == 0 || name.n > KEYWORD_BYTES_MAX || k->n == KEYWORDS_MAX ||
-	    n + name.n + 4 * (k->n + 1) > KEYWORDS_TEXT_MAX)
+	    k->n_text + 3 * k->n + name.n + 4 > KEYWORDS_TEXT_MAX)
 		return KEYWORDS_MAX;
-	text = realloc(k->text, n + name.n);
+	text = realloc(k->text, k->n_text + 1 + name.n);
 	if (text == NULL)
 		return KEYWORDS_MAX;
-	memcpy(text + n, name.p, name.n);
+	text[k->n_text] = (uint8_t)name.n;
+	memcpy(text + k->n_text + 1, name.p, name.n);
 	k->text = text;
-	k->end[k->n] = (uint32_t)(n + name.n);
+	k->n_text += (uint32_t)name.n + 1;
 	return k->n++;
 }
 
@@ -102,19 +110,12 @@ void keywords_tell(const struct keywords *k, unsigned first, struct buf *out)
 
 size_t keywords_pack(const struct keywords *k, uint8_t out[KEYWORDS_RECORD_MAX])
 {
-	size_t at = HEAD_BYTES;
-
 	memset(out, 0, HEAD_BYTES);
 	out[0] = RECORD_VERSION;
 	out[1] = (uint8_t)k->n;
-	for (unsigned i = 0; i < k->n; i++) {
-		struct slice name = keywords_at(k, i);
-
-		out[at++] = (uint8_t)name.n;
-		memcpy(out + at, name.p, name.n);
-		at += name.n;
-	}
-	return at;
+	if (k->n > 0)
+		memcpy(out + HEAD_BYTES, k->text, k->n_text);
+	return HEAD_BYTES + k->n_text;
 }
 
 int keywords_unpack(struct slice v, struct keywords *ret)

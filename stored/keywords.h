@@ -19,9 +19,8 @@ enum {
 };
 
 struct keywords {
-	unsigned n;
-	uint32_t end[KEYWORDS_MAX]; /* of each name in text */
-	uint8_t *text;              /* owned */
+	uint32_t n, n_text;
+	uint8_t *text; /* owned; each: u8 length, name */
 };
 
 void keywords_fini(struct keywords *k);

@@ -7,6 +7,7 @@
 
 #include "stored/cols.h"
 #include "stored/idmap.h"
+#include "stored/keywords.h"
 #include "stored/record.h"
 
 #include <stdlib.h>
@@ -174,6 +175,46 @@ static void records_survive_and_refuse(void **state)
 	assert_int_equal(key_get_u32(SLICE("f\0\0\1\2"), REC_MSG, &uid), 1);
 }
 
+static void keywords_keep_bit_and_spelling(void **state)
+{
+	static uint8_t record[KEYWORDS_RECORD_MAX];
+	char name[300];
+	struct keywords k = { 0 }, k2;
+	struct buf told = BUF_INIT(KEYWORDS_TEXT_MAX);
+	bool all;
+	size_t n;
+
+	assert_int_equal(keywords_add_all(&k, SLICE(" Work  $Junk work "), &all), 3);
+	assert_true(all && k.n == 2);
+	assert_true(slice_eq(keywords_at(&k, 0), SLICE("Work")));
+	assert_int_equal(keywords_find(&k, SLICE("$JUNK")), 1);
+	assert_int_equal(keywords_find(&k, SLICE("Wor")), KEYWORDS_MAX);
+	assert_int_equal(keywords_add(&k, SLICE_NONE), KEYWORDS_MAX);
+	memset(name, 'x', sizeof(name));
+	assert_int_equal(keywords_add(&k, slice_of(name, 256)), KEYWORDS_MAX);
+	n = keywords_pack(&k, record);
+	assert_int_equal(keywords_unpack(slice_of(record, n), &k2), 0);
+	assert_true(k2.n == 2 && slice_eq(keywords_at(&k2, 1), SLICE("$Junk")));
+	keywords_fini(&k2);
+	for (size_t i = 0; i < n; i++)
+		assert_int_equal(keywords_unpack(slice_of(record, i), &k2), 1);
+	record[0]++;
+	assert_int_equal(keywords_unpack(slice_of(record, n), &k2), 1);
+	/* All that there is room for can be told in one message. */
+	for (unsigned i = 0; i < 200; i++) {
+		name[0] = (char)('a' + i % 26);
+		name[1] = (char)('a' + i / 26);
+		(void)keywords_add(&k, slice_of(name, 255 - i % 7));
+	}
+	keywords_tell(&k, 0, &told);
+	assert_true(told.n <= KEYWORDS_TEXT_MAX && !told.overflow && k.n > 30);
+	assert_int_equal(keywords_copy(&k2, &k), 0);
+	assert_true(k2.n == k.n && slice_eq(keywords_at(&k2, k.n - 1), keywords_at(&k, k.n - 1)));
+	keywords_fini(&k2);
+	keywords_fini(&k);
+	buf_fini(&told);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -181,6 +222,7 @@ int main(void)
 		cmocka_unit_test(the_dead_go_when_nobody_looks),
 		cmocka_unit_test(the_table_finds_what_is_in_it),
 		cmocka_unit_test(records_survive_and_refuse),
+		cmocka_unit_test(keywords_keep_bit_and_spelling),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
