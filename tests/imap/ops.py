@@ -86,6 +86,8 @@ def resynced(self, view, exists, untagged, past):
 def complete(self, r, rows, items):
     """Every message that was not expunged got all its items; NO only with expunged ones (RFC 2180 4.1)."""
     box = self.view.box
+    if "BINARY" in items and r.status == "NO":  # an encoding that cannot be undone (RFC 3516 4.3)
+        return
     want = {"FAST": ["FLAGS", "INTERNALDATE", "RFC822.SIZE"], "ALL": ["FLAGS", "INTERNALDATE", "RFC822.SIZE", "ENVELOPE"],
             "FULL": ["FLAGS", "INTERNALDATE", "RFC822.SIZE", "ENVELOPE", "BODY"]}.get(items)
     with self.world.lock:
