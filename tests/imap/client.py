@@ -271,8 +271,12 @@ class Imap:
                 self.on_response(r)
         return r
 
+    def box(self, name):
+        """A mailbox name as an argument."""
+        return name.encode("utf-8") if self.utf8 else box(name)
+
     def append(self, mailbox, data, flags=None, date=None, binary=False):
-        args = ["APPEND", box(mailbox)]
+        args = ["APPEND", self.box(mailbox)]
         args += [list(flags)] if flags is not None else []
         args += ['"%s"' % date] if date else []
         return self.run(*args, lit8(data) if binary else Lit(data))

@@ -1,5 +1,5 @@
 """names - mailboxes that one session makes, renames, subscribes and deletes for itself: LIST must say exactly that."""
-from client import Lit, box as box_arg
+from client import Lit
 from queries import Queries
 from view import must
 
@@ -23,17 +23,17 @@ class Client(Queries):
         getattr(self, "names_" + kind)()
 
     def make(self, name):
-        r = self.run("CREATE", box_arg(name) if self.plain(name) else Lit(box_arg(name)))
+        r = self.run("CREATE", self.c.box(name) if self.plain(name) else Lit(self.c.box(name)))
         if not (self.lenient and r.code and r.code.name == "ALREADYEXISTS"):  # so said when two are made at the same time
             self.expect_ok(r, "CREATE %s" % name)
         must(name not in self.own, "CREATE of %s, which exists", name)
         self.own[name] = [None, 0]
 
     def plain(self, name):
-        return not set(box_arg(name)) & set(b' (){%*"\\]')
+        return not set(self.c.box(name)) & set(b' (){%*"\\]')
 
     def arg(self, name):
-        raw = box_arg(name)
+        raw = self.c.box(name)
         return raw  # bytes go as a string: quoted
 
     def names_create(self):

@@ -1,7 +1,7 @@
 """ops - the commands of the checker's sessions, each with everything that must hold of its answer."""
 import time
 
-from client import Lit, box as box_arg, ranges
+from client import Lit, ranges
 from model import ALL_FLAGS, Removal, settle
 from session import Session, spell
 from view import View, must
@@ -183,7 +183,7 @@ class Mailbox(Session):
         rng, world = self.rng, self.world
         name = name or rng.choice(self.boxes)
         read_only = rng.random() < 0.15 if read_only is None else read_only
-        args, past = ["EXAMINE" if read_only else "SELECT", box_arg(name)], None
+        args, past = ["EXAMINE" if read_only else "SELECT", self.c.box(name)], None
         if self.qresync and name in self.past and rng.random() < 0.8:
             past = self.past[name]
             known = " %s" % ranges(past[2]) if past[2] and rng.random() < 0.5 else ""
@@ -301,7 +301,7 @@ class Mailbox(Session):
                 args.append('"%s"' % date)
             args.append(Lit(data))
             rows.append((ident, flags, date, len(data)))
-        r = self.run("APPEND", box_arg(name), *args)
+        r = self.run("APPEND", self.c.box(name), *args)
         self.expect_ok(r, "APPEND")
         must(r.code and r.code.name == "APPENDUID", "APPEND without APPENDUID")
         uidvalidity, uids = r.code.data
@@ -328,7 +328,7 @@ class Mailbox(Session):
                 view.box.removals.append(removal)
         self.copied = None
         verb = "MOVE" if move else "COPY"
-        r = self.run(verb, names, box_arg(name), uid=uid)
+        r = self.run(verb, names, self.c.box(name), uid=uid)
         done = time.monotonic()
         told = r.code.data if r.code and r.code.name == "COPYUID" else self.copied
         with world.lock:
@@ -387,7 +387,7 @@ class Mailbox(Session):
             (["SIZE"] if self.has("STATUS=SIZE") else [])
         items = rng.sample(items, rng.randint(1, len(items)))
         sent = time.monotonic()
-        r = self.run("STATUS", box_arg(name), "(%s)" % " ".join(items))
+        r = self.run("STATUS", self.c.box(name), "(%s)" % " ".join(items))
         self.expect_ok(r, "STATUS")
         told = [one.data for one in r.untagged if one.kind == "STATUS"]
         must(len(told) == 1 and told[0][0] == name and set(told[0][1]) == set(items), "STATUS %s answered %r", items, told)
@@ -411,12 +411,13 @@ class Mailbox(Session):
     def op_enable(self):
         if not self.has("ENABLE") or self.view is not None:
             return
-        what = self.rng.choice(["CONDSTORE", "QRESYNC"])
+        what = self.rng.choice(["CONDSTORE", "QRESYNC", "QRESYNC", "UTF8=ACCEPT"])
         if what not in self.c.capabilities:
             return
         r = self.run("ENABLE", what)
         self.expect_ok(r, "ENABLE")
         self.qresync = self.qresync or what == "QRESYNC"
+        self.c.utf8 = self.c.utf8 or what == "UTF8=ACCEPT"  # from now on names are UTF-8 (RFC 6855 3)
 
     def op_idle(self):
         if not self.has("IDLE"):
