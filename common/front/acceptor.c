@@ -104,7 +104,7 @@ static void serve(struct acceptor *a, const struct listener *l, int fd, const st
 	if (why != NULL) {
 		turn_away(a, fd, l->l->flags, peer,
 		    strcmp(why, FRONT_NOT_LISTED) == 0 ? a->door->denied : a->door->busy, why);
-		figures_refused(a, why);
+		figures_refused(l, why);
 		return;
 	}
 	bundle_fill(a, &b, l, fd, peer);
@@ -115,7 +115,7 @@ static void serve(struct acceptor *a, const struct listener *l, int fd, const st
 		figures_accepted(a, l);
 	} else {
 		log_ev(LOG_WARNING, "conn.lost", kv_s("why", "no descriptors or processes left"));
-		figures_refused(a, NULL);
+		figures_refused(l, NULL);
 	}
 	front_bundle_close(&b);
 }

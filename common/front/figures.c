@@ -9,7 +9,7 @@ void figures_accepted(const struct acceptor *a, const struct listener *l)
 	metric_add(METRIC_connections, a->door->service, l->l->name, 1);
 }
 
-void figures_refused(const struct acceptor *a, const char *why)
+void figures_refused(const struct listener *l, const char *why)
 {
 	static const char *const words[][2] = { { FRONT_NOT_LISTED, "not-listed" },
 		{ FRONT_ALL_IN_USE, "total" }, { FRONT_TOO_MANY, "address" } };
@@ -18,7 +18,7 @@ void figures_refused(const struct acceptor *a, const char *why)
 	for (size_t i = 0; why != NULL && i < sizeof(words) / sizeof(words[0]); i++)
 		if (strcmp(why, words[i][0]) == 0)
 			word = words[i][1];
-	metric_add(METRIC_connections_refused, a->door->service, word, 1);
+	metric_add(METRIC_connections_refused, l->l->name, word, 1);
 }
 
 void figures_crashed(const struct acceptor *a)

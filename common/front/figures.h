@@ -9,7 +9,7 @@
 
 void figures_accepted(const struct acceptor *a, const struct listener *l);
 /* `why`: as in conn.limit, or NULL when memory, descriptors or processes are short. */
-void figures_refused(const struct acceptor *a, const char *why);
+void figures_refused(const struct listener *l, const char *why);
 void figures_crashed(const struct acceptor *a);
 /* Called when master asks. */
 void figures_count(struct proc *p, void *arg);

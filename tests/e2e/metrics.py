@@ -6,6 +6,7 @@ The last case fails for a row of the table that no case here has moved.
 import contextlib
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -122,6 +123,21 @@ def log_lines(s):
     moves(s, "log_lines", None, lambda: refused(s.pop, "u1", "wrong"), level="notice")
 
 
+def crowd(s, number):
+    """So many connections to POP3, all there before the first is accepted."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (4096, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    pid = s.pids("pop3")[0]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        came = [socket.create_connection((A1, s.port(110)), timeout=20) for _ in range(number)]
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    for c in came:
+        with contextlib.suppress(OSError):
+            c.recv(1)
+        c.close()
+
+
 @case("connections: accepted, open, refused; lines about too many are dropped, and that is counted")
 def connections(s):
     name = "pop3-%d" % s.port(110)
@@ -137,9 +153,9 @@ def connections(s):
                 c.connect((A1, s.port(110)))
                 with contextlib.suppress(OSError):
                     c.recv(1)
-    moves(s, "connections_refused", 5, lambda: knock(5), service="pop3", why="address")
-    # More lines in a second than a process may write: 500, and the log's reader has its own bound.
-    moves(s, "log_lines_dropped", None, lambda: [knock(700) for _ in range(3)], process="pop3")
+    moves(s, "connections_refused", 5, lambda: knock(5), listener=name, why="address")
+    # More lines in a second than the 500 that a process may write: those who come while it is stopped.
+    moves(s, "log_lines_dropped", None, lambda: crowd(s, 800), process="pop3")
     for line in held:
         line.close()
     wait(lambda: figure(s, "connections_open", service="pop3") == 0, 10, "the end of all connections")
