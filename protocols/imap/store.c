@@ -146,8 +146,9 @@ static void change_some(struct store *t)
 
 static void on_done(struct store *t, const struct ipc_store_done *m)
 {
-	t->waiting = false;
-	view_forget_own(&t->job.s->view, t->seq);
+	t->waiting = m->more != 0; /* what was left may need several messages */
+	if (!t->waiting)
+		view_forget_own(&t->job.s->view, t->seq);
 	t->status = m->status;
 	if (m->status == IPC_ST_OK && !set_add_pairs(&t->left, m->uids))
 		t->status = IPC_ST_TRYLATER;
