@@ -113,6 +113,9 @@ class Client(Queries):
                  self.own[name][1])
             self.same(name, told[0][1]["UIDVALIDITY"])
             return
+        if self.has("LIST-EXTENDED") and self.has("LIST-STATUS") and self.rng.random() < 0.5:
+            self.names_extended()
+            return
         r = self.run("LIST", '""', '"%s*"' % self.own_root())
         self.expect_ok(r, "LIST")
         listed = {}
@@ -133,3 +136,26 @@ class Client(Queries):
         names = {one.data[2] for one in r.untagged if one.kind == "LSUB"}
         mine = {n for n in names if n == self.own_root() or n.startswith(self.own_root() + "/")}
         must(mine == self.subscribed, "LSUB has %r, subscribed are %r", sorted(mine), sorted(self.subscribed))
+
+    def names_extended(self):
+        """RFC 5258 and 5819: marks of subscription, STATUS of every mailbox, and the subscribed alone."""
+        pattern = '"%s*"' % self.own_root()
+        r = self.run("LIST", '""', pattern, "RETURN (SUBSCRIBED CHILDREN STATUS (MESSAGES))")
+        self.expect_ok(r, "LIST RETURN")
+        flags = {one.data[2]: {f.lower() for f in one.data[0]} for one in r.untagged if one.kind == "LIST"}
+        counts = {one.data[0]: one.data[1]["MESSAGES"] for one in r.untagged if one.kind == "STATUS"}
+        for name, (_, messages) in self.own.items():
+            must(name in flags, "LIST RETURN lacks %s", name)
+            must(("\\subscribed" in flags[name]) == (name in self.subscribed), "%s is told %s, subscribed are %r", name,
+                 sorted(flags[name]), sorted(self.subscribed))
+            has = any(o.startswith(name + "/") for o in self.own)
+            must(("\\haschildren" in flags[name]) == has, "%s is told %s", name, sorted(flags[name]))
+            must(counts.get(name) == messages, "STATUS of %s in LIST has %r messages, not %d", name, counts.get(name), messages)
+        r = self.run("LIST (SUBSCRIBED)", '""', pattern)
+        self.expect_ok(r, "LIST (SUBSCRIBED)")
+        flags = {one.data[2]: {f.lower() for f in one.data[0]} for one in r.untagged if one.kind == "LIST"}
+        mine = {n for n in flags if n == self.own_root() or n.startswith(self.own_root() + "/")}
+        must(mine == self.subscribed, "LIST (SUBSCRIBED) has %r, subscribed are %r", sorted(mine), sorted(self.subscribed))
+        for name in mine:
+            must("\\subscribed" in flags[name] and ("\\nonexistent" in flags[name]) == (name not in self.own),
+                 "LIST (SUBSCRIBED) tells %s of %s", sorted(flags[name]), name)
