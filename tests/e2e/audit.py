@@ -5,6 +5,7 @@ Runs with log_level = debug: what is written at no level is not written at all.
 """
 import base64
 import contextlib
+import imaplib
 import os
 import re
 import smtplib
@@ -54,6 +55,20 @@ def login(s):
     equal(int(got["account"]), row["AccountID"], "account")
     check(re.fullmatch(r"[0-9a-f]+-[0-9a-f]+", got["sid"]), "session %s", got["sid"])
     check(one(s, "conn.end", process="pop3"), "no line of the connection's end")
+
+
+@case("logins by each door: IMAP and submission as well")
+def doors(s):
+    for password, event in ((PASSWORD, "auth.granted"), (SECRET, "auth.refused")):
+        m = imaplib.IMAP4_SSL("localhost", s.port(993), ssl_context=s.ca())
+        with contextlib.suppress(imaplib.IMAP4.error):
+            m.login("u1", password)
+        m.logout()
+        equal(one(s, event, service="imap")["user"], "u1@" + DOMAIN, "user")
+        with smtplib.SMTP_SSL("localhost", s.port(465), context=s.ca()) as m:
+            with contextlib.suppress(smtplib.SMTPAuthenticationError):
+                m.login("u2", password)
+        equal(one(s, event, service="smtp")["user"], "u2@" + DOMAIN, "user")
 
 
 @case("a refused login: the reason, the name that was typed, from where")
