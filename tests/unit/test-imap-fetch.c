@@ -175,7 +175,7 @@ static void what_is_too_large_to_hold_is_read_twice(void **state)
 	has(slice_part(out, 0, 50), "* 1 FETCH (BINARY[1] ~{570000}\r\nHel");
 	has(slice_from(out, 570000),
 	    " UID 1 BODY[HEADER.FIELDS (SUBJECT)] {17}\r\nSubject: here\r\n\r\n BODY[HEADER.FIELDS "
-	    "(X-NONE)]<5> {0} BINARY[1]<569999> {1}\r\nl)\r\nc OK ");
+	    "(X-NONE)]<5> {0}\r\n BINARY[1]<569999> {1}\r\nl)\r\nc OK ");
 	end(&t);
 	buf_fini(&message);
 }
