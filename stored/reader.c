@@ -1,14 +1,12 @@
 /*
- * reader - answers with bulk, in the order of asking, at the reader's pace; here: bodies. Listings
- * are in reader-rows.c, facts in reader-facts.c.
+ * reader - answers with bulk, in the order of asking, at the reader's pace; here: bodies. Many
+ * pieces at once are in reader-parts.c, listings in reader-rows.c, facts in reader-facts.c.
  */
 #include "stored/session-private.h"
 
 #include "common/base/wire.h"
 
 #include <stdlib.h>
-
-enum { BLOCK = 64 << 10 };
 
 struct view *view_ready(struct session *s, const struct request *q, int *ret_status)
 {
@@ -91,7 +89,7 @@ static void on_fetched(void *arg, int rc, struct slice data)
 	session_pump(s);
 }
 
-static int body_find(struct session *s, const struct request *q)
+int body_find(struct session *s, const struct request *q)
 {
 	struct cols_row row;
 	int status;
@@ -113,7 +111,7 @@ static int body_find(struct session *s, const struct request *q)
 
 static enum run run_body(struct session *s, const struct request *q)
 {
-	static uint8_t block[BLOCK];
+	static uint8_t block[BODY_BLOCK];
 	int r = IPC_ST_OK;
 
 	if (!s->have_body) {
@@ -126,7 +124,7 @@ static enum run run_body(struct session *s, const struct request *q)
 			return body_fail(s, q, IPC_ST_OK); /* of nothing, nothing */
 	}
 	while (s->body_at < s->body_end) {
-		size_t want = BLOCK - s->body_at % BLOCK, got = 0;
+		size_t want = BODY_BLOCK - s->body_at % BODY_BLOCK, got = 0;
 
 		if (s->dead || s->credit == 0 || ipc_chan_queued(s->chan) > SESSION_QUEUE_HIGH)
 			return RUN_WAIT;
@@ -172,6 +170,8 @@ static enum run run(struct session *s, struct request *q)
 		return run_gone(s, q);
 	case IPC_facts_get:
 		return run_facts(s, q);
+	case IPC_parts_get:
+		return run_parts(s, q);
 	case IPC_mbox_list:
 		return tree_run_list(s, q) ? RUN_DONE : RUN_WAIT;
 	case IPC_mbox_status:

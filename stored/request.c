@@ -165,7 +165,9 @@ static void queue(struct session *s, const struct request *what, struct slice ui
 {
 	struct request *q;
 
-	if (!pairs_good(uids)) {
+	bool parts = what->type == IPC_parts_get;
+
+	if (parts ? uids.n % PART_BYTES != 0 : !pairs_good(uids)) {
 		session_bad(s, "uids");
 		/* Answered in its turn all the same: for a handle that nobody has. */
 		queue(s,
@@ -221,6 +223,11 @@ static void on_bulk(struct session *s, enum ipc_type type, const union ipc_any *
 		q.off = m->body_get.off;
 		q.len = m->body_get.len;
 		break;
+	case IPC_parts_get:
+		q.seq = m->parts_get.seq;
+		q.mbox = m->parts_get.mbox;
+		uids = m->parts_get.parts;
+		break;
 	default:
 		q.seq = m->facts_get.seq;
 		q.mbox = m->facts_get.mbox;
@@ -246,6 +253,7 @@ void session_on_msg(
 	case IPC_mbox_scan:
 	case IPC_gone_get:
 	case IPC_body_get:
+	case IPC_parts_get:
 	case IPC_facts_get:
 		on_bulk(s, type, m);
 		break;

@@ -24,8 +24,8 @@ struct request {
 	uint8_t *prefix;
 	size_t n_prefix;
 	struct gone *gone; /* see reader-gone.c */
-	size_t n_data, at; /* at: pair of facts */
-	uint8_t data[];    /* pairs of uids; none: all */
+	size_t n_data, at; /* at: pair of facts, or piece */
+	uint8_t data[];    /* pairs of uids, or pieces; none: all */
 };
 
 /* A body being read from the device; outlives its session. */
@@ -77,6 +77,8 @@ struct session {
 
 enum {
 	ANSWER_BYTES_MAX = 61440, /* of rows, uids, bytes in one answer */
+	BODY_BLOCK = 64 << 10,    /* read at once */
+	PART_BYTES = 20,          /* of parts_get */
 	FLAGS_KNOWN = IPC_FLAG_SEEN | IPC_FLAG_ANSWERED | IPC_FLAG_FLAGGED | IPC_FLAG_DELETED |
 		      IPC_FLAG_DRAFT,
 };
@@ -130,6 +132,9 @@ enum run { RUN_DONE, RUN_WAIT, RUN_AGAIN };
 /* reader.c */
 /* The view with its columns in memory, or *ret_status; IPC_ST_OK and NULL: wait for them. */
 struct view *view_ready(struct session *s, const struct request *q, int *ret_status);
+/* Finds q->uid, q->off, q->len: have_body, loc, body_at, body_end of the session. An IPC_ST_...;
+ * with IPC_ST_OK and no body the index is loading. */
+int body_find(struct session *s, const struct request *q);
 /* The first of the requests that wait has been answered. */
 void session_finish_first(struct session *s);
 
@@ -140,6 +145,9 @@ enum run run_scan(struct session *s, struct request *q);
 /* reader-gone.c */
 enum run run_gone(struct session *s, struct request *q);
 void gone_free(struct gone **g);
+
+/* reader-parts.c */
+enum run run_parts(struct session *s, struct request *q);
 
 /* reader-facts.c */
 enum run run_facts(struct session *s, struct request *q);

@@ -47,7 +47,8 @@ static const enum ipc_type messages[] = { IPC_mbox_open, IPC_mbox_close, IPC_mbo
 static const enum ipc_type more_messages[] = { IPC_mbox_uids, IPC_gone_get, IPC_mbox_told,
 	IPC_keyword_make, IPC_append_begin, IPC_append_msg, IPC_append_data, IPC_append_end,
 	IPC_append_commit, IPC_append_abort, IPC_msg_copy, IPC_quota_get, IPC_mbox_list,
-	IPC_mbox_create, IPC_mbox_delete, IPC_mbox_rename, IPC_mbox_subscribe, IPC_mbox_status };
+	IPC_mbox_create, IPC_mbox_delete, IPC_mbox_rename, IPC_mbox_subscribe, IPC_mbox_status,
+	IPC_parts_get };
 
 enum {
 	N_MESSAGES = sizeof(messages) / sizeof(messages[0]),

@@ -182,6 +182,91 @@ static void a_part_of_a_body_can_be_asked_for(void **state)
 	}
 }
 
+static void put_piece(struct buf *b, uint32_t uid, uint64_t off, uint64_t len)
+{
+	wire_put_u32(b, uid);
+	wire_put_u64(b, off);
+	wire_put_u64(b, len);
+}
+
+/* Takes answers until the last; each piece as "status:bytes;", long ones by their length. */
+static void read_pieces(struct rig_client *s, uint32_t credit, struct buf *out)
+{
+	const struct ipc_parts_are *a;
+	uint64_t length = 0;
+
+	do {
+		struct wire_reader r;
+
+		a = &rig_wait(s, IPC_parts_are)->parts_are;
+		assert_int_equal(a->status, IPC_ST_OK);
+		for (r = wire_reader(a->data); wire_left(&r) > 0;) {
+			uint32_t status = wire_get_u32(&r), more = wire_get_u32(&r);
+			struct slice bytes = wire_get_bytes(&r, 61440);
+
+			assert_false(r.bad);
+			length += bytes.n;
+			if (more != 0)
+				continue;
+			if (length > 20)
+				buf_printf(out, "%u:(%u);", status, (unsigned)length);
+			else
+				buf_printf(out, "%u:%.*s;", status, SLICE_FMT(bytes));
+			length = 0;
+		}
+		if (credit > 0 && a->data.n > 0)
+			rig_send(s, IPC_session_credit,
+			    &(struct ipc_session_credit){ (uint32_t)a->data.n });
+	} while (!a->last);
+}
+
+static void pieces_come_in_the_order_of_asking(void **state)
+{
+	struct rig *r = *state;
+	struct buf ask = BUF_INIT(57340), got = BUF_INIT(1 << 20), want = BUF_INIT(1 << 20);
+	uint8_t *big = malloc(300000);
+	struct ipc_mbox_opened o;
+	struct rig_client *s;
+
+	assert_int_equal(rig_account(r, 7, IPC_account_make), IPC_ST_OK);
+	memset(big, 'x', 300000);
+	rig_put(r, 7, SLICE("first message"));
+	rig_put(r, 7, slice_of(big, 300000));
+	rig_put(r, 7, SLICE("third"));
+	s = rig_session(r, 7, 1, NULL);
+	o = rig_open(s, "INBOX", 0);
+	put_piece(&ask, 3, 0, 0);
+	put_piece(&ask, 1, 6, 4);
+	put_piece(&ask, 9, 0, 0);
+	put_piece(&ask, 2, 100, 200000);
+	put_piece(&ask, 1, 13, 5);
+	put_piece(&ask, 1, 14, 5);
+	put_piece(&ask, 2, 299998, 50);
+	put_piece(&ask, 1, 0, 5);
+	rig_send(s, IPC_parts_get, &(struct ipc_parts_get){ 5, o.mbox, buf_slice(&ask) });
+	read_pieces(s, 1, &got);
+	buf_printf(&want, "0:third;0:mess;%u:;0:(200000);0:;%u:;0:xx;0:first;", IPC_ST_NOTFOUND,
+	    IPC_ST_BAD);
+	assert_true(slice_eq(buf_slice(&got), buf_slice(&want)));
+	/* Nothing, and what is no list of pieces. */
+	rig_send(s, IPC_parts_get, &(struct ipc_parts_get){ 6, o.mbox, SLICE_NONE });
+	assert_true(rig_wait(s, IPC_parts_are)->parts_are.last);
+	rig_send(s, IPC_parts_get, &(struct ipc_parts_get){ 7, o.mbox, SLICE("odd") });
+	assert_int_equal(rig_wait(s, IPC_parts_are)->parts_are.status, IPC_ST_BAD);
+	/* Many small ones come in few answers, and no more than the window. */
+	buf_reset(&ask);
+	buf_reset(&got);
+	for (unsigned i = 0; i < 2867; i++)
+		put_piece(&ask, 2, i * 100, 100);
+	rig_send(s, IPC_parts_get, &(struct ipc_parts_get){ 8, o.mbox, buf_slice(&ask) });
+	read_pieces(s, 1, &got);
+	assert_int_equal(got.n, 2867 * strlen("0:(100);"));
+	buf_fini(&ask);
+	buf_fini(&got);
+	buf_fini(&want);
+	free(big);
+}
+
 static void one_message_reaches_many_accounts(void **state)
 {
 	struct rig *r = *state;
@@ -1037,6 +1122,7 @@ int main(int argc, char **argv)
 		CASE(dropping_an_account_ends_its_sessions),
 		CASE(messages_come_back_as_they_were),
 		CASE(a_part_of_a_body_can_be_asked_for),
+		CASE(pieces_come_in_the_order_of_asking),
 		CASE(one_message_reaches_many_accounts),
 		CASE(messages_of_one_channel_interleave),
 		CASE(a_post_channel_may_only_do_what_it_was_given),
