@@ -22,17 +22,49 @@ static void ask_pop(struct fetch *f)
 
 /* ---- asking ---- */
 
-static void ask_push(struct fetch *f, const struct fetch_slot *t, struct fetch_ask a)
+/* Questions for small pieces go together. */
+static void pieces_send(struct fetch *f)
 {
 	struct imap *s = f->job.s;
-	struct ipc_body_get m = {
-		.mbox = s->view.mbox, .uid = t->row.uid, .off = a.off, .len = a.len
-	};
+	struct ipc_parts_get m = { f->pieces_seq, s->view.mbox, buf_slice(&f->pieces) };
 
+	if (f->pieces.n > 0)
+		imap_send(s, IPC_parts_get, &m);
+	buf_reset(&f->pieces);
+}
+
+static void piece_put(struct fetch *f, const struct fetch_slot *t, struct fetch_ask *a)
+{
+	if (f->pieces.n == 0)
+		f->pieces_seq = ++f->job.s->seq;
+	a->seq = f->pieces_seq;
+	wire_put_u32(&f->pieces, t->row.uid);
+	wire_put_u64(&f->pieces, a->off);
+	wire_put_u64(&f->pieces, a->len);
+}
+
+static void body_ask(struct fetch *f, const struct fetch_slot *t, struct fetch_ask *a)
+{
+	struct imap *s = f->job.s;
+	struct ipc_body_get m = { .seq = ++s->seq,
+		.mbox = s->view.mbox,
+		.uid = t->row.uid,
+		.off = a->off,
+		.len = a->len };
+
+	pieces_send(f);
+	a->seq = m.seq;
+	imap_send(s, IPC_body_get, &m);
+}
+
+static void ask_push(struct fetch *f, const struct fetch_slot *t, struct fetch_ask a)
+{
 	if (a.kind >= FETCH_STREAM) {
-		m.seq = a.seq = ++s->seq;
 		f->on_way += a.len;
-		imap_send(s, IPC_body_get, &m);
+		if (a.len <= IMAP_FETCH_PIECE)
+			piece_put(f, t, &a);
+		else
+			body_ask(f, t, &a);
 	}
 	*ask_at(f, f->ask_n) = a;
 	f->ask_n++;
@@ -149,6 +181,7 @@ void fetch_bodies_ask(struct fetch *f)
 		f->ask_slot++;
 		f->ask_item = 0;
 	}
+	pieces_send(f);
 }
 
 /* ---- writing ---- */
@@ -431,6 +464,25 @@ void fetch_on_body(struct fetch *f, const struct ipc_body_data *m)
 	/* stored sends no more than its window. */
 	if (f->inbox.overflow)
 		imap_bye(f->job.s, "not enough memory");
+}
+
+/* Each piece is what a body_data would have been. */
+void fetch_on_pieces(struct fetch *f, const struct ipc_parts_are *m)
+{
+	struct wire_reader r = wire_reader(m->data);
+	size_t octets = 0;
+
+	while (wire_left(&r) > 0 && f->job.s->state != IMAP_ENDED) {
+		struct ipc_body_data d = { .seq = m->seq, .status = wire_get_u32(&r) };
+
+		d.last = wire_get_u32(&r) == 0;
+		d.data = wire_get_bytes(&r, m->data.n);
+		if (r.bad)
+			break;
+		octets += d.data.n;
+		fetch_on_body(f, &d);
+	}
+	imap_credit(f->job.s, m->data.n - octets);
 }
 
 void fetch_inbox_go(struct fetch *f)

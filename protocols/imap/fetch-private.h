@@ -140,7 +140,9 @@ struct fetch {
 	unsigned ask_cap, ask_head, ask_n;
 	unsigned ask_slot, ask_item; /* next to be asked for: slots from the head on, item */
 	uint64_t on_way;             /* octets asked for and not here */
-	struct buf inbox;            /* answers that came while the output was full */
+	struct buf pieces;           /* questions that are put together into one */
+	uint32_t pieces_seq;
+	struct buf inbox; /* answers that came while the output was full */
 	size_t inbox_at;
 
 	/* writing the message at the head */
@@ -184,6 +186,7 @@ void fetch_bodies_ask(struct fetch *f);
 /* Writes what can be written: false when it waits. */
 bool fetch_write_go(struct fetch *f);
 void fetch_on_body(struct fetch *f, const struct ipc_body_data *m);
+void fetch_on_pieces(struct fetch *f, const struct ipc_parts_are *m);
 void fetch_inbox_go(struct fetch *f);
 
 /* fetch-seen.c */

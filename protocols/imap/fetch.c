@@ -24,6 +24,7 @@ static void fetch_free(struct imap_job *j)
 	free(f->ask);
 	buf_fini(&f->rows);
 	buf_fini(&f->inbox);
+	buf_fini(&f->pieces);
 	buf_fini(&f->hold);
 	set_fini(&f->uids);
 	set_fini(&f->seen);
@@ -148,6 +149,8 @@ static void fetch_msg(struct imap_job *j, enum ipc_type type, const union ipc_an
 		fetch_on_facts(f, &m->facts_are);
 	else if (type == IPC_body_data)
 		fetch_on_body(f, &m->body_data);
+	else if (type == IPC_parts_are)
+		fetch_on_pieces(f, &m->parts_are);
 	else if (type == IPC_store_done)
 		fetch_on_stored(f, &m->store_done);
 	else if (type == IPC_gone_are && m->gone_are.seq == f->gone_seq)
@@ -211,6 +214,7 @@ static void begin(struct fetch *f, const struct set *set)
 	buf_init(&f->rows, 4 * PAGE_BYTES);
 	buf_init(&f->inbox, 2 * IPC_WINDOW_BYTES + HEAD_BYTES * IMAP_FETCH_ASKS);
 	buf_init(&f->hold, IMAP_FETCH_HOLD);
+	buf_init(&f->pieces, IMAP_FETCH_ASKS * 20);
 	if (f->plan.modseq)
 		imap_condstore_on(s);
 	if (f->plan.vanished)

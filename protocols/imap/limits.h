@@ -84,6 +84,8 @@
 #define IMAP_FETCH_BATCH 32
 /* Octets of bodies asked for ahead: the window. */
 #define IMAP_FETCH_AHEAD (256 * 1024)
+/* Pieces up to this are asked for many at a time, larger ones one by one. */
+#define IMAP_FETCH_PIECE (24 * 1024)
 /* Decoded octets or header fields that are held to be counted; more are read twice. */
 #define IMAP_FETCH_HOLD (128 * 1024)
 /* Messages after which their \Seen is stored. */
