@@ -218,7 +218,7 @@ static void read_head(struct wire_reader *r, struct facts_view *v)
 	v->date.zone_min = (int16_t)wire_get_u16(r);
 }
 
-int facts_view(struct slice blob, uint64_t size, struct facts_view *ret_view)
+static int view(struct slice blob, uint64_t size, bool flat, struct facts_view *ret_view)
 {
 	struct facts_view v = { 0 };
 	struct wire_reader r = wire_reader(blob);
@@ -239,11 +239,21 @@ int facts_view(struct slice blob, uint64_t size, struct facts_view *ret_view)
 		if (tag <= last)
 			r.bad = true;
 		last = tag;
-		if (!r.bad)
+		if (!r.bad && !(flat && tag == FACTS_TAG_PARTS))
 			read_section(tag, in, &v, &r);
 	}
-	if (r.bad || (v.part_count == 0) != ((v.flags & FACTS_NO_STRUCTURE) != 0))
+	if (r.bad || (!flat && (v.part_count == 0) != ((v.flags & FACTS_NO_STRUCTURE) != 0)))
 		return FACTS_BAD;
 	*ret_view = v;
 	return 0;
+}
+
+int facts_view(struct slice blob, uint64_t size, struct facts_view *ret_view)
+{
+	return view(blob, size, false, ret_view);
+}
+
+int facts_view_flat(struct slice blob, uint64_t size, struct facts_view *ret_view)
+{
+	return view(blob, size, true, ret_view);
 }

@@ -112,6 +112,9 @@ enum {
 /* Checks all of `blob` against a message of `size` octets. 0, FACTS_BAD or FACTS_OTHER. */
 int facts_view(struct slice blob, uint64_t size, struct facts_view *ret_view);
 
+/* The same without a look at the parts: part_count is 0, whatever the flags say. */
+int facts_view_flat(struct slice blob, uint64_t size, struct facts_view *ret_view);
+
 /* The next message id of `*refs`: 0 or FACTS_LAST. */
 int facts_ref_next(struct slice *refs, struct slice *ret_id);
 

@@ -84,6 +84,15 @@ void fetch_slots_ask(struct fetch *f)
 
 /* ---- facts that came ---- */
 
+/* Checked as far as the plan reads them. */
+static bool slot_view(const struct fetch *f, struct fetch_slot *t)
+{
+	struct slice blob = buf_slice(&t->blob);
+
+	return (f->plan.parts ? facts_view(blob, t->row.size, &t->view)
+			      : facts_view_flat(blob, t->row.size, &t->view)) == 0;
+}
+
 /* Whether these facts say what the plan needs. */
 static bool facts_serve(const struct fetch *f, const struct fetch_slot *t)
 {
@@ -104,8 +113,8 @@ static bool facts_optional(const struct fetch *f)
 static void slot_facts(struct fetch *f, struct fetch_slot *t, uint32_t status, struct slice blob)
 {
 	t->state = FETCH_READY;
-	if (status == IPC_ST_OK && buf_put(&t->blob, blob) == 0 &&
-	    facts_view(buf_slice(&t->blob), t->row.size, &t->view) == 0 && facts_serve(f, t))
+	if (status == IPC_ST_OK && buf_put(&t->blob, blob) == 0 && slot_view(f, t) &&
+	    facts_serve(f, t))
 		return;
 	t->view = (struct facts_view){ .size = t->row.size };
 	buf_reset(&t->blob);
@@ -188,8 +197,7 @@ void fetch_parse_data(struct fetch *f, const struct ipc_body_data *m)
 	if (m->last == 0)
 		return;
 	t->blob.max = FACTS_WIDE_MAX;
-	if (f->maker == NULL || facts_maker_finish(f->maker, &t->blob) != 0 ||
-	    facts_view(buf_slice(&t->blob), t->row.size, &t->view) != 0) {
+	if (f->maker == NULL || facts_maker_finish(f->maker, &t->blob) != 0 || !slot_view(f, t)) {
 		buf_reset(&t->blob);
 		t->view = (struct facts_view){ .size = t->row.size };
 		parse_failed(f, t, IPC_ST_TRYLATER);

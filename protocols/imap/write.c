@@ -6,28 +6,60 @@
 #include "protocols/imap/limits.h"
 #include "protocols/imap/utf7.h"
 
-/* What a byte may be part of. */
+/* What a byte is in a string or an atom. */
 enum {
-	IN_ATOM = 1,    /* ATOM-CHAR of RFC 3501 9, and ']' is none of them */
-	IN_QUOTED = 2,  /* as it is */
-	IN_ESCAPED = 4, /* behind a backslash */
+	BYTE_ESCAPED = 1, /* quoted behind a backslash */
+	BYTE_LITERAL = 2, /* never quoted */
+	BYTE_EIGHT = 4,   /* above 127: quoted in valid UTF-8 only */
+	BYTE_NO_ATOM = 8, /* no ATOM-CHAR of RFC 3501 9, and ']' is none either */
 };
 
-static unsigned byte_class(uint8_t c)
+static const uint8_t byte_class[256] = {
+	[0] = BYTE_LITERAL | BYTE_NO_ATOM,
+	[1 ... 9] = BYTE_NO_ATOM,
+	['\n'] = BYTE_LITERAL | BYTE_NO_ATOM,
+	[11 ... 12] = BYTE_NO_ATOM,
+	['\r'] = BYTE_LITERAL | BYTE_NO_ATOM,
+	[14 ... ' '] = BYTE_NO_ATOM,
+	['"'] = BYTE_ESCAPED | BYTE_NO_ATOM,
+	['%'] = BYTE_NO_ATOM,
+	['('] = BYTE_NO_ATOM,
+	[')'] = BYTE_NO_ATOM,
+	['*'] = BYTE_NO_ATOM,
+	['\\'] = BYTE_ESCAPED | BYTE_NO_ATOM,
+	[']'] = BYTE_NO_ATOM,
+	['{'] = BYTE_NO_ATOM,
+	[0x7f] = BYTE_NO_ATOM,
+	[0x80 ... 0xff] = BYTE_EIGHT | BYTE_NO_ATOM,
+};
+
+/* All classes that occur. */
+static unsigned classes(struct slice s)
 {
-	if (c == '"' || c == '\\')
-		return IN_ESCAPED;
-	if (c >= 0x80 || c == '\r' || c == '\n' || c == '\0')
-		return 0;
-	if (c <= ' ' || c == 0x7f || memchr("(){%*]", c, 6) != NULL)
-		return IN_QUOTED;
-	return IN_QUOTED | IN_ATOM;
+	unsigned all = 0;
+
+	for (size_t i = 0; i < s.n; i++)
+		all |= byte_class[s.p[i]];
+	return all;
 }
 
-static void put_gap(struct writer *w)
+/* Most of a response are a few octets at a time: a look at the room, then a copy. */
+static inline void put(struct writer *w, const void *p, size_t n)
+{
+	struct buf *out = w->out;
+
+	if (out->cap - out->n < n || out->p == NULL) {
+		buf_put(out, slice_of(p, n));
+		return;
+	}
+	memcpy(out->p + out->n, p, n);
+	out->n += n;
+}
+
+static inline void put_gap(struct writer *w)
 {
 	if (w->gap != WRITE_NO_GAP)
-		buf_putc(w->out, ' ');
+		put(w, " ", 1);
 	w->gap = WRITE_GAP;
 }
 
@@ -36,7 +68,7 @@ static void put_gap(struct writer *w)
 
 void write_untagged(struct writer *w)
 {
-	buf_put(w->out, SLICE("* "));
+	put(w, "* ", 2);
 	w->gap = WRITE_NO_GAP;
 }
 
@@ -48,7 +80,7 @@ void write_tag(struct writer *w, struct slice tag)
 
 void write_end(struct writer *w)
 {
-	buf_put(w->out, SLICE("\r\n"));
+	put(w, "\r\n", 2);
 	w->gap = WRITE_NO_GAP;
 }
 
@@ -124,37 +156,49 @@ void write_reply(
 void write_atom(struct writer *w, const char *word)
 {
 	put_gap(w);
-	buf_puts(w->out, word);
+	put(w, word, strlen(word));
 }
 
 void write_made(struct writer *w, struct slice tokens)
 {
 	put_gap(w);
-	buf_put(w->out, tokens);
+	put(w, tokens.p, tokens.n);
+}
+
+static void put_number(struct writer *w, uint64_t n)
+{
+	uint8_t digits[20];
+	size_t i = sizeof(digits);
+
+	do {
+		digits[--i] = (uint8_t)('0' + n % 10);
+		n /= 10;
+	} while (n > 0);
+	put(w, digits + i, sizeof(digits) - i);
 }
 
 void write_number(struct writer *w, uint64_t n)
 {
 	put_gap(w);
-	buf_putu(w->out, n);
+	put_number(w, n);
 }
 
 void write_nil(struct writer *w)
 {
 	put_gap(w);
-	buf_put(w->out, SLICE("NIL"));
+	put(w, "NIL", 3);
 }
 
 void write_open(struct writer *w)
 {
 	put_gap(w);
-	buf_putc(w->out, '(');
+	put(w, "(", 1);
 	w->gap = WRITE_NO_GAP;
 }
 
 void write_close(struct writer *w)
 {
-	buf_putc(w->out, ')');
+	put(w, ")", 1);
 	w->gap = WRITE_GAP;
 }
 
@@ -174,88 +218,67 @@ void write_literal8(struct writer *w, uint64_t n)
 	buf_put(w->out, SLICE("}\r\n"));
 }
 
-static void put_literal(struct writer *w, struct slice s, bool upper)
+static void put_literal(struct writer *w, struct slice s)
 {
-	size_t n = s.n;
+	size_t nuls = 0;
 
 	for (size_t i = 0; i < s.n; i++)
-		n -= s.p[i] == '\0';
-	write_literal(w, n);
-	for (size_t i = 0; i < s.n; i++)
+		nuls += s.p[i] == '\0';
+	write_literal(w, s.n - nuls);
+	if (nuls == 0)
+		put(w, s.p, s.n);
+	for (size_t i = 0; nuls > 0 && i < s.n; i++)
 		if (s.p[i] != '\0')
-			buf_putc(w->out, upper ? ascii_upper(s.p[i]) : s.p[i]);
+			put(w, s.p + i, 1);
 }
 
-/* Bytes to be escaped in a quoted string, or -1 when it has to be a literal. */
-static ptrdiff_t count_escapes(const struct writer *w, struct slice s)
+static bool can_quote(const struct writer *w, struct slice s, unsigned all)
 {
-	ptrdiff_t escapes = 0;
-	bool eight = false;
-
-	if (s.n > IMAP_QUOTED_MAX)
-		return -1;
-	for (size_t i = 0; i < s.n; i++) {
-		uint8_t c = s.p[i];
-
-		if (c == '\r' || c == '\n' || c == '\0')
-			return -1;
-		eight |= c >= 0x80;
-		escapes += c == '"' || c == '\\';
-	}
-	return eight && !(w->utf8 && utf8_valid(s)) ? -1 : escapes;
+	if (s.n > IMAP_QUOTED_MAX || (all & BYTE_LITERAL) != 0)
+		return false;
+	return (all & BYTE_EIGHT) == 0 || (w->utf8 && utf8_valid(s));
 }
 
-static void put_quoted(struct writer *w, struct slice s, size_t escapes, bool upper)
+static void put_quoted(struct writer *w, struct slice s, bool escapes)
 {
-	uint8_t *to = buf_room(w->out, s.n + escapes + 2), *end = to;
+	uint8_t *to = buf_room(w->out, 2 * s.n + 2), *end = to;
 
 	if (to == NULL)
 		return;
 	*end++ = '"';
-	for (size_t i = 0; i < s.n; i++) {
-		uint8_t c = s.p[i];
-
-		if (c == '"' || c == '\\')
+	if (!escapes && s.n > 0)
+		memcpy(end, s.p, s.n);
+	if (!escapes)
+		end += s.n;
+	for (size_t i = 0; escapes && i < s.n; i++) {
+		if ((byte_class[s.p[i]] & BYTE_ESCAPED) != 0)
 			*end++ = '\\';
-		*end++ = upper ? ascii_upper(c) : c;
+		*end++ = s.p[i];
 	}
 	*end++ = '"';
 	buf_wrote(w->out, (size_t)(end - to));
 }
 
-static void put_string(struct writer *w, struct slice s, bool upper)
+void write_string(struct writer *w, struct slice s)
 {
-	ptrdiff_t escapes;
+	unsigned all;
 
 	if (s.p == NULL) {
 		write_nil(w);
 		return;
 	}
-	escapes = count_escapes(w, s);
-	if (escapes < 0) {
-		put_literal(w, s, upper);
+	all = classes(s);
+	if (!can_quote(w, s, all)) {
+		put_literal(w, s);
 		return;
 	}
 	put_gap(w);
-	put_quoted(w, s, (size_t)escapes, upper);
-}
-
-void write_string(struct writer *w, struct slice s)
-{
-	put_string(w, s, false);
-}
-
-void write_string_upper(struct writer *w, struct slice s)
-{
-	put_string(w, s, true);
+	put_quoted(w, s, (all & BYTE_ESCAPED) != 0);
 }
 
 static bool is_atom(struct slice s)
 {
-	for (size_t i = 0; i < s.n; i++)
-		if (!(byte_class(s.p[i]) & IN_ATOM))
-			return false;
-	return s.n > 0;
+	return s.n > 0 && (classes(s) & BYTE_NO_ATOM) == 0;
 }
 
 void write_astring(struct writer *w, struct slice s)

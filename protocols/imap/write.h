@@ -84,9 +84,6 @@ void write_close(struct writer *w);
 /* An nstring: NIL for a NULL, quoted where it can be, else a literal. NUL bytes vanish. */
 void write_string(struct writer *w, struct slice s);
 
-/* An nstring whose letters are put into upper case (media types and other words of MIME). */
-void write_string_upper(struct writer *w, struct slice s);
-
 /* An astring: an atom where it can be (and is not NIL). */
 void write_astring(struct writer *w, struct slice s);
 
