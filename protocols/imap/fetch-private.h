@@ -181,8 +181,14 @@ void fetch_on_facts(struct fetch *f, const struct ipc_facts_are *m);
 /* The message whose facts are to be made comes. */
 void fetch_parse_data(struct fetch *f, const struct ipc_body_data *m);
 
-/* fetch-body.c: octets of messages. */
+/* fetch-ask.c: asking for octets of messages. */
+static inline struct fetch_ask *fetch_ask_at(struct fetch *f, unsigned i)
+{
+	return &f->ask[(f->ask_head + i) % f->ask_cap];
+}
 void fetch_bodies_ask(struct fetch *f);
+
+/* fetch-body.c: octets that come. */
 /* Writes what can be written: false when it waits. */
 bool fetch_write_go(struct fetch *f);
 void fetch_on_body(struct fetch *f, const struct ipc_body_data *m);

@@ -95,9 +95,11 @@ void fetch_write_facts_item(struct fetch *f, const struct fetch_item *i, const s
 
 void fetch_write_end(struct fetch *f, const struct imap_row *r)
 {
-	struct fetch_item uid = { .what = FETCH_UID, .label = SLICE("UID") };
-	struct fetch_item flags = { .what = FETCH_FLAGS };
-	struct fetch_item modseq = { .what = FETCH_MODSEQ, .label = SLICE("MODSEQ") };
+	static const struct fetch_item flags = { .what = FETCH_FLAGS };
+	static const struct fetch_item uid = { .what = FETCH_UID,
+		.label = { (const uint8_t *)"UID", 3 } };
+	static const struct fetch_item modseq = { .what = FETCH_MODSEQ,
+		.label = { (const uint8_t *)"MODSEQ", 6 } };
 	bool told;
 
 	fetch_seen_flags(f, r, &told);

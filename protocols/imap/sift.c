@@ -132,6 +132,27 @@ static bool line_byte(struct sift *s, uint8_t c, struct buf *out)
 	return true;
 }
 
+/*
+ * Octets of a whole line at the start of `line` that is certainly none of the fields named; 0 when
+ * that takes a closer look.
+ */
+static size_t pass_line(struct sift *s, struct slice line)
+{
+	const uint8_t *lf = memchr(line.p, '\n', line.n), *colon;
+	size_t n = lf != NULL ? (size_t)(lf - line.p) + 1 : 0, name;
+
+	if (n == 0 || line.p[0] <= ' ')
+		return 0;
+	colon = memchr(line.p, ':', n);
+	name = colon != NULL ? (size_t)(colon - line.p) : 0;
+	while (name > 0 && (line.p[name - 1] == ' ' || line.p[name - 1] == '\t'))
+		name--;
+	if (name > 0 && is_named(s->names, slice_part(line, 0, name)))
+		return 0;
+	s->keep = false;
+	return n;
+}
+
 static void feed_fields(struct sift *s, struct slice in, struct buf *out)
 {
 	size_t i = 0;
@@ -140,6 +161,12 @@ static void feed_fields(struct sift *s, struct slice in, struct buf *out)
 		const uint8_t *lf;
 		size_t n;
 
+		if (s->at == AT_START && s->how == SIFT_FIELDS) {
+			n = pass_line(s, slice_from(in, i));
+			i += n;
+			if (n > 0)
+				continue;
+		}
 		if (s->at != AT_REST && line_byte(s, in.p[i], out)) {
 			i++;
 			continue;
