@@ -161,7 +161,8 @@ class Session:
 
     def learn_new(self):
         """Fetches UID and identity of messages that were only counted."""
-        for _ in range(20):
+        stuck = 0
+        while stuck < 20:
             new = self.not_known()
             if not new:
                 return
@@ -169,6 +170,7 @@ class Session:
             self.expect_ok(self.run("FETCH", ranges(new), NEW_ITEMS), "FETCH of new messages")
             if before & {id(self.view.rows[n - 1]) for n in self.not_known()}:
                 self.expect_ok(self.run("NOOP"), "NOOP")  # expunged before they could be looked at (RFC 2180 4.1)
+                stuck += 1
         must(False, "messages %r have no UID or no octets", new)
 
     def not_known(self):
