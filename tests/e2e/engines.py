@@ -128,7 +128,7 @@ def main():
         runs = [as_user(build)]
     else:
         runs = [side_by_side("memory engine", FILES, build, "--engine", "memory"),
-                side_by_side("8 connections a process", ("pop", "lmtp", "smtp", "auth", "admin"), build,
+                side_by_side("8 connections a process", ("pop", "imap", "lmtp", "smtp", "auth", "admin"), build,
                              "--connections-per-process", "8"),
                 run_user(build)]
     passed, failed = sum(r[0] for r in runs), sum(r[1] for r in runs)
