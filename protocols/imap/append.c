@@ -277,7 +277,8 @@ static size_t between_feed(struct append *a, struct slice in)
 
 	if (got == LINE_MORE)
 		return used;
-	if (got != LINE_OK)
+	/* Of no size, or in a line that is gone: what follows would be taken for commands. */
+	if (got != LINE_OK || imap_literal_find(line, &a->literal) == 2)
 		imap_bye(s, "not a line that belongs behind a message");
 	else if (a->step == BETWEEN)
 		between(a, line);

@@ -91,8 +91,9 @@ static bool handed_over(struct imap *s, const struct imap_literal *l)
 	slice_take(&rest, ' ');
 	name = slice_take(&rest, ' ');
 	c = imap_cmd_find(name);
-	if (c == NULL || c->on_literal == NULL || (c->states & s->state) == 0)
-		return false;
+	if (c == NULL || c->on_literal == NULL || (c->states & s->state) == 0 ||
+	    slice_eq(tag_of(s), SLICE("*")))
+		return false; /* a wrong command's literal is read over all the same */
 	c = imap_command_begin(s, &s->cursor);
 	return c == NULL || c->on_literal(s, &s->cursor, l);
 }

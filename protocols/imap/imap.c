@@ -209,7 +209,8 @@ static bool job_step(struct imap *s, struct slice in, size_t *ret_used)
 
 static bool stop_wanted(struct imap *s)
 {
-	if (!s->stopping || (s->cmd != NULL && !s->idling))
+	/* Nothing is lost with a dialogue before the login. */
+	if (!s->stopping || (s->cmd != NULL && !s->idling && s->state != IMAP_START))
 		return false;
 	imap_bye(s, s->bye_text != NULL ? s->bye_text : "the server is stopping");
 	return true;
