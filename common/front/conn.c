@@ -102,8 +102,9 @@ static void conn_end(struct front_conn *c, const char *why)
 		return;
 	c->dead = true;
 	conn_log(c);
-	log_ev(LOG_INFO, "conn.end", kv_s("why", why), kv_u("sent", c->port.written),
-	    kv_i("ms", clock_mono_ms() - c->began_ms));
+	if (!c->env->door->quiet)
+		log_ev(LOG_INFO, "conn.end", kv_s("why", why), kv_u("sent", c->port.written),
+		    kv_i("ms", clock_mono_ms() - c->began_ms));
 	event_del(c->ev_read);
 	event_del(c->ev_write);
 	event_del(c->ev_timer);

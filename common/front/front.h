@@ -23,6 +23,7 @@ struct front_door {
 	unsigned submission_peers; /* more of them, on listeners for submission */
 	const char *busy;          /* whole reply to a client over the limits */
 	const char *denied;        /* to one that may not connect to this listener */
+	bool quiet;                /* no line at the end of each connection */
 	/* Fills the core's configuration (at most FRONT_CORE_CONF_MAX bytes) from the slice. */
 	void (*configure)(const struct conf *c, void *ret_core_conf);
 };

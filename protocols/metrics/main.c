@@ -33,6 +33,7 @@ int main(int argc, char **argv)
 			"close\r\n\r\n",
 		.denied =
 		    "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+		.quiet = true, /* one comes every few seconds, day and night */
 		.configure = configure,
 	};
 
