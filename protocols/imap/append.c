@@ -83,7 +83,7 @@ static void skip_literal(struct append *a)
 	if (a->literal.size > IMAP_SKIP_MAX || a->skipped > IMAP_SKIP_MAX)
 		imap_bye(a->job.s, "the message is too large");
 	else
-		step_set(a, SKIPPING);
+		step_set(a, a->left > 0 ? SKIPPING : SKIP_BETWEEN);
 }
 
 static void fail(struct append *a, enum imap_cond cond, const char *code, const char *text)

@@ -132,6 +132,8 @@ static uint32_t matched_uid(const struct opening *o)
 	while (i < o->nums.n && j < o->matched.n) {
 		seq = seq < o->nums.r[i].first ? o->nums.r[i].first : seq + 1;
 		uid = uid < o->matched.r[j].first ? o->matched.r[j].first : uid + 1;
+		if (seq > v->count)
+			break; /* a client may count up to four thousand million */
 		if (view_uid(v, seq) == uid)
 			best = uid;
 		i += seq == o->nums.r[i].last;
