@@ -112,7 +112,7 @@ static void answer(struct fetch *f)
 
 static void end_go(struct fetch *f)
 {
-	if (f->scanning || !f->scan.over || f->rows_at < f->rows.n || f->slot_n > 0)
+	if (f->scanning || !f->scan.over || f->rows_at < f->rows.n || f->slot_n > 0 || f->ask_n > 0)
 		return;
 	fetch_seen_store(f);
 	if (f->seen_wait == 0)

@@ -132,7 +132,8 @@ struct imap {
 	bool touched;        /* something happened that starts the idle time anew */
 	uint64_t timer_written;
 	int64_t began_s;
-	uint32_t seq; /* of the last request to stored */
+	uint32_t seq;     /* of the last request to stored */
+	uint32_t job_seq; /* and of the last one before the job */
 	uint32_t credit_owed;
 	uint32_t delay_ms; /* asked for by the job */
 

@@ -154,6 +154,7 @@ void imap_job_begin(struct imap *s, struct imap_job *take_job, const struct imap
 {
 	take_job->s = s;
 	take_job->ops = ops;
+	s->job_seq = s->seq;
 	s->job = take_job;
 }
 
@@ -318,6 +319,30 @@ static const char *bye_text(uint32_t why)
 	}
 }
 
+/*
+ * Octets that the command under way did not ask for: the one that did ended without them, but their
+ * window must go back to stored.
+ */
+static bool unclaimed(struct imap *s, enum ipc_type type, const union ipc_any *m)
+{
+	uint32_t seq;
+	size_t n;
+
+	if (type == IPC_body_data) {
+		seq = m->body_data.seq;
+		n = m->body_data.data.n;
+	} else if (type == IPC_facts_are) {
+		seq = m->facts_are.seq;
+		n = m->facts_are.facts.n;
+	} else {
+		return false;
+	}
+	if (s->job != NULL && !s->done && (int32_t)(seq - s->job_seq) > 0)
+		return false;
+	imap_credit(s, n);
+	return true;
+}
+
 static void session_msg(struct imap *s, enum ipc_type type, const union ipc_any *m)
 {
 	struct view *v = &s->view;
@@ -342,6 +367,8 @@ static void session_msg(struct imap *s, enum ipc_type type, const union ipc_any 
 		s->bye_text = bye_text(m->session_bye.why);
 		break;
 	default:
+		if (unclaimed(s, type, m))
+			break;
 		if (type == IPC_mbox_rows && s->tell.step == IMAP_TELL_WAIT &&
 		    m->mbox_rows.seq == s->tell.seq)
 			imap_tell_rows(s, &m->mbox_rows);
