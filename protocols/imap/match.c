@@ -8,7 +8,8 @@ struct places {
 
 static void mark(struct places *s, struct slice pattern, size_t i)
 {
-	for (;; i++) {
+	/* From a place that is marked the wildcards behind it are, too. */
+	for (; !s->at[i]; i++) {
 		if (s->last < s->first) {
 			s->first = s->last = i;
 		} else {

@@ -64,8 +64,7 @@ int imap_resolve(struct imap *s, struct set *set, bool saved, struct set *ret_ui
 		return 1;
 	}
 	set_norm(ret_uids);
-	for (size_t i = 0; i < s->view.ghosts.n; i++)
-		set_remove(ret_uids, s->view.ghosts.r[i].first, s->view.ghosts.r[i].last);
+	set_subtract(ret_uids, &s->view.ghosts);
 	if (!ret_uids->failed)
 		return 0;
 	imap_done(s, IMAP_NO, "LIMIT", "the set is too large");

@@ -151,6 +151,34 @@ void set_remove(struct set *s, uint32_t first, uint32_t last)
 	s->n -= j - i;
 }
 
+void set_subtract(struct set *s, const struct set *gone)
+{
+	struct set left = { 0 };
+	size_t at = 0;
+
+	if (s->n == 0 || gone->n == 0)
+		return;
+	for (size_t i = 0; i < s->n; i++) {
+		uint32_t first = s->r[i].first, last = s->r[i].last;
+		bool over = false;
+
+		while (at < gone->n && gone->r[at].last < first)
+			at++;
+		while (!over && at < gone->n && gone->r[at].first <= last) {
+			if (gone->r[at].first > first)
+				set_add(&left, first, gone->r[at].first - 1);
+			over = gone->r[at].last >= last;
+			if (!over)
+				first = gone->r[at++].last + 1;
+		}
+		if (!over)
+			set_add(&left, first, last);
+	}
+	left.failed |= s->failed;
+	set_fini(s);
+	*s = left;
+}
+
 void set_put(const struct set *s, struct buf *out)
 {
 	for (size_t i = 0; i < s->n; i++) {

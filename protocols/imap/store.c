@@ -94,8 +94,7 @@ static void answer(struct store *t)
 static void tell_begin(struct store *t)
 {
 	set_norm(&t->left);
-	for (size_t i = 0; i < t->left.n; i++)
-		set_remove(&t->uids, t->left.r[i].first, t->left.r[i].last);
+	set_subtract(&t->uids, &t->left);
 	t->telling = true;
 	t->scan = (struct imap_scan){ .uids = &t->uids, .over = t->uids.n == 0 };
 	if (t->status != IPC_ST_OK || (t->silent && !t->job.s->condstore))

@@ -161,8 +161,11 @@ static void on_new(struct view *v, uint32_t uid, uint32_t flags)
 	uint32_t above = v->fresh.n > 0 ? v->fresh.r[v->fresh.n - 1].last : v->last_uid;
 
 	if ((flags & IPC_FLAG_RECENT) != 0) {
+		bool behind = v->recent.n == 0 || uid > v->recent.r[v->recent.n - 1].last;
+
 		set_add(&v->recent, uid, uid);
-		set_norm(&v->recent);
+		if (!behind)
+			set_norm(&v->recent);
 	}
 	if (uid <= above)
 		return; /* it came with the list of uids */
@@ -352,9 +355,8 @@ bool view_told_gone(struct view *v, struct set *ret_gone)
 	runs_remove(v, ret_gone, to, cap);
 	/* New uids are above all that ever were. */
 	v->last_uid = last;
-	for (size_t i = 0; i < ret_gone->n; i++)
-		set_remove(&v->recent, ret_gone->r[i].first, ret_gone->r[i].last);
-	return true;
+	set_subtract(&v->recent, ret_gone);
+	return !v->recent.failed;
 }
 
 bool view_grow(struct view *v)

@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <unistd.h>
 
 #include "common/base/wire.h"
 #include "common/ipc/types.h"
@@ -81,6 +82,37 @@ static void sets_lose_what_is_removed(void **state)
 			assert_false(set_has(&s, n));
 		set_fini(&s);
 	}
+}
+
+/* Every second message of a million goes: an hour, if each cost what it leaves behind. */
+static void many_go_as_fast_as_few(void **state)
+{
+	static const char *const cases[][3] = {
+		{ "1:9", "1,3:4,9", "2,5:8" },
+		{ "1:3,5:7,9", "2:6", "1,7,9" },
+		{ "1:3,5:7,9", "1:20", "" },
+		{ "4:6", "1:3,7:9", "4:6" },
+	};
+	struct set s = { 0 }, gone = { 0 };
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		s = parsed(cases[i][0]);
+		gone = parsed(cases[i][1]);
+		set_subtract(&s, &gone);
+		assert_set(&s, cases[i][2]);
+		set_fini(&s);
+		set_fini(&gone);
+	}
+	alarm(30);
+	set_add(&s, 1, 1000000);
+	for (uint32_t n = 2; n <= 1000000; n += 2)
+		set_add(&gone, n, n);
+	set_subtract(&s, &gone);
+	assert_int_equal(s.n, 500000);
+	assert_true(set_has(&s, 999999) && !set_has(&s, 1000000));
+	alarm(0);
+	set_fini(&s);
+	set_fini(&gone);
 }
 
 static void sets_are_cut_to_a_range(void **state)
@@ -212,6 +244,21 @@ static void patterns_match_names(void **state)
 	assert_int_equal(match_prefix(SLICE("inb*")).n, 0);
 }
 
+/* The work is bounded by both lengths, also where a wildcard follows the other. */
+static void patterns_of_wildcards_cost_little(void **state)
+{
+	uint8_t stars[MATCH_PATTERN_MAX], name[1024];
+
+	memset(stars, '*', sizeof(stars));
+	stars[sizeof(stars) - 1] = 'b';
+	memset(name, 'a', sizeof(name));
+	alarm(20);
+	for (unsigned i = 0; i < 200; i++)
+		assert_false(
+		    match_name(slice_of(stars, sizeof(stars)), slice_of(name, sizeof(name))));
+	alarm(0);
+}
+
 /* ---- the view ---- */
 
 static void load(struct view *v, const uint32_t *pairs, size_t n)
@@ -319,11 +366,13 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sets_are_joined_and_sorted),
 		cmocka_unit_test(sets_lose_what_is_removed),
+		cmocka_unit_test(many_go_as_fast_as_few),
 		cmocka_unit_test(sets_are_cut_to_a_range),
 		cmocka_unit_test(strings_are_read_as_they_stand),
 		cmocka_unit_test(nothing_is_taken_after_an_error),
 		cmocka_unit_test(dates_are_days),
 		cmocka_unit_test(patterns_match_names),
+		cmocka_unit_test(patterns_of_wildcards_cost_little),
 		cmocka_unit_test(numbers_and_uids_are_one_list),
 		cmocka_unit_test(numbers_stay_until_the_client_is_told),
 		cmocka_unit_test(what_came_and_went_is_never_told),
