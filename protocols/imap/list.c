@@ -4,39 +4,13 @@
  * stored's rows are collected, because what a name is depends on the names below it, which follow
  * it; then they are written as the client reads.
  */
-#include "protocols/imap/imap-private.h"
+#include "protocols/imap/list-private.h"
 
 #include "common/base/wire.h"
 #include "protocols/imap/match.h"
 #include "protocols/imap/status.h"
 
 #include <stdlib.h>
-
-enum { LIST_PATTERNS_MAX = 32, LIST_ROWS_MAX = 1000000 };
-
-struct row {
-	struct slice name; /* in `names` */
-	size_t name_at;
-	uint32_t attrs;
-};
-
-struct list {
-	struct imap_job job;
-	bool lsub, extended;
-	bool select_subscribed, select_special, recursive;
-	bool return_subscribed, return_children;
-	unsigned status; /* items; 0: not asked for */
-	struct slice patterns[LIST_PATTERNS_MAX];
-	unsigned n_patterns;
-
-	uint32_t seq;
-	struct buf names;
-	struct row *rows;
-	size_t n_rows, cap_rows;
-	bool complete, waiting;
-	size_t at;            /* row */
-	struct slice implied; /* last ancestor that LSUB told of though it is not subscribed */
-};
 
 static void list_free(struct imap_job *j)
 {
@@ -276,86 +250,6 @@ static const struct imap_job_ops list_ops = {
 
 /* ---- the commands --------------------------------------------------------------------------- */
 
-static void select_options(struct parse *p, struct list *l)
-{
-	bool recursive = false;
-
-	parse_char(p, '(');
-	l->extended = true;
-	while (parse_ok(p) && !parse_try(p, ')')) {
-		if (parse_try_word(p, "SUBSCRIBED"))
-			l->select_subscribed = true;
-		else if (parse_try_word(p, "RECURSIVEMATCH"))
-			recursive = true;
-		else if (parse_try_word(p, "SPECIAL-USE"))
-			l->select_special = true;
-		else if (!parse_try_word(p, "REMOTE"))
-			parse_fail(p, "no such selection option");
-		if (parse_peek(p) != ')')
-			parse_sp(p);
-	}
-	/* RFC 5258 3: it says how to treat the others. */
-	if (recursive && !l->select_subscribed && !l->select_special)
-		parse_fail(p, "RECURSIVEMATCH needs another option");
-	l->recursive = recursive;
-	parse_sp(p);
-}
-
-static void return_options(struct parse *p, struct list *l)
-{
-	if (!parse_try_word(p, "RETURN"))
-		parse_fail(p, "RETURN is missing");
-	l->extended = true;
-	parse_sp(p);
-	parse_char(p, '(');
-	while (parse_ok(p) && !parse_try(p, ')')) {
-		if (parse_try_word(p, "SUBSCRIBED")) {
-			l->return_subscribed = true;
-		} else if (parse_try_word(p, "STATUS")) {
-			parse_sp(p);
-			l->status = imap_status_items(p);
-		} else if (!parse_try_word(p, "CHILDREN") && !parse_try_word(p, "SPECIAL-USE")) {
-			parse_fail(p, "no such return option"); /* those two are always told */
-		}
-		if (parse_peek(p) != ')')
-			parse_sp(p);
-	}
-}
-
-/* The pattern behind the reference; a pattern that no name can match is left out. */
-static void pattern_add(struct parse *p, struct list *l, struct slice reference)
-{
-	struct slice pattern = parse_list_mailbox(p);
-	uint8_t *text;
-
-	if (!parse_ok(p) || pattern.p == NULL)
-		return;
-	/* An empty pattern in an extended LIST matches nothing (RFC 5258 3). */
-	if (l->n_patterns == LIST_PATTERNS_MAX) {
-		parse_refuse(p, "too many patterns");
-		return;
-	}
-	text = arena_alloc(p->arena, reference.n + pattern.n + 1);
-	if (text == NULL || reference.n + pattern.n > MATCH_PATTERN_MAX) {
-		parse_refuse(p, "the pattern is too long");
-		return;
-	}
-	if (reference.n > 0)
-		memcpy(text, reference.p, reference.n);
-	if (pattern.n > 0)
-		memcpy(text + reference.n, pattern.p, pattern.n);
-	if (reference.n + pattern.n > 0)
-		l->patterns[l->n_patterns++] = slice_of(text, reference.n + pattern.n);
-}
-
-static struct slice reference_take(struct parse *p)
-{
-	struct slice reference = parse_list_mailbox(p);
-
-	parse_sp(p);
-	return reference.p != NULL ? reference : SLICE("\xff"); /* in front of no name */
-}
-
 static void list_begin(struct list *l)
 {
 	struct imap *s = l->job.s;
@@ -381,28 +275,6 @@ static struct list *list_new(struct imap *s)
 	buf_init(&l->names, 256 * 1024 * 1024);
 	imap_job_begin(s, &l->job, &list_ops);
 	return l;
-}
-
-static void list_args(struct parse *p, struct list *l, bool *ret_separator)
-{
-	struct slice reference;
-
-	parse_sp(p);
-	if (parse_peek(p) == '(')
-		select_options(p, l);
-	reference = reference_take(p);
-	if (parse_try(p, '(')) {
-		l->extended = true;
-		do
-			pattern_add(p, l, reference);
-		while (parse_try(p, ' '));
-		parse_char(p, ')');
-	} else {
-		*ret_separator = p->end - p->p == 2 && p->p[0] == '"' && p->p[1] == '"';
-		pattern_add(p, l, reference);
-	}
-	if (parse_try(p, ' '))
-		return_options(p, l);
 }
 
 void imap_cmd_list(struct imap *s, struct parse *p)
@@ -435,7 +307,7 @@ void imap_cmd_lsub(struct imap *s, struct parse *p)
 		return;
 	l->lsub = true;
 	parse_sp(p);
-	pattern_add(p, l, reference_take(p));
+	list_pattern(p, l, list_reference(p));
 	if (parse_end(p))
 		list_begin(l);
 	else
