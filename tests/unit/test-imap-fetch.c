@@ -1,4 +1,5 @@
 /* FETCH before a real store: what has no facts, what is large, and a client that does not read. */
+#include "common/base/wire.h"
 #include "common/mail/limits.h"
 #include "protocols/imap/imap.h"
 #include "protocols/imap/limits.h"
@@ -180,6 +181,143 @@ static void what_is_too_large_to_hold_is_read_twice(void **state)
 	buf_fini(&message);
 }
 
+/* ---- damage ----------------------------------------------------------------------------------
+ */
+
+/* A store whose answers are spoiled on their way: of pieces the first, of a body from the n-th on.
+ */
+struct damage {
+	struct fake_store store; /* first */
+	struct fake_store *real;
+	bool pieces;
+	unsigned body_after; /* 0: never */
+	uint32_t status;
+	union ipc_any spoiled;
+	uint8_t data[61440];
+};
+
+static bool damage_open(struct fake_store *s, unsigned user)
+{
+	struct damage *d = (struct damage *)s;
+
+	return d->real->open(d->real, user);
+}
+
+static void damage_send(struct fake_store *s, enum ipc_type type, const void *msg)
+{
+	struct damage *d = (struct damage *)s;
+
+	d->real->send(d->real, type, msg);
+}
+
+static const union ipc_any *damage_next(
+    struct fake_store *s, bool wait, enum ipc_type *ret_type, bool *ret_gone)
+{
+	struct damage *d = (struct damage *)s;
+	const union ipc_any *m = d->real->next(d->real, wait, ret_type, ret_gone);
+
+	if (m != NULL && *ret_type == IPC_parts_are && d->pieces) {
+		struct slice rest =
+		    slice_from(m->parts_are.data, 12 + wire_load_u32(m->parts_are.data.p + 8));
+
+		d->pieces = false;
+		memset(d->data, 0, 12);
+		wire_store_u32(d->data, d->status);
+		memcpy(d->data + 12, rest.p, rest.n);
+		d->spoiled = *m;
+		d->spoiled.parts_are.data = slice_of(d->data, 12 + rest.n);
+		return &d->spoiled;
+	}
+	if (m != NULL && *ret_type == IPC_body_data && d->body_after > 0 && --d->body_after == 0) {
+		d->spoiled = *m;
+		d->spoiled.body_data.status = d->status;
+		d->spoiled.body_data.last = 1;
+		d->spoiled.body_data.data = SLICE_NONE;
+		return &d->spoiled;
+	}
+	return m;
+}
+
+static struct damage *select_damaged(struct fetch_test *t, uint32_t status)
+{
+	struct damage *d = calloc(1, sizeof(*d));
+
+	*d = (struct damage){ .store = { damage_open, damage_send, damage_next },
+		.real = world_store(&t->world),
+		.status = status };
+	t->fake = fake_new(&(struct fake_conf){
+	    .core = &imap_core, .core_conf = &imap_conf, .plain_login = true, .store = &d->store });
+	fake_input(t->fake, SLICE("a LOGIN u1 gatehouse\r\nb SELECT INBOX\r\n"));
+	return d;
+}
+
+static void damage_of_a_message_is_its_own(void **state)
+{
+	static const struct {
+		uint32_t status;
+		const char *reply;
+	} cases[] = {
+		{ IPC_ST_CORRUPT, "c NO [CORRUPTION]" },
+		{ IPC_ST_NOTFOUND, "c NO [EXPUNGEISSUED]" },
+		{ IPC_ST_TRYLATER, "c NO [UNAVAILABLE]" },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct fetch_test t;
+		struct damage *d;
+		struct slice out;
+
+		begin(&t);
+		world_deliver(&t.world, 1, SLICE("Subject: one\r\n\r\nfirst"));
+		world_deliver(&t.world, 1, SLICE("Subject: two\r\n\r\nsecond"));
+		d = select_damaged(&t, cases[i].status);
+		d->pieces = true;
+		out = ask(&t, "c FETCH 1:2 (UID BODY.PEEK[TEXT] RFC822.SIZE)");
+		has(out, "* 1 FETCH (UID 1 BODY[TEXT] NIL RFC822.SIZE 21)\r\n"
+			 "* 2 FETCH (UID 2 BODY[TEXT] {6}\r\nsecond RFC822.SIZE 22)\r\n");
+		has(out, cases[i].reply);
+		d->pieces = true;
+		out = ask(&t, "c FETCH 1:2 (BODY.PEEK[HEADER.FIELDS (SUBJECT)])");
+		has(out, "* 1 FETCH (BODY[HEADER.FIELDS (SUBJECT)] NIL)\r\n* 2 FETCH "
+			 "(BODY[HEADER.FIELDS (SUBJECT)] {16}\r\nSubject: two\r\n\r\n)\r\n");
+		has(out, cases[i].reply);
+		has(ask(&t, "d FETCH 1 BODY.PEEK[TEXT]"), "{5}\r\nfirst)\r\nd OK ");
+		end(&t);
+		free(d);
+	}
+}
+
+static void half_a_literal_ends_the_connection(void **state)
+{
+	struct buf message = BUF_INIT(1 << 20);
+	struct fetch_test t;
+	struct damage *d;
+	struct slice out;
+
+	begin(&t);
+	buf_puts(&message, "Subject: large\r\n\r\n");
+	put_base64(&message, 3000);
+	world_deliver(&t.world, 1, buf_slice(&message));
+	d = select_damaged(&t, IPC_ST_CORRUPT);
+	/* At its beginning there is still an answer to give. */
+	d->body_after = 1;
+	out = ask(&t, "c FETCH 1 (BODY.PEEK[] UID)");
+	has(out, "* 1 FETCH (BODY[] NIL UID 1)\r\nc NO [CORRUPTION]");
+	assert_false(fake_closed(t.fake));
+	fake_free(&t.fake);
+	free(d);
+	d = select_damaged(&t, IPC_ST_CORRUPT);
+	fake_output_reset(t.fake);
+	d->body_after = 2;
+	out = ask(&t, "c FETCH 1 (BODY.PEEK[] UID)");
+	has(slice_part(out, 0, 60), "* 1 FETCH (BODY[] {234018}\r\nSubject: large");
+	assert_true(fake_closed(t.fake));
+	assert_null(memmem(out.p, out.n, "BYE", 3));
+	end(&t);
+	free(d);
+	buf_fini(&message);
+}
+
 /* ---- many messages ----------------------------------------------------------------------------
  */
 
@@ -250,6 +388,8 @@ int main(void)
 		cmocka_unit_test(what_was_cut_from_facts_is_read),
 		cmocka_unit_test(a_slow_reader_costs_one_window),
 		cmocka_unit_test(what_is_too_large_to_hold_is_read_twice),
+		cmocka_unit_test(damage_of_a_message_is_its_own),
+		cmocka_unit_test(half_a_literal_ends_the_connection),
 		cmocka_unit_test(many_messages_come_in_order),
 	};
 
