@@ -60,8 +60,10 @@ FETCHES = ["FLAGS", "ALL", "FAST", "FULL", "UID", "ENVELOPE", "BODY", "BODYSTRUC
 WRONG = ["FETCH", "FETCH 1", "FETCH a FLAGS", "FETCH 0 FLAGS", "FETCH 1 NOTHING", "FETCH 1 (FLAGS", 
          "STORE 1 +FLAGS (\\Nothing)", "STORE 1 FLAGS (\\Recent)", "SEARCH", "SEARCH FROM", "SEARCH 1:", "SEARCH LARGER x",
          "SEARCH CHARSET x-none TEXT a", "SEARCH ON 32-Jan-2000", "COPY 1", "COPY 1 nowhere", "UID", "UID NOOP", "UID FETCH 1",
-         "SELECT", "SELECT nowhere", "SELECT \"\"", "EXAMINE nowhere", "STATUS INBOX", "STATUS INBOX (NOTHING)", "STATUS nowhere (MESSAGES)",
-         "CREATE INBOX", "CREATE \"\"", "DELETE INBOX", "DELETE nowhere", "RENAME nowhere other", "RENAME one two", "SUBSCRIBE", "LIST \"\"",
+         "SELECT", "SELECT nowhere", "SELECT \"\"", "EXAMINE nowhere", "STATUS INBOX", "STATUS INBOX (NOTHING)",
+         "STATUS nowhere (MESSAGES)",
+         "CREATE INBOX", "CREATE \"\"", "DELETE INBOX", "DELETE nowhere", "RENAME nowhere other", "RENAME one two", "SUBSCRIBE",
+         "LIST \"\"",
          "LSUB \"\"", "APPEND INBOX", "NOSUCH", "UID EXPUNGE", "FETCH 1:99999 FLAGS",
          "FETCH 99999 FLAGS", "STORE 99999 +FLAGS (\\Seen)", "COPY 99999 one", "UID COPY 99999 one", "UID STORE 99999 +FLAGS (\\Seen)",
          "SEARCH 99999", "SORT (SUBJECT) x-none ALL", "SORT () UTF-8 ALL", "SORT (NOTHING) UTF-8 ALL", "THREAD NOTHING UTF-8 ALL",
@@ -162,7 +164,8 @@ class Drawer:
         # Flat: with parents that are no mailboxes the servers part for good; trees are the checker's (names.py).
         name, other = rng.choice(["n1", "n2", "Ünï", "n 4"]), rng.choice(["n1", "n2", "n3"])
         return rng.choice([["CREATE", box_arg(name)], ["CREATE", box_arg(name)], ["DELETE", box_arg(name)],
-                           ["RENAME", box_arg(name), box_arg(other)], ["SUBSCRIBE", box_arg(rng.choice(BOXES))], ["UNSUBSCRIBE", box_arg(rng.choice(BOXES))],
+                           ["RENAME", box_arg(name), box_arg(other)], ["SUBSCRIBE", box_arg(rng.choice(BOXES))],
+                           ["UNSUBSCRIBE", box_arg(rng.choice(BOXES))],
                            ["LIST", '""', rng.choice(['*', '%', 'n1', '"n%"', '""', "INBOX", "inbox"])],
                            ["LSUB", '""', rng.choice(['*', 'n1*'])], ["LIST", '"n1/"', "%"]])
 
@@ -274,7 +277,8 @@ def differences(command, a, b):
                ("empty-list", {"\\noselect", "\\nonexistent"} & (a.lists[name][0] | b.lists[name][0])))
     differ("untagged", sorted(map(repr, a.rest)), sorted(map(repr, b.rest)),
            ("recent", re.search(r"\b(RECENT|NEW|OLD)\b", command)),
-           ("body-text", re.search(r"\bBODY e\b", command)), ("sort-order", verb in ("SORT", "THREAD") and numbers_in(a.rest) == numbers_in(b.rest)))
+           ("body-text", re.search(r"\bBODY e\b", command)),
+           ("sort-order", verb in ("SORT", "THREAD") and numbers_in(a.rest) == numbers_in(b.rest)))
     return out
 
 
@@ -332,7 +336,8 @@ class Comparison:
 
     def step(self):
         args = self.drawer.draw()
-        text = " ".join(a if isinstance(a, str) else quote(a).decode("latin-1") if not isinstance(a, Lit) else "{%d}" % len(a) for a in args)
+        text = " ".join(a if isinstance(a, str) else "{%d}" % len(a) if isinstance(a, Lit) else quote(a).decode("latin-1")
+                        for a in args)
         Comparison.read_only = self.drawer.read_only
         a, b = (Answer(r, text) for r in self.both(args))
         found = differences(text, a, b)

@@ -57,8 +57,10 @@ def encodings():
     one = b"From: a@b.example\r\nSubject: parts\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=m\r\n\r\n" \
         b"preamble walnut\r\n" + body + b"--m--\r\nepilogue hazelnut\r\n"
     two = b"From: =?utf-8?q?J=C3=B6rg?= <joerg@x.example>\r\nSubject: =?utf-8?q?one?= =?utf-8?q?two?= three =?x-no?q?four?=\r\n" \
-        b"subject: second subject\r\nno field here\r\n and its fold\r\nX-Fold: one\r\n  two\r\n\tthree\r\n\r\nSTRASSE Stra\xc3\x9fe cafe\xcc\x81\r\n"
-    three = b"From: x@y.example\r\nSubject: wide\r\nContent-Type: text/plain; charset=utf-16\r\nContent-Transfer-Encoding: base64\r\n\r\n" + \
+        b"subject: second subject\r\nno field here\r\n and its fold\r\nX-Fold: one\r\n  two\r\n\tthree\r\n\r\n" \
+        b"STRASSE Stra\xc3\x9fe cafe\xcc\x81\r\n"
+    three = b"From: x@y.example\r\nSubject: wide\r\nContent-Type: text/plain; charset=utf-16\r\n" \
+        b"Content-Transfer-Encoding: base64\r\n\r\n" + \
         base64.encodebytes("wide ünïcode mark".encode("utf-16")).replace(b"\n", b"\r\n")
     return [one, two, three]
 

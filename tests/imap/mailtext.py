@@ -73,7 +73,8 @@ def codec(name):
     try:
         found = codecs.lookup(name).name
     except (LookupError, UnicodeError, ValueError):
-        return None if re.fullmatch(r"[a-z0-9_.:-]*", name) and not re.search(r"mac|iso|utf|cp|win|koi|big|gb|euc|jis|ksc|ibm|tis|unicode", name) else "?"
+        family = re.search(r"mac|iso|utf|cp|win|koi|big|gb|euc|jis|ksc|ibm|tis|unicode", name)
+        return None if re.fullmatch(r"[a-z0-9_.:-]*", name) and not family else "?"
     if found not in KNOWN:
         return "?" if found.startswith(("iso", "cp", "utf", "mac")) else None
     return WIDER.get(found, found)

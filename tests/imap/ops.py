@@ -10,7 +10,8 @@ MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
 FETCHES = ["FLAGS", "(UID FLAGS)", "FAST", "ALL", "FULL", "(FLAGS MODSEQ)", "BODY.PEEK[]", "BODY[]", "(UID BODY[TEXT])",
            "(FLAGS BODY.PEEK[HEADER])", "BODY.PEEK[1]", "BODY[1]", "RFC822.HEADER", "RFC822", "RFC822.TEXT", "ENVELOPE",
            "(UID BODYSTRUCTURE)", "(INTERNALDATE RFC822.SIZE)", "BODY.PEEK[HEADER.FIELDS (Subject From X-Ident)]",
-           "BODY.PEEK[HEADER.FIELDS.NOT (Received)]", "BODY", "BINARY.PEEK[1]", "(UID PREVIEW)", "(EMAILID THREADID)", "SAVEDATE", "(ENVELOPE FLAGS UID BODY.PEEK[]<%d.%d>)"]
+           "BODY.PEEK[HEADER.FIELDS.NOT (Received)]", "BODY", "BINARY.PEEK[1]", "(UID PREVIEW)", "(EMAILID THREADID)", "SAVEDATE",
+           "(ENVELOPE FLAGS UID BODY.PEEK[]<%d.%d>)"]
 
 
 def opened(self, name, read_only, r, sent, past):

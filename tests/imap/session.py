@@ -111,7 +111,8 @@ class Session:
             who = None if self.view.read_only else (self.number, self.life)
             self.world.saw_flags(box, row.uid, row.flags, r.data.get("MODSEQ"), who, self.since, now)
         for key, value in r.data.items():
-            if (there or not self.lenient) and key.startswith(("BODY[", "RFC822", "BINARY[")) and key not in ("RFC822.SIZE", IDENT_KEY):
+            octets = key.startswith(("BODY[", "RFC822", "BINARY[")) and key not in ("RFC822.SIZE", IDENT_KEY)
+            if octets and (there or not self.lenient):
                 self.world.saw_fixed(box, row.uid, key + str(self.partial), value)
         if "BODY[]" in r.data and m.ident and (there or not self.lenient):
             self.world.check_octets(m.ident, r.data["BODY[]"], "BODY[]")

@@ -25,7 +25,8 @@ import corpus  # noqa: E402
 RULES = {
     "addresses": "5322 3.4: what is no address list has no one right structure; only grammar and defaults are judged",
     "parameters": "2231, 2045 5.1: broken, continued or encoded parameters: any of their readings",
-    "no-blank-line": "9051 6.4.5.1: the delimiting blank line is included, \"except in the case of a message that has no body and no blank line\"",
+    "no-blank-line": "9051 6.4.5.1: the delimiting blank line is included, "
+                     "\"except in the case of a message that has no body and no blank line\"",
     "non-fields": "5322 2.2: a line that is no field belongs to no field: HEADER.FIELDS.NOT may have it",
     "long-fields": "limits.h: fields past 16 KiB and headers past 64 KiB may be shortened in ENVELOPE and BODYSTRUCTURE",
     "default-charset": "2045 5.2: text without a charset is us-ascii; BODYSTRUCTURE may say so",
@@ -315,7 +316,8 @@ class Judge:
         for _ in range(4):
             n = self.rng.choice(names)
             size = len(want[n])
-            a, b = self.rng.choice([0, size // 2, max(size - 3, 0), size, size + 5, self.rng.randint(0, size)]), self.rng.choice([1, 7, 1000, 1 << 20])
+            a = self.rng.choice([0, size // 2, max(size - 3, 0), size, size + 5, self.rng.randint(0, size)])
+            b = self.rng.choice([1, 7, 1000, 1 << 20])
             _, got = self.fetch(case, "BODY.PEEK[%s]<%d.%d>" % (n, a, b))
             case.equal("BODY[%s]<%d.%d>" % (n, a, b), got.get("BODY[%s]<%d>" % (n, a)) or b"", want[n][a:a + b])
         _, got = self.fetch(case, "RFC822.HEADER BODY.PEEK[999]")
