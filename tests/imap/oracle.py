@@ -179,8 +179,11 @@ class Oracle:
             if name in wanted:
                 want = len(numbers) if name == "COUNT" else fun(numbers) if numbers else None
                 self.verdict(values.get(name) == want, shown, "%s %s, not %s" % (name, values.get(name), want))
-        if has_modseq(key) and wanted != ["SAVE"] and not {"MIN", "MAX"} & set(wanted):
-            self.check_modseq(key, every, values.get("MODSEQ"), shown)
+        if has_modseq(key) and wanted != ["SAVE"]:
+            # RFC 4731 3.2: of MIN and MAX when nothing else was asked for, else of all that was found.
+            some = sorted(every) if set(wanted) & {"ALL", "COUNT"} or not set(wanted) & {"MIN", "MAX"} else \
+                [n for name, n in (("MIN", min(every, default=0)), ("MAX", max(every, default=0))) if name in wanted and n]
+            self.check_modseq(key, set(some), values.get("MODSEQ"), shown)
         if "SAVE" in wanted:
             ends = {n for n in ("MIN", "MAX") if n in wanted}
             uids = sorted(self.messages[n - 1].uid for n in every if n > 0)
