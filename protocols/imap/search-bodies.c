@@ -82,6 +82,10 @@ static void whole_over(struct search_job *j, struct search_todo *t)
 {
 	bool good = j->mime != NULL;
 
+	if (!good && t->lost) {
+		t->whole = false; /* and has no ranges: no text */
+		return;
+	}
 	if (good) {
 		mime_finish(j->mime);
 		good = search_ranges_parsed(j->mime, t->text, &t->ranges);
@@ -136,6 +140,7 @@ void search_bodies_msg(struct search_job *j, const struct ipc_body_data *m)
 	if (j->n_asks == 0 || a->seq != m->seq)
 		return;
 	t = &j->todo[a->todo];
+	t->lost |= m->status != IPC_ST_OK;
 	if (m->status == IPC_ST_OK)
 		body_take(j, t, a->off, m->data);
 	a->off += m->data.n;

@@ -28,6 +28,7 @@ struct search_todo {
 	bool whole;  /* no ranges: all of it is read once to find them */
 	bool text;   /* not only its header */
 	bool body;   /* facts did not decide it either */
+	bool lost;   /* it cannot be read */
 	size_t next; /* range that is asked for next */
 	unsigned asked, answered;
 	bool all_asked;

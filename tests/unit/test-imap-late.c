@@ -9,11 +9,12 @@
 
 static const struct imap_conf imap_conf = { .mechs = 7, .append_max = 1 << 20 };
 
-/* Between the core and its store: every `spoil`-th body is said to be not readable now. */
+/* Between the core and its store: the `spoil`-th body from here on has that status. */
 struct spoiler {
 	struct fake_store store; /* first */
 	struct fake_store *real;
 	unsigned spoil;
+	uint32_t status;
 	union ipc_any spoiled;
 };
 
@@ -40,7 +41,7 @@ static const union ipc_any *on_next(
 	if (m == NULL || *ret_type != IPC_body_data || sp->spoil == 0 || --sp->spoil > 0)
 		return m;
 	sp->spoiled = *m;
-	sp->spoiled.body_data.status = IPC_ST_TRYLATER;
+	sp->spoiled.body_data.status = sp->status;
 	sp->spoiled.body_data.last = 1;
 	return &sp->spoiled;
 }
@@ -65,7 +66,7 @@ static void has(struct slice text, const char *part)
 
 static void a_search_that_fails_takes_nothing_from_what_follows(void **state)
 {
-	struct spoiler sp = { .store = { on_open, on_send, on_next } };
+	struct spoiler sp = { .store = { on_open, on_send, on_next }, .status = IPC_ST_TRYLATER };
 	struct world w;
 	struct fake *f;
 
@@ -87,10 +88,34 @@ static void a_search_that_fails_takes_nothing_from_what_follows(void **state)
 	world_fini(&w);
 }
 
+/* One message has no facts and cannot be read: the others are found all the same. */
+static void a_damaged_message_has_no_text(void **state)
+{
+	struct spoiler sp = { .store = { on_open, on_send, on_next }, .status = IPC_ST_CORRUPT };
+	struct world w;
+	struct fake *f;
+
+	world_init(&w, "mem");
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(
+		    rig_put(&w.rig, 1, SLICE("Subject: x\r\n\r\nhere it is\r\n")), IPC_ST_OK);
+	sp.real = world_store(&w);
+	f = fake_new(&(struct fake_conf){
+	    .core = &imap_core, .core_conf = &imap_conf, .plain_login = true, .store = &sp.store });
+	fake_input(f, SLICE("a LOGIN u1 gatehouse\r\nb SELECT INBOX\r\n"));
+	fake_output_reset(f);
+	sp.spoil = 1;
+	fake_input(f, SLICE("c SEARCH BODY here\r\n"));
+	has(fake_output(f), "* SEARCH 2 3\r\nc OK ");
+	fake_free(&f);
+	world_fini(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_search_that_fails_takes_nothing_from_what_follows),
+		cmocka_unit_test(a_damaged_message_has_no_text),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
