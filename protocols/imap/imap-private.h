@@ -95,7 +95,6 @@ struct imap_gather {
 	struct line_reader lines;
 	struct buf text; /* the command so far */
 	uint64_t literal_left, skip_left, skipped;
-	bool in_literal;     /* text goes on in a literal */
 	const char *refused; /* the command will be answered by BAD: why */
 };
 
@@ -112,7 +111,6 @@ enum imap_tell_step {
 
 struct imap_tell {
 	enum imap_tell_step step;
-	bool with_gone;
 	struct set gone;        /* being told */
 	uint64_t gone_modseq;   /* of the last of them */
 	size_t gone_at;         /* range */
@@ -275,7 +273,6 @@ IMAP_CMD(select);
 IMAP_CMD(examine);
 IMAP_CMD(close);
 IMAP_CMD(unselect);
-IMAP_CMD(check);
 IMAP_CMD(expunge);
 IMAP_CMD(store);
 IMAP_CMD(idle);

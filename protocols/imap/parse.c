@@ -286,30 +286,3 @@ void parse_uid_set(struct parse *p, struct set *ret_set)
 	ranges(p, false, ret_set);
 	set_norm(ret_set);
 }
-
-/* ---- anything ------------------------------------------------------------------------------- */
-
-void parse_skip_value(struct parse *p)
-{
-	unsigned depth = 0;
-
-	do {
-		uint8_t c = parse_peek(p);
-
-		if (parse_try(p, '(')) {
-			if (++depth > IMAP_DEPTH_MAX)
-				parse_fail(p, "too many parentheses");
-		} else if (depth > 0 && (parse_try(p, ')'))) {
-			depth--;
-		} else if (c == '"' || c == '{') {
-			parse_string(p);
-		} else if (c == '~') {
-			parse_literal(p, true);
-		} else {
-			parse_try(p, '\\');
-			parse_chars(p, parse_list_char, "a value is missing");
-		}
-		if (depth > 0)
-			parse_try(p, ' ');
-	} while (depth > 0 && parse_ok(p));
-}

@@ -94,6 +94,3 @@ int32_t parse_date(struct parse *p);
 /* Characters of a class, at least one. */
 struct slice parse_chars(struct parse *p, bool (*is)(uint8_t), const char *missing);
 bool parse_list_char(uint8_t c);
-
-/* Jumps over one value, whatever it is (string, atom, list): for what is unknown. */
-void parse_skip_value(struct parse *p);

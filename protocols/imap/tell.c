@@ -23,7 +23,6 @@ void imap_tell_begin(struct imap *s, bool gone)
 	imap_tell_reset(s);
 	if (s->state != IMAP_SELECTED)
 		return;
-	s->tell.with_gone = gone;
 	s->tell.step = gone && (s->view.gone.n > 0 || s->view.ghosts.n > 0) ? IMAP_TELL_GONE
 									    : IMAP_TELL_EXISTS;
 	/* Those that go while this is written are told the next time. */
