@@ -16,7 +16,9 @@ enum {
 	SESSION_REQUESTS_MAX = 1024,        /* unanswered requests */
 	SESSION_CHANGE_BYTES_MAX = 1 << 20, /* uid lists of requests that wait */
 	SESSION_QUEUE_HIGH = 256 << 10,     /* unsent bytes at which answers wait for the reader */
-	FEED_OWN_MAX = 256,   /* changes of its own that a slow reader is told of as such */
+	FEED_OWN_MAX = 256, /* changes of its own that a slow reader is told of as such */
+	SESSION_PUMP_NS =
+	    20 * 1000 * 1000, /* of work on one session's questions until others have a turn */
 	SESSION_BAD_MAX = 32, /* senseless requests until the session ends */
 	SESSIONS_PER_ACCOUNT_MAX = 1000,
 	SESSION_STASH_MAX = 4 << 20,    /* answers that wait for a slow reader's events */

@@ -4,6 +4,7 @@
  */
 #include "stored/session-private.h"
 
+#include "common/base/clock.h"
 #include "common/base/wire.h"
 
 #include <stdlib.h>
@@ -181,19 +182,48 @@ static enum run run(struct session *s, struct request *q)
 	}
 }
 
+/* It has had its share of the turn: the rest of its requests wait until others had theirs. */
+static bool share_used(struct session *s, int64_t began_ns)
+{
+	if (s->pumped_ns + clock_mono_ns() - began_ns < SESSION_PUMP_NS)
+		return false;
+	s->pump_later = true;
+	TAILQ_INSERT_TAIL(&s->st->pump_later, s, pump_link);
+	store_pump_soon(s->st);
+	return true;
+}
+
+void session_pump_later(struct store *st)
+{
+	struct session *s;
+	size_t n = 0;
+
+	/* Each once: those that are not done by then queue up again. */
+	TAILQ_FOREACH(s, &st->pump_later, pump_link)
+	n++;
+	for (; n > 0 && (s = TAILQ_FIRST(&st->pump_later)) != NULL; n--) {
+		TAILQ_REMOVE(&st->pump_later, s, pump_link);
+		s->pump_later = false;
+		s->pumped_ns = 0;
+		session_pump(s);
+	}
+}
+
 void session_pump(struct session *s)
 {
 	struct request *q;
+	int64_t began_ns;
 
 	if (!STAILQ_EMPTY(&s->stash))
 		session_unstash(s);
-	if (s->dead || s->pumping || s->fetch->busy)
+	if (s->dead || s->pumping || s->pump_later || s->fetch->busy || TAILQ_EMPTY(&s->requests))
 		return;
+	began_ns = clock_mono_ns();
 	s->pumping = true;
 	while (!s->dead && !s->fetch->busy && (q = TAILQ_FIRST(&s->requests)) != NULL) {
 		enum run r;
 
-		if (ipc_chan_queued(s->chan) > SESSION_QUEUE_HIGH)
+		if (ipc_chan_queued(s->chan) > SESSION_QUEUE_HIGH || share_used(s, began_ns))
 			break;
 		r = run(s, q);
 		if (r == RUN_WAIT)
@@ -202,4 +232,5 @@ void session_pump(struct session *s)
 			session_finish_first(s);
 	}
 	s->pumping = false;
+	s->pumped_ns += clock_mono_ns() - began_ns;
 }

@@ -57,6 +57,10 @@ struct session {
 	struct slice name, service, peer; /* in `text` */
 	uint8_t *text;
 	bool dead, pumping;
+	/* Others first: its turn of the loop is used up. In the store's list meanwhile. */
+	bool pump_later;
+	TAILQ_ENTRY(session) pump_link;
+	int64_t pumped_ns; /* since it waited for others */
 	unsigned bad, outstanding;
 	size_t held; /* bytes of uid lists that wait */
 	size_t credit;

@@ -131,6 +131,8 @@ void session_free(struct session *s)
 
 	assert(s->dead && !s->pumping);
 	LIST_REMOVE(s, link);
+	if (s->pump_later)
+		TAILQ_REMOVE(&s->st->pump_later, s, pump_link);
 	for (size_t i = 0; i < a->n_mboxes; i++)
 		change_forget(a->mboxes[i], s);
 	for (size_t i = 0; i < a->n_gone; i++)

@@ -214,7 +214,8 @@ struct store {
 	uint64_t id_next, id_end, id_ahead; /* block in use; start of the one reserved next, or 0 */
 	uint64_t id_skipped;                /* blocks behind id_end whose reservation failed */
 	bool id_asked, meta_opening;
-	struct event *ev_tick, *ev_sweep;
+	struct event *ev_tick, *ev_sweep, *ev_pump;
+	TAILQ_HEAD(, session) pump_later;
 	struct idmap accounts, conns; /* by id, by sid */
 	TAILQ_HEAD(, account) idle;
 	size_t n_idle, idle_rows;
@@ -242,6 +243,8 @@ uint64_t store_id(struct store *st);
 
 /* Marks the loop's next turn for freeing dead sessions and connections. */
 void store_sweep_soon(struct store *st);
+/* Sessions of pump_later go on when everybody else has had a turn of the loop. */
+void store_pump_soon(struct store *st);
 
 /* A peer broke the rules: counted and logged, at most as a notice. */
 void store_bad_peer(struct store *st, const char *what, uint64_t sid, const char *why);
@@ -402,3 +405,5 @@ void session_mbox_opened(
  * list of uids may be of any length. */
 void session_changed(struct session *s, size_t held, const struct ipc_store_done *done);
 void session_pump(struct session *s);
+/* Those that wait for their next turn. */
+void session_pump_later(struct store *st);

@@ -73,6 +73,19 @@ void store_sweep_soon(struct store *st)
 	event_active(st->ev_sweep, EV_TIMEOUT, 0);
 }
 
+static void on_pump(evutil_socket_t fd, short what, void *arg)
+{
+	session_pump_later(arg);
+}
+
+/* By a timer: an event made active is run before anybody's input is looked at. */
+void store_pump_soon(struct store *st)
+{
+	static const struct timeval now = { .tv_usec = 1 };
+
+	(void)event_add(st->ev_pump, &now);
+}
+
 static int events_init(struct store *st)
 {
 	static const struct timeval tick = { .tv_sec = STORE_TICK_MS / 1000,
@@ -80,9 +93,10 @@ static int events_init(struct store *st)
 	struct shard *sh = &st->shards[0];
 
 	st->ev_sweep = event_new(st->base, -1, 0, on_sweep, st);
+	st->ev_pump = event_new(st->base, -1, 0, on_pump, st);
 	st->ev_tick = event_new(st->base, -1, EV_PERSIST, on_tick, st);
 	sh->ev = event_new(st->base, engine_fd(sh->engine), EV_READ | EV_PERSIST, on_engine, st);
-	if (st->ev_sweep == NULL || st->ev_tick == NULL || sh->ev == NULL)
+	if (st->ev_sweep == NULL || st->ev_pump == NULL || st->ev_tick == NULL || sh->ev == NULL)
 		return -ENOMEM;
 	if (event_add(st->ev_tick, &tick) != 0 || event_add(sh->ev, NULL) != 0)
 		return -ENOMEM;
@@ -96,6 +110,7 @@ int store_new(const struct store_conf *conf, struct store **ret_st)
 
 	if (st == NULL)
 		return -ENOMEM;
+	TAILQ_INIT(&st->pump_later);
 	st->base = conf->base;
 	st->shards[0].engine = conf->engine;
 	st->n_shards = 1;
@@ -153,6 +168,8 @@ void store_free(struct store **stp)
 		engine_group_close(&st->meta);
 	if (st->ev_sweep != NULL)
 		event_free(st->ev_sweep);
+	if (st->ev_pump != NULL)
+		event_free(st->ev_pump);
 	if (st->ev_tick != NULL)
 		event_free(st->ev_tick);
 	if (st->shards[0].ev != NULL)
