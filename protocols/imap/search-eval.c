@@ -48,10 +48,20 @@ static bool has(struct slice text, struct slice word)
 static struct buf plain = { .max = FIELD_KEEP_MAX + 64 }, decoded = { .max = 4 * FIELD_KEEP_MAX },
 		  folded = { .max = 20 * FIELD_KEEP_MAX };
 
-static bool field_matches(struct slice value, struct slice word)
+/* Fields of the facts at hand: folded once, however many keys ask for them. */
+static struct buf of_facts[FACTS_FIELD_COUNT];
+static unsigned of_facts_ready; /* bits */
+
+static bool field_matches(unsigned field, struct slice value, struct slice word)
 {
-	value_fold(value, &plain, &decoded, &folded);
-	return has(buf_slice(&folded), word);
+	struct buf *b = &of_facts[field];
+
+	if ((of_facts_ready >> field & 1) == 0) {
+		b->max = folded.max;
+		value_fold(value, &plain, &decoded, b);
+		of_facts_ready |= 1u << field;
+	}
+	return has(buf_slice(b), word);
 }
 
 /* ---- one key ---- */
@@ -79,7 +89,7 @@ static enum search_answer field_eval(const struct search_key *k, const struct se
 	if (m->facts == NULL)
 		return SEARCH_MAYBE;
 	value = m->facts->field[k->field];
-	if (value.p != NULL && field_matches(value, k->word.folded))
+	if (value.p != NULL && field_matches(k->field, value, k->word.folded))
 		return SEARCH_YES;
 	return m->facts->flags & FACTS_CUT_ENVELOPE ? SEARCH_MAYBE : SEARCH_NO;
 }
@@ -96,7 +106,7 @@ static enum search_answer header_eval(const struct search_key *k, const struct s
 			continue;
 		if (m->facts->field[i].p == NULL)
 			return SEARCH_NO;
-		if (field_matches(m->facts->field[i], k->word.folded))
+		if (field_matches(i, m->facts->field[i], k->word.folded))
 			return SEARCH_YES;
 	}
 	return SEARCH_MAYBE;
@@ -209,6 +219,7 @@ static enum search_answer key_eval(
 
 enum search_answer search_eval(const struct search_keys *k, const struct search_msg *m)
 {
+	of_facts_ready = 0;
 	return list_eval(k, &k->root, m);
 }
 
