@@ -357,6 +357,36 @@ static void test_rebuild_from_the_log(void **state)
 	engine_group_close(&g);
 }
 
+/* A power cut may leave a new index its length and nothing else; the log has everything. */
+static void test_unborn_index(void **state)
+{
+	struct env *v = *state;
+	struct engine_group *g;
+	char path[128];
+	int fd;
+
+	v->e = store_open("lmdb", v->dir, NULL);
+	fill(v->e, "g", 0, 20);
+	engine_close(&v->e);
+	snprintf(path, sizeof(path), "%s/data.mdb", v->dir);
+	for (unsigned zeros = 0; zeros <= 8192; zeros += 4096) {
+		fd = open(path, O_RDWR | O_TRUNC);
+		assert_true(fd >= 0);
+		assert_int_equal(ftruncate(fd, zeros), 0);
+		close(fd);
+		v->e = store_open("lmdb", v->dir, NULL);
+		g = group_open(v->e, "g", 0, 0);
+		assert_int_equal(engine_group_seq(g), 20);
+		engine_group_close(&g);
+		engine_close(&v->e);
+	}
+	/* One page that is something else than zeros is damage, and left as it is. */
+	fd = open(path, O_RDWR | O_TRUNC);
+	assert_int_equal(pwrite(fd, "junk", 4, 4096), 4);
+	close(fd);
+	assert_int_equal(open_rc(v->dir, &v->e), ENGINE_CORRUPT);
+}
+
 /* A crash while a segment was being made: its header is not there, or not whole. */
 static void test_unborn_segment(void **state)
 {
@@ -863,6 +893,7 @@ int main(void)
 		CASE(test_junk_and_zeros_behind_the_end),
 		CASE(test_newer_version_is_refused),
 		CASE(test_rebuild_from_the_log),
+		CASE(test_unborn_index),
 		CASE(test_unborn_segment),
 		CASE(test_missing_segment_is_damage),
 		CASE(test_orphans_are_swept),

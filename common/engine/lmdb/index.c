@@ -23,6 +23,7 @@ enum {
 	WARM_BYTES_MAX = 256 << 20,
 	PACE_ROWS = 512,
 	PACE_NS = 500000,
+	INDEX_FIRST_BYTES = 8192, /* LMDB's two meta pages */
 };
 
 static MDB_val val_of(struct slice s)
@@ -61,8 +62,51 @@ static int meta_read(MDB_txn *t, MDB_dbi dbi, struct log_pos *ret_pos, uint64_t 
 	return 0;
 }
 
+/*
+ * LMDB writes the two pages that a new index begins with, and does not sync them. A file system may
+ * keep the length of a file and lose what was written: after a power cut such a file is all zeros.
+ * An index that was ever synced has a page with more than that, so nothing is lost with this one:
+ * it is emptied, and the log is replayed from its start.
+ */
+static int index_unborn(struct store *s, bool *ret_new)
+{
+	static const uint8_t none[4096];
+	uint8_t p[4096];
+	struct stat st;
+	int fd = openat(s->dir_fd, "data.mdb", O_RDWR | O_CLOEXEC | O_NOFOLLOW), r = 0;
+
+	*ret_new = fd < 0 && errno == ENOENT;
+	if (fd < 0)
+		return *ret_new ? 0 : store_rc("index", errno);
+	if (fstat(fd, &st) != 0)
+		r = errno;
+	*ret_new = r == 0;
+	for (off_t at = 0; *ret_new && at < INDEX_FIRST_BYTES && at < st.st_size; at += sizeof(p)) {
+		ssize_t n = pread(fd, p, sizeof(p), at);
+
+		if (n < 0)
+			r = errno;
+		*ret_new = n >= 0 && memcmp(p, none, (size_t)n) == 0;
+	}
+	if (r == 0 && *ret_new && st.st_size > 0 && ftruncate(fd, 0) != 0)
+		r = errno;
+	fd_close(&fd);
+	return r == 0 ? 0 : store_rc("index", r);
+}
+
+/* The first pages and their names are durable before the log says anything that needs them. */
+static int index_born(struct store *s)
+{
+	int r = mdb_env_sync(s->env, 1);
+
+	if (r == 0 && fsync(s->dir_fd) != 0)
+		r = errno;
+	return r == 0 ? 0 : store_rc("index", r);
+}
+
 int index_open(struct store *s, struct log_pos *ret_pos, uint64_t *ret_store_id)
 {
+	bool fresh;
 	char path[64];
 	MDB_txn *t;
 	int fd, r;
@@ -70,6 +114,8 @@ int index_open(struct store *s, struct log_pos *ret_pos, uint64_t *ret_store_id)
 	/* LMDB opens by path: the descriptor's name in /proc, while there still is a /proc. */
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", s->dir_fd);
 	s->map_bytes = s->conf.map_bytes;
+	if ((r = index_unborn(s, &fresh)) != 0)
+		return r;
 	if ((r = mdb_env_create(&s->env)) != 0)
 		return store_rc("index", r);
 	mdb_env_set_mapsize(s->env, s->map_bytes);
@@ -77,6 +123,8 @@ int index_open(struct store *s, struct log_pos *ret_pos, uint64_t *ret_store_id)
 		return store_rc("index", r);
 	if (mdb_env_get_fd(s->env, &fd) == 0)
 		fd_cloexec(fd, true); /* LMDB leaves it to us */
+	if (fresh && (r = index_born(s)) != 0)
+		return r;
 	if ((r = mdb_txn_begin(s->env, NULL, MDB_RDONLY, &t)) != 0)
 		return store_rc("index", r);
 	r = mdb_dbi_open(t, NULL, 0, &s->dbi);
