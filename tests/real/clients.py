@@ -79,7 +79,7 @@ def fetchmail(account, server, how, scratch, setting=""):
         port, setting, account, PASSWORD)
     text += {"plain": "sslproto \"\" ", "stls": "sslproto \"TLS1.2+\" ", "tls": "ssl "}[how]
     text += "sslcertfile \"%s\" mda \"%s\"\n" % (server.ca, keep_script(scratch))
-    run(["fetchmail", "-f", private(scratch + "/rc", text), "--nodetach", "--nosyslog"], scratch)
+    run(["fetchmail", "-f", private(scratch + "/rc", text), "--nodetach", "--nosyslog", "--pidfile", scratch + "/pid"], scratch)
     return [lf(m) for m in fetched(scratch + "/out")]
 
 

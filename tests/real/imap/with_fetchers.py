@@ -19,7 +19,8 @@ def run_fetchmail(home, **fields):
     mda = fixture.private(folder + "/keep", "#!/bin/sh\nprintf x >>%s/count\nn=$(stat -c %%s %s/count)\n"
                           "cat >%s/out/$(printf %%06d $n)\n" % (folder, folder, folder), 0o700)
     rc = fixture.private(folder + "/rc", FETCHMAIL % dict(fields, mda=mda))
-    fixture.run(["fetchmail", "-f", rc, "--nodetach", "--nosyslog"], home, ok=(0, 1), env={"FETCHMAILHOME": folder})
+    fixture.run(["fetchmail", "-f", rc, "--nodetach", "--nosyslog", "--pidfile", folder + "/pid"], home, ok=(0, 1),
+                env={"FETCHMAILHOME": folder})
     out = []
     for name in sorted(os.listdir(folder + "/out")):
         with open(folder + "/out/" + name, "rb") as f:
