@@ -33,13 +33,17 @@ static int env_open(void **state)
 static int env_close(void **state)
 {
 	struct env *v = *state;
+	/* A case that failed on its way has groups open: engine_close() would end the program
+	 * before anybody is told what failed. */
+	bool left_open = v->e != NULL && (v->e->n_handles > 0 || v->e->dispatching);
 
-	engine_close(&v->e);
-	engine_sys = real_sys; /* no thread of the engine is left to see it change */
+	if (!left_open)
+		engine_close(&v->e);
+	engine_sys = real_sys;
 	dir_remove(v->dir);
 	if (v->image[0] != '\0')
 		dir_remove(v->image);
-	return 0;
+	return left_open ? -1 : 0;
 }
 
 /* What a crash would leave: the files as they are, while the store is open. */
@@ -78,7 +82,8 @@ static int open_rc(const char *dir, struct engine **ret_e)
 
 /* What a checkpoint wrote to the index is not lost by cutting the log: on a busy machine the timer
  * would strike. */
-static const struct engine_conf no_timer = { .checkpoint_ms = 3600000 };
+enum { NO_TIMER_MS = 3600000 };
+static const struct engine_conf no_timer = { .checkpoint_ms = NO_TIMER_MS };
 
 /* Frame i puts key i and a body of 3000 bytes. */
 static void fill(struct engine *e, const char *group, int from, int to)
@@ -429,7 +434,7 @@ static void test_unborn_segment(void **state)
 static void test_missing_segment_is_damage(void **state)
 {
 	struct env *v = *state;
-	struct engine_conf conf = { .segment_bytes = 20000 };
+	struct engine_conf conf = { .segment_bytes = 20000, .checkpoint_ms = NO_TIMER_MS };
 	struct engine *e = NULL;
 	char cmd[300];
 
@@ -544,7 +549,10 @@ static int index_fails(MDB_txn *t)
 static void faults_on(void)
 {
 	fail_sync = fail_write = fail_cut = fail_index = 0;
-	engine_sys = (struct engine_sys){ write_fails, sync_fails, cut_fails, index_fails };
+	engine_sys.pwritev = write_fails;
+	engine_sys.fdatasync = sync_fails;
+	engine_sys.ftruncate = cut_fails;
+	engine_sys.mdb_commit = index_fails;
 }
 
 static void test_failed_sync_is_not_retried(void **state)
@@ -676,7 +684,7 @@ static void wait_health(struct engine *e, enum engine_health want)
 static void test_stuck_index(void **state)
 {
 	struct env *v = *state;
-	struct engine_conf conf = { .overlay_bytes = 50000 };
+	struct engine_conf conf = { .overlay_bytes = 50000, .checkpoint_ms = NO_TIMER_MS };
 	struct engine_group *g;
 	uint8_t val[1000] = { 0 };
 	int r = 0, n = 0;
@@ -752,29 +760,35 @@ static void test_map_grows_until_it_may_not(void **state)
 	engine_group_close(&g);
 }
 
+static int nothing_in_memory(void *p, size_t n, unsigned char *ret_in)
+{
+	memset(ret_in, 0, (n + 4095) / 4096);
+	return 0;
+}
+
+/* The checkpointer looks what is in memory whenever it likes, so it must see the same each time. */
 static void test_cold_reads_go_to_the_pool(void **state)
 {
 	struct env *v = *state;
-	struct engine_conf conf = { .overlay_bytes = 2000 };
+	struct engine_conf conf = { .overlay_bytes = 2000, .checkpoint_ms = NO_TIMER_MS };
 	struct engine_stats st;
 	struct engine_group *g;
 	struct answer a = { .rc = WAITING };
-	int64_t end = clock_mono_ms() + 5000;
+	int64_t end;
 
+	engine_sys.mincore = nothing_in_memory;
 	v->e = store_open("lmdb", v->dir, &conf);
 	fill(v->e, "g", 0, 50);
+	end = clock_mono_ms() + 10000;
 	do {
 		assert_true(clock_mono_ms() < end);
+		usleep(1000);
 		engine_stats(v->e, &st);
 	} while (st.checkpoint_rows < 20);
 	g = group_open(v->e, "g", 0, 0);
-	((struct store *)v->e)->resident = false;
 	assert_int_equal(engine_get_now(g, SLICE("000001"), on_rows_now, &a), ENGINE_AGAIN);
-	((struct store *)v->e)->resident = false;
 	assert_string_equal(get(v->e, g, "000001")->text, "000001=row ");
-	((struct store *)v->e)->resident = false;
 	assert_int_equal(scan(v->e, g, "", "", 0)->rows, 50);
-	((struct store *)v->e)->resident = false;
 	assert_int_equal(get(v->e, g, "nothing")->rc, ENGINE_NOTFOUND);
 	engine_stats(v->e, &st);
 	assert_true(st.reads_pool >= 3);
@@ -864,9 +878,8 @@ static void test_same_as_the_model(void **state)
 			image_take(v);
 			engine_close(&v->e);
 			dir_remove(v->dir);
-			strcpy(v->dir, v->image);
-			assert_int_equal(rename(v->dir, "engine-moved"), 0);
-			strcpy(v->dir, "engine-moved");
+			dir_make(v->dir);
+			assert_int_equal(rename(v->image, v->dir), 0);
 			v->image[0] = '\0';
 		} else {
 			engine_close(&v->e);

@@ -46,8 +46,8 @@ static void enter(const char *dir, const char *empty, struct engine **ret_e)
 static void use(struct engine *e)
 {
 	struct engine_group *g = group_open(e, "g", ENGINE_CREATE, 0);
-	int64_t end = clock_mono_ms() + 5000;
 	struct engine_stats st;
+	int64_t end;
 	char key[16];
 
 	for (int i = 0; i < 60; i++) {
@@ -61,6 +61,7 @@ static void use(struct engine *e)
 		assert(commit(e, b) == (i == 40 ? ENGINE_IO : 0));
 		engine_body_free(&body);
 	}
+	end = clock_mono_ms() + 10000;
 	do {
 		engine_stats(e, &st);
 		usleep(1000);

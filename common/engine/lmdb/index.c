@@ -212,7 +212,7 @@ void index_look(struct store *s)
 	unsigned char *in = malloc(pages);
 	void *p = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
 
-	if (p != MAP_FAILED && in != NULL && mincore(p, size, in) == 0)
+	if (p != MAP_FAILED && in != NULL && engine_sys.mincore(p, size, in) == 0)
 		all = memchr(in, 0, pages) == NULL; /* other bits are reserved and zero */
 	if (p != MAP_FAILED)
 		munmap(p, size);

@@ -18,12 +18,13 @@
 #include "common/engine/lmdb/frame.h"
 #include "common/engine/map.h"
 
-/* System calls that a test may make fail. */
+/* System calls that a test may make fail, or answer what it needs. */
 struct engine_sys {
 	ssize_t (*pwritev)(int fd, const struct iovec *v, int n, off_t off);
 	int (*fdatasync)(int fd);
 	int (*ftruncate)(int fd, off_t size);
 	int (*mdb_commit)(MDB_txn *t);
+	int (*mincore)(void *p, size_t n, unsigned char *ret_in);
 };
 
 extern struct engine_sys engine_sys;

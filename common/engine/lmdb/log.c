@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <unistd.h>
 
@@ -15,7 +16,7 @@ static int mdb_commit(MDB_txn *t)
 	return mdb_txn_commit(t);
 }
 
-struct engine_sys engine_sys = { pwritev, fdatasync, ftruncate, mdb_commit };
+struct engine_sys engine_sys = { pwritev, fdatasync, ftruncate, mdb_commit, mincore };
 
 int log_segment_open(int dir_fd, uint64_t no, int flags)
 {
