@@ -105,6 +105,27 @@ static void read_string(struct reader *r, struct search_key *k)
 
 static struct search_key *read_key(struct reader *r);
 
+/*
+ * A number that does not exist finds nothing, rather than that the search fails: clients ask an
+ * empty mailbox for 1:*, too (RFC 9051 9 only says "should" of BAD).
+ */
+static void numbers_clip(struct set *set, uint32_t count)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < set->n; i++) {
+		struct set_range x = set->r[i];
+
+		if (x.last == UINT32_MAX && x.first > count)
+			x.first = count; /* "*" is the last message, and ranges have no order */
+		if (x.last > count)
+			x.last = count;
+		if (x.first != 0 && x.first <= x.last)
+			set->r[n++] = x;
+	}
+	set->n = n;
+}
+
 static struct search_key *read_set(struct reader *r, bool uid)
 {
 	struct search_key *k = key_new(r, SEARCH_SET);
@@ -114,7 +135,9 @@ static struct search_key *read_set(struct reader *r, bool uid)
 	if (k == NULL)
 		return NULL;
 	parse_set(r->p, &set, &saved);
-	if (parse_ok(r->p)) {
+	if (!uid && !saved)
+		numbers_clip(&set, r->s->view.count);
+	if (parse_ok(r->p) && (uid || saved || set.n > 0)) {
 		r->s->uid = uid;
 		r->answered = imap_resolve(r->s, &set, saved, &k->set) != 0;
 		r->s->uid = was;
