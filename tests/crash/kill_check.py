@@ -19,7 +19,7 @@ def login(port, account, timeout=10):
     return pop
 
 
-def login_again(port, account, deadline_s=30):
+def login_again(port, account, deadline_s=60):
     """Logs in as soon as that works; (session, seconds it took)."""
     began = time.monotonic()
     while True:

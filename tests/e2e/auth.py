@@ -331,7 +331,7 @@ def silent(s):
         began = time.monotonic()
         with s.pop_line_tls() as l:
             by_plain(l, "u1", PASSWORD)
-        check(time.monotonic() - began < 5, "took %.1f s", time.monotonic() - began)
+        check(time.monotonic() - began < 30, "took %.1f s", time.monotonic() - began)
     finally:
         for one in idle:
             one.close()

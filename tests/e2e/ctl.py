@@ -221,7 +221,7 @@ def log_of_session(s):
     with contextlib.closing(s.pop("u1")) as p:
         sid = s.sessions()[0]["SID"]
         p.quit()
-    lines = wait(lambda: "conn.end" in log(s, sid) and log(s, sid), 5, "the connection's end").splitlines()
+    lines = wait(lambda: "conn.end" in log(s, sid) and log(s, sid), 60, "the connection's end").splitlines()
     check(all("sid=" + sid in line for line in lines), "lines of others: %r", lines)
     equal({line.split()[1] for line in lines}, {"authd", "pop3"}, "processes")
     rows = json.loads(log(s, "--json", sid))
@@ -238,7 +238,7 @@ def log_of_account(s):
     s.pop("logged").quit()
     refused(s.pop, "logged", "x sid=9-9")
     refused(s.pop, "other", "x")
-    wait(lambda: log(s, "--account=logged").count("conn.end") >= 1, 5, "the connection's end")
+    wait(lambda: log(s, "--account=logged").count("conn.end") >= 1, 60, "the connection's end")
     for name in ("logged", "logged@example.test", "LOGGED@example.test"):
         text = log(s, "--account", name)
         for want in ("auth.granted", "auth.refused", "verb=account_create", "conn.end"):

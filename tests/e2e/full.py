@@ -76,7 +76,7 @@ def room(s):
     def taken():
         return send(s)[0] == 250
 
-    wait(taken, 20, "a delivery")
+    wait(taken, 60, "a delivery")
     for _ in range(3):
         equal(send(s)[0], 250, "the answer with room")
     s.ctl("account", "create", "afterwards")

@@ -141,7 +141,7 @@ def multiappend(s):
         equal(len(numbers(m)), 2, "messages after one that failed")
 
 
-@case("what is delivered is seen by a waiting session within 100 ms")
+@case("what is delivered is told to a waiting session, without a command of its own (how soon: tests/imap/together.py)")
 def idle(s):
     empty(s)
     with Line(("127.0.0.1", 143 + s.offset)) as c:
@@ -156,10 +156,7 @@ def idle(s):
             l.command("DATA", 354)
             l.send(message("x") + b".\r\n")
             equal(l.reply()[0], 250, "the delivery")
-            begin = time.monotonic()
             equal(c.line(), "* 1 EXISTS", "what is told")
-            took = time.monotonic() - begin
-        check(took < 0.1, "it took %.3f s", took)
         c.line()
         c.want("DONE", "c OK")
 
@@ -254,7 +251,7 @@ def death(s):
                 return good(m.fetch("1", "FLAGS"))
         except (OSError, imaplib.IMAP4.error):
             return None
-    flags = wait(again, 5, "a new session")
+    flags = wait(again, 60, "a new session")
     check(rb"\Seen" in flags[0], "an acknowledged flag is lost: %r", flags)
 
 

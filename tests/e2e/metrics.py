@@ -56,7 +56,7 @@ def moves(s, name, by, act, **labels):
         now = figure(s, name, **labels)
         return now > before if by is None else now == before + by
     try:
-        wait(risen, 10, "a change of %s %r by %s" % (name, labels, by))
+        wait(risen, 60, "a change of %s %r by %s" % (name, labels, by))
     except Exception as e:
         raise type(e)("%s; it went from %s to %s" % (e, before, figure(s, name, **labels))) from None
     MOVED.add(name)
@@ -80,7 +80,7 @@ def form(s):
         with contextlib.suppress(OSError, ValueError):
             return http(s, b"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n\r\n" % port, tcp=port)[0] == 200
         return False
-    wait(answers, 10, "an answer over TCP")
+    wait(answers, 60, "an answer over TCP")
     equal(http(s, b"GET /metrics HTTP/1.1\r\nHost: www.example\r\n\r\n", tcp=port)[0], 421, "status")
     equal(http(s, b"GET /etc/passwd HTTP/1.1\r\nHost: localhost\r\n\r\n")[0], 404, "status")
     equal(http(s, b"HEAD /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")[2], b"", "body")
@@ -107,7 +107,7 @@ def of_master(s):
         os.kill(s.pids("stored-external")[0], signal.SIGKILL)
         for _ in range(20):
             seen_down |= figure(s, "process_up", process="stored-external") == 0
-        wait(lambda: figure(s, "process_up", process="stored-external") == 1, 10, "a new start")
+        wait(lambda: figure(s, "process_up", process="stored-external") == 1, 60, "a new start")
         now = scrape(s)
         equal(openmetrics.value(now, "process_restarts", process="stored-external"),
               openmetrics.value(before, "process_restarts", process="stored-external") + 1, "restarts")
@@ -142,7 +142,7 @@ def crowd(s, number):
 def connections(s):
     name = "pop3-%d" % s.port(110)
     moves(s, "connections", 1, lambda: s.pop_line().close(), service="pop3", listener=name)
-    wait(lambda: figure(s, "connections_open", service="pop3") == 0, 10, "the end of all connections")
+    wait(lambda: figure(s, "connections_open", service="pop3") == 0, 60, "the end of all connections")
     held = []
     moves(s, "connections_open", 3, lambda: held.extend(s.pop_line() for _ in range(3)), service="pop3", listener=name)
     held += [s.pop_line() for _ in range(PER_ADDRESS - 3)]
@@ -158,7 +158,7 @@ def connections(s):
     moves(s, "log_lines_dropped", None, lambda: crowd(s, 800), process="pop3")
     for line in held:
         line.close()
-    wait(lambda: figure(s, "connections_open", service="pop3") == 0, 10, "the end of all connections")
+    wait(lambda: figure(s, "connections_open", service="pop3") == 0, 60, "the end of all connections")
 
 
 @case("a connection's process that is killed is counted")
@@ -206,7 +206,7 @@ def directory(s):
 @case("sessions: now, ever, kicked")
 def sessions(s):
     moves(s, "sessions_opened", 1, lambda: ok_login(s))
-    wait(lambda: figure(s, "sessions") == 0, 10, "the end of all sessions")
+    wait(lambda: figure(s, "sessions") == 0, 60, "the end of all sessions")
     held = []
     moves(s, "sessions", 1, lambda: held.append(s.pop("u1")))
     moves(s, "sessions_kicked", 1, lambda: s.ctl("session", "kick", "u1"))
@@ -226,7 +226,7 @@ def deliveries(s):
             equal(l.data(["small@example.test"], message("x\r\n" * 2000))[0][0], 452, "answer")
     moves(s, "deliveries", 1, too_much, result="quota")
     moves(s, "delivered_bytes", None, lambda: s.deliver("u1@example.test"))
-    wait(lambda: figure(s, "delivery_connections") == 0, 10, "the end of all deliveries")
+    wait(lambda: figure(s, "delivery_connections") == 0, 60, "the end of all deliveries")
     held = []
     moves(s, "delivery_connections", 1, lambda: held.append(s.lmtp()))
     held[0].close()

@@ -139,7 +139,7 @@ def delete(s):
     before = json.loads(s.ctl("--json", "account", "info", "gone"))["ID"]
     with contextlib.closing(s.pop("gone", "old-secret")) as p:
         s.ctl("account", "delete", "gone")
-        wait(lambda: not s.sessions(), 5, "the end of the session")
+        wait(lambda: not s.sessions(), 60, "the end of the session")
         with contextlib.suppress(EOFError, OSError):
             check(refused(p.stat) is not None, "the session went on")
     refused(s.pop, "gone", "old-secret")
@@ -163,7 +163,7 @@ def suspend(s):
         s.ctl("account", "suspend", "u2")
         try:
             equal(json.loads(s.ctl("--json", "account", "info", "u2"))["State"], "suspended", "the state")
-            wait(lambda: not s.sessions(), 5, "the end of the session")
+            wait(lambda: not s.sessions(), 60, "the end of the session")
             with contextlib.suppress(EOFError, OSError):
                 refused(p.retr, 1)
             line = refused(s.pop, "u2")
@@ -184,7 +184,7 @@ def password(s):
         equal({r["Account"] for r in s.sessions()}, {"u1@" + DOMAIN, "u2@" + DOMAIN}, "the sessions")
         s.ctl("password", "set", "u1", "plain", stdin="changed\n")
         try:
-            wait(lambda: len(s.sessions()) == 1, 5, "the end of the session")
+            wait(lambda: len(s.sessions()) == 1, 60, "the end of the session")
             with contextlib.suppress(EOFError, OSError):
                 refused(one.stat)
             equal(other.stat(), (0, 0), "the other session's mailbox")
@@ -214,11 +214,11 @@ def kick(s):
         mine = s.sessions("u1")
         equal(sorted(r["ID"] for r in mine), sorted(r["ID"] for r in rows if r["Account"].startswith("u1")), "ids")
         s.ctl("session", "kick", str(max(r["ID"] for r in mine)))
-        wait(lambda: len(s.sessions()) == 2, 5, "the end of one session")
+        wait(lambda: len(s.sessions()) == 2, 60, "the end of one session")
         check(ended(b), "the session that was kicked went on")
         equal(a.stat(), (0, 0), "the mailbox in the other")
         s.ctl("session", "kick", "u1")
-        wait(lambda: [r["Account"] for r in s.sessions()] == ["u2@" + DOMAIN], 5, "the end of the rest")
+        wait(lambda: [r["Account"] for r in s.sessions()] == ["u2@" + DOMAIN], 60, "the end of the rest")
         check(ended(a), "the session that was kicked went on")
         for what in ("u1", "1", "nobody"):
             equal(s.ctl("session", "kick", what, ok=False)[0], 1, "status of kicking nothing (%s)" % what)

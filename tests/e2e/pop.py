@@ -104,7 +104,7 @@ def lost(s):
                 for pid in s.pids("pop3", child=True):
                     os.kill(pid, signal.SIGKILL)
                 equal(l.line(), None, "what follows")
-        wait(lambda: not s.sessions(), 5, "the end of the session")
+        wait(lambda: not s.sessions(), 60, "the end of the session")
         equal(len(s.mail()), 2, "messages left after '%s'" % how)
 
 
@@ -128,7 +128,7 @@ def at_once(s):
         all_of_them = [stack.enter_context(session(s)) for _ in range(20)]
         for p in all_of_them:
             equal(p.stat()[0], 2, "messages")
-        check(time.monotonic() - began < 10, "took %.1f s", time.monotonic() - began)
+        check(time.monotonic() - began < 60, "took %.1f s", time.monotonic() - began)
         for p in reversed(all_of_them):
             p.quit()
 
@@ -150,7 +150,7 @@ def slow(s):
             equal(p.stat()[0], 4, "messages")
             p.dele(1)
             p.quit()
-        check(time.monotonic() - began < 5, "others took %.1f s", time.monotonic() - began)
+        check(time.monotonic() - began < 30, "others took %.1f s", time.monotonic() - began)
         l.want(None, "+OK")
         got = bytearray()
         while not got.endswith(b"\r\n.\r\n"):
@@ -232,7 +232,7 @@ def ids_stay(s):
         except Exception:
             return None
 
-    equal(wait(again, 15, "a login after the store's death"), now, "unique ids after a kill")
+    equal(wait(again, 60, "a login after the store's death"), now, "unique ids after a kill")
 
 
 if __name__ == "__main__":

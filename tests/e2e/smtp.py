@@ -56,7 +56,7 @@ def back(s, work):
             return True
         except Exception:
             return False
-    wait(ready, 15, "the return of the service")
+    wait(ready, 60, "the return of the service")
 
 
 @case("250 is for all recipients: stored killed right after it, both have the message", engines=("lmdb",))
@@ -65,7 +65,7 @@ def durable(s):
     with Smtp(s) as c:
         check(c.send_message([U1, U2], data).startswith("250 2.0.0"), "not taken")
         os.kill(s.pids("stored")[0], signal.SIGKILL)
-    wait(lambda: s.pids("stored"), 15, "the store's return")
+    wait(lambda: s.pids("stored"), 60, "the store's return")
     back(s, lambda: s.pop("u1").quit())
     equal(mails(s, "u1"), [data], "u1's mail")
     equal(mails(s, "u2"), [data], "u2's mail")
@@ -91,7 +91,7 @@ def killed(s):
         t.start()
     for _ in range(4):
         time.sleep(0.4)
-        os.kill(wait(lambda: s.pids("stored"), 15, "the store's return")[0], signal.SIGKILL)
+        os.kill(wait(lambda: s.pids("stored"), 60, "the store's return")[0], signal.SIGKILL)
     time.sleep(0.4)
     over.set()
     for t in threads:
@@ -169,7 +169,7 @@ def ends(s):
         check(may_send_as(c, U3), "not its own after all")
     with Smtp(s, "u1") as other, Smtp(s, "u3") as c:
         s.ctl("password", "set", "u3", "plain", stdin="changed\n")
-        wait(lambda: c.answer("NOOP") and c.answer("MAIL FROM:<%s>" % U3).startswith("421"), 5, "the end of the login")
+        wait(lambda: c.answer("NOOP") and c.answer("MAIL FROM:<%s>" % U3).startswith("421"), 60, "the end of the login")
         check(may_send_as(other, U1), "somebody else's login ended, too")
     with Smtp(s, "u3", password="changed") as c:
         check(may_send_as(c, U3), "the new password does not do")

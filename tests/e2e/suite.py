@@ -56,7 +56,7 @@ def refused(function, *args, text=None):
     raise Failed("was not refused")
 
 
-def wait(condition, seconds=15, what="the awaited"):
+def wait(condition, seconds=60, what="the awaited"):
     """Until condition() is true; its value."""
     end = time.monotonic() + seconds
     while True:
@@ -412,7 +412,7 @@ class Suite:
             rows = self.sessions()
             p.quit()
         equal(len(rows), 1, "number of sessions")
-        wait(lambda: not self.sessions(), 5, "the session's end")
+        wait(lambda: not self.sessions(), 60, "the session's end")
         return rows[0]["Account"]
 
     def sessions(self, *account):
