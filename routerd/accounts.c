@@ -6,10 +6,12 @@
 #include "routerd/routerd.h"
 
 #include "common/base/log.h"
+#include "common/base/wire.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
+enum { ACCOUNTS_CHANGED_BYTES = 57344 }; /* of one message, see schema.def */
 enum { WAITS_STORED = 1, WAITS_AUTHD = 2 };
 
 struct op {
@@ -288,11 +290,11 @@ void account_on_peer_gone(struct routerd *rd)
 
 void account_resume_all(struct routerd *rd)
 {
-	struct object *o, *tmp;
+	struct object *o;
 	struct op *op;
+	size_t at = 0;
 
-	HASH_ITER(hh_id, rd->db.dir.accounts, o, tmp)
-	{
+	while ((o = directory_next_account(&rd->db.dir, &at)) != NULL) {
 		if (o->in_flow || (o->state != STATE_CREATING && o->state != STATE_DELETING))
 			continue;
 		op = op_new(rd, o, (struct dir_answer){ 0 });
@@ -311,6 +313,31 @@ void account_tell_changed(struct routerd *rd, const struct object *o)
 
 	if (rd->stored != NULL)
 		ipc_send(rd->stored, IPC_account_changed, &m, NULL);
+}
+
+static void tell_some(struct routerd *rd, struct buf *ids)
+{
+	struct ipc_accounts_changed m = { .accounts = buf_slice(ids) };
+
+	if (ids->n > 0 && rd->stored != NULL)
+		ipc_send(rd->stored, IPC_accounts_changed, &m, NULL);
+	buf_reset(ids);
+}
+
+void account_tell_domain_changed(struct routerd *rd, const struct domain *dom)
+{
+	struct buf ids = BUF_INIT(ACCOUNTS_CHANGED_BYTES);
+	size_t at = 0;
+
+	for (const struct object *o; (o = domain_next_object(dom, &at)) != NULL;) {
+		if (o->kind != OBJECT_ACCOUNT)
+			continue;
+		wire_put_u64(&ids, o->id);
+		if (ids.n == ACCOUNTS_CHANGED_BYTES)
+			tell_some(rd, &ids);
+	}
+	tell_some(rd, &ids);
+	buf_fini(&ids);
 }
 
 void routerd_commit_failed(struct routerd *rd, int rc)

@@ -17,7 +17,9 @@ static bool only_looks(const char *verb)
 {
 	static const char *const looks[] = { "main_domain", "domain_list", "domain_aliases",
 		"domain_ips", "account_list", "account_info", "account_aliases", "router_table",
-		"route", "login", "stat" };
+		"route", "login", "stat", "domain_info", "group_list", "group_get",
+		"forwarder_list", "forwarder_get", "forwarder_find", "list_list", "list_get",
+		"objects" };
 
 	for (size_t i = 0; i < sizeof(looks) / sizeof(looks[0]); i++)
 		if (strcmp(verb, looks[i]) == 0)
@@ -33,7 +35,8 @@ static void put_object(struct audit *au, const struct request *q)
 
 	if (strcmp(au->verb, "router_set_table") == 0)
 		object = SLICE("router");
-	if (strncmp(au->verb, "account_", 8) == 0 && slice_find(object, '@') < 0)
+	if (strncmp(au->verb, "domain_", 7) != 0 && strcmp(au->verb, "router_set_table") != 0 &&
+	    slice_find(object, '@') < 0)
 		snprintf(au->object, sizeof(au->object), "%.*s@%.*s", SLICE_FMT(object),
 		    SLICE_FMT(domain));
 	else

@@ -4,11 +4,16 @@
  * Rows (keys sort so that what is referred to comes first; integers are little endian in values,
  * big endian in keys; each value starts with its version, 1):
  *
- *     D name            domain: u64 id, u8 state, u8 is the Main Domain
+ *     D name            domain: u64 id, u8 state, u8 is the Main Domain, u8 suspended
+ *     F u64 domain name forwarder: its address
+ *     G u64 domain name group: u64 id, u32 enum group_flag
  *     I family address  local address of a domain: u64 domain id
- *     N                 u64 next id, for domains and accounts alike
+ *     M u64 group part  (u16) members in their order, each: u64 id, or 0 and an address with its
+ *                       length (u32)
+ *     N                 u64 next id, for domains and all objects alike
  *     O u64 domain name account: u8 state, u8 suspended, u64 id, u64 quota in bytes
  *     P u64 domain name alias: u64 id of its account
+ *     Q u64 domain name mailing list: u64 id, u64 id of its owner's account
  *     T u16 part        Router table, its text in parts
  *     d name            other name of a domain: u64 domain id
  *
@@ -19,6 +24,10 @@
 
 #include "common/engine/engine.h"
 #include "routerd/directory.h"
+#include "routerd/group.h"
+
+/* Of the Main Domain: it exists from the first start on and cannot be done away with. */
+#define POSTMASTER SLICE("postmaster")
 
 struct db {
 	struct engine *engine;
@@ -28,8 +37,8 @@ struct db {
 
 /*
  * Reads the directory; waits for the engine, so it is for start-up only. A new store gets the Main
- * Domain `main_domain`. 0; -EUCLEAN when a row makes no sense; another negative value of the
- * engine.
+ * Domain `main_domain`, and postmaster in it, which stored makes when it is there. 0; -EUCLEAN when
+ * a row makes no sense; another negative value of the engine.
  */
 int db_open(struct db *db, struct engine *e, struct slice main_domain);
 void db_close(struct db *db);
@@ -37,14 +46,21 @@ void db_close(struct db *db);
 /* A change: rows are put, then committed as one. NULL without memory. */
 struct engine_batch *db_begin(struct db *db);
 int db_put_domain(struct db *db, struct engine_batch *b, const struct domain *dom);
-int db_put_object(struct engine_batch *b, const struct object *o);
+int db_put_object(struct engine_batch *b, const struct object *o); /* a group without its members */
+/* In place of those it had. */
+int db_put_members(struct engine_batch *b, uint64_t group, const struct group *g);
 int db_put_next_id(struct db *db, struct engine_batch *b);
 int db_put_table(struct engine_batch *b, struct slice text);
 /* All other names (addresses) of the domain in place of the old ones. */
 int db_put_domain_aliases(struct db *db, struct engine_batch *b, const struct domain *dom,
     const struct slice *names, size_t n);
+int db_del_domain_alias(struct engine_batch *b, struct slice name);
 int db_put_domain_ips(struct db *db, struct engine_batch *b, const struct domain *dom,
     const struct addr *ips, size_t n);
-/* The object's row, and an account's aliases' rows. */
+/* The object's row, with an account's aliases, a group's members. */
 int db_del_object(struct engine_batch *b, const struct object *o);
+/* Only the row under this name: for a rename. */
+int db_del_name(struct engine_batch *b, const struct object *o);
+int db_del_aliases(struct engine_batch *b, const struct object *account);
+int db_del_domain_name(struct engine_batch *b, const struct domain *dom);
 int db_del_domain(struct db *db, struct engine_batch *b, const struct domain *dom);

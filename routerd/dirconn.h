@@ -22,7 +22,20 @@ static inline void reply_error(struct request *q, enum ipc_dir_status status, co
 	dir_reply_status(q->rd, q->answer, status, text);
 }
 
+/* One row of the answer; the end of an answer that is OK. */
+static inline void item(struct request *q, struct slice s)
+{
+	dir_reply_item(q->rd, q->answer, s);
+}
+
+static inline void done(struct request *q)
+{
+	dir_reply_status(q->rd, q->answer, IPC_DIR_OK, "");
+}
+
 /* The account that `name` means (an alias will do); NULL after having answered NOTFOUND. */
 struct object *request_account(struct request *q, struct slice name);
+/* The object of that kind with this name; NULL after having answered NOTFOUND. */
+struct object *request_object(struct request *q, struct slice name, enum object_kind kind);
 /* The domain; NULL after having answered NOTFOUND. */
 struct domain *request_domain(struct request *q, struct slice name);

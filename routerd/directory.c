@@ -1,23 +1,24 @@
 #include "routerd/directory.h"
 
 #include "routerd/limits.h"
+#include "routerd/names.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/random.h>
 
 void directory_init(struct directory *d)
 {
 	*d = (struct directory){ .next_id = 1 };
+	/* Without it names have places that can be foreseen, and nothing else is lost. */
+	if (getrandom(&d->seed, sizeof(d->seed), GRND_NONBLOCK) < 0)
+		d->seed = 0;
 }
 
 static struct slice lower(struct slice name, uint8_t *out, size_t max)
 {
-	if (name.n > max)
-		return SLICE_NONE;
-	for (size_t i = 0; i < name.n; i++)
-		out[i] = ascii_lower(name.p[i]);
-	return slice_of(out, name.n);
+	return name.n <= max ? name_lower(name, out) : SLICE_NONE;
 }
 
 /* A heap copy in lower case; p is NULL without memory. */
@@ -25,11 +26,7 @@ static struct slice name_new(struct slice name)
 {
 	uint8_t *p = malloc(name.n + 1);
 
-	if (p == NULL)
-		return SLICE_NONE;
-	for (size_t i = 0; i < name.n; i++)
-		p[i] = ascii_lower(name.p[i]);
-	return slice_of(p, name.n);
+	return p != NULL ? name_lower(name, p) : SLICE_NONE;
 }
 
 static void name_free(struct slice *s)
@@ -81,33 +78,9 @@ struct domain *directory_domain_by_ip(const struct directory *d, const struct ad
 	return row != NULL && row->domain->state == STATE_ACTIVE ? row->domain : NULL;
 }
 
-/* Objects are keyed by the domain's id and the name, so that renaming a domain moves nothing. */
-static size_t object_key(const struct domain *dom, struct slice name, uint8_t *out)
+struct domain *directory_domain_by_id(const struct directory *d, uint64_t id)
 {
-	memcpy(out, &dom->id, sizeof(dom->id));
-	for (size_t i = 0; i < name.n; i++)
-		out[sizeof(dom->id) + i] = ascii_lower(name.p[i]);
-	return sizeof(dom->id) + name.n;
-}
-
-struct object *directory_object(
-    const struct directory *d, const struct domain *dom, struct slice name)
-{
-	uint8_t key[sizeof(dom->id) + NAME_MAX_BYTES];
-	struct object *o = NULL;
-
-	if (name.n == 0 || name.n > NAME_MAX_BYTES)
-		return NULL;
-	HASH_FIND(hh, d->objects, key, object_key(dom, name, key), o);
-	return o;
-}
-
-struct object *directory_account(const struct directory *d, uint64_t id)
-{
-	struct object *o = NULL;
-
-	HASH_FIND(hh_id, d->accounts, &id, sizeof(id), o);
-	return o;
+	return idmap_get(&d->domain_ids, id);
 }
 
 struct domain *directory_add_domain(
@@ -115,7 +88,7 @@ struct domain *directory_add_domain(
 {
 	struct domain *dom;
 
-	if (directory_domain_any(d, name) != NULL)
+	if (directory_domain_any(d, name) != NULL || directory_domain_by_id(d, id) != NULL)
 		return NULL;
 	dom = calloc(1, sizeof(*dom));
 	if (dom == NULL)
@@ -125,60 +98,37 @@ struct domain *directory_add_domain(
 		free(dom);
 		return NULL;
 	}
+	if (idmap_add(&d->domain_ids, id, dom) != 0) {
+		name_free(&dom->name);
+		free(dom);
+		return NULL;
+	}
 	HASH_ADD_KEYPTR(hh, d->domains, dom->name.p, dom->name.n, dom);
 	return dom;
 }
 
-/* The key lies before the name in one block: id, then name. */
-static struct object *object_new(struct directory *d, struct domain *dom, struct slice name)
+static void alias_remove(struct directory *d, struct domain_alias *a)
 {
-	struct object *o;
-	uint8_t *key;
-	size_t n;
-
-	if (name.n > NAME_MAX_BYTES || directory_object(d, dom, name) != NULL)
-		return NULL;
-	o = calloc(1, sizeof(*o));
-	key = malloc(sizeof(dom->id) + name.n);
-	if (o == NULL || key == NULL) {
-		free(o);
-		free(key);
-		return NULL;
-	}
-	n = object_key(dom, name, key);
-	*o = (struct object){ .domain = dom, .name = slice_of(key + sizeof(dom->id), name.n) };
-	HASH_ADD_KEYPTR(hh, d->objects, key, n, o);
-	dom->objects++;
-	return o;
+	HASH_DEL(d->domain_aliases, a);
+	name_free(&a->name);
+	free(a);
 }
 
-struct object *directory_add_account(struct directory *d, struct domain *dom, struct slice name,
-    uint64_t id, enum object_state state)
+int directory_rename_domain(struct directory *d, struct domain *dom, struct slice name)
 {
-	struct object *o = object_new(d, dom, name);
+	struct slice copy = name_new(name);
+	struct domain_alias *a = NULL;
 
-	if (o == NULL)
-		return NULL;
-	o->kind = OBJECT_ACCOUNT;
-	o->state = state;
-	o->id = id;
-	HASH_ADD(hh_id, d->accounts, id, sizeof(o->id), o);
-	return o;
-}
-
-struct object *directory_add_alias(
-    struct directory *d, struct object *owner, struct slice name, enum object_state state)
-{
-	struct object *o = object_new(d, owner->domain, name);
-
-	if (o == NULL)
-		return NULL;
-	o->kind = OBJECT_ALIAS;
-	o->state = state;
-	o->owner = owner;
-	o->next_alias = owner->aliases;
-	owner->aliases = o;
-	return o;
+	if (copy.p == NULL)
+		return -ENOMEM;
+	HASH_FIND(hh, d->domain_aliases, copy.p, copy.n, a);
+	if (a != NULL)
+		alias_remove(d, a);
+	HASH_DEL(d->domains, dom);
+	name_free(&dom->name);
+	dom->name = copy;
+	HASH_ADD_KEYPTR(hh, d->domains, dom->name.p, dom->name.n, dom);
+	return 0;
 }
 
 int directory_add_domain_alias(struct directory *d, struct domain *dom, struct slice name)
@@ -223,11 +173,8 @@ void directory_clear_domain_aliases(struct directory *d, struct domain *dom)
 
 	HASH_ITER(hh, d->domain_aliases, a, tmp)
 	{
-		if (a->domain != dom)
-			continue;
-		HASH_DEL(d->domain_aliases, a);
-		name_free(&a->name);
-		free(a);
+		if (a->domain == dom)
+			alias_remove(d, a);
 	}
 }
 
@@ -244,39 +191,13 @@ void directory_clear_domain_ips(struct directory *d, struct domain *dom)
 	}
 }
 
-static void object_destroy(struct directory *d, struct object *o)
-{
-	HASH_DEL(d->objects, o);
-	if (o->kind == OBJECT_ACCOUNT)
-		HASH_DELETE(hh_id, d->accounts, o);
-	o->domain->objects--;
-	free((void *)(o->name.p - sizeof(o->domain->id)));
-	free(o);
-}
-
-void directory_remove_object(struct directory *d, struct object *o)
-{
-	while (o->aliases != NULL) {
-		struct object *alias = o->aliases;
-
-		o->aliases = alias->next_alias;
-		object_destroy(d, alias);
-	}
-	if (o->owner != NULL) {
-		struct object **at = &o->owner->aliases;
-
-		while (*at != o)
-			at = &(*at)->next_alias;
-		*at = o->next_alias;
-	}
-	object_destroy(d, o);
-}
-
 void directory_remove_domain(struct directory *d, struct domain *dom)
 {
-	assert(dom->objects == 0);
+	assert(dom->objects.n == 0);
 	directory_clear_domain_aliases(d, dom);
 	directory_clear_domain_ips(d, dom);
+	nametab_fini(&dom->objects);
+	idmap_del(&d->domain_ids, dom->id);
 	HASH_DEL(d->domains, dom);
 	if (d->main == dom)
 		d->main = NULL;
@@ -286,16 +207,22 @@ void directory_remove_domain(struct directory *d, struct domain *dom)
 
 void directory_fini(struct directory *d)
 {
-	struct object *o, *tmp_o;
-	struct domain *dom, *tmp_d;
+	struct domain *dom, *tmp;
 
-	HASH_ITER(hh_id, d->accounts, o, tmp_o)
+	HASH_ITER(hh, d->domains, dom, tmp)
 	{
-		directory_remove_object(d, o);
-	}
-	HASH_ITER(hh, d->domains, dom, tmp_d)
-	{
+		/* What goes moves others, some to where we have been. */
+		while (dom->objects.n > 0) {
+			size_t at = 0;
+
+			for (struct object *o; (o = domain_next_object(dom, &at)) != NULL; at--)
+				directory_remove_object(d, o);
+		}
 		directory_remove_domain(d, dom);
 	}
 	table_free(&d->table);
+	idmap_fini(&d->domain_ids);
+	idmap_fini(&d->accounts);
+	idmap_fini(&d->groups);
+	idmap_fini(&d->lists);
 }

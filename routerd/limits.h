@@ -8,8 +8,13 @@ enum {
 	ROUTE_STEPS_MAX = 30,     /* rewrites of one address before it counts as a loop */
 	TABLE_BYTES_MAX = 57344,  /* the Router table as text */
 	TABLE_RECORDS_MAX = 10000,
+	DOMAIN_IPS_MAX = 200,
 	ALIASES_PER_OBJECT_MAX = 200,
-	LIST_PAGE_ROWS = 500, /* rows of a listing in one reply */
+	GROUP_MEMBERS_MAX = 1000,  /* of one group, as they are written down */
+	GROUP_ACCOUNTS_MAX = 1000, /* accounts behind one group, for one message */
+	GROUP_NESTED_MAX = 100,    /* groups behind one group */
+	GROUP_FOLLOWED_MAX = 4000, /* members looked at for one message */
+	PAGE_OBJECTS_MAX = 10000,  /* of one page of a listing in pages */
 	TRACE_BYTES_MAX = 8192,
 	RCPT_CONNS_MAX = 40000,  /* connections that deliver mail at a time */
 	RCPT_TARGETS_MAX = 4096, /* accounts that one of them may have registered */

@@ -15,7 +15,7 @@ static void on_route_login(struct routerd *rd, struct ipc_chan *c, const struct 
 	rd->stat.logins++;
 	metric_add(METRIC_route_lookups, "login", route_status_word(r->status), 1);
 	reply.status = r->status;
-	reply.text = slice_str(route_status_text(r->status));
+	reply.text = slice_str(route_why(r));
 	if (r->status == IPC_ROUTE_OK) {
 		put_object_name(&name, r->account);
 		reply.account = r->account->id;

@@ -140,7 +140,7 @@ static void on_count(struct proc *p, void *arg)
 	const struct routerd *rd = &((const struct program *)arg)->rd;
 
 	metric_set(METRIC_domains, "", "", HASH_COUNT(rd->db.dir.domains));
-	metric_set(METRIC_accounts, "", "", HASH_CNT(hh_id, rd->db.dir.accounts));
+	metric_set(METRIC_accounts, "", "", (int64_t)rd->db.dir.counts[OBJECT_ACCOUNT]);
 	metric_set(METRIC_directory_changes, "", "", (int64_t)rd->stat.changes);
 }
 

@@ -85,6 +85,28 @@ int address_split(struct slice text, struct address *ret)
 	return ret->local.n == 0;
 }
 
+int put_full_address(struct buf *b, struct slice text, struct slice home)
+{
+	struct address a;
+
+	text = slice_trim(text);
+	if (address_split(text, &a) != 0)
+		return 1;
+	buf_put(b, text);
+	if (a.domain.n == 0) {
+		buf_putc(b, '@');
+		buf_put(b, home);
+	}
+	return b->overflow;
+}
+
+struct slice name_lower(struct slice name, uint8_t *out)
+{
+	for (size_t i = 0; i < name.n; i++)
+		out[i] = ascii_lower(name.p[i]);
+	return slice_of(out, name.n);
+}
+
 void put_lower(struct buf *b, struct slice s)
 {
 	uint8_t *p = buf_room(b, s.n);

@@ -25,5 +25,12 @@ struct address {
  */
 int address_split(struct slice text, struct address *ret);
 
+/* Appends the address as it is, a name alone completed by the domain `home`. 0, or 1 when it is no
+ * address or has no room. */
+int put_full_address(struct buf *b, struct slice text, struct slice home);
+
+/* Copied to `out`, which has room for it, in lower case. */
+struct slice name_lower(struct slice name, uint8_t *out);
+
 /* Appends `s` in lower case (ASCII). */
 void put_lower(struct buf *b, struct slice s);

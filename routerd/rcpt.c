@@ -2,11 +2,14 @@
  * rcpt - one connection that delivers mail asks where recipients lead, and, when it is for
  * submission, whether its login may send as an address: it knows the account by authd's word. What
  * leads to an account of ours is first registered with stored as a target of that connection; only
- * then is it answered, so that the connection never names a target which stored does not expect.
+ * then is it answered, so that the connection never names a target which stored does not expect. A
+ * group is so many targets, and good when stored expects all of them.
  */
 #include "routerd/routerd.h"
 
+#include "common/base/wire.h"
 #include "common/metrics/metrics.h"
+#include "routerd/group.h"
 #include "routerd/limits.h"
 
 #include <stdlib.h>
@@ -18,10 +21,21 @@ struct target {
 	UT_hash_handle hh;
 };
 
-/* A recipient that waits for stored. */
+/* A recipient that waits for stored: one account, or those of a group. */
+struct rcpt {
+	uint32_t seq; /* of rcpt_ask */
+	unsigned waits;
+	enum ipc_route_status status; /* of the first target that is not to be had */
+	const char *why;
+	size_t n;
+	uint32_t handles[];
+};
+
+/* One of its targets. */
 struct rcpt_wait {
 	struct rcpt_conn *conn;
-	uint32_t seq, rcpt_seq, handle;
+	struct rcpt *rcpt;
+	uint32_t seq;
 	UT_hash_handle hh;
 };
 
@@ -53,6 +67,8 @@ static void conn_free(struct rcpt_conn *rc)
 			if (w->conn != rc)
 				continue;
 			HASH_DEL(rc->rd->rcpt_waits, w);
+			if (--w->rcpt->waits == 0)
+				free(w->rcpt);
 			free(w);
 		}
 	}
@@ -61,16 +77,34 @@ static void conn_free(struct rcpt_conn *rc)
 	free(rc);
 }
 
+/* `why` is more than the status says, or NULL. */
 static void answer(
-    struct rcpt_conn *rc, uint32_t seq, enum ipc_route_status status, uint32_t handle)
+    struct rcpt_conn *rc, uint32_t seq, enum ipc_route_status status, const char *why)
 {
 	struct ipc_rcpt_reply m = { .seq = seq,
 		.status = status,
-		.handle = handle,
-		.text = slice_str(route_status_text(status)) };
+		.text = slice_str(why != NULL ? why : route_status_text(status)) };
 
 	metric_add(METRIC_route_lookups, "recipient", route_status_word(status), 1);
 	ipc_send(rc->chan, IPC_rcpt_reply, &m, NULL);
+}
+
+static void answer_good(struct rcpt_conn *rc, const struct rcpt *r)
+{
+	struct buf more = BUF_INIT(GROUP_ACCOUNTS_MAX * 4);
+	struct ipc_rcpt_reply m = {
+		.seq = r->seq, .status = IPC_ROUTE_OK, .handle = r->handles[0], .text = SLICE("")
+	};
+
+	for (size_t i = 1; i < r->n; i++)
+		wire_put_u32(&more, r->handles[i]);
+	m.more = buf_slice(&more);
+	metric_add(METRIC_route_lookups, "recipient", route_status_word(m.status), 1);
+	if (more.overflow)
+		answer(rc, r->seq, IPC_ROUTE_TRYLATER, NULL);
+	else
+		ipc_send(rc->chan, IPC_rcpt_reply, &m, NULL);
+	buf_fini(&more);
 }
 
 static struct target *target_of(struct rcpt_conn *rc, uint64_t account)
@@ -89,7 +123,17 @@ static struct target *target_of(struct rcpt_conn *rc, uint64_t account)
 	return t;
 }
 
-static void ask_stored(struct rcpt_conn *rc, const struct ipc_rcpt_ask *q, const struct object *o)
+static void rcpt_end(struct rcpt_conn *rc, struct rcpt *take_r)
+{
+	if (take_r->status == IPC_ROUTE_OK)
+		answer_good(rc, take_r);
+	else
+		answer(rc, take_r->seq, take_r->status, take_r->why);
+	free(take_r);
+}
+
+/* One more target of the recipient: false when it cannot even be asked for. */
+static bool ask_stored(struct rcpt_conn *rc, struct rcpt *r, const struct object *o, uint64_t size)
 {
 	struct routerd *rd = rc->rd;
 	struct target *t = target_of(rc, o->id);
@@ -98,22 +142,54 @@ static void ask_stored(struct rcpt_conn *rc, const struct ipc_rcpt_ask *q, const
 				  : NULL;
 	struct ipc_post_target m;
 
-	if (w == NULL) {
-		answer(rc, q->seq, IPC_ROUTE_TRYLATER, 0);
-		return;
-	}
-	*w = (struct rcpt_wait){
-		.conn = rc, .seq = ++rd->next_seq, .rcpt_seq = q->seq, .handle = t->handle
-	};
+	if (w == NULL)
+		return false;
+	*w = (struct rcpt_wait){ .conn = rc, .rcpt = r, .seq = ++rd->next_seq };
 	HASH_ADD(hh, rd->rcpt_waits, seq, sizeof(w->seq), w);
 	rc->waiting++;
+	r->waits++;
+	r->handles[r->n++] = t->handle;
 	m = (struct ipc_post_target){ .seq = w->seq,
 		.sid = rc->sid,
 		.handle = t->handle,
 		.account = o->id,
 		.quota = o->quota_bytes,
-		.size = q->size };
+		.size = size };
 	ipc_send(rd->stored, IPC_post_target, &m, NULL);
+	return true;
+}
+
+static void ask_for_all(
+    struct rcpt_conn *rc, const struct ipc_rcpt_ask *q, const uint64_t *accounts, size_t n)
+{
+	struct rcpt *r = calloc(1, sizeof(*r) + n * sizeof(r->handles[0]));
+
+	if (r == NULL) {
+		answer(rc, q->seq, IPC_ROUTE_TRYLATER, NULL);
+		return;
+	}
+	r->seq = q->seq;
+	r->waits = 1; /* for the end of the loop */
+	for (size_t i = 0; i < n && r->status == IPC_ROUTE_OK; i++) {
+		const struct object *o = directory_account(&rc->rd->db.dir, accounts[i]);
+
+		if (o == NULL || !ask_stored(rc, r, o, q->size))
+			r->status = IPC_ROUTE_TRYLATER;
+	}
+	if (--r->waits == 0)
+		rcpt_end(rc, r);
+}
+
+static void ask_for_group(
+    struct rcpt_conn *rc, const struct ipc_rcpt_ask *q, const struct object *group)
+{
+	struct group_accounts all;
+
+	group_expand(&rc->rd->db.dir, group, &rc->rd->route, &all);
+	if (all.status != IPC_ROUTE_OK)
+		answer(rc, q->seq, all.status, all.why);
+	else
+		ask_for_all(rc, q, all.ids, all.n);
 }
 
 static void on_rcpt_ask(struct rcpt_conn *rc, const struct ipc_rcpt_ask *q)
@@ -126,10 +202,12 @@ static void on_rcpt_ask(struct rcpt_conn *rc, const struct ipc_rcpt_ask *q)
 	}
 	rc->rd->stat.recipients++;
 	route_address(&rc->rd->db.dir, q->address, ROUTE_MAIL, r);
-	if (r->status == IPC_ROUTE_OK)
-		ask_stored(rc, q, r->account);
+	if (r->status != IPC_ROUTE_OK)
+		answer(rc, q->seq, r->status, r->why);
+	else if (r->group != NULL)
+		ask_for_group(rc, q, r->group);
 	else
-		answer(rc, q->seq, r->status, 0);
+		ask_for_all(rc, q, &r->account->id, 1);
 }
 
 /*
@@ -246,12 +324,18 @@ static enum ipc_route_status from_store(uint32_t status)
 	}
 }
 
-static void settle(struct routerd *rd, struct rcpt_wait *w, uint32_t status)
+static void settle(struct routerd *rd, struct rcpt_wait *take_w, uint32_t status)
 {
-	HASH_DEL(rd->rcpt_waits, w);
-	w->conn->waiting--;
-	answer(w->conn, w->rcpt_seq, from_store(status), w->handle);
-	free(w);
+	struct rcpt_conn *rc = take_w->conn;
+	struct rcpt *r = take_w->rcpt;
+
+	HASH_DEL(rd->rcpt_waits, take_w);
+	free(take_w);
+	rc->waiting--;
+	if (r->status == IPC_ROUTE_OK)
+		r->status = from_store(status);
+	if (--r->waits == 0)
+		rcpt_end(rc, r);
 }
 
 void rcpt_on_target_done(struct routerd *rd, const struct ipc_post_target_done *m)

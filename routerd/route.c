@@ -1,5 +1,6 @@
 #include "routerd/route.h"
 
+#include "routerd/group.h"
 #include "routerd/limits.h"
 #include "routerd/names.h"
 
@@ -59,6 +60,11 @@ const char *route_status_text(enum ipc_route_status status)
 	}
 }
 
+const char *route_why(const struct route *r)
+{
+	return r->why != NULL ? r->why : route_status_text(r->status);
+}
+
 void put_object_name(struct buf *b, const struct object *o)
 {
 	buf_put(b, o->name);
@@ -70,6 +76,7 @@ void put_object_name(struct buf *b, const struct object *o)
 struct work {
 	const struct directory *d;
 	struct route *r;
+	enum route_mode mode;
 	struct buf local, domain;
 };
 
@@ -211,6 +218,76 @@ static struct object *find_object(const struct work *w, const struct domain *dom
 	return o != NULL && o->state == STATE_ACTIVE ? o : NULL;
 }
 
+/* While a domain is suspended nobody logs in to it; mail waits where it is. */
+static enum turn end_suspended(struct work *w, const struct domain *dom)
+{
+	end(w, w->mode == ROUTE_MAIL ? IPC_ROUTE_TRYLATER : IPC_ROUTE_DISABLED, "LOCAL");
+	w->r->why = "this domain is suspended";
+	trace(w, "suspended", dom->name);
+	return TURN_END;
+}
+
+static enum turn reach_account(struct work *w, struct object *o)
+{
+	w->r->account = o;
+	end(w, o->suspended ? IPC_ROUTE_DISABLED : IPC_ROUTE_OK, "LOCAL");
+	put_object_name(&w->r->address, o);
+	trace(w, "account", o->name);
+	return TURN_END;
+}
+
+static enum turn reach_group(struct work *w, struct object *o)
+{
+	bool closed = (o->group->flags & GROUP_EMAIL_DISABLED) != 0;
+
+	if (w->mode == ROUTE_MAIL) {
+		w->r->group = o;
+		end(w, closed ? IPC_ROUTE_DISABLED : IPC_ROUTE_OK, "GROUP");
+	} else {
+		end(w, IPC_ROUTE_NOTLOCAL, "GROUP");
+	}
+	put_object_name(&w->r->address, o);
+	trace(w, "group", o->name);
+	return TURN_END;
+}
+
+static enum turn reach_list(struct work *w, struct object *o)
+{
+	if (w->mode == ROUTE_MAIL) {
+		end(w, IPC_ROUTE_REFUSED, "LIST");
+		w->r->why = "mailing lists take no mail yet";
+	} else {
+		end(w, IPC_ROUTE_NOTLOCAL, "LIST");
+	}
+	put_object_name(&w->r->address, o);
+	trace(w, "mailing list", o->name);
+	return TURN_END;
+}
+
+static enum turn reach_object(struct work *w, struct object *o)
+{
+	switch (o->kind) {
+	case OBJECT_ALIAS:
+		buf_reset(&w->local);
+		buf_put(&w->local, o->owner->name);
+		trace(w, "alias", o->name);
+		return TURN_OVER;
+	case OBJECT_FORWARDER:
+		if (take_address(w, slice_str(o->address)) != 0) {
+			end(w, IPC_ROUTE_SYNTAX, NULL);
+			return TURN_END;
+		}
+		trace(w, "forwarder", o->name);
+		return TURN_OVER;
+	case OBJECT_GROUP:
+		return reach_group(w, o);
+	case OBJECT_LIST:
+		return reach_list(w, o);
+	default:
+		return reach_account(w, o);
+	}
+}
+
 static enum turn step_local(struct work *w)
 {
 	struct domain *dom =
@@ -219,23 +296,15 @@ static enum turn step_local(struct work *w)
 
 	if (dom == NULL || dom->state != STATE_ACTIVE)
 		return TURN_ON;
+	if (dom->suspended)
+		return end_suspended(w, dom);
 	o = find_object(w, dom);
 	if (o == NULL) {
 		end(w, IPC_ROUTE_UNKNOWN, NULL);
 		trace(w, "unknown", dom->name);
 		return TURN_END;
 	}
-	if (o->kind == OBJECT_ALIAS) {
-		buf_reset(&w->local);
-		buf_put(&w->local, o->owner->name);
-		trace(w, "alias", o->name);
-		return TURN_OVER;
-	}
-	w->r->account = o;
-	end(w, o->suspended ? IPC_ROUTE_DISABLED : IPC_ROUTE_OK, "LOCAL");
-	put_object_name(&w->r->address, o);
-	trace(w, "account", o->name);
-	return TURN_END;
+	return reach_object(w, o);
 }
 
 static enum turn step_remote(struct work *w)
@@ -281,8 +350,8 @@ static void route_reset(struct route *r)
 	buf_reset(&r->address);
 	buf_reset(&r->trace);
 	r->status = IPC_ROUTE_SYNTAX;
-	r->account = NULL;
-	r->module = NULL;
+	r->account = r->group = NULL;
+	r->module = r->why = NULL;
 	r->steps = 0;
 }
 
@@ -291,6 +360,7 @@ void route_address(
 {
 	struct work w = { .d = d,
 		.r = r,
+		.mode = mode,
 		.local = BUF_INIT(ADDRESS_MAX_BYTES),
 		.domain = BUF_INIT(ADDRESS_MAX_BYTES) };
 

@@ -3,6 +3,7 @@
  *
  * Order of work for one address, started over after each rewrite: own Main Domain stripped; table
  * records; domain aliases; special names; objects of a local domain; everything else is remote.
+ * Aliases and forwarders are rewrites, too.
  */
 #pragma once
 
@@ -15,11 +16,13 @@ enum route_mode { ROUTE_MAIL, ROUTE_ACCESS, ROUTE_SIGNAL };
 
 struct route {
 	enum ipc_route_status status;
-	struct object *account; /* with IPC_ROUTE_OK */
-	const char *module;     /* "LOCAL", "SMTP", "SYSTEM"; NULL when nothing was reached */
-	struct buf queue;       /* remote: the host */
-	struct buf address;     /* what is left of the address there */
-	struct buf trace;       /* one line per step taken */
+	struct object *account; /* with IPC_ROUTE_OK, unless there is a group */
+	struct object *group;   /* of mail: its members are the recipients (routerd/group.h) */
+	const char *module; /* "LOCAL", "GROUP", "LIST", "SMTP", "SYSTEM"; NULL: nothing reached */
+	const char *why;    /* more than the status says, fixed text; or NULL */
+	struct buf queue;   /* remote: the host */
+	struct buf address; /* what is left of the address there */
+	struct buf trace;   /* one line per step taken */
 	unsigned steps;
 };
 
@@ -40,6 +43,8 @@ void route_login(const struct directory *d, struct slice typed, struct slice dom
 
 /* Text for the client that goes with a status; fixed. */
 const char *route_status_text(enum ipc_route_status status);
+/* The same for a result, which may say more. */
+const char *route_why(const struct route *r);
 /* One word for figures. */
 const char *route_status_word(enum ipc_route_status status);
 

@@ -78,6 +78,9 @@ void account_on_peer_gone(struct routerd *rd);
 /* Tells stored that sessions of the account must end. */
 void account_tell_changed(struct routerd *rd, const struct object *o);
 
+/* The same for all accounts of a domain. */
+void account_tell_domain_changed(struct routerd *rd, const struct domain *dom);
+
 /* A commit failed in a way that leaves memory and disk apart: ends the process, which starts anew.
  */
 void routerd_commit_failed(struct routerd *rd, int rc) __attribute__((noreturn));

@@ -11,7 +11,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { ARGS_MAX = 256, REPLY_BYTES = 48 << 10, ADMIN_QUEUE_BYTES = 64 << 20 };
+enum {
+	ARGS_MAX = 2 * GROUP_MEMBERS_MAX + 16,
+	REPLY_BYTES = 48 << 10,
+	ADMIN_QUEUE_BYTES = 64 << 20
+};
 
 struct dir_conn {
 	struct routerd *rd;
@@ -97,10 +101,16 @@ struct domain *request_domain(struct request *q, struct slice name)
 
 struct object *request_account(struct request *q, struct slice name)
 {
+	return request_object(q, name, OBJECT_ACCOUNT);
+}
+
+struct object *request_object(struct request *q, struct slice name, enum object_kind kind)
+{
 	struct directory *d = &q->rd->db.dir;
 	struct address a;
 	struct domain *dom;
 	struct object *o;
+	char why[60];
 
 	if (address_split(name, &a) != 0) {
 		reply_error(q, IPC_DIR_BAD, "this is not a valid name");
@@ -110,175 +120,14 @@ struct object *request_account(struct request *q, struct slice name)
 	if (dom == NULL)
 		return NULL;
 	o = directory_object(d, dom, a.local);
-	if (o != NULL && o->kind == OBJECT_ALIAS)
+	if (o != NULL && o->kind == OBJECT_ALIAS && kind == OBJECT_ACCOUNT)
 		o = o->owner;
-	if (o == NULL || o->state == STATE_NEW) {
-		reply_error(q, IPC_DIR_NOTFOUND, "there is no such account");
+	if (o == NULL || o->kind != kind || o->state == STATE_NEW) {
+		snprintf(why, sizeof(why), "there is no such %s", object_kind_text(kind));
+		reply_error(q, IPC_DIR_NOTFOUND, why);
 		return NULL;
 	}
 	return o;
-}
-
-static void item(struct request *q, struct slice s)
-{
-	dir_reply_item(q->rd, q->answer, s);
-}
-
-static void done(struct request *q)
-{
-	dir_reply_status(q->rd, q->answer, IPC_DIR_OK, "");
-}
-
-void verb_main_domain(struct request *q)
-{
-	item(q, q->rd->db.dir.main->name);
-	done(q);
-}
-
-static int cmp_names(const void *a, const void *b)
-{
-	return slice_cmp(*(const struct slice *)a, *(const struct slice *)b);
-}
-
-/* Names collected, then sorted, then answered. */
-struct names {
-	struct slice *v;
-	size_t n, cap;
-};
-
-static void names_add(struct names *l, struct slice s)
-{
-	if (l->n == l->cap) {
-		size_t cap = l->cap > 0 ? l->cap * 2 : 64;
-		struct slice *v = reallocarray(l->v, cap, sizeof(*v));
-
-		if (v == NULL)
-			return;
-		l->v = v;
-		l->cap = cap;
-	}
-	l->v[l->n++] = s;
-}
-
-static void names_reply(struct request *q, struct names *l)
-{
-	if (l->n > 0)
-		qsort(l->v, l->n, sizeof(*l->v), cmp_names);
-	for (size_t i = 0; i < l->n; i++)
-		item(q, l->v[i]);
-	free(l->v);
-	done(q);
-}
-
-void verb_domain_list(struct request *q)
-{
-	struct names l = { 0 };
-	struct domain *dom, *tmp;
-
-	HASH_ITER(hh, q->rd->db.dir.domains, dom, tmp)
-	{
-		if (dom->state == STATE_ACTIVE)
-			names_add(&l, dom->name);
-	}
-	names_reply(q, &l);
-}
-
-void verb_domain_aliases(struct request *q)
-{
-	struct domain *dom = request_domain(q, q->args[0]);
-	struct domain_alias *a, *tmp;
-	struct names l = { 0 };
-
-	if (dom == NULL)
-		return;
-	HASH_ITER(hh, q->rd->db.dir.domain_aliases, a, tmp)
-	{
-		if (a->domain == dom)
-			names_add(&l, a->name);
-	}
-	names_reply(q, &l);
-}
-
-void verb_domain_ips(struct request *q)
-{
-	struct domain *dom = request_domain(q, q->args[0]);
-	struct domain_ip *ip, *tmp;
-	char text[ADDR_TEXT_MAX];
-
-	if (dom == NULL)
-		return;
-	HASH_ITER(hh, q->rd->db.dir.ips, ip, tmp)
-	{
-		struct addr a = { .family = ip->key[0] };
-
-		if (ip->domain != dom)
-			continue;
-		memcpy(a.ip, ip->key + 1, sizeof(a.ip));
-		item(q, slice_str(addr_ip_text(&a, text)));
-	}
-	done(q);
-}
-
-void verb_account_list(struct request *q)
-{
-	struct domain *dom = request_domain(q, q->args[0]);
-	struct names l = { 0 };
-	struct object *o, *tmp;
-
-	if (dom == NULL)
-		return;
-	HASH_ITER(hh_id, q->rd->db.dir.accounts, o, tmp)
-	{
-		if (o->domain == dom && o->state == STATE_ACTIVE)
-			names_add(&l, o->name);
-	}
-	names_reply(q, &l);
-}
-
-static const char *state_word(const struct object *o)
-{
-	if (o->state == STATE_CREATING)
-		return "creating";
-	if (o->state == STATE_DELETING)
-		return "deleting";
-	return o->suspended ? "suspended" : "active";
-}
-
-static void item_u64(struct request *q, uint64_t v)
-{
-	char text[24];
-
-	snprintf(text, sizeof(text), "%llu", (unsigned long long)v);
-	item(q, slice_str(text));
-}
-
-void verb_account_info(struct request *q)
-{
-	struct object *o = request_account(q, q->args[0]);
-	struct buf name = BUF_INIT(NAME_MAX_BYTES + 1 + DOMAIN_MAX_BYTES);
-
-	if (o == NULL)
-		return;
-	put_object_name(&name, o);
-	item_u64(q, o->id);
-	item(q, buf_slice(&name));
-	item(q, slice_str(state_word(o)));
-	item_u64(q, o->quota_bytes);
-	buf_fini(&name);
-	done(q);
-}
-
-void verb_account_aliases(struct request *q)
-{
-	struct object *o = request_account(q, q->args[0]);
-	struct names l = { 0 };
-
-	if (o == NULL)
-		return;
-	for (struct object *a = o->aliases; a != NULL; a = a->next_alias)
-		if (a->state == STATE_ACTIVE)
-			names_add(&l, a->name);
-	names_reply(q, &l);
 }
 
 void verb_router_table(struct request *q)
@@ -298,7 +147,7 @@ static void route_reply(struct request *q)
 	item(q, slice_str(r->module != NULL ? r->module : ""));
 	item(q, buf_slice(&r->queue));
 	item(q, buf_slice(&r->address));
-	item(q, slice_str(r->status == IPC_ROUTE_OK ? "ok" : route_status_text(r->status)));
+	item(q, slice_str(r->status == IPC_ROUTE_OK ? "ok" : route_why(r)));
 	while (lines.n > 0)
 		item(q, slice_take(&lines, '\n'));
 	done(q);
@@ -341,8 +190,11 @@ void verb_stat(struct request *q)
 		uint64_t v;
 	} rows[] = {
 		{ "directory.domains", HASH_COUNT(rd->db.dir.domains) },
-		{ "directory.accounts", HASH_CNT(hh_id, rd->db.dir.accounts) },
-		{ "directory.objects", HASH_COUNT(rd->db.dir.objects) },
+		{ "directory.accounts", rd->db.dir.counts[OBJECT_ACCOUNT] },
+		{ "directory.aliases", rd->db.dir.counts[OBJECT_ALIAS] },
+		{ "directory.forwarders", rd->db.dir.counts[OBJECT_FORWARDER] },
+		{ "directory.groups", rd->db.dir.counts[OBJECT_GROUP] },
+		{ "directory.lists", rd->db.dir.counts[OBJECT_LIST] },
 		{ "router.records", table_records(rd->db.dir.table) },
 		{ "router.logins", rd->stat.logins },
 		{ "router.recipients", rd->stat.recipients },

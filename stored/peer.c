@@ -7,6 +7,7 @@
 
 #include "common/base/io.h"
 #include "common/base/log.h"
+#include "common/base/wire.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -193,6 +194,10 @@ static void peer_on_msg(
 		break;
 	case IPC_account_changed:
 		identity_changed(st, m->account_changed.account, 0);
+		break;
+	case IPC_accounts_changed:
+		for (struct slice s = m->accounts_changed.accounts; s.n >= 8; s = slice_from(s, 8))
+			identity_changed(st, wire_load_u64(s.p), 0);
 		break;
 	case IPC_store_open:
 		admin_open(st, &m->store_open, fd_take(&fds[0]));

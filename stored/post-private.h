@@ -16,7 +16,8 @@ struct post_rcpt {
 	struct account *account; /* holds a reference */
 	uint32_t handle;
 	uint64_t quota;
-	bool same; /* as an earlier recipient's account: gets its answer */
+	bool joined; /* has the fate of the one before it, as far as that is known before */
+	bool same;   /* as an earlier recipient's account: gets its answer */
 	unsigned same_as;
 	bool answered;
 	int status;

@@ -35,7 +35,8 @@ static void rcpt_answer(struct post_rcpt *r, int status)
 	if (p->conn != NULL && !p->conn->dead)
 		(void)ipc_send(p->conn->chan, IPC_post_result, &res, NULL);
 	for (unsigned i = 0; i < p->n_rcpts; i++)
-		if (!r->same && p->rcpts[i].same && &p->rcpts[p->rcpts[i].same_as] == r)
+		if (!r->same && p->rcpts[i].same && !p->rcpts[i].answered &&
+		    &p->rcpts[p->rcpts[i].same_as] == r)
 			rcpt_answer(&p->rcpts[i], status);
 }
 
@@ -149,23 +150,54 @@ static void portion_commit(struct post *p, struct txn **txns, unsigned n)
 		rcpt_answer(rcpt_of(txns[i]), s);
 }
 
+/* Another recipient with the same account, outside of the set, does not share the set's fate. */
+static void part_from(struct post *p, unsigned primary, unsigned from, unsigned to)
+{
+	unsigned heir = primary;
+
+	for (unsigned i = 0; i < p->n_rcpts; i++) {
+		struct post_rcpt *r = &p->rcpts[i];
+
+		if (!r->same || r->same_as != primary || (i >= from && i < to))
+			continue;
+		if (heir == primary) {
+			heir = i;
+			r->same = false;
+		}
+		r->same_as = heir;
+	}
+}
+
 /*
- * Who cannot have it fails with the reason, all others with "try later": their sender hears one
- * answer for all. False when nothing is known against anybody.
+ * Recipients from `from` to before `to` have one fate: who cannot have it fails with the reason,
+ * all others with "try later", since their sender hears one answer for all.
  */
-static bool fail_together(struct post *p)
+static void set_check(struct post *p, unsigned from, unsigned to)
 {
 	bool fails = false;
 
-	for (unsigned i = 0; p->together && i < p->n_rcpts; i++)
+	for (unsigned i = from; i < to; i++)
 		fails |= rcpt_check(&p->rcpts[i]) != IPC_ST_OK;
-	for (unsigned i = 0; fails && i < p->n_rcpts; i++) {
+	for (unsigned i = from; fails && i < to; i++)
+		if (!p->rcpts[i].same)
+			part_from(p, i, from, to);
+	for (unsigned i = from; fails && i < to; i++) {
 		int s = rcpt_check(&p->rcpts[i]);
 
-		if (!p->rcpts[i].answered && !p->rcpts[i].same)
+		if (!p->rcpts[i].answered)
 			rcpt_answer(&p->rcpts[i], s != IPC_ST_OK ? s : IPC_ST_TRYLATER);
 	}
-	return fails;
+}
+
+static void sets_check(struct post *p)
+{
+	for (unsigned i = 0, next; i < p->n_rcpts; i = next) {
+		next = i + 1;
+		while (next < p->n_rcpts && (p->together || p->rcpts[next].joined))
+			next++;
+		if (next - i > 1)
+			set_check(p, i, next);
+	}
 }
 
 static void post_store(struct post *p)
@@ -179,16 +211,13 @@ static void post_store(struct post *p)
 		post_answer_all(p, p->status);
 		return;
 	}
-	if (fail_together(p)) {
-		post_free(p);
-		return;
-	}
+	sets_check(p);
 	p->state = POST_STORING;
 	for (unsigned i = 0; i < p->n_rcpts; i++) {
 		struct post_rcpt *r = &p->rcpts[i];
 		int s;
 
-		if (r->same)
+		if (r->same || r->answered)
 			continue;
 		s = rcpt_begin(r);
 		if (s != IPC_ST_OK) {

@@ -336,7 +336,7 @@ static int rcpts_find(
     struct post_conn *pc, struct post *p, struct slice handles, uint32_t *ret_handle)
 {
 	for (size_t i = 0; i < handles.n; i += 4) {
-		uint32_t h = wire_load_u32(handles.p + i);
+		uint32_t named = wire_load_u32(handles.p + i), h = named & ~IPC_HANDLE_JOINED;
 		struct post_target *t = idmap_get(&pc->targets, h);
 		struct post_rcpt *r = &p->rcpts[p->n_rcpts];
 
@@ -346,6 +346,7 @@ static int rcpts_find(
 		*r = (struct post_rcpt){
 			.post = p, .account = t->account, .handle = h, .quota = t->quota
 		};
+		r->joined = (named & IPC_HANDLE_JOINED) != 0;
 		for (unsigned k = 0; k < p->n_rcpts && !r->same; k++) {
 			r->same = p->rcpts[k].account == t->account && !p->rcpts[k].same;
 			r->same_as = k;

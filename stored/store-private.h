@@ -13,7 +13,7 @@
 #include "common/engine/engine.h"
 #include "common/ipc/chan.h"
 #include "stored/cols.h"
-#include "stored/idmap.h"
+#include "common/base/idmap.h"
 #include "stored/keywords.h"
 #include "stored/limits.h"
 #include "stored/record.h"

@@ -97,6 +97,9 @@ enum ipc_end {
 	IPC_ENDS
 };
 
+/* In post_begin.handles: the target has the fate of the one before it. */
+#define IPC_HANDLE_JOINED 0x80000000u
+
 enum ipc_key_what { IPC_KEY_CHAIN = 1, IPC_KEY_PRIVATE = 2 };
 
 /* Answers of authentication. */

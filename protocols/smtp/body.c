@@ -125,12 +125,19 @@ static bool handle_known(const struct smtp_txn *t, size_t before, uint32_t handl
 	return false;
 }
 
-/* Several recipients may lead to one account: it gets one copy. */
+/*
+ * Several recipients may lead to one account: it gets one copy. A group's members are told with the
+ * one before them, known or not: its sender hears one answer for all of them.
+ */
 static void handles_put(const struct smtp_txn *t, struct buf *out)
 {
-	for (size_t i = 0; i < t->n_rcpts; i++)
-		if (t->rcpts[i].handle != 0 && !handle_known(t, i, t->rcpts[i].handle))
-			wire_put_u32(out, t->rcpts[i].handle);
+	for (size_t i = 0; i < t->n_rcpts; i++) {
+		const struct smtp_rcpt *r = &t->rcpts[i];
+		bool grouped = r->joined || (i + 1 < t->n_rcpts && t->rcpts[i + 1].joined);
+
+		if (r->handle != 0 && (grouped || !handle_known(t, i, r->handle)))
+			wire_put_u32(out, r->handle | (r->joined ? IPC_HANDLE_JOINED : 0));
+	}
 }
 
 static void body_begin(struct smtp *s)

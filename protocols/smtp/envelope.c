@@ -4,6 +4,8 @@
  */
 #include "protocols/smtp/smtp-private.h"
 
+#include "common/base/wire.h"
+
 #include <stdlib.h>
 
 static const char too_many[] = "452 4.5.3 too many recipients";
@@ -156,14 +158,17 @@ void smtp_cmd_rcpt(struct smtp *s, struct slice arg)
 		rcpt_ask(s, &path);
 }
 
-static int rcpt_accept(struct smtp *s, struct smtp_pending *p, uint32_t handle)
+/* `more`: the handles of a group's other members, u32 each. */
+static int rcpt_accept(struct smtp *s, struct smtp_pending *p, uint32_t handle, struct slice more)
 {
 	struct smtp_txn *t = &s->txn;
+	size_t n = t->n_rcpts + 1 + more.n / 4;
 	struct smtp_rcpt *r;
 
-	if (t->n_rcpts == t->cap_rcpts) {
+	if (n > t->cap_rcpts) {
 		size_t cap = t->cap_rcpts == 0 ? 4 : t->cap_rcpts * 2;
 
+		cap = cap > n ? cap : n;
 		r = realloc(t->rcpts, cap * sizeof(*r));
 		if (r == NULL)
 			return 1;
@@ -173,6 +178,9 @@ static int rcpt_accept(struct smtp *s, struct smtp_pending *p, uint32_t handle)
 	if (t->n_rcpts == 0)
 		buf_put(&t->only_rcpt, buf_slice(&p->address));
 	t->rcpts[t->n_rcpts++] = (struct smtp_rcpt){ .handle = handle };
+	for (; more.n >= 4; more = slice_from(more, 4))
+		t->rcpts[t->n_rcpts++] =
+		    (struct smtp_rcpt){ .handle = wire_load_u32(more.p), .joined = true };
 	return 0;
 }
 
@@ -210,13 +218,20 @@ static const char *route_text(enum smtp_mode mode, uint32_t status)
 	}
 }
 
-static void rcpt_answer(
-    struct smtp *s, struct smtp_pending *p, uint32_t status, uint32_t handle, struct slice text)
+/* What the group `more` adds must go into one post_begin with all the others. */
+static bool rcpts_full(const struct smtp *s, struct slice more)
+{
+	return s->txn.n_rcpts >= s->conf.rcpts_max ||
+	       s->txn.n_rcpts + 1 + more.n / 4 > SMTP_HANDLES_MAX;
+}
+
+static void rcpt_answer(struct smtp *s, struct smtp_pending *p, uint32_t status, uint32_t handle,
+    struct slice more, struct slice text)
 {
 	bool accept = status == IPC_ROUTE_OK || status == IPC_ROUTE_DISCARD;
-	bool full = accept && s->txn.n_rcpts >= s->conf.rcpts_max;
+	bool full = accept && rcpts_full(s, more);
 
-	if (accept && !full && rcpt_accept(s, p, status == IPC_ROUTE_OK ? handle : 0) != 0)
+	if (accept && !full && rcpt_accept(s, p, status == IPC_ROUTE_OK ? handle : 0, more) != 0)
 		status = IPC_ROUTE_TRYLATER;
 	buf_puts(&p->reply, full ? too_many : route_text(s->mode, status));
 	s->rcpts_refused +=
@@ -246,7 +261,7 @@ void smtp_rcpt_msg(struct smtp *s, const struct ipc_rcpt_reply *m)
 		struct smtp_pending *p = &s->pending[(s->pending_head + i) % SMTP_PENDING_MAX];
 
 		if (p->seq != 0 && p->seq == m->seq) {
-			rcpt_answer(s, p, m->status, m->handle, m->text);
+			rcpt_answer(s, p, m->status, m->handle, m->more, m->text);
 			break;
 		}
 	}
@@ -261,7 +276,7 @@ void smtp_rcpt_give_up(struct smtp *s)
 		struct smtp_pending *p = &s->pending[(s->pending_head + i) % SMTP_PENDING_MAX];
 
 		if (p->seq != 0)
-			rcpt_answer(s, p, IPC_ROUTE_TRYLATER, 0, SLICE_NONE);
+			rcpt_answer(s, p, IPC_ROUTE_TRYLATER, 0, SLICE_NONE, SLICE_NONE);
 	}
 	smtp_pending_flush(s);
 }

@@ -44,18 +44,18 @@ static bool tells_more(uint32_t status, uint32_t than)
 }
 
 /*
- * The one answer of SMTP. stored has kept nothing for anybody when it knew before that one of them
- * would fail (post_begin.together). When one failed all the same, the client must come back: the
- * others may get the message twice then, which is better than that somebody never gets it, and who
- * cannot have it is refused at RCPT the next time.
+ * The one answer of SMTP, and of LMTP for a group. stored has kept nothing for anybody when it knew
+ * before that one of them would fail (post_begin.together, IPC_HANDLE_JOINED). When one failed all
+ * the same, the client must come back: the others may get the message twice then, which is better
+ * than that somebody never gets it, and who cannot have it is refused at RCPT the next time.
  */
-static const char *common_text(const struct smtp_txn *t)
+static const char *common_text(const struct smtp_rcpt *rcpts, size_t n)
 {
 	const struct smtp_rcpt *fails = NULL;
 	bool any_stored = false;
 
-	for (size_t i = 0; i < t->n_rcpts; i++) {
-		const struct smtp_rcpt *r = &t->rcpts[i];
+	for (size_t i = 0; i < n; i++) {
+		const struct smtp_rcpt *r = &rcpts[i];
 
 		if (r->handle == 0)
 			continue;
@@ -75,15 +75,19 @@ static void answer_all(struct smtp *s)
 {
 	struct smtp_txn *t = &s->txn;
 	const char *fault = t->fault != SMTP_BODY_GOOD ? smtp_fault_text(t->fault) : NULL;
-	const char *common = fault != NULL ? fault : common_text(t);
+	const char *common = fault != NULL ? fault : common_text(t->rcpts, t->n_rcpts);
 
 	if (s->mode != SMTP_LMTP) {
 		smtp_reply(s, common);
 		if (common[0] == '2')
 			s->errors = s->rcpts_refused = 0;
 	}
-	for (size_t i = 0; i < t->n_rcpts && s->mode == SMTP_LMTP; i++)
-		smtp_reply(s, fault != NULL ? fault : store_text(t->rcpts[i].status));
+	for (size_t i = 0, next; i < t->n_rcpts && s->mode == SMTP_LMTP; i = next) {
+		next = i + 1;
+		while (next < t->n_rcpts && t->rcpts[next].joined)
+			next++;
+		smtp_reply(s, fault != NULL ? fault : common_text(t->rcpts + i, next - i));
+	}
 	smtp_txn_end(s);
 }
 

@@ -55,6 +55,7 @@ struct smtp_rcpt {
 	uint32_t handle; /* 0: discarded */
 	uint32_t status; /* enum ipc_store_status */
 	bool answered;
+	bool joined; /* of the same RCPT as the one before it, which was for a group */
 };
 
 struct smtp_txn {
@@ -62,8 +63,8 @@ struct smtp_txn {
 	bool utf8;
 	uint64_t declared;
 	struct smtp_rcpt *rcpts;
-	size_t n_rcpts, cap_rcpts;
-	struct buf only_rcpt; /* <address> of the first one */
+	size_t n_rcpts, cap_rcpts; /* with every member of a group */
+	struct buf only_rcpt;      /* <address> of the first one */
 
 	enum smtp_body_fault fault;
 	bool posting; /* between post_begin and its end */

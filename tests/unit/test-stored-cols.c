@@ -6,7 +6,7 @@
 #include <cmocka.h>
 
 #include "stored/cols.h"
-#include "stored/idmap.h"
+#include "common/base/idmap.h"
 #include "stored/keywords.h"
 #include "stored/record.h"
 

@@ -1,4 +1,4 @@
-#include "stored/idmap.h"
+#include "common/base/idmap.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -81,4 +81,23 @@ void idmap_del(struct idmap *m, uint64_t id)
 	}
 	m->slots[hole] = (struct idmap_slot){ 0 };
 	m->n--;
+}
+
+void idmap_replace(struct idmap *m, uint64_t id, void *p)
+{
+	size_t i = slot_find(m, id);
+
+	assert(p != NULL && m->slots[i].p != NULL);
+	m->slots[i].p = p;
+}
+
+void *idmap_next(const struct idmap *m, size_t *at)
+{
+	while (*at < m->cap) {
+		void *p = m->slots[(*at)++].p;
+
+		if (p != NULL)
+			return p;
+	}
+	return NULL;
 }

@@ -25,3 +25,9 @@ void *idmap_get(const struct idmap *m, uint64_t id); /* NULL: not there */
 int idmap_add(struct idmap *m, uint64_t id, void *p) __attribute__((warn_unused_result));
 
 void idmap_del(struct idmap *m, uint64_t id); /* not there: nothing */
+
+/* The id must be there. */
+void idmap_replace(struct idmap *m, uint64_t id, void *p);
+
+/* The next pointer from slot *at on, in no order; NULL at the end. Nothing may change in between. */
+void *idmap_next(const struct idmap *m, size_t *at);

@@ -1,0 +1,213 @@
+/* changes-account - what can be said about one account: its state, quota, aliases. */
+#include "routerd/change.h"
+
+#include "routerd/names.h"
+
+void verb_account_create(struct request *q)
+{
+	struct domain *dom;
+	struct slice name;
+	uint64_t quota = 0;
+
+	if (!change_name_free(q, q->args[0], &dom, &name))
+		return;
+	if (q->n > 1 && slice_u64(q->args[1], INT64_MAX, &quota) != 0) {
+		reply_error(q, IPC_DIR_BAD, "the quota is a number of bytes");
+		return;
+	}
+	account_create(q->rd, dom, name, quota, q->answer);
+}
+
+/* An account on which a verb may work now; NULL after having answered. */
+static struct object *settled_account(struct request *q)
+{
+	return change_object(q, q->args[0], OBJECT_ACCOUNT);
+}
+
+static bool owns_lists(const struct directory *d, const struct object *account)
+{
+	size_t at = 0;
+
+	for (const struct object *o; (o = idmap_next(&d->lists, &at)) != NULL;)
+		if (o->owner_id == account->id)
+			return true;
+	return false;
+}
+
+void verb_account_delete(struct request *q)
+{
+	struct object *o = settled_account(q);
+
+	if (o == NULL || change_is_postmaster(q, o))
+		return;
+	if (owns_lists(&q->rd->db.dir, o)) {
+		reply_error(q, IPC_DIR_BAD, "the account owns mailing lists: delete them first");
+		return;
+	}
+	account_delete(q->rd, o, q->answer);
+}
+
+static void suspended_apply(struct change *ch)
+{
+	ch->object->in_flow = false;
+	ch->object->suspended = ch->number;
+	if (ch->object->suspended)
+		account_tell_changed(ch->rd, ch->object);
+}
+
+static void quota_apply(struct change *ch)
+{
+	ch->object->in_flow = false;
+	ch->object->quota_bytes = ch->number;
+}
+
+static void account_free(struct change *ch)
+{
+	ch->object->in_flow = false;
+}
+
+/* Writes the account's row as it will be; memory follows when it is durable. */
+static void change_account(struct request *q, struct object *o, struct object future,
+    void (*apply)(struct change *), uint64_t number)
+{
+	struct change *ch = change_new(q);
+	struct engine_batch *b;
+
+	if (ch == NULL)
+		return;
+	ch->object = o;
+	ch->number = number;
+	ch->apply = apply;
+	ch->undo = account_free;
+	o->in_flow = true;
+	b = db_begin(&q->rd->db);
+	change_commit(ch, b, b != NULL ? db_put_object(b, &future) : 0);
+}
+
+static void set_suspended(struct request *q, bool suspended)
+{
+	struct object *o = settled_account(q), future;
+
+	if (o == NULL || (suspended && change_is_postmaster(q, o)))
+		return;
+	future = *o;
+	future.suspended = suspended;
+	change_account(q, o, future, suspended_apply, suspended);
+}
+
+void verb_account_suspend(struct request *q)
+{
+	set_suspended(q, true);
+}
+
+void verb_account_resume(struct request *q)
+{
+	set_suspended(q, false);
+}
+
+void verb_account_set_quota(struct request *q)
+{
+	struct object *o = settled_account(q), future;
+	uint64_t quota;
+
+	if (o == NULL)
+		return;
+	if (slice_u64(q->args[1], INT64_MAX, &quota) != 0) {
+		reply_error(q, IPC_DIR_BAD, "the quota is a number of bytes");
+		return;
+	}
+	future = *o;
+	future.quota_bytes = quota;
+	change_account(q, o, future, quota_apply, quota);
+}
+
+static bool listed(const struct change *ch, struct slice name)
+{
+	for (size_t i = 1; i < ch->n; i++)
+		if (slice_ieq(ch->args[i], name))
+			return true;
+	return false;
+}
+
+static void account_aliases_apply(struct change *ch)
+{
+	struct directory *d = &ch->rd->db.dir;
+	struct object *a, *next;
+
+	for (a = ch->object->aliases; a != NULL; a = next) {
+		next = a->next_alias;
+		if (listed(ch, a->name))
+			a->state = STATE_ACTIVE;
+		else if (a->state == STATE_DELETING)
+			directory_remove_object(d, a);
+	}
+	ch->object->in_flow = false;
+}
+
+static void account_aliases_undo(struct change *ch)
+{
+	struct directory *d = &ch->rd->db.dir;
+	struct object *a, *next;
+
+	for (a = ch->object->aliases; a != NULL; a = next) {
+		next = a->next_alias;
+		if (a->state == STATE_NEW)
+			directory_remove_object(d, a);
+		else
+			a->state = STATE_ACTIVE;
+	}
+	ch->object->in_flow = false;
+}
+
+/* All names must be free or this account's already. */
+static bool aliases_right(struct request *q, struct object *o)
+{
+	for (size_t i = 1; i < q->n; i++) {
+		struct object *other = directory_object(&q->rd->db.dir, o->domain, q->args[i]);
+
+		if (!name_valid(q->args[i])) {
+			reply_error(q, IPC_DIR_BAD, "an alias is not a valid name");
+			return false;
+		}
+		if (other != NULL && other->owner != o) {
+			change_name_taken(q, other);
+			return false;
+		}
+	}
+	return true;
+}
+
+void verb_account_set_aliases(struct request *q)
+{
+	struct object *o = settled_account(q);
+	struct db *db = &q->rd->db;
+	struct engine_batch *b;
+	struct change *ch;
+	int rc = 0;
+
+	if (o == NULL || !aliases_right(q, o))
+		return;
+	ch = change_new(q);
+	if (ch == NULL)
+		return;
+	ch->object = o;
+	ch->apply = account_aliases_apply;
+	ch->undo = account_aliases_undo;
+	o->in_flow = true;
+	b = db_begin(db);
+	for (struct object *a = o->aliases; b != NULL && rc == 0 && a != NULL; a = a->next_alias) {
+		if (listed(ch, a->name))
+			continue;
+		a->state = STATE_DELETING;
+		rc = db_del_object(b, a);
+	}
+	for (size_t i = 1; b != NULL && rc == 0 && i < ch->n; i++) {
+		struct object *a = directory_add_alias(&db->dir, o, ch->args[i], STATE_NEW);
+
+		if (a != NULL)
+			rc = db_put_object(b, a);
+		else if (directory_object(&db->dir, o->domain, ch->args[i]) == NULL)
+			rc = ENGINE_FULL;
+	}
+	change_commit(ch, b, rc);
+}

@@ -1,0 +1,293 @@
+/* changes-domain - domains come, go, are renamed and suspended; their other names and addresses. */
+#include "routerd/change.h"
+
+#include "routerd/limits.h"
+#include "routerd/names.h"
+
+#include <errno.h>
+
+static void domain_live(struct change *ch)
+{
+	ch->domain->state = STATE_ACTIVE;
+}
+
+static void domain_forget(struct change *ch)
+{
+	directory_remove_domain(&ch->rd->db.dir, ch->domain);
+}
+
+void verb_domain_create(struct request *q)
+{
+	struct db *db = &q->rd->db;
+	struct engine_batch *b;
+	struct change *ch;
+	int rc = 0;
+
+	if (!domain_valid(q->args[0])) {
+		reply_error(q, IPC_DIR_BAD, "this is not a domain name");
+		return;
+	}
+	if (change_names_busy(q))
+		return;
+	if (directory_domain_any(&db->dir, q->args[0]) != NULL) {
+		reply_error(q, IPC_DIR_EXISTS, "a domain with this name exists already");
+		return;
+	}
+	ch = change_new(q);
+	if (ch == NULL)
+		return;
+	ch->domain = directory_add_domain(&db->dir, q->args[0], db->dir.next_id, STATE_NEW);
+	if (ch->domain == NULL) {
+		reply_error(q, IPC_DIR_TRYLATER, "out of memory");
+		change_free(ch);
+		return;
+	}
+	db->dir.next_id++;
+	ch->apply = domain_live;
+	ch->undo = domain_forget;
+	b = db_begin(db);
+	if (b != NULL)
+		rc = db_put_domain(db, b, ch->domain);
+	if (b != NULL && rc == 0)
+		rc = db_put_next_id(db, b);
+	change_commit(ch, b, rc);
+}
+
+void verb_domain_delete(struct request *q)
+{
+	struct db *db = &q->rd->db;
+	struct domain *dom = request_domain(q, q->args[0]);
+	struct engine_batch *b;
+	struct change *ch;
+
+	if (dom == NULL || change_names_busy(q))
+		return;
+	if (dom == db->dir.main || dom->objects.n > 0) {
+		reply_error(q, IPC_DIR_BAD,
+		    dom == db->dir.main ? "the Main Domain cannot be deleted"
+					: "the domain still has objects: delete them first");
+		return;
+	}
+	ch = change_new(q);
+	if (ch == NULL)
+		return;
+	dom->state = STATE_DELETING;
+	ch->domain = dom;
+	ch->apply = domain_forget;
+	ch->undo = domain_live;
+	b = db_begin(db);
+	change_commit(ch, b, b != NULL ? db_del_domain(db, b, dom) : 0);
+}
+
+static void aliases_apply(struct change *ch)
+{
+	struct directory *d = &ch->rd->db.dir;
+
+	change_names_free(ch);
+	directory_clear_domain_aliases(d, ch->domain);
+	for (size_t i = 1; i < ch->n; i++)
+		directory_add_domain_alias(d, ch->domain, ch->args[i]);
+}
+
+void verb_domain_set_aliases(struct request *q)
+{
+	struct db *db = &q->rd->db;
+	struct domain *dom = request_domain(q, q->args[0]), *other;
+	struct engine_batch *b;
+	struct change *ch;
+
+	if (dom == NULL || change_names_busy(q))
+		return;
+	for (size_t i = 1; i < q->n; i++) {
+		other = directory_domain_any(&db->dir, q->args[i]);
+		if (!domain_valid(q->args[i])) {
+			reply_error(q, IPC_DIR_BAD, "an alias is not a domain name");
+			return;
+		}
+		if ((other != NULL && other != dom) || slice_ieq(q->args[i], dom->name)) {
+			reply_error(q, IPC_DIR_EXISTS, "an alias is the name of a domain already");
+			return;
+		}
+	}
+	ch = change_new(q);
+	if (ch == NULL)
+		return;
+	ch->domain = dom;
+	ch->apply = aliases_apply;
+	ch->undo = change_names_free;
+	q->rd->names_in_flight = true;
+	b = db_begin(db);
+	change_commit(
+	    ch, b, b != NULL ? db_put_domain_aliases(db, b, dom, q->args + 1, q->n - 1) : 0);
+}
+
+static void ips_apply(struct change *ch)
+{
+	struct directory *d = &ch->rd->db.dir;
+	struct addr a;
+
+	change_names_free(ch);
+	directory_clear_domain_ips(d, ch->domain);
+	for (size_t i = 1; i < ch->n; i++)
+		if (addr_parse_ip(ch->args[i], &a) == 0)
+			directory_add_domain_ip(d, ch->domain, &a);
+}
+
+void verb_domain_set_ips(struct request *q)
+{
+	struct db *db = &q->rd->db;
+	struct domain *dom = request_domain(q, q->args[0]), *other;
+	struct addr ips[DOMAIN_IPS_MAX];
+	struct engine_batch *b;
+	struct change *ch;
+
+	if (dom == NULL || change_names_busy(q))
+		return;
+	if (q->n - 1 > DOMAIN_IPS_MAX) {
+		reply_error(q, IPC_DIR_BAD, "too many addresses");
+		return;
+	}
+	for (size_t i = 1; i < q->n; i++) {
+		if (addr_parse_ip(q->args[i], &ips[i - 1]) != 0) {
+			reply_error(q, IPC_DIR_BAD, "this is not an IP address");
+			return;
+		}
+		other = directory_domain_by_ip(&db->dir, &ips[i - 1]);
+		if (other != NULL && other != dom) {
+			reply_error(q, IPC_DIR_EXISTS, "an address belongs to another domain");
+			return;
+		}
+	}
+	ch = change_new(q);
+	if (ch == NULL)
+		return;
+	ch->domain = dom;
+	ch->apply = ips_apply;
+	ch->undo = change_names_free;
+	q->rd->names_in_flight = true;
+	b = db_begin(db);
+	change_commit(ch, b, b != NULL ? db_put_domain_ips(db, b, dom, ips, q->n - 1) : 0);
+}
+
+/* ---- rename ---- */
+
+static void rename_apply(struct change *ch)
+{
+	change_names_free(ch);
+	if (directory_rename_domain(&ch->rd->db.dir, ch->domain, ch->args[1]) != 0)
+		routerd_commit_failed(ch->rd, -ENOMEM);
+	account_tell_domain_changed(ch->rd, ch->domain);
+}
+
+/* The new name could make a record of the Router apply that does not now. Nobody else looks
+ * meanwhile. */
+static bool keeps_postmaster(struct request *q, struct slice name)
+{
+	struct directory *d = &q->rd->db.dir;
+	struct route *r = &q->rd->route;
+	struct slice old = d->main->name;
+	bool kept;
+
+	d->main->name = name;
+	route_address(d, POSTMASTER, ROUTE_MAIL, r);
+	kept = r->account != NULL && slice_eq(r->account->name, POSTMASTER);
+	d->main->name = old;
+	return kept;
+}
+
+static bool rename_right(struct request *q, const struct domain *dom, struct slice name)
+{
+	const struct domain *other = directory_domain_any(&q->rd->db.dir, name);
+
+	if (!domain_valid(name)) {
+		reply_error(q, IPC_DIR_BAD, "this is not a domain name");
+		return false;
+	}
+	if (other != NULL && other != dom) {
+		reply_error(q, IPC_DIR_EXISTS, "a domain with this name exists already");
+		return false;
+	}
+	if (dom == q->rd->db.dir.main && !keeps_postmaster(q, name)) {
+		reply_error(q, IPC_DIR_BAD, "a record of the Router takes postmaster of this name");
+		return false;
+	}
+	return true;
+}
+
+/* The rows of its objects hold its number: only its own row changes. */
+void verb_domain_rename(struct request *q)
+{
+	struct db *db = &q->rd->db;
+	struct domain *dom = request_domain(q, q->args[0]), future;
+	uint8_t lower[DOMAIN_MAX_BYTES];
+	struct engine_batch *b;
+	struct change *ch;
+	int rc = 0;
+
+	if (dom == NULL || change_names_busy(q) || !rename_right(q, dom, q->args[1]))
+		return;
+	ch = change_new(q);
+	if (ch == NULL)
+		return;
+	future = *dom;
+	future.name = name_lower(q->args[1], lower);
+	ch->domain = dom;
+	ch->apply = rename_apply;
+	ch->undo = change_names_free;
+	q->rd->names_in_flight = true;
+	b = db_begin(db);
+	if (b != NULL && !slice_eq(future.name, dom->name))
+		rc = db_del_domain_name(b, dom);
+	if (b != NULL && rc == 0)
+		rc = db_del_domain_alias(b, future.name);
+	if (b != NULL && rc == 0)
+		rc = db_put_domain(db, b, &future);
+	change_commit(ch, b, rc);
+}
+
+/* ---- suspension ---- */
+
+static void suspended_apply(struct change *ch)
+{
+	change_names_free(ch);
+	ch->domain->suspended = ch->number;
+	if (ch->domain->suspended)
+		account_tell_domain_changed(ch->rd, ch->domain);
+}
+
+static void set_suspended(struct request *q, bool suspended)
+{
+	struct db *db = &q->rd->db;
+	struct domain *dom = request_domain(q, q->args[0]), future;
+	struct engine_batch *b;
+	struct change *ch;
+
+	if (dom == NULL || change_names_busy(q))
+		return;
+	if (dom == db->dir.main) {
+		reply_error(q, IPC_DIR_BAD, "the Main Domain cannot be suspended");
+		return;
+	}
+	ch = change_new(q);
+	if (ch == NULL)
+		return;
+	future = *dom;
+	future.suspended = suspended;
+	ch->domain = dom;
+	ch->number = suspended;
+	ch->apply = suspended_apply;
+	ch->undo = change_names_free;
+	q->rd->names_in_flight = true;
+	b = db_begin(db);
+	change_commit(ch, b, b != NULL ? db_put_domain(db, b, &future) : 0);
+}
+
+void verb_domain_suspend(struct request *q)
+{
+	set_suspended(q, true);
+}
+
+void verb_domain_resume(struct request *q)
+{
+	set_suspended(q, false);
+}

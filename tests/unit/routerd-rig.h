@@ -1,0 +1,56 @@
+/*
+ * routerd-rig - routerd's core on the memory engine, with its peers played by the test: stored and
+ * authd answer at once unless they are mute or away; one administrator, one connection with mail.
+ */
+#pragma once
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "routerd/routerd.h"
+
+enum {
+#define VERB(name, least, most) VERB_##name,
+#include "common/ipc/verbs.def"
+	VERBS
+};
+
+extern struct rig {
+	struct routerd rd;
+	struct engine *engine;
+	struct ipc_chan *stored_end, *authd_end, *admin_end, *rcpt_end;
+	unsigned makes, drops, secret_drops, targets, changed, replies, rcpt_replies, more;
+	bool stored_mute;
+	uint32_t status, handle, members; /* of the last answers; a group: how many more handles */
+	uint64_t last_account;
+	uint64_t over_quota; /* an account that takes no mail; 1 as a quota means the same */
+	struct buf data;     /* items of the last answer, joined by '|' */
+} rig;
+
+extern const struct ipc_ops rig_admin_ops;
+
+int rig_setup(void **state);
+int rig_teardown(void **state);
+/* Until nothing happens any more. */
+void rig_spin(void);
+
+void rig_connect_stored(void);
+void rig_connect_authd(void);
+void rig_lose_stored(void);
+void rig_lose_authd(void);
+
+/* routerd anew on what the engine holds; its peers come back. */
+void rig_restart(void);
+
+void rig_send(uint32_t verb, const char *const *args);
+/* One verb; its status. */
+uint32_t rig_ask(uint32_t verb, const char *const *args);
+uint32_t rig_rcpt(const char *address);
+
+#define ask(verb, ...) \
+	rig_ask(VERB_##verb, (const char *const[]){ __VA_ARGS__ __VA_OPT__(, ) NULL })
+#define assert_data(text)     assert_string_equal(buf_cstr(&rig.data), text)
+#define assert_data_has(text) assert_non_null(strstr(buf_cstr(&rig.data), text))

@@ -1,0 +1,416 @@
+/* The objects of a domain: one name space, groups, forwarders, lists, renames, suspended domains.
+ */
+#include "tests/unit/routerd-rig.h"
+
+#include "routerd/group.h"
+
+#include <stdio.h>
+
+static void prepare(void)
+{
+	assert_int_equal(ask(domain_create, "client1.com"), IPC_DIR_OK);
+	assert_int_equal(ask(account_create, "ann", "1000"), IPC_DIR_OK);
+	assert_int_equal(ask(account_create, "ben"), IPC_DIR_OK);
+	assert_int_equal(ask(account_create, "info@client1.com"), IPC_DIR_OK);
+	assert_int_equal(ask(account_set_aliases, "ann", "anne"), IPC_DIR_OK);
+}
+
+/* The whole answer of a route ends with this trace; `result` is "MODULE|queue|address|text". */
+static void assert_route(const char *address, const char *mode, const char *result)
+{
+	assert_int_equal(ask(route, address, mode), IPC_DIR_OK);
+	if (strncmp(buf_cstr(&rig.data), result, strlen(result)) != 0)
+		fail_msg("%s in mode %s: %s, not %s", address, mode, buf_cstr(&rig.data), result);
+}
+
+static void one_name_space_and_who_holds_a_name_is_told(void **state)
+{
+	static const struct {
+		const char *name, *text;
+	} held[] = {
+		{ "ann", "an account with this name exists already" },
+		{ "anne@company.com", "an alias with this name exists already" },
+		{ "away", "a forwarder with this name exists already" },
+		{ "staff", "a group with this name exists already" },
+		{ "NEWS", "a mailing list with this name exists already" },
+	};
+
+	prepare();
+	assert_int_equal(ask(forwarder_create, "away", "a@remote.example"), IPC_DIR_OK);
+	assert_int_equal(ask(group_create, "staff"), IPC_DIR_OK);
+	assert_int_equal(ask(list_create, "news", "ann"), IPC_DIR_OK);
+	for (size_t i = 0; i < sizeof(held) / sizeof(held[0]); i++) {
+		assert_int_equal(ask(account_create, held[i].name), IPC_DIR_EXISTS);
+		assert_data(held[i].text);
+		assert_int_equal(
+		    ask(forwarder_create, held[i].name, "x@y.example"), IPC_DIR_EXISTS);
+		assert_data(held[i].text);
+		assert_int_equal(ask(group_create, held[i].name), IPC_DIR_EXISTS);
+		assert_data(held[i].text);
+		assert_int_equal(ask(list_create, held[i].name, "ben"), IPC_DIR_EXISTS);
+		assert_data(held[i].text);
+		assert_int_equal(ask(account_rename, "ben", held[i].name), IPC_DIR_EXISTS);
+		assert_data(held[i].text);
+		assert_int_equal(ask(group_rename, "staff", held[i].name), IPC_DIR_EXISTS);
+	}
+	for (size_t i = 2; i < 5; i++) {
+		assert_int_equal(
+		    ask(account_set_aliases, "ben", "fine", held[i].name), IPC_DIR_EXISTS);
+		assert_data(held[i].text);
+	}
+	/* The same names in another domain are free. */
+	assert_int_equal(ask(group_create, "ann@client1.com"), IPC_DIR_OK);
+	assert_int_equal(ask(account_create, "news@client1.com"), IPC_DIR_OK);
+	assert_int_equal(ask(account_delete, "staff"), IPC_DIR_NOTFOUND);
+	assert_data("there is no such account");
+	assert_int_equal(ask(group_delete, "ann"), IPC_DIR_NOTFOUND);
+	assert_data("there is no such group");
+	assert_int_equal(ask(list_delete, "away"), IPC_DIR_NOTFOUND);
+	assert_data("there is no such mailing list");
+}
+
+static void forwarders_start_the_routing_over(void **state)
+{
+	prepare();
+	assert_int_equal(ask(forwarder_create, "jim@client1.com", "john@other.dom"), IPC_DIR_OK);
+	assert_int_equal(ask(forwarder_create, "desk@client1.com", "INFO"), IPC_DIR_OK);
+	assert_int_equal(ask(forwarder_create, "sales", "desk@client1.com"), IPC_DIR_OK);
+	assert_int_equal(ask(forwarder_create, "ring", "ring@company.com"), IPC_DIR_OK);
+	assert_int_equal(ask(forwarder_create, "bad", "two words"), IPC_DIR_BAD);
+	assert_route("jim@client1.com", "mail", "SMTP|other.dom|john@other.dom|");
+	assert_route(
+	    "jim@client1.com", "access", "SMTP|other.dom|john@other.dom|this name does not");
+	assert_route("sales", "mail", "LOCAL||info@client1.com|ok|");
+	assert_route("sales+detail", "mail", "LOCAL||info@client1.com|ok|");
+	assert_route("ring", "mail", "|||the routing of this name runs in a circle");
+	assert_int_equal(ask(forwarder_get, "desk@client1.com"), IPC_DIR_OK);
+	assert_data("INFO@client1.com");
+	assert_int_equal(ask(forwarder_list, "client1.com"), IPC_DIR_OK);
+	assert_data("desk|jim");
+	assert_int_equal(ask(forwarder_find, "client1.com", "info@Client1.com"), IPC_DIR_OK);
+	assert_data("desk");
+	assert_int_equal(ask(forwarder_rename, "desk@client1.com", "desk2"), IPC_DIR_OK);
+	assert_route("desk2", "mail", "LOCAL||info@client1.com|ok|");
+	assert_int_equal(ask(forwarder_delete, "desk2"), IPC_DIR_OK);
+	assert_route("desk2", "mail", "|||no such user here");
+	assert_int_equal(ask(account_create, "desk2"), IPC_DIR_OK);
+}
+
+static void a_group_is_its_local_members(void **state)
+{
+	prepare();
+	assert_int_equal(ask(group_create, "inner@client1.com", "Members", "info", "members",
+			     "anne@company.com"),
+	    IPC_DIR_OK);
+	assert_int_equal(ask(group_create, "staff", "Members", "ann", "Members", "ben", "Members",
+			     "nobody", "Members", "inner@client1.com", "Members", "staff"),
+	    IPC_DIR_OK);
+	assert_int_equal(ask(group_get, "staff"), IPC_DIR_OK);
+	assert_data("Expand|YES|RemoveToAndCc|NO|FinalDelivery|NO|EmailDisabled|NO|Members|"
+		    "ann@company.com|Members|ben@company.com|Members|nobody@company.com|Members|"
+		    "inner@client1.com|Members|staff@company.com");
+	assert_route("staff", "mail", "GROUP||staff@company.com|ok|");
+	assert_route("staff", "access", "GROUP||staff@company.com|this name does not lead to");
+	assert_int_equal(rig_rcpt("staff@company.com"), IPC_ROUTE_OK);
+	assert_int_equal(rig.members, 2); /* and one in `handle`: ann once, ben, info */
+	assert_int_equal(rig.targets, 3);
+	/* Without the groups among them. */
+	assert_int_equal(ask(group_set, "staff", "Expand", "no", "Members", "ben", "Members",
+			     "inner@client1.com"),
+	    IPC_DIR_OK);
+	assert_int_equal(rig_rcpt("staff@company.com"), IPC_ROUTE_OK);
+	assert_int_equal(rig.members, 0);
+	assert_int_equal(
+	    ask(group_set, "staff", "EmailDisabled", "YES", "Members", "ben"), IPC_DIR_OK);
+	assert_int_equal(rig_rcpt("staff@company.com"), IPC_ROUTE_DISABLED);
+	assert_int_equal(ask(group_set, "staff", "Members", "nobody"), IPC_DIR_OK);
+	assert_int_equal(rig_rcpt("staff@company.com"), IPC_ROUTE_REFUSED);
+	assert_int_equal(
+	    ask(group_set, "staff", "Members", "ben", "Members", "x@remote.example"), IPC_DIR_OK);
+	assert_int_equal(rig_rcpt("staff@company.com"), IPC_ROUTE_REFUSED);
+	assert_int_equal(ask(group_set, "staff", "Colour", "blue"), IPC_DIR_BAD);
+	assert_int_equal(ask(group_set, "staff", "Expand", "maybe"), IPC_DIR_BAD);
+	assert_int_equal(ask(group_set, "staff", "Members"), IPC_DIR_BAD);
+	assert_int_equal(ask(group_set, "staff", "Members", "two words"), IPC_DIR_BAD);
+}
+
+static void a_group_is_taken_whole_or_not_at_all(void **state)
+{
+	prepare();
+	assert_int_equal(
+	    ask(group_create, "staff", "Members", "ann", "Members", "ben"), IPC_DIR_OK);
+	rig.over_quota = directory_account(&rig.rd.db.dir, 4)->id;
+	assert_int_equal(rig_rcpt("staff@company.com"), IPC_ROUTE_OVERQUOTA);
+	rig.over_quota = 0;
+	assert_int_equal(rig_rcpt("staff@company.com"), IPC_ROUTE_OK);
+	rig_lose_stored();
+	assert_int_equal(rig_rcpt("staff@company.com"), IPC_ROUTE_TRYLATER);
+	rig_connect_stored();
+	/* Who cannot have mail at all is left out. */
+	assert_int_equal(ask(account_suspend, "ann"), IPC_DIR_OK);
+	assert_int_equal(rig_rcpt("staff@company.com"), IPC_ROUTE_OK);
+	assert_int_equal(rig.members, 0);
+}
+
+static void members_follow_their_accounts(void **state)
+{
+	struct route r;
+	struct object *staff;
+
+	prepare();
+	assert_int_equal(
+	    ask(group_create, "staff", "Members", "ann", "Members", "ben"), IPC_DIR_OK);
+	assert_int_equal(ask(account_rename, "ann", "ann.new@client1.com"), IPC_DIR_OK);
+	assert_int_equal(ask(group_get, "staff"), IPC_DIR_OK);
+	assert_data_has("|Members|ann.new@client1.com|Members|ben@company.com");
+	assert_int_equal(ask(group_rename, "staff", "crew@client1.com"), IPC_DIR_OK);
+	assert_int_equal(ask(account_delete, "ben"), IPC_DIR_OK);
+	assert_int_equal(ask(account_create, "ben"), IPC_DIR_OK);
+	rig_restart();
+	/* The new ben has not the place of the old one. */
+	assert_int_equal(ask(group_get, "crew@client1.com"), IPC_DIR_OK);
+	assert_data("Expand|YES|RemoveToAndCc|NO|FinalDelivery|NO|EmailDisabled|NO|Members|"
+		    "ann.new@client1.com");
+	staff = directory_object(
+	    &rig.rd.db.dir, directory_domain(&rig.rd.db.dir, SLICE("client1.com")), SLICE("crew"));
+	route_init(&r);
+	assert_true(group_has(&rig.rd.db.dir, staff, 4, &r));
+	assert_false(group_has(&rig.rd.db.dir, staff, 5, &r));
+	route_fini(&r);
+}
+
+static void groups_too_large_are_refused(void **state)
+{
+	char names[1001][16];
+	const char *args[2004] = { "many" };
+
+	prepare();
+	for (int i = 0; i < 1001; i++) {
+		snprintf(names[i], sizeof(names[i]), "m%d", i);
+		args[1 + 2 * i] = "Members";
+		args[2 + 2 * i] = names[i];
+	}
+	assert_int_equal(rig_ask(VERB_group_create, args), IPC_DIR_BAD);
+	args[2001] = NULL;
+	assert_int_equal(rig_ask(VERB_group_create, args), IPC_DIR_OK);
+	rig_restart();
+	assert_int_equal(ask(group_get, "many"), IPC_DIR_OK);
+	assert_data_has("|Members|m0@company.com|Members|m1@company.com|");
+	assert_data_has("|m998@company.com|Members|m999@company.com");
+}
+
+static void lists_hold_their_names(void **state)
+{
+	prepare();
+	assert_int_equal(ask(list_create, "news", "nobody"), IPC_DIR_NOTFOUND);
+	assert_int_equal(ask(list_create, "news", "anne"), IPC_DIR_OK);
+	assert_route("news", "mail", "LIST||news@company.com|mailing lists take no mail yet");
+	assert_route("news", "access", "LIST||news@company.com|this name does not lead to");
+	assert_int_equal(rig_rcpt("news@company.com"), IPC_ROUTE_REFUSED);
+	assert_int_equal(ask(account_delete, "ann"), IPC_DIR_BAD);
+	assert_data("the account owns mailing lists: delete them first");
+	assert_int_equal(ask(account_rename, "ann", "ann@client1.com"), IPC_DIR_OK);
+	assert_int_equal(ask(list_rename, "news", "news2@client1.com"), IPC_DIR_OK);
+	rig_restart();
+	assert_int_equal(ask(list_get, "news2@client1.com"), IPC_DIR_OK);
+	assert_data("Owner|ann@client1.com");
+	assert_int_equal(ask(list_list, "client1.com"), IPC_DIR_OK);
+	assert_data("news2");
+	assert_int_equal(ask(list_delete, "news2@client1.com"), IPC_DIR_OK);
+	assert_int_equal(ask(account_delete, "ann@client1.com"), IPC_DIR_OK);
+}
+
+static void an_account_moves_with_its_number(void **state)
+{
+	unsigned before;
+
+	prepare();
+	before = rig.changed;
+	assert_int_equal(ask(account_rename, "ann", "anna"), IPC_DIR_OK);
+	assert_int_equal(rig.changed, before + 1);
+	assert_int_equal(ask(account_info, "anna"), IPC_DIR_OK);
+	assert_data("4|anna@company.com|active|1000");
+	assert_route("ann", "mail", "|||no such user here");
+	assert_route(
+	    "anne", "mail", "LOCAL||anna@company.com|ok|"); /* inside the domain they stay */
+	assert_int_equal(ask(account_rename, "anne", "ann@client1.com"), IPC_DIR_OK);
+	assert_route("anne", "mail", "|||no such user here");
+	assert_route("anna", "mail", "|||no such user here");
+	rig_restart();
+	assert_int_equal(ask(account_info, "ann@client1.com"), IPC_DIR_OK);
+	assert_data("4|ann@client1.com|active|1000");
+	assert_int_equal(ask(account_list, ""), IPC_DIR_OK);
+	assert_data("ben|postmaster");
+	assert_int_equal(ask(account_list, "client1.com"), IPC_DIR_OK);
+	assert_data("ann|info");
+	assert_int_equal(ask(account_aliases, "ann@client1.com"), IPC_DIR_OK);
+	assert_data("");
+	assert_int_equal(ask(account_rename, "postmaster", "root"), IPC_DIR_BAD);
+	assert_int_equal(ask(account_rename, "ben", "no such"), IPC_DIR_BAD);
+	assert_int_equal(ask(account_rename, "ben", "b@nowhere.example"), IPC_DIR_NOTFOUND);
+	assert_int_equal(ask(account_rename, "ben", "ben@client1.com"), IPC_DIR_OK);
+	/* Its name is free, for somebody else. */
+	assert_int_equal(ask(account_create, "ben"), IPC_DIR_OK);
+}
+
+static void mail_under_way_goes_to_the_account(void **state)
+{
+	uint32_t first;
+
+	prepare();
+	assert_int_equal(rig_rcpt("ann@company.com"), IPC_ROUTE_OK);
+	first = rig.handle;
+	assert_int_equal(ask(account_rename, "ann", "ann@client1.com"), IPC_DIR_OK);
+	assert_int_equal(rig_rcpt("ann@client1.com"), IPC_ROUTE_OK);
+	assert_int_equal(rig.handle, first);
+	assert_int_equal(rig_rcpt("ann@company.com"), IPC_ROUTE_UNKNOWN);
+}
+
+static void domains_are_renamed_with_all_that_is_in_them(void **state)
+{
+	prepare();
+	assert_int_equal(ask(domain_set_aliases, "client1.com", "c1.example"), IPC_DIR_OK);
+	assert_int_equal(ask(account_set_aliases, "info@client1.com", "office"), IPC_DIR_OK);
+	assert_int_equal(ask(domain_rename, "client1.com", "company.com"), IPC_DIR_EXISTS);
+	assert_int_equal(ask(domain_rename, "client1.com", "not a name"), IPC_DIR_BAD);
+	assert_int_equal(ask(domain_rename, "client1.com", "Customer.example"), IPC_DIR_OK);
+	assert_route("office@customer.example", "mail", "LOCAL||info@customer.example|ok|");
+	assert_route("office@client1.com", "mail", "SMTP|client1.com|");
+	/* To its own other name, which is then no other one any more; and in other letters. */
+	assert_int_equal(ask(domain_rename, "customer.example", "C1.example"), IPC_DIR_OK);
+	assert_int_equal(ask(domain_aliases, "c1.example"), IPC_DIR_OK);
+	assert_data("");
+	assert_int_equal(ask(domain_rename, "c1.example", "C1.EXAMPLE"), IPC_DIR_OK);
+	/* The Main Domain, too, with postmaster. */
+	assert_int_equal(
+	    ask(router_set_table, "<postmaster@big.example> = ann@company.com"), IPC_DIR_OK);
+	assert_int_equal(ask(domain_rename, "company.com", "big.example"), IPC_DIR_BAD);
+	assert_int_equal(ask(router_set_table, ""), IPC_DIR_OK);
+	assert_int_equal(ask(domain_rename, "company.com", "big.example"), IPC_DIR_OK);
+	rig_restart();
+	assert_int_equal(ask(main_domain), IPC_DIR_OK);
+	assert_data("big.example");
+	assert_int_equal(ask(domain_list), IPC_DIR_OK);
+	assert_data("big.example|c1.example");
+	assert_route("postmaster", "mail", "LOCAL||postmaster@big.example|ok|");
+	assert_route("ann@big.example", "mail", "LOCAL||ann@big.example|ok|");
+	assert_route("office@c1.example", "mail", "LOCAL||info@c1.example|ok|");
+	assert_int_equal(ask(domain_create, "company.com"), IPC_DIR_OK);
+}
+
+static void a_suspended_domain_waits(void **state)
+{
+	unsigned before;
+
+	prepare();
+	assert_int_equal(ask(domain_suspend, "company.com"), IPC_DIR_BAD);
+	before = rig.changed;
+	assert_int_equal(ask(domain_suspend, "client1.com"), IPC_DIR_OK);
+	assert_int_equal(rig.changed, before + 1);
+	assert_int_equal(rig_rcpt("info@client1.com"), IPC_ROUTE_TRYLATER);
+	assert_int_equal(rig_rcpt("nobody@client1.com"), IPC_ROUTE_TRYLATER);
+	assert_route("info@client1.com", "access", "LOCAL|||this domain is suspended");
+	rig_restart();
+	assert_int_equal(ask(domain_info, "client1.com"), IPC_DIR_OK);
+	assert_data("3|client1.com|suspended|1|0|0|0|0");
+	assert_int_equal(ask(account_create, "new@client1.com"), IPC_DIR_OK);
+	assert_int_equal(ask(domain_resume, "client1.com"), IPC_DIR_OK);
+	assert_int_equal(rig_rcpt("info@client1.com"), IPC_ROUTE_OK);
+}
+
+static void postmaster_is_there_and_stays(void **state)
+{
+	assert_int_equal(ask(account_info, "postmaster"), IPC_DIR_OK);
+	assert_data("2|postmaster@company.com|active|0");
+	assert_int_equal(ask(account_delete, "postmaster"), IPC_DIR_BAD);
+	assert_int_equal(ask(account_suspend, "postmaster"), IPC_DIR_BAD);
+	assert_int_equal(ask(account_rename, "postmaster", "p"), IPC_DIR_BAD);
+	assert_int_equal(ask(account_set_aliases, "postmaster", "root"), IPC_DIR_OK);
+	assert_int_equal(ask(account_rename, "root", "p"), IPC_DIR_BAD);
+	assert_int_equal(ask(domain_create, "d.example"), IPC_DIR_OK);
+	assert_int_equal(ask(account_create, "postmaster@d.example"), IPC_DIR_OK);
+	assert_int_equal(ask(account_delete, "postmaster@d.example"), IPC_DIR_OK);
+}
+
+static void objects_are_listed_in_pages(void **state)
+{
+	prepare();
+	assert_int_equal(ask(forwarder_create, "away", "a@remote.example"), IPC_DIR_OK);
+	assert_int_equal(ask(group_create, "staff", "Members", "ann"), IPC_DIR_OK);
+	assert_int_equal(ask(list_create, "news", "ann"), IPC_DIR_OK);
+	assert_int_equal(ask(account_suspend, "ben"), IPC_DIR_OK);
+	assert_int_equal(ask(objects, "company.com", "", "100", ""), IPC_DIR_OK);
+	assert_data("|3|1|1|1|1|account ann active|alias anne ann|forwarder away a@remote.example|"
+		    "account ben suspended|list news ann@company.com|account postmaster active|"
+		    "group staff 1");
+	assert_int_equal(ask(objects, "", "", "3", ""), IPC_DIR_OK);
+	assert_data(
+	    "away|3|1|1|1|1|account ann active|alias anne ann|forwarder away a@remote.example");
+	/* What comes in front does not move the next page. */
+	assert_int_equal(ask(account_create, "aaa"), IPC_DIR_OK);
+	assert_int_equal(ask(objects, "", "", "3", "away"), IPC_DIR_OK);
+	assert_data("postmaster|4|1|1|1|1|account ben suspended|list news ann@company.com|account "
+		    "postmaster active");
+	assert_int_equal(ask(objects, "", "", "3", "postmaster"), IPC_DIR_OK);
+	assert_data("|4|1|1|1|1|group staff 1");
+	assert_int_equal(ask(objects, "", "AN", "9", "", "accounts", "Aliases"), IPC_DIR_OK);
+	assert_data("|4|1|1|1|1|account ann active|alias anne ann");
+	assert_int_equal(ask(objects, "", "", "0", "", "groups"), IPC_DIR_OK);
+	assert_data("|4|1|1|1|1");
+	assert_int_equal(ask(objects, "", "", "1", "", "cars"), IPC_DIR_BAD);
+	assert_int_equal(ask(objects, "", "", "10001", ""), IPC_DIR_BAD);
+}
+
+static void a_full_disk_changes_no_object(void **state)
+{
+	struct engine_faults full = { .full = 1 }, none = { 0 };
+
+	prepare();
+	assert_int_equal(ask(group_create, "staff", "Members", "ann"), IPC_DIR_OK);
+	assert_int_equal(engine_faults_set(rig.engine, &full), 0);
+	assert_int_equal(ask(account_rename, "ann", "ann@client1.com"), IPC_DIR_TRYLATER);
+	assert_int_equal(ask(group_set, "staff", "Members", "ben"), IPC_DIR_TRYLATER);
+	assert_int_equal(ask(group_rename, "staff", "crew"), IPC_DIR_TRYLATER);
+	assert_int_equal(ask(group_delete, "staff"), IPC_DIR_TRYLATER);
+	assert_int_equal(ask(forwarder_create, "away", "a@b.example"), IPC_DIR_TRYLATER);
+	assert_int_equal(ask(list_create, "news", "ann"), IPC_DIR_TRYLATER);
+	assert_int_equal(ask(domain_rename, "client1.com", "c2.example"), IPC_DIR_TRYLATER);
+	assert_int_equal(ask(domain_suspend, "client1.com"), IPC_DIR_TRYLATER);
+	assert_int_equal(engine_faults_set(rig.engine, &none), 0);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(ask(objects, "", "", "100", ""), IPC_DIR_OK);
+		assert_data(
+		    "|3|1|0|1|0|account ann active|alias anne ann|account ben active|account "
+		    "postmaster active|group staff 1");
+		assert_int_equal(ask(objects, "client1.com", "", "100", ""), IPC_DIR_OK);
+		assert_data("|1|0|0|0|0|account info active");
+		rig_restart();
+	}
+	/* Nothing is held any more. */
+	assert_int_equal(ask(account_rename, "ann", "ann@client1.com"), IPC_DIR_OK);
+	assert_int_equal(ask(group_rename, "staff", "crew"), IPC_DIR_OK);
+	assert_int_equal(ask(domain_rename, "client1.com", "c2.example"), IPC_DIR_OK);
+}
+
+int main(void)
+{
+#define CASE(f) cmocka_unit_test_setup_teardown(f, rig_setup, rig_teardown)
+	const struct CMUnitTest tests[] = {
+		CASE(one_name_space_and_who_holds_a_name_is_told),
+		CASE(forwarders_start_the_routing_over),
+		CASE(a_group_is_its_local_members),
+		CASE(a_group_is_taken_whole_or_not_at_all),
+		CASE(members_follow_their_accounts),
+		CASE(groups_too_large_are_refused),
+		CASE(lists_hold_their_names),
+		CASE(an_account_moves_with_its_number),
+		CASE(mail_under_way_goes_to_the_account),
+		CASE(domains_are_renamed_with_all_that_is_in_them),
+		CASE(a_suspended_domain_waits),
+		CASE(postmaster_is_there_and_stays),
+		CASE(objects_are_listed_in_pages),
+		CASE(a_full_disk_changes_no_object),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
