@@ -17,6 +17,7 @@
 struct dialogue;
 struct work;
 struct admin;
+struct op;
 
 struct authd {
 	struct event_base *base;
@@ -34,6 +35,8 @@ struct authd {
 	unsigned worker_ms, client_safe_ms; /* as limits.h has them; tests wait less */
 	unsigned open[IPC_ROLES];           /* dialogue channels, by acceptor */
 	TAILQ_HEAD(, dialogue) wait_client; /* a challenge is out, the oldest first */
+	LIST_HEAD(, admin) admins;          /* administrators' channels */
+	LIST_HEAD(, op) asking;             /* their requests that wait for routerd's word */
 };
 
 /* ---- dialogue.c ---- */
@@ -67,8 +70,13 @@ int work_send(struct work *w, enum ipc_type type, const void *msg);
 void work_free(struct work **w);
 
 /* ---- admin.c ---- */
-/* A new administrator's channel; the other end is returned, -1 without memory. `who` is for the
- * log. */
-int admin_open(struct authd *a, uint64_t sid, const char *who);
+/*
+ * A new administrator's channel; the other end is returned, -1 without memory. `who` is for the log.
+ * `account` 0: Master by the kernel's word. Another: routerd is asked about every request.
+ */
+int admin_open(struct authd *a, uint64_t sid, struct slice who, uint64_t account);
+void admin_on_may(struct authd *a, const struct ipc_may_reply *m);
+/* routerd went away: who waits for its word is told "try later". */
+void admin_on_routerd_gone(struct authd *a);
 void admin_on_secret_drop(struct authd *a, const struct ipc_secret_drop *m);
 void authd_commit_failed(int rc) __attribute__((noreturn));

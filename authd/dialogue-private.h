@@ -31,7 +31,7 @@ struct dialogue {
 	enum ipc_role role; /* of the acceptor */
 	uint32_t seq;       /* of the question to routerd or stored */
 	bool in_table;
-	uint64_t sid, account, quota;
+	uint64_t sid, account, quota, rights;
 	uint32_t flags, uid;
 	char service[33], mech[33], domain[256];
 	struct buf peer, local, name, last;
@@ -51,7 +51,11 @@ void dialogue_refuse(struct dialogue *d, enum ipc_auth_status status, struct sli
 
 /* grant.c */
 
-/* The worker said yes: a session of the account, or for a connection that sends routerd's
- * knowledge. */
+/*
+ * The worker said yes: a session of the account, for a connection that sends mail routerd's knowledge,
+ * for one of the pwd door an administrator's channels with the rights of the account.
+ */
 void dialogue_grant(struct dialogue *d);
+/* Are those there whom dialogue_grant() needs? */
+bool dialogue_can_grant(const struct dialogue *d);
 void dialogue_admin(struct dialogue *d);

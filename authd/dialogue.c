@@ -233,6 +233,7 @@ void dialogue_on_route(struct authd *a, const struct ipc_route_login_reply *m)
 	}
 	d->account = m->account;
 	d->quota = m->quota;
+	d->rights = m->rights;
 	buf_reset(&d->name);
 	buf_put(&d->name, m->name);
 	d->state = DLG_SECRET;
@@ -250,8 +251,7 @@ static enum ipc_auth_status from_worker(const struct authd *a, uint32_t status)
 
 static void on_work_done(struct dialogue *d, const struct ipc_work_done *m)
 {
-	bool posts = d->role == IPC_ROLE_SMTP;
-	bool there = posts ? d->a->routerd != NULL : d->a->stored != NULL;
+	bool there = dialogue_can_grant(d);
 
 	if (m->status != IPC_AUTH_OK) {
 		dialogue_refuse(d, from_worker(d->a, m->status), SLICE_NONE);
@@ -420,6 +420,8 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
 void authd_init(struct authd *a)
 {
 	TAILQ_INIT(&a->wait_client);
+	LIST_INIT(&a->admins);
+	LIST_INIT(&a->asking);
 	a->worker_ms = WORKER_STEP_MS;
 	a->client_safe_ms = CLIENT_SAFE_MS;
 }

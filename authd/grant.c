@@ -50,10 +50,21 @@ static void tell_post(struct dialogue *d)
 	ipc_send(d->a->routerd, IPC_post_login, &m, NULL);
 }
 
+bool dialogue_can_grant(const struct dialogue *d)
+{
+	bool dir = d->a->routerd != NULL, store = d->a->stored != NULL;
+
+	return d->role == IPC_ROLE_SMTP ? dir : d->role == IPC_ROLE_PWD ? dir && store : store;
+}
+
+static void give_channels(struct dialogue *d);
+
 void dialogue_grant(struct dialogue *d)
 {
 	if (d->role == IPC_ROLE_SMTP)
 		tell_post(d);
+	else if (d->role == IPC_ROLE_PWD)
+		give_channels(d);
 	else
 		ask_session(d);
 }
@@ -106,6 +117,57 @@ void dialogue_on_session(struct authd *a, uint32_t seq, int *take_fd, uint32_t s
 	granted(d);
 }
 
+/* ---- administrators ---- */
+
+/*
+ * The three channels of an administrator, each bound to who it is: ends for the connection, or false when
+ * they cannot be had now.
+ */
+static bool open_channels(struct dialogue *d, const struct ipc_auth_admin *m, int ret_fds[3])
+{
+	struct authd *a = d->a;
+	struct ipc_dir_open dir = {
+		.sid = d->sid, .name = m->name, .rights = m->rights, .account = m->account
+	};
+	struct ipc_store_open store = { .sid = d->sid,
+		.name = m->name,
+		.rights = m->account != 0 ? d->rights : m->rights,
+		.account = m->account };
+	int dirs[2] = { -1, -1 }, stores[2] = { -1, -1 };
+
+	ret_fds[1] = -1;
+	if (a->routerd != NULL && a->stored != NULL && ipc_pair(dirs) == 0 && ipc_pair(stores) == 0)
+		ret_fds[1] = admin_open(a, d->sid, m->name, m->account);
+	if (ret_fds[1] < 0) {
+		fd_close(&dirs[0]);
+		fd_close(&dirs[1]);
+		fd_close(&stores[0]);
+		fd_close(&stores[1]);
+		return false;
+	}
+	ipc_send(a->routerd, IPC_dir_open, &dir, &dirs[0]);
+	ipc_send(a->stored, IPC_store_open, &store, &stores[0]);
+	ret_fds[0] = dirs[1];
+	ret_fds[2] = stores[1];
+	return true;
+}
+
+/* Who logged in by the pwd door administers with the rights of the account, which routerd looks up. */
+static void give_channels(struct dialogue *d)
+{
+	struct ipc_auth_admin grant = {
+		.name = buf_slice(&d->name), .account = d->account, .data = buf_slice(&d->last)
+	};
+	int fds[3];
+
+	if (!open_channels(d, &grant, fds)) {
+		dialogue_refuse(d, IPC_AUTH_TRYLATER, SLICE_NONE);
+		return;
+	}
+	ipc_send(d->chan, IPC_auth_admin, &grant, fds);
+	granted(d);
+}
+
 /* Is the other end of the socket an administrator? The log gets a name for it in any case. */
 static bool admin_known(struct dialogue *d, char who[33])
 {
@@ -130,13 +192,10 @@ static bool admin_known(struct dialogue *d, char who[33])
  */
 void dialogue_admin(struct dialogue *d)
 {
-	struct authd *a = d->a;
 	char who[33];
 	bool known = admin_known(d, who);
 	struct ipc_auth_admin grant = { .name = slice_str(who), .rights = IPC_RIGHT_MASTER };
-	struct ipc_dir_open dir = { .sid = d->sid, .name = grant.name, .rights = grant.rights };
-	struct ipc_store_open store = { .sid = d->sid, .name = grant.name, .rights = grant.rights };
-	int dirs[2], stores[2], fds[3];
+	int fds[3];
 
 	ipc_chan_set_state(d->chan, IPC_IN_DIALOGUE);
 	snprintf(d->mech, sizeof(d->mech), "peer");
@@ -144,24 +203,7 @@ void dialogue_admin(struct dialogue *d)
 		dialogue_refuse(d, IPC_AUTH_BAD, SLICE("this user is not an administrator"));
 		return;
 	}
-	if (a->routerd == NULL || a->stored == NULL || ipc_pair(dirs) != 0) {
-		dialogue_refuse(d, IPC_AUTH_TRYLATER, SLICE_NONE);
-		return;
-	}
-	if (ipc_pair(stores) != 0) {
-		fd_close(&dirs[0]);
-		fd_close(&dirs[1]);
-		dialogue_refuse(d, IPC_AUTH_TRYLATER, SLICE_NONE);
-		return;
-	}
-	ipc_send(a->routerd, IPC_dir_open, &dir, &dirs[0]);
-	ipc_send(a->stored, IPC_store_open, &store, &stores[0]);
-	fds[0] = dirs[1];
-	fds[1] = admin_open(a, d->sid, who);
-	fds[2] = stores[1];
-	if (fds[1] < 0) {
-		fd_close(&fds[0]);
-		fd_close(&fds[2]);
+	if (!open_channels(d, &grant, fds)) {
 		dialogue_refuse(d, IPC_AUTH_TRYLATER, SLICE_NONE);
 		return;
 	}

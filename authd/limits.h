@@ -11,5 +11,6 @@ enum {
 	DIALOGUE_STEP_MS = 60000, /* the client's time for one response */
 	PEER_WAIT_MS = 8000,      /* routerd's and stored's time for an answer */
 	ADMIN_OPS_MAX = 20000,    /* requests of one administrator under way */
+	MAY_OPS_MAX = 8,          /* of one who logged in with a password */
 	SECRET_STORED_MAX = 4096,
 };

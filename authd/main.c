@@ -132,6 +132,8 @@ static void from_routerd(
 		dialogue_on_route(&g->a, &m->route_login_reply);
 	else if (type == IPC_post_login_reply)
 		dialogue_on_post(&g->a, &m->post_login_reply);
+	else if (type == IPC_may_reply)
+		admin_on_may(&g->a, &m->may_reply);
 	else if (type == IPC_secret_drop)
 		admin_on_secret_drop(&g->a, &m->secret_drop);
 }
@@ -142,6 +144,7 @@ static void routerd_gone(void *arg, struct ipc_chan *c, enum ipc_gone why)
 
 	ipc_chan_free(&g->a.routerd);
 	dialogue_on_peer_gone(&g->a);
+	admin_on_routerd_gone(&g->a);
 }
 
 static void from_door(

@@ -30,7 +30,7 @@ struct program {
 	bool vouches_sid; /* its log lines may name any session; others only their own */
 };
 
-enum { PROGRAMS = 13 };
+enum { PROGRAMS = 14 };
 extern const struct program programs[PROGRAMS]; /* in the order of starting */
 
 struct peer_pair {
@@ -38,7 +38,7 @@ struct peer_pair {
 	enum ipc_ch kind;
 };
 
-enum { PEER_PAIRS = 20 };
+enum { PEER_PAIRS = 23 };
 extern const struct peer_pair peer_pairs[PEER_PAIRS];
 
 static inline const char *program_name(const struct program *prog)

@@ -313,6 +313,7 @@ void account_tell_changed(struct routerd *rd, const struct object *o)
 
 	if (rd->stored != NULL)
 		ipc_send(rd->stored, IPC_account_changed, &m, NULL);
+	dir_on_logout(rd, o->id, 0);
 }
 
 static void tell_some(struct routerd *rd, struct buf *ids)

@@ -13,7 +13,7 @@ struct audit;
 /* Of one administrator's channel; zeroed but for the first two. */
 struct audits {
 	uint64_t sid;
-	char who[33];
+	char who[IPC_WHO_MAX + 1];
 	struct audit *open; /* changes not yet answered */
 };
 

@@ -10,6 +10,7 @@ struct request {
 	struct dir_answer answer;
 	const struct slice *args;
 	size_t n;
+	uint64_t account; /* who asks; 0: Master by the kernel's word */
 };
 
 typedef void verb_fn(struct request *q);

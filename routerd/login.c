@@ -34,6 +34,14 @@ static void on_post_login(struct routerd *rd, struct ipc_chan *c, const struct i
 	ipc_send(c, IPC_post_login_reply, &reply, NULL);
 }
 
+static void on_may(struct routerd *rd, struct ipc_chan *c, const struct ipc_may_ask *m)
+{
+	struct ipc_may_reply reply = { .seq = m->seq };
+
+	reply.status = may_secret(rd, m->who, m->target, (enum ipc_may)m->what);
+	ipc_send(c, IPC_may_reply, &reply, NULL);
+}
+
 void login_on_msg(
     void *arg, struct ipc_chan *c, enum ipc_type type, const union ipc_any *m, int *fds)
 {
@@ -48,6 +56,10 @@ void login_on_msg(
 		break;
 	case IPC_post_logout:
 		rcpt_on_logout(rd, m->post_logout.account);
+		dir_on_logout(rd, m->post_logout.account, m->post_logout.except_sid);
+		break;
+	case IPC_may_ask:
+		on_may(rd, c, &m->may_ask);
 		break;
 	case IPC_secret_dropped:
 		account_on_secret_dropped(rd, &m->secret_dropped);

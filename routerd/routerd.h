@@ -49,6 +49,16 @@ void rcpt_on_stored_gone(struct routerd *rd);
 
 /* ---- verbs.c, changes.c: administrators ---- */
 void dir_on_open(struct routerd *rd, const struct ipc_dir_open *m, int take_fd);
+/* Whoever logged in as `account` has to do it again, but the connection `except_sid`. */
+void dir_on_logout(struct routerd *rd, uint64_t account, uint64_t except_sid);
+
+/* ---- may.c: what somebody may who is not Master ---- */
+struct request;
+/* Is this verb of common/ipc/verbs.def allowed to the account that asks, on what it names? */
+bool may_run(const struct request *q, uint32_t verb);
+/* authd asks about a secret: IPC_DIR_OK, or why not. */
+enum ipc_dir_status may_secret(
+    const struct routerd *rd, uint64_t who, uint64_t target, enum ipc_may what);
 
 /* An answer to an administrator, who may have gone: then nothing happens. */
 struct dir_answer {

@@ -20,7 +20,7 @@ enum {
 struct dir_conn {
 	struct routerd *rd;
 	struct ipc_chan *chan;
-	uint64_t id, rights;
+	uint64_t id, rights, account; /* account: with rights 0, who logged in */
 	struct audits audits;
 	struct buf items;
 	uint32_t items_seq;
@@ -112,6 +112,12 @@ struct object *request_object(struct request *q, struct slice name, enum object_
 	struct object *o;
 	char why[60];
 
+	if (slice_eq(name, SLICE("*"))) {
+		o = q->account != 0 ? directory_account(d, q->account) : NULL;
+		if (o == NULL)
+			reply_error(q, IPC_DIR_NOTFOUND, "this login has no account of its own");
+		return o;
+	}
 	if (address_split(name, &a) != 0) {
 		reply_error(q, IPC_DIR_BAD, "this is not a valid name");
 		return NULL;
@@ -215,7 +221,9 @@ void verb_stat(struct request *q)
 static void on_ask(struct dir_conn *dc, const struct ipc_dir_ask *m)
 {
 	struct slice args[ARGS_MAX];
-	struct request q = { .rd = dc->rd, .answer = { dc->id, m->seq }, .args = args };
+	struct request q = {
+		.rd = dc->rd, .answer = { dc->id, m->seq }, .args = args, .account = dc->account
+	};
 	struct wire_reader r = wire_reader(m->args);
 
 	while (wire_left(&r) > 0 && !r.bad && q.n < ARGS_MAX)
@@ -224,7 +232,7 @@ static void on_ask(struct dir_conn *dc, const struct ipc_dir_ask *m)
 		audit_begin(&dc->audits, &q, verbs[m->verb].name);
 	if (m->verb >= sizeof(verbs) / sizeof(verbs[0]) || !wire_done(&r))
 		reply_error(&q, IPC_DIR_BAD, "malformed request");
-	else if ((dc->rights & IPC_RIGHT_MASTER) == 0)
+	else if ((dc->rights & IPC_RIGHT_MASTER) == 0 && !may_run(&q, m->verb))
 		reply_error(&q, IPC_DIR_DENIED, "this needs the Master right");
 	else if (q.n < verbs[m->verb].least || q.n > verbs[m->verb].most)
 		reply_error(&q, IPC_DIR_BAD, "wrong number of arguments");
@@ -258,6 +266,17 @@ static void on_gone(void *arg, struct ipc_chan *c, enum ipc_gone why)
 
 static const struct ipc_ops dir_ops = { .on_msg = on_msg, .on_gone = on_gone };
 
+void dir_on_logout(struct routerd *rd, uint64_t account, uint64_t except_sid)
+{
+	struct dir_conn *dc = rd->dir_conns, *next;
+
+	for (; dc != NULL; dc = next) {
+		next = dc->next;
+		if (dc->account == account && account != 0 && dc->audits.sid != except_sid)
+			conn_free(dc);
+	}
+}
+
 void dir_on_open(struct routerd *rd, const struct ipc_dir_open *m, int take_fd)
 {
 	static uint64_t next_id;
@@ -270,6 +289,7 @@ void dir_on_open(struct routerd *rd, const struct ipc_dir_open *m, int take_fd)
 	*dc = (struct dir_conn){ .rd = rd,
 		.id = ++next_id,
 		.rights = m->rights,
+		.account = m->account,
 		.audits = { .sid = m->sid },
 		.items = BUF_INIT(REPLY_BYTES + TABLE_BYTES_MAX),
 		.next = rd->dir_conns,

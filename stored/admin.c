@@ -1,7 +1,7 @@
 /*
  * admin - what an administrator's channel may ask: who is logged in, end sessions, figures.
  */
-#include "stored/store-private.h"
+#include "stored/session-private.h"
 
 #include "common/base/io.h"
 #include "common/base/log.h"
@@ -23,6 +23,7 @@ void admin_open(struct store *st, const struct ipc_store_open *q, int take_fd)
 	st->n_admins++;
 	ipc_chan_set_queue_max(p->chan, ADMIN_QUEUE_MAX);
 	p->rights = q->rights;
+	p->account = q->account;
 	p->sid = q->sid;
 	snprintf(p->who, sizeof(p->who), "%.*s", SLICE_FMT(q->name));
 }
@@ -61,6 +62,7 @@ static void on_kick(struct peer *p, const struct ipc_sess_kick *q)
 		a = idmap_get(&p->st->accounts, q->account);
 		if (a != NULL)
 			n = session_end_all(p->st, a, 0, IPC_BYE_KICKED);
+		n += admin_end_all(p->st, q->account, p->sid);
 	} else {
 		reply(p, q->seq, IPC_ST_BAD, 0, NULL);
 		return;
@@ -153,18 +155,67 @@ static void on_stat(struct peer *p, const struct ipc_stat_ask *m)
 	account_get(p->st, m->account, 0, on_stat_account, q);
 }
 
+unsigned admin_end_all(struct store *st, uint64_t account, uint64_t except_sid)
+{
+	struct peer *p = LIST_FIRST(&st->peers), *next;
+	unsigned n = 0;
+
+	for (; p != NULL; p = next) {
+		next = LIST_NEXT(p, link);
+		if (account == 0 || p->account != account || p->sid == except_sid)
+			continue;
+		peer_end(p);
+		n++;
+	}
+	return n;
+}
+
+/* A session by its number, of any account to the Master, else of the own one. */
+static bool session_own(const struct peer *p, uint64_t sid)
+{
+	const struct session *s;
+
+	LIST_FOREACH(s, &p->st->sessions, link)
+	{
+		if (s->sid == sid && s->account->id == p->account)
+			return true;
+	}
+	return false;
+}
+
+static bool may_ask(const struct peer *p, enum ipc_type type, const union ipc_any *m)
+{
+	uint64_t own = p->account;
+
+	if ((p->rights & IPC_RIGHT_MASTER) != 0)
+		return true;
+	if (own == 0)
+		return false;
+	switch (type) {
+	case IPC_sess_list:
+		return m->sess_list.account == own;
+	case IPC_sess_kick:
+		return m->sess_kick.sid != 0 ? session_own(p, m->sess_kick.sid)
+					     : m->sess_kick.account == own;
+	case IPC_stat_ask:
+		return m->stat_ask.account == own;
+	default:
+		return false;
+	}
+}
+
 void admin_msg(struct peer *p, enum ipc_type type, const union ipc_any *m)
 {
-	bool master = (p->rights & IPC_RIGHT_MASTER) != 0;
+	bool may = may_ask(p, type, m);
 
-	if (type == IPC_sess_list && master)
+	if (type == IPC_sess_list && may)
 		session_list(p->st, p, &m->sess_list);
 	else if (type == IPC_sess_list)
 		(void)ipc_send(p->chan, IPC_sess_rows,
 		    &(struct ipc_sess_rows){ .seq = m->sess_list.seq }, NULL);
-	else if (type == IPC_sess_kick && master)
+	else if (type == IPC_sess_kick && may)
 		on_kick(p, &m->sess_kick);
-	else if (type == IPC_stat_ask && master)
+	else if (type == IPC_stat_ask && may)
 		on_stat(p, &m->stat_ask);
 	else if (type == IPC_sess_kick)
 		reply(p, m->sess_kick.seq, IPC_ST_DENIED, 0, NULL);

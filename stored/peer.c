@@ -162,6 +162,7 @@ static void identity_changed(struct store *st, uint64_t account, uint64_t except
 {
 	struct identity_ask *q;
 
+	admin_end_all(st, account, except_sid);
 	if (idmap_get(&st->accounts, account) == NULL)
 		return;
 	q = malloc(sizeof(*q));

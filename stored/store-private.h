@@ -185,8 +185,8 @@ struct peer {
 	enum ipc_ch kind;
 	struct ipc_chan *chan; /* NULL: gone, kept for answers under way */
 	unsigned refs;
-	uint64_t rights; /* administrators */
-	char who[33];
+	uint64_t rights, account; /* administrators; account: who logged in, 0: a user of this machine */
+	char who[IPC_WHO_MAX + 1];
 	uint64_t sid;
 };
 
@@ -395,6 +395,8 @@ void peer_unref(struct peer *p);
 
 /* admin.c */
 void admin_open(struct store *st, const struct ipc_store_open *q, int take_fd);
+/* Ends the channels of who logged in as this account, but for that of `except_sid`: how many. */
+unsigned admin_end_all(struct store *st, uint64_t account, uint64_t except_sid);
 void admin_msg(struct peer *p, enum ipc_type type, const union ipc_any *m);
 
 /* request.c and reader.c: a session's requests */

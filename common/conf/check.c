@@ -22,7 +22,8 @@ static bool is_set(const struct conf_section *s, enum conf_key k)
 
 static bool is_program(const char *name)
 {
-	static const char *const programs[] = { "pop3", "imap", "smtp", "admin", "metrics" };
+	static const char *const programs[] = { "pop3", "imap", "smtp", "admin", "pwd",
+		"metrics" };
 
 	for (size_t i = 0; i < sizeof(programs) / sizeof(*programs); i++)
 		if (strcmp(name, programs[i]) == 0)
@@ -55,7 +56,7 @@ static void check_listener(struct check *k, const struct conf *c, const struct c
 		any_cert |= c->sections[i].kind == CONF_SECTION_CERTIFICATE;
 	if (!is_program(s->name))
 		complain(k, s->line, s->name,
-		    "is no front-end; a listener is for pop3, imap, smtp, admin or metrics");
+		    "is no front-end; a listener is for pop3, imap, smtp, admin, pwd or metrics");
 	if (tcp == local)
 		complain(k, s->line, s->name, "listener needs either address and port, or socket");
 	if (tcp && !is_set(s, CONF_address))
@@ -70,6 +71,9 @@ static void check_listener(struct check *k, const struct conf *c, const struct c
 		    k, s->line, s->name, "listener speaks LMTP over TCP and must list its clients");
 	if (tcp && strcmp(s->name, "admin") == 0)
 		complain(k, s->line, s->name, "listener must be a Unix socket");
+	if (local && strcmp(s->name, "pwd") == 0)
+		complain(k, s->line, s->name,
+		    "listener has an address and a port; the Unix socket is admin's");
 	if (strcmp(s->name, "metrics") == 0 && (tls || (tcp && !is_loopback(s))))
 		complain(k, s->line, s->name,
 		    "listener is a Unix socket or a loopback address, without tls: figures are "

@@ -97,6 +97,7 @@ static const char *const role_names[IPC_ROLES] = {
 	[IPC_ROLE_ADMIN] = "admin",
 	[IPC_ROLE_IMAP] = "imap",
 	[IPC_ROLE_METRICS] = "metrics",
+	[IPC_ROLE_PWD] = "pwd",
 };
 
 const char *ipc_ch_name(enum ipc_ch kind)

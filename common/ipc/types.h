@@ -22,6 +22,7 @@ enum ipc_role {
 	IPC_ROLE_ADMIN,
 	IPC_ROLE_IMAP,
 	IPC_ROLE_METRICS,
+	IPC_ROLE_PWD,
 	IPC_ROLES
 };
 
@@ -69,6 +70,7 @@ enum {
 	IPC_PACKET_MAX = 65536,
 	IPC_FDS_MAX = 4,
 	IPC_WINDOW_BYTES = 262144, /* body bytes in flight on a session or post channel */
+	IPC_WHO_MAX = 400,         /* an administrator's name: a user of this machine or name@domain */
 };
 
 enum ipc_listen_flags {
@@ -157,6 +159,9 @@ enum ipc_dir_status {
 };
 
 enum ipc_right { IPC_RIGHT_MASTER = 1 << 0 };
+
+/* What authd asks routerd before it touches a secret for somebody who is not Master by the kernel's word. */
+enum ipc_may { IPC_MAY_SET_PASSWORD = 1, IPC_MAY_CHECK_PASSWORD };
 
 enum ipc_mbox_flags { IPC_MBOX_READONLY = 1 << 0, IPC_MBOX_EVENTS = 1 << 1 };
 

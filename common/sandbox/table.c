@@ -56,7 +56,7 @@ const struct sandbox_row sandbox_rows[PROC_COUNT] = {
 		.name = "signer", .user = "gatehouse-signer", .parent = PROC_MASTER, .root = EMPTY_DIR,
 		.caps = CAPS_NONE, .sys = SYS_DAEMON, .ns = NS_NET | NS_IPC, .fs = FS_NONE,
 		.limits = { .nofile = 65536, .data_mb = 1024 },
-		.peers = PEER(POP3) | PEER(IMAP) | PEER(SMTP) | PEER(ADMIN) | PEER(LOGD),
+		.peers = PEER(POP3) | PEER(IMAP) | PEER(SMTP) | PEER(ADMIN) | PEER(PWD) | PEER(LOGD),
 		.restart = RESTART_QUICK,
 	},
 	[PROC_STORED] = {
@@ -65,7 +65,7 @@ const struct sandbox_row sandbox_rows[PROC_COUNT] = {
 		.ns = NS_NET | NS_IPC, .fs = FS_HELD_DIRS,
 		.limits = { .nofile = 65536, .may_multiply = true },
 		.peers = PEER(AUTHD) | PEER(ROUTERD) | PEER(EXTERNAL) | PEER(PARSED) | PEER(SMTP) |
-			PEER(ADMIN) | PEER(LOGD),
+			PEER(ADMIN) | PEER(PWD) | PEER(LOGD),
 		.restart = RESTART_QUICK,
 	},
 	[PROC_EXTERNAL] = {
@@ -97,8 +97,8 @@ const struct sandbox_row sandbox_rows[PROC_COUNT] = {
 		.caps = CAPS_NONE, .sys = SYS_DAEMON | SYS_PAIR | SYS_ENGINE,
 		.ns = NS_NET | NS_IPC, .fs = FS_HELD_DIRS,
 		.limits = { .nofile = 65536, .may_multiply = true },
-		.peers = PEER(POP3) | PEER(IMAP) | PEER(SMTP) | PEER(ADMIN) | PEER(ROUTERD) | PEER(STORED) |
-			PEER(WORKER) | PEER(LOGD),
+		.peers = PEER(POP3) | PEER(IMAP) | PEER(SMTP) | PEER(ADMIN) | PEER(PWD) | PEER(ROUTERD) |
+			PEER(STORED) | PEER(WORKER) | PEER(LOGD),
 		.restart = RESTART_QUICK,
 	},
 	[PROC_WORKER] = {
@@ -123,7 +123,7 @@ const struct sandbox_row sandbox_rows[PROC_COUNT] = {
 		.caps = CAPS_NONE, .sys = SYS_DAEMON | SYS_PAIR | SYS_ENGINE,
 		.ns = NS_NET | NS_IPC, .fs = FS_HELD_DIRS,
 		.limits = { .nofile = 65536, .may_multiply = true },
-		.peers = PEER(AUTHD) | PEER(STORED) | PEER(SMTP) | PEER(ADMIN) | PEER(LOGD),
+		.peers = PEER(AUTHD) | PEER(STORED) | PEER(SMTP) | PEER(ADMIN) | PEER(PWD) | PEER(LOGD),
 		.restart = RESTART_QUICK,
 	},
 	[PROC_POP3] = {
@@ -177,6 +177,20 @@ const struct sandbox_row sandbox_rows[PROC_COUNT] = {
 	},
 	[PROC_ADMIN_CHILD] = {
 		.name = "admin-child", .user = "gatehouse-admin", .parent = PROC_ADMIN,
+		.root = EMPTY_DIR,
+		.caps = CAPS_NONE, .sys = SYS_CHILD, .ns = NS_NET | NS_IPC, .fs = FS_NONE,
+		.limits = { .nofile = 4096, .data_mb = 512 },
+		.peers = PEER(AUTHD) | PEER(SIGNER) | PEER(ROUTERD) | PEER(STORED) | PEER(LOGD),
+	},
+	[PROC_PWD] = {
+		.name = "pwd", .user = "gatehouse-pwd", .parent = PROC_MASTER, .root = EMPTY_DIR,
+		.caps = CAPS_NONE, .sys = SYS_ACCEPTOR, .ns = NS_NET | NS_IPC, .fs = FS_NONE,
+		.limits = { .nofile = 4096, .data_mb = 512, .may_multiply = true },
+		.peers = PEER(AUTHD) | PEER(SIGNER) | PEER(LOGD),
+		.restart = RESTART_DOOR,
+	},
+	[PROC_PWD_CHILD] = {
+		.name = "pwd-child", .user = "gatehouse-pwd", .parent = PROC_PWD,
 		.root = EMPTY_DIR,
 		.caps = CAPS_NONE, .sys = SYS_CHILD, .ns = NS_NET | NS_IPC, .fs = FS_NONE,
 		.limits = { .nofile = 4096, .data_mb = 512 },

@@ -79,6 +79,9 @@ static void on_secret(struct cmd *c, enum ipc_type type, const union ipc_any *m)
 	case IPC_AUTH_BAD:
 		secret_error(c, "the password is wrong");
 		break;
+	case IPC_AUTH_DISABLED:
+		secret_error(c, "you may not do this with the password of this account");
+		break;
 	default:
 		secret_error(c, "the password cannot be worked on now; try again");
 	}
@@ -288,6 +291,17 @@ void run_set_password(struct cmd *c)
 		cmd_usage(c);
 	else
 		cmd_find_account(c, cmd_text(c, 0), set_password);
+}
+
+/* The password of who is logged in; the old one opened this connection. */
+void run_newpass(struct cmd *c)
+{
+	c->account = c->a->account;
+	if (c->account == 0)
+		cmd_error(c,
+		    "this login has no password of ours; SetAccountPassword changes an account's");
+	else
+		ask_secret(c, SLICE_NONE, cmd_text(c, 0));
 }
 
 static void verify_password(struct cmd *c)

@@ -3,6 +3,7 @@
  */
 #pragma once
 
+#include "common/base/secret.h"
 #include "common/data/data.h"
 #include "protocols/admin/admin.h"
 #include "protocols/admin/limits.h"
@@ -16,8 +17,28 @@ enum {
 
 enum admin_state {
 	ADMIN_ASKING, /* authd is asked who this is */
+	ADMIN_LOGIN,  /* nobody has logged in yet */
 	ADMIN_OPEN,
 	ADMIN_CLOSING,
+};
+
+/* What a login on the PWD port waits for. */
+enum login_job {
+	LOGIN_NO_JOB,
+	LOGIN_SERVER, /* authd's answer */
+	LOGIN_CLIENT, /* the next line is a response, not a command */
+	LOGIN_LAST,   /* granted; the client acknowledges the mechanism's last words */
+	LOGIN_DELAY,  /* a failed login is answered later */
+};
+
+struct login {
+	enum login_job job;
+	struct secret name;
+	struct buf stamp;   /* empty after STLS: the greeting held it */
+	struct buf refused; /* the reply that a failed login gets after its delay */
+	unsigned failures, errors;
+	bool failed; /* the last try was a guess: it gets a code of its own */
+	int64_t began_s;
 };
 
 struct admin {
@@ -29,7 +50,11 @@ struct admin {
 	uint32_t seq;
 	size_t scanned; /* bytes of the waiting line that hold no LF */
 	bool inline_data;
+	bool stopping;
+	struct login login;
+	uint64_t account; /* who logged in by the PWD port */
 };
+
 /* A message that answers this command. `type` and `m` as in front_core.on_msg. */
 typedef void cmd_reply_fn(struct cmd *c, enum ipc_type type, const union ipc_any *m);
 
@@ -60,6 +85,7 @@ struct verb {
 	/* The kind of each word: s string, a array, d dictionary, n string or number, x checked by
 	 * run. A word of another kind must never be taken for one that is missing. */
 	const char *kinds;
+	bool raw; /* the rest of the line is one word as it stands, a password for one */
 };
 
 extern const struct verb admin_verbs[];
@@ -100,7 +126,18 @@ struct front_port *cmd_port(const struct cmd *c);
 void admin_set_inline(struct cmd *c);
 void admin_quit(struct cmd *c);
 
+/* ---- login.c: the PWD port before the login ---- */
+void login_start(struct admin *a);
+void login_fini(struct admin *a);
+/* Works on lines while nobody has logged in; how many bytes are used. */
+size_t login_feed(struct admin *a, struct slice in);
+void login_on_msg(struct admin *a, enum ipc_type type, const union ipc_any *m);
+void login_on_gone(struct admin *a);
+void login_on_event(struct admin *a, enum front_event event);
+
 /* ---- line.c ---- */
+/* The line at the start of `in` without its end, LF or CR LF; *ret_used with it. False: there is no end yet. */
+bool line_take_any(struct admin *a, struct slice in, struct slice *ret_line, size_t *ret_used);
 /* By its name in any case, or NULL. */
 const struct verb *verb_find(struct slice name);
 /* The first word of a line. */
@@ -128,6 +165,7 @@ ADMIN_VERB(run_delete_account);
 ADMIN_VERB(run_get_account_settings);
 ADMIN_VERB(run_update_account_settings);
 ADMIN_VERB(run_set_password);
+ADMIN_VERB(run_newpass);
 ADMIN_VERB(run_verify_password);
 ADMIN_VERB(run_get_account_aliases);
 ADMIN_VERB(run_set_account_aliases);

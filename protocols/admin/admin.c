@@ -39,7 +39,8 @@ static void flush(struct admin *a)
 		a->under_way--;
 		cmd_free(c);
 	}
-	a->port->busy = a->under_way > 0;
+	if (a->state != ADMIN_LOGIN)
+		a->port->busy = a->under_way > 0;
 }
 
 /* May this line be worked on beside those under way? */
@@ -49,32 +50,31 @@ static bool may_start(const struct admin *a, struct slice line)
 
 	if (a->head == NULL)
 		return true;
-	return v != NULL && v->overlaps && a->head->verb == v && a->under_way < ADMIN_PIPELINE_MAX;
+	return v != NULL && v->overlaps && a->head->verb == v &&
+	       a->under_way < (a->conf->pwd ? PWD_PIPELINE_MAX : ADMIN_PIPELINE_MAX);
 }
 
-/* LF or CR LF ends a line here: the other end is a program of this machine or a person's terminal.
- */
+/* LF or CR LF ends a line here: the other end is a program of this machine or a person's terminal, and the
+ * PWD port was always like that. */
 static size_t feed(void *core, struct slice in)
 {
 	struct admin *a = core;
 	size_t used = 0;
 
+	if (a->state == ADMIN_LOGIN)
+		used = login_feed(a, in);
+	in = slice_from(in, used);
 	flush(a);
 	while (a->state == ADMIN_OPEN && in.n > 0) {
-		ptrdiff_t lf = slice_find(slice_from(in, a->scanned), '\n');
 		struct slice line;
+		size_t n;
 
-		if (lf < 0) {
-			a->scanned = in.n;
+		if (!line_take_any(a, in, &line, &n))
 			break;
-		}
-		line = slice_part(in, 0, a->scanned + (size_t)lf);
-		if (line.n > 0 && line.p[line.n - 1] == '\r')
-			line.n--;
 		if (!may_start(a, line) || front_pending(a->port) > (1 << 20))
 			return used;
-		used += a->scanned + (size_t)lf + 1;
-		in = slice_from(in, a->scanned + (size_t)lf + 1);
+		used += n;
+		in = slice_from(in, n);
 		a->scanned = 0;
 		if (line.n > 0)
 			line_run(a, line);
@@ -136,7 +136,10 @@ static void on_msg(void *core, enum front_peer from, enum ipc_type type, const u
 	uint32_t seq = seq_of(type, m);
 
 	if (from == FRONT_AUTH) {
-		on_auth(a, type, m);
+		if (a->conf->pwd)
+			login_on_msg(a, type, m);
+		else
+			on_auth(a, type, m);
 		return;
 	}
 	for (struct cmd *c = a->head; c != NULL; c = c->next) {
@@ -153,6 +156,8 @@ static void on_gone(void *core, enum front_peer peer)
 
 	if (peer == FRONT_AUTH && a->state == ADMIN_ASKING)
 		refuse_all(a, "501 a server is away; try again\r\n");
+	if (peer == FRONT_AUTH && a->state == ADMIN_LOGIN)
+		login_on_gone(a);
 	if (peer == FRONT_AUTH)
 		return;
 	/* The rights of this connection went with the channel; what was asked may or may not be
@@ -167,6 +172,10 @@ static void on_event(void *core, enum front_event event)
 {
 	struct admin *a = core;
 
+	if (a->state == ADMIN_LOGIN) {
+		login_on_event(a, event);
+		return;
+	}
 	if (a->head != NULL && event == FRONT_TIMEOUT) {
 		front_deadline(a->port, a->conf->idle_ms);
 		return;
@@ -185,6 +194,10 @@ static void *start(struct front_port *p, const void *conf)
 	a->tail = &a->head;
 	/* Listings are long, and who asks for them is trusted with more memory than a stranger. */
 	p->out.max = ADMIN_OUT_MAX;
+	if (a->conf->pwd) {
+		login_start(a);
+		return a;
+	}
 	front_deadline(p, a->conf->idle_ms);
 	if (front_send(p, FRONT_AUTH, IPC_auth_peer, &(struct ipc_auth_peer){}) != 0)
 		on_gone(a, FRONT_AUTH);
@@ -201,6 +214,7 @@ static void admin_free(void *core)
 		a->head = c->next;
 		cmd_free(c);
 	}
+	login_fini(a);
 	free(a);
 }
 

@@ -9,4 +9,14 @@ enum {
 	    256, /* commands under way at a time, where their order does not matter */
 	ADMIN_OUT_MAX = 16 << 20, /* one reply; a listing of several hundred thousand names */
 	ADMIN_MEM_MAX = 4 << 20,  /* what a command's parsed data may take */
+
+	/* ---- the PWD port ---- */
+	PWD_LINE_MAX = 1024,       /* a command before the login, with its line end */
+	PWD_AUTH_LINE_MAX = 12544, /* of AUTH: a mechanism's first response may come with it */
+	PWD_NAME_MAX = 1000,       /* name or password of USER, PASS, NEWPASS */
+	PWD_PIPELINE_MAX = 8,      /* as ADMIN_PIPELINE_MAX, for who logged in */
+	PWD_LOGINS_MAX = 3,        /* failed logins on a connection */
+	PWD_ERRORS_MAX = 20,       /* commands refused in a row before the login */
+	PWD_FAIL_MS = 1000,        /* before a failed login is answered, times the number of failures */
+	PWD_LOGIN_MS = 180000,
 };

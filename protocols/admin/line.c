@@ -50,6 +50,22 @@ static bool parse_words(struct cmd *c, struct slice rest)
 	return false;
 }
 
+static bool parse_raw(struct cmd *c, struct slice rest)
+{
+	c->word = arena_alloc(&c->mem, sizeof(*c->word));
+	if (c->word != NULL && rest.n > 1)
+		c->word[0] = arena_alloc(&c->mem, sizeof(*c->word[0]));
+	if (c->word == NULL || (rest.n > 1 && c->word[0] == NULL)) {
+		cmd_error(c, "out of memory");
+		return false;
+	}
+	if (rest.n > 1) {
+		*c->word[0] = (struct data){ .kind = DATA_STRING, .text = slice_from(rest, 1) };
+		c->words = 1;
+	}
+	return true;
+}
+
 struct slice line_verb(struct slice line)
 {
 	ptrdiff_t blank;
@@ -57,6 +73,21 @@ struct slice line_verb(struct slice line)
 	line = slice_trim(line);
 	blank = slice_find(line, ' ');
 	return blank < 0 ? line : slice_part(line, 0, (size_t)blank);
+}
+
+bool line_take_any(struct admin *a, struct slice in, struct slice *ret_line, size_t *ret_used)
+{
+	ptrdiff_t lf = slice_find(slice_from(in, a->scanned), '\n');
+
+	if (lf < 0) {
+		a->scanned = in.n;
+		return false;
+	}
+	*ret_used = a->scanned + (size_t)lf + 1;
+	*ret_line = slice_part(in, 0, *ret_used - 1);
+	if (ret_line->n > 0 && ret_line->p[ret_line->n - 1] == '\r')
+		ret_line->n--;
+	return true;
 }
 
 static bool kinds_right(const struct cmd *c)
@@ -76,7 +107,7 @@ static bool kinds_right(const struct cmd *c)
 void line_run(struct admin *a, struct slice line)
 {
 	struct cmd *c = cmd_new(a);
-	struct slice own = c != NULL ? arena_copy(&c->mem, slice_trim(line)) : SLICE_NONE;
+	struct slice own = c != NULL ? arena_copy(&c->mem, line) : SLICE_NONE;
 	struct slice name = line_verb(own);
 
 	if (c == NULL) {
@@ -84,13 +115,15 @@ void line_run(struct admin *a, struct slice line)
 		return;
 	}
 	c->verb = verb_find(name);
+	own = slice_from(own, (size_t)(slice_trim(own).p - own.p));
 	if (own.p == NULL)
 		cmd_error(c, "out of memory");
 	else if (name.n == 0 || slice_find(own, 0) >= 0)
 		cmd_error(c, "this is not a command");
 	else if (c->verb == NULL)
 		cmd_error(c, "unknown command");
-	else if (parse_words(c, slice_from(own, name.n))) {
+	else if (c->verb->raw ? parse_raw(c, slice_from(own, name.n))
+			      : parse_words(c, slice_from(own, name.n))) {
 		if (c->words < c->verb->least || c->words > c->verb->most || !kinds_right(c))
 			cmd_usage(c);
 		else

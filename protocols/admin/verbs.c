@@ -11,16 +11,16 @@ static void run_noop(struct cmd *c)
 	cmd_ok(c);
 }
 
-/* The password of the one who is logged in: here that is a user of this machine, whom the kernel
- * named. */
-static void run_newpass(struct cmd *c)
+/* TLS comes before the login, as what was said before it is forgotten. */
+static void run_stls(struct cmd *c)
 {
-	cmd_error(c, "this login has no password of ours; SetAccountPassword changes an account's");
+	cmd_error(c, "not after the login");
 }
 
 static void run_login(struct cmd *c)
 {
-	cmd_error(c, "you are logged in already: this socket knows its user");
+	cmd_error(c, c->a->conf->pwd ? "you are logged in already"
+				     : "you are logged in already: this socket knows its user");
 }
 
 const struct verb admin_verbs[] = {
@@ -28,9 +28,12 @@ const struct verb admin_verbs[] = {
 	{ "QUIT", 0, 0, admin_quit, false, "QUIT", "" },
 	{ "NOOP", 0, 0, run_noop, false, "NOOP", "" },
 	{ "GetVersion", 0, 0, run_version, false, "GetVersion", "" },
-	{ "NEWPASS", 1, 1, run_newpass, false, "NEWPASS password", "s" },
-	{ "USER", 1, 1, run_login, false, "USER name", "s" },
-	{ "PASS", 1, 1, run_login, false, "PASS password", "s" },
+	{ "NEWPASS", 1, 1, run_newpass, false, "NEWPASS password", "s", true },
+	{ "USER", 1, 1, run_login, false, "USER name", "s", true },
+	{ "PASS", 1, 1, run_login, false, "PASS password", "s", true },
+	{ "APOP", 1, 1, run_login, false, "APOP name digest", "s", true },
+	{ "AUTH", 1, 1, run_login, false, "AUTH mechanism", "s", true },
+	{ "STLS", 0, 0, run_stls, false, "STLS", "" },
 
 	{ "ListDomains", 0, 0, run_list_domains, false, "ListDomains", "" },
 	{ "MainDomainName", 0, 0, run_main_domain, false, "MainDomainName", "" },

@@ -190,7 +190,7 @@ def free_offset(offset, addresses):
     for o in range(offset, offset + 4000, 41):
         try:
             for a in addresses:
-                for port in (24, 25, 110, 143, 465, 587, 993, 995):
+                for port in (24, 25, 106, 110, 143, 465, 587, 993, 995, 996):
                     with socket.socket() as one:
                         one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                         one.bind((a, o + port))

@@ -1,8 +1,9 @@
 /*
  * Any lines into the administration core, in pieces of any size. The first byte says how: the size
- * of the pieces, whether answers come late, and which of them are errors. Every line gets one reply
- * of the right form, in order; data is a value that can be read again; nothing that was refused by
- * its form was asked of a server.
+ * of the pieces, whether answers come late, which of them are errors, and whether it is the PWD port,
+ * where a login comes first. Every line gets one reply of the right form, in order; data is a value that
+ * can be read again; nothing that was refused by its form was asked of a server, and nothing at all
+ * before the login.
  */
 #include "common/base/wire.h"
 #include "common/data/data.h"
@@ -24,6 +25,8 @@ static struct {
 		struct buf echo;
 	} held[HELD_MAX];
 	size_t n_held;
+	enum ipc_type auth; /* that waits for an answer */
+	bool granted, pwd;
 	unsigned choice;
 } rig;
 
@@ -34,6 +37,12 @@ static int on_send(struct front_port *p, enum front_peer to, enum ipc_type type,
 
 	if (type == IPC_auth_peer)
 		return 0;
+	if (to == FRONT_AUTH) {
+		assert(!rig.granted && rig.auth == IPC_NONE);
+		rig.auth = type;
+		return 0;
+	}
+	assert(rig.granted);
 	assert(rig.n_held < HELD_MAX && to >= FRONT_DIR && to <= FRONT_STORE);
 	rig.held[rig.n_held].type = type;
 	rig.held[rig.n_held].seq = *(const uint32_t *)msg; /* the first field of each */
@@ -50,10 +59,43 @@ static void on_deadline(struct front_port *p, uint32_t ms)
 
 static const struct front_port_ops ops = { on_send, on_deadline };
 
+static bool flip(void)
+{
+	return (rig.choice = rig.choice * 1103515245 + 12345) & 4096;
+}
+
+/* authd's answer to the login under way, and the time after a failed one. */
+static void answer_auth(void)
+{
+	enum ipc_type type = rig.auth;
+	union ipc_any m = { 0 };
+
+	rig.auth = IPC_NONE;
+	if (type == IPC_auth_start && flip()) {
+		m.auth_challenge.data = SLICE("challenge");
+		admin_core.on_msg(rig.core, FRONT_AUTH, IPC_auth_challenge, &m);
+	} else if (type != IPC_auth_cancel && flip()) {
+		rig.granted = true;
+		m.auth_admin = (struct ipc_auth_admin){
+			.name = SLICE("u1@d"), .account = 7, .data = flip() ? SLICE("v=") : SLICE_NONE
+		};
+		admin_core.on_msg(rig.core, FRONT_AUTH, IPC_auth_admin, &m);
+	} else {
+		m.auth_refused =
+		    (struct ipc_auth_refused){ .why = type == IPC_auth_cancel ? IPC_AUTH_CANCELLED
+					       : flip()		      ? IPC_AUTH_BAD
+								      : IPC_AUTH_ROUTE,
+			    .left = 3 };
+		admin_core.on_msg(rig.core, FRONT_AUTH, IPC_auth_refused, &m);
+		if (rig.port.busy)
+			admin_core.on_event(rig.core, FRONT_TIMEOUT);
+	}
+}
+
 static void answer_one(void)
 {
 	size_t at = rig.choice % rig.n_held;
-	bool good = (rig.choice = rig.choice * 1103515245 + 12345) & 4096;
+	bool good = flip();
 	enum ipc_type type = rig.held[at].type;
 	struct buf echo = rig.held[at].echo;
 	uint32_t seq = rig.held[at].seq;
@@ -104,8 +146,10 @@ static void check_output(void)
 		if (slice_starts(line, SLICE("201 ")))
 			check_value(slice_from(line, 4));
 		else
-			assert(
-			    slice_starts(line, SLICE("200 ")) || slice_starts(line, SLICE("501 ")));
+			assert(slice_starts(line, SLICE("200 ")) ||
+			       slice_starts(line, SLICE("501 ")) ||
+			       (rig.pwd && (slice_starts(line, SLICE("300 ")) ||
+					       slice_starts(line, SLICE("500 ")))));
 		if (slice_eq(line, SLICE("200 data follow"))) {
 			line = slice_take(&rest, '\n');
 			assert(line.n > 0 && line.p[line.n - 1] == '\r');
@@ -117,7 +161,8 @@ static void check_output(void)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-	static const struct admin_conf conf = { 1000 };
+	static const struct admin_conf confs[2] = { { .idle_ms = 1000 },
+		{ .idle_ms = 1000, .pwd = true, .mechs = SASL_PLAIN | SASL_LOGIN | SASL_APOP } };
 	struct slice in = slice_of(data, n);
 	struct buf waiting = BUF_INIT(1 << 20);
 	size_t step;
@@ -126,20 +171,27 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		return 0;
 	step = data[0] % 4 == 0 ? 1 : data[0] % 4 == 1 ? 7 : 1 << 16;
 	rig.choice = data[0];
+	rig.pwd = (data[0] & 32) != 0;
+	rig.granted = !rig.pwd;
+	rig.auth = IPC_NONE;
 	rig.facts.host = SLICE("mail.example.test");
+	rig.facts.plain_login = (data[0] & 64) == 0;
 	rig.port =
 	    (struct front_port){ .ops = &ops, .facts = &rig.facts, .out = BUF_INIT(64 << 20) };
-	rig.core = admin_core.start(&rig.port, &conf);
+	rig.core = admin_core.start(&rig.port, &confs[rig.pwd]);
 	assert(rig.core != NULL);
-	admin_core.on_msg(rig.core, FRONT_AUTH, IPC_auth_admin,
-	    &(union ipc_any){ .auth_admin = { .rights = IPC_RIGHT_MASTER } });
+	if (!rig.pwd)
+		admin_core.on_msg(rig.core, FRONT_AUTH, IPC_auth_admin,
+		    &(union ipc_any){ .auth_admin = { .rights = IPC_RIGHT_MASTER } });
 	for (in = slice_from(in, 1); in.n > 0 && !rig.port.want_close; in = slice_from(in, step)) {
 		buf_put(&waiting, slice_part(in, 0, step));
 		do {
 			buf_consume(&waiting, admin_core.feed(rig.core, buf_slice(&waiting)));
 			if (rig.n_held > 0 && (data[0] & 16 || rig.n_held > 300))
 				answer_one();
-		} while (rig.n_held > 0 && data[0] & 16);
+			if (rig.auth != IPC_NONE)
+				answer_auth();
+		} while (rig.auth != IPC_NONE || (rig.n_held > 0 && data[0] & 16));
 	}
 	for (int left = 100000; !rig.port.want_close && rig.n_held > 0 && left > 0; left--) {
 		answer_one();

@@ -110,6 +110,8 @@ static void authd_msg(
 		dialogue_on_route(&w->a, &m->route_login_reply);
 	else if (type == IPC_post_login_reply)
 		dialogue_on_post(&w->a, &m->post_login_reply);
+	else if (type == IPC_may_reply)
+		admin_on_may(&w->a, &m->may_reply);
 	else if (type == IPC_secret_drop)
 		admin_on_secret_drop(&w->a, &m->secret_drop);
 	else if (type == IPC_session_opened)
@@ -279,7 +281,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	w->a.pool = peer(w, IPC_CH_WORK_POOL, true, &w->pool);
 	w->a.routerd = peer(w, IPC_CH_AUTH_ROUTE, true, &w->routerd);
 	w->a.stored = peer(w, IPC_CH_AUTH_STORE, false, &w->stored);
-	fd = admin_open(&w->a, 1, "root");
+	fd = admin_open(&w->a, 1, SLICE("root"), 0);
 	far_open(w, &w->admin, fd, IPC_CH_ADMIN_AUTH, false);
 	knock(w, IPC_CONN_TLS);
 	for (int i = 0; i < OPS_MAX && wire_left(&r) > 0; i++) {

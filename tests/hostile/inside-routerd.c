@@ -74,14 +74,19 @@ static void attach(struct end *e, struct ipc_chan *acceptor, uint64_t sid)
 	end_open(rd.base, e, sv[1], IPC_CH_RCPT, false);
 }
 
-static void open_admin(uint64_t rights)
+static void open_as(uint64_t rights, uint64_t account)
 {
 	int sv[2];
 
 	end_close(&admin);
 	assert_int_equal(ipc_pair(sv), 0);
-	dir_on_open(&rd, &(struct ipc_dir_open){ .rights = rights }, sv[0]);
+	dir_on_open(&rd, &(struct ipc_dir_open){ .rights = rights, .account = account }, sv[0]);
 	end_open(rd.base, &admin, sv[1], IPC_CH_ADMIN_DIR, false);
+}
+
+static void open_admin(uint64_t rights)
+{
+	open_as(rights, 0);
 }
 
 static uint32_t verb(uint32_t number, struct slice args)
@@ -274,6 +279,29 @@ static void an_administrator_without_rights(void **state)
 	assert_int_equal(verb(VERB_account_info, SLICE("\3\0\0\0ann")), IPC_DIR_OK);
 }
 
+/* A taken child of the pwd door, whose user is ann: all verbs of others and of the server are refused. */
+static void an_account_by_the_pwd_door(void **state)
+{
+	struct object *ann;
+
+	assert_int_equal(verb(VERB_account_create, SLICE("\3\0\0\0ben")), IPC_DIR_OK);
+	ann = directory_object(&rd.db.dir, rd.db.dir.main, SLICE("ann"));
+	assert_non_null(ann);
+	for (uint32_t v = 0; v < VERBS; v++) {
+		open_as(0, ann->id);
+		assert_int_equal(verb(v, SLICE("\3\0\0\0ben")), IPC_DIR_DENIED);
+		assert_int_equal(verb(v, SLICE_NONE), IPC_DIR_DENIED);
+	}
+	assert_int_equal(verb(VERB_account_info, SLICE("\1\0\0\0*")), IPC_DIR_OK);
+	assert_int_equal(verb(VERB_account_delete, SLICE("\1\0\0\0*")), IPC_DIR_DENIED);
+	assert_int_equal(may_secret(&rd, ann->id, ann->id, IPC_MAY_SET_PASSWORD), IPC_DIR_OK);
+	assert_int_equal(may_secret(&rd, ann->id, ann->id + 1, IPC_MAY_SET_PASSWORD), IPC_DIR_DENIED);
+	assert_int_equal(may_secret(&rd, 0, ann->id, IPC_MAY_SET_PASSWORD), IPC_DIR_DENIED);
+	dir_on_logout(&rd, ann->id, 1);
+	spin(5);
+	assert_true(admin.gone);
+}
+
 /* A taken authd asks for any name: it learns where names lead, and changes nothing. */
 static void any_name_for_authd(void **state)
 {
@@ -310,6 +338,7 @@ int main(void)
 		CASE(acceptors_attach_their_own),
 		CASE(answers_to_nothing),
 		CASE(an_administrator_without_rights),
+		CASE(an_account_by_the_pwd_door),
 		CASE(any_name_for_authd),
 	};
 

@@ -23,9 +23,10 @@ ROOT = os.geteuid() == 0
 HOLDS_DIRS = {"stored", "authd", "routerd", "stored-external"}
 HOLDS_FILES = HOLDS_DIRS | {"logd"}
 # Certificates are public; who takes the signer has the keys anyway. Their children hold neither.
-HOLDS_PEM = {"signer", "pop3", "imap", "smtp", "admin", "metrics"}
-HOLDS_LISTENERS = {"pop3", "imap", "smtp", "admin", "metrics"}
-MUST_RUN = {"logd", "signer", "stored", "authd", "authd-worker", "routerd", "parsed", "pop3", "imap", "smtp", "admin", "metrics"}
+HOLDS_PEM = {"signer", "pop3", "imap", "smtp", "admin", "pwd", "metrics"}
+HOLDS_LISTENERS = {"pop3", "imap", "smtp", "admin", "pwd", "metrics"}
+MUST_RUN = {"logd", "signer", "stored", "authd", "authd-worker", "routerd", "parsed", "pop3", "imap", "smtp", "admin", "pwd",
+            "metrics"}
 CAPS_MASTER = 1 << 0 | 1 << 2 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 8 | 1 << 10 | 1 << 18 | 1 << 21
 HARMLESS = re.compile(r"socket:\[\d+\]|pipe:\[\d+\]|/dev/null|"
                       r"anon_inode:\[(eventpoll|eventfd|timerfd|signalfd)\]")

@@ -25,7 +25,10 @@ static struct ipc_chan *pool_end, *routerd_end, *stored_end, *door, *admin;
 static bool workers_die;
 static struct {
 	enum ipc_type type;
-	uint32_t why, left, status, fds, changed, opened, logouts, post_status;
+	uint32_t why, left, status, fds, changed, opened, logouts, post_status, may_asked, may_status;
+	struct ipc_may_ask may;
+	uint64_t except_sid, account;
+	int secrets; /* of an administrator's channels: the one to authd */
 	uint64_t post_sid, post_account;
 	char text[300], name[400];
 	struct buf data;
@@ -63,6 +66,14 @@ static void routerd_msg(
 		ipc_send(c, IPC_post_login_reply, &post, NULL);
 	}
 	seen.logouts += type == IPC_post_logout;
+	if (type == IPC_may_ask) {
+		struct ipc_may_reply may = { m->may_ask.seq, seen.may_status };
+
+		seen.may = m->may_ask;
+		seen.may_asked++;
+		if (seen.may_status <= IPC_DIR_TRYLATER)
+			ipc_send(c, IPC_may_reply, &may, NULL);
+	}
 	if (type != IPC_route_login)
 		return;
 	r.seq = m->route_login.seq;
@@ -84,8 +95,10 @@ static void stored_msg(
 	struct ipc_session_opened r = { 0 };
 	int one[1];
 
-	if (type == IPC_identity_changed)
+	if (type == IPC_identity_changed) {
 		seen.changed++;
+		seen.except_sid = m->identity_changed.except_sid;
+	}
 	if (type != IPC_session_open)
 		return;
 	seen.opened++;
@@ -108,6 +121,8 @@ static void route_reply(
 		dialogue_on_route(&a, &m->route_login_reply);
 	else if (type == IPC_post_login_reply)
 		dialogue_on_post(&a, &m->post_login_reply);
+	else if (type == IPC_may_reply)
+		admin_on_may(&a, &m->may_reply);
 }
 
 static void door_msg(
@@ -129,6 +144,11 @@ static void door_msg(
 	} else if (type == IPC_auth_post) {
 		snprintf(seen.name, sizeof(seen.name), "%.*s", SLICE_FMT(m->auth_post.name));
 		buf_put(&seen.data, m->auth_post.data);
+	} else if (type == IPC_auth_admin) {
+		snprintf(seen.name, sizeof(seen.name), "%.*s", SLICE_FMT(m->auth_admin.name));
+		seen.account = m->auth_admin.account;
+		seen.secrets = fds[1];
+		fds[1] = -1;
 	} else if (type == IPC_auth_challenge) {
 		buf_put(&seen.data, m->auth_challenge.data);
 	} else if (type == IPC_secret_done) {
@@ -183,6 +203,7 @@ static enum ipc_role role_of(const char *service)
 {
 	return strcmp(service, "admin") == 0  ? IPC_ROLE_ADMIN
 	       : strcmp(service, "smtp") == 0 ? IPC_ROLE_SMTP
+	       : strcmp(service, "pwd") == 0  ? IPC_ROLE_PWD
 					      : IPC_ROLE_POP3;
 }
 
@@ -230,7 +251,7 @@ static int setup(void **state)
 	pair(IPC_CH_WORK_POOL, true, &none_ops, &pool_ops, &a.pool, &pool_end);
 	pair(IPC_CH_AUTH_ROUTE, true, &from_route_ops, &routerd_ops, &a.routerd, &routerd_end);
 	pair(IPC_CH_AUTH_STORE, false, &from_stored_ops, &stored_ops, &a.stored, &stored_end);
-	fd = admin_open(&a, 1, "root");
+	fd = admin_open(&a, 1, SLICE("root"), 0);
 	assert_true(fd >= 0);
 	admin = ipc_chan_new(a.base, fd, IPC_CH_ADMIN_AUTH, false, &door_ops, NULL);
 	put_secret(7, "plain", "secret");
@@ -504,6 +525,94 @@ static void administrators_are_known_by_the_kernel(void **state)
 	ipc_send(door, IPC_auth_peer, &(struct ipc_auth_peer){}, NULL);
 	assert_int_equal(wait_door(), IPC_auth_admin);
 	assert_int_equal(seen.fds, 3);
+	fd_close(&seen.secrets);
+	knock(0, 1234, "pwd");
+	ipc_send(door, IPC_auth_peer, &(struct ipc_auth_peer){}, NULL);
+	assert_int_equal(wait_door(), IPC_auth_refused);
+}
+
+static enum ipc_auth_status ask_secret(
+    struct ipc_chan *c, uint64_t account, const char *scheme, const char *password)
+{
+	struct ipc_secret_set m = {
+		.account = account, .scheme = slice_str(scheme), .password = slice_str(password)
+	};
+
+	assert_int_equal(ipc_send(c, IPC_secret_set, &m, NULL), 0);
+	assert_int_equal(wait_door(), IPC_secret_done);
+	return (enum ipc_auth_status)seen.status;
+}
+
+static struct ipc_chan *login_by_pwd(void)
+{
+	knock(IPC_CONN_TLS, UINT32_MAX, "pwd");
+	assert_int_equal(start("PLAIN", "\0ann\0secret", 11), IPC_auth_admin);
+	assert_int_equal(seen.fds, 3);
+	assert_int_equal(seen.account, 7);
+	assert_string_equal(seen.name, "ann@example.test");
+	return ipc_chan_new(a.base, seen.secrets, IPC_CH_ADMIN_AUTH, false, &door_ops, NULL);
+}
+
+/* No session, and of secrets those that routerd lets it touch, asked every time. */
+static void who_logs_in_by_pwd_has_the_rights_of_the_account(void **state)
+{
+	struct ipc_chan *mine = login_by_pwd();
+	struct ipc_secret_check check = { .account = 7, .password = SLICE("secret") };
+
+	assert_int_equal(seen.opened, 0);
+	assert_int_equal(ask_secret(mine, 7, "", "new one"), IPC_AUTH_OK);
+	assert_int_equal(seen.may_asked, 1);
+	assert_true(seen.may.who == 7 && seen.may.target == 7);
+	assert_int_equal(seen.may.what, IPC_MAY_SET_PASSWORD);
+	assert_int_equal(seen.except_sid, 5);
+	ipc_send(mine, IPC_secret_check, &check, NULL);
+	assert_int_equal(wait_door(), IPC_secret_done);
+	assert_int_equal(seen.status, IPC_AUTH_BAD);
+	assert_int_equal(seen.may.what, IPC_MAY_CHECK_PASSWORD);
+	assert_int_equal(ask_secret(mine, 7, "plain", "x"), IPC_AUTH_NOMECH);
+	assert_int_equal(ask_secret(mine, 7, "given", "{PLAIN}x"), IPC_AUTH_NOMECH);
+	assert_int_equal(ask_secret(mine, 7, "", ""), IPC_AUTH_NOMECH);
+	assert_int_equal(seen.may_asked, 2);
+	seen.may_status = IPC_DIR_DENIED;
+	assert_int_equal(ask_secret(mine, 7, "", "x"), IPC_AUTH_DISABLED);
+	assert_int_equal(ask_secret(mine, 9, "", "x"), IPC_AUTH_DISABLED);
+	assert_true(seen.may.who == 7 && seen.may.target == 9);
+	knock(IPC_CONN_TLS, 0, "pop3");
+	assert_int_equal(start("PLAIN", "\0ann\0new one", 12), IPC_auth_granted);
+	ipc_chan_free(&mine);
+}
+
+static void a_channel_of_pwd_ends_when_others_change_the_password(void **state)
+{
+	struct ipc_chan *mine = login_by_pwd();
+
+	put_secret(8, "plain", "x");
+	assert_int_equal(ask_secret(mine, 7, "", "mine"), IPC_AUTH_OK);
+	ipc_chan_free(&door);
+	door = mine;
+	put_secret(7, "plain", "theirs");
+	assert_int_equal(seen.except_sid, 0);
+	for (int i = 0; i < 200 && door != NULL; i++)
+		event_base_loop(a.base, EVLOOP_NONBLOCK);
+	assert_null(door);
+}
+
+static void a_routerd_that_goes_leaves_nobody_waiting(void **state)
+{
+	struct ipc_chan *mine = login_by_pwd();
+	struct ipc_secret_set m = { .account = 7, .password = SLICE("x") };
+
+	seen.may_status = UINT32_MAX; /* it is silent */
+	ipc_send(mine, IPC_secret_set, &m, NULL);
+	for (int i = 0; i < 500 && seen.may_asked == 0; i++)
+		event_base_loop(a.base, EVLOOP_NONBLOCK);
+	assert_int_equal(seen.may_asked, 1);
+	ipc_chan_free(&a.routerd);
+	admin_on_routerd_gone(&a);
+	assert_int_equal(wait_door(), IPC_secret_done);
+	assert_int_equal(seen.status, IPC_AUTH_TRYLATER);
+	assert_int_equal(ask_secret(mine, 7, "", "x"), IPC_AUTH_TRYLATER);
+	ipc_chan_free(&mine);
 }
 
 static void passwords_are_set_and_checked(void **state)
@@ -551,6 +660,9 @@ int main(void)
 		CASE(cancel_leaves_the_dialogue_idle),
 		CASE(administrators_are_known_by_the_kernel),
 		CASE(passwords_are_set_and_checked),
+		CASE(who_logs_in_by_pwd_has_the_rights_of_the_account),
+		CASE(a_channel_of_pwd_ends_when_others_change_the_password),
+		CASE(a_routerd_that_goes_leaves_nobody_waiting),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -45,7 +45,7 @@ static const struct {
 	{ "a listener needs a place", "main_domain = a\nlistener pop3 {\n}\n",
 	    "f:2: pop3 listener needs either address and port, or socket\n" },
 	{ "a listener of nobody", "main_domain = a\nlistener pop { \naddress=::1\nport=1\n}\n",
-	    "f:2: pop is no front-end; a listener is for pop3, imap, smtp, admin or metrics\n" },
+	    "f:2: pop is no front-end; a listener is for pop3, imap, smtp, admin, pwd or metrics\n" },
 	{ "figures for other machines",
 	    "main_domain = d\nlistener metrics {\naddress = ::1 192.0.2.1\nport = 9\n}\n",
 	    "f:2: metrics listener is a Unix socket or a loopback address, without tls: figures "

@@ -1040,6 +1040,46 @@ static void administrators_list_and_kick(void **state)
 	assert_int_equal(rig_wait(s, IPC_session_bye)->session_bye.why, IPC_BYE_KICKED);
 }
 
+/* Who logged in as an account sees and ends its own sessions, and goes with them. */
+static void an_account_lists_and_kicks_its_own(void **state)
+{
+	struct rig *r = *state;
+	struct rig_client *own, *other, *again;
+	const union ipc_any *m;
+	int fds[2];
+
+	rig_account(r, 7, IPC_account_make);
+	rig_account(r, 8, IPC_account_make);
+	assert_int_equal(ipc_pair(fds), 0);
+	ipc_send(r->authd->chan, IPC_store_open,
+	    &(struct ipc_store_open){ 77, SLICE("u7@example.test"), 0, 7 }, &fds[1]);
+	own = rig_adopt(r, fds[0], IPC_CH_ADMIN_STORE);
+	other = rig_session(r, 8, 43, NULL);
+	rig_session(r, 7, 42, NULL);
+	rig_send(own, IPC_sess_list, &(struct ipc_sess_list){ 1, 7 });
+	m = rig_wait(own, IPC_sess_rows);
+	assert_int_equal(wire_load_u64(m->sess_rows.rows.p), 42);
+	for (uint64_t account = 0; account < 9; account += 8) {
+		rig_send(own, IPC_sess_list, &(struct ipc_sess_list){ 1, account });
+		assert_int_equal(rig_wait(own, IPC_sess_rows)->sess_rows.rows.n, 0);
+		rig_send(own, IPC_stat_ask, &(struct ipc_stat_ask){ 2, account });
+		assert_int_equal(rig_wait(own, IPC_stat_reply)->stat_reply.status, IPC_ST_DENIED);
+		rig_send(own, IPC_sess_kick, &(struct ipc_sess_kick){ 3, 0, account });
+		assert_int_equal(rig_wait(own, IPC_stat_reply)->stat_reply.status, IPC_ST_DENIED);
+	}
+	rig_send(own, IPC_sess_kick, &(struct ipc_sess_kick){ 3, 43, 7 });
+	assert_int_equal(rig_wait(own, IPC_stat_reply)->stat_reply.status, IPC_ST_DENIED);
+	rig_send(own, IPC_stat_ask, &(struct ipc_stat_ask){ 2, 7 });
+	assert_int_equal(rig_wait(own, IPC_stat_reply)->stat_reply.status, IPC_ST_OK);
+	rig_send(own, IPC_sess_kick, &(struct ipc_sess_kick){ 3, 42, 0 });
+	assert_int_equal(rig_wait(own, IPC_stat_reply)->stat_reply.count, 1);
+	again = admin(r, IPC_RIGHT_MASTER);
+	rig_send(again, IPC_sess_kick, &(struct ipc_sess_kick){ 3, 0, 7 });
+	assert_int_equal(rig_wait(again, IPC_stat_reply)->stat_reply.count, 1);
+	assert_true(rig_gone(own, 2000));
+	assert_false(other->gone);
+}
+
 static void facts_lie_beside_the_message(void **state)
 {
 	struct rig *r = *state;
@@ -1145,6 +1185,7 @@ int main(int argc, char **argv)
 		CASE(a_session_that_waits_for_its_account_ends_too),
 		CASE(no_session_begins_on_an_account_that_goes),
 		CASE(administrators_list_and_kick),
+		CASE(an_account_lists_and_kicks_its_own),
 		CASE(facts_lie_beside_the_message),
 		CASE(poison_does_not_stop_the_parsing),
 	};

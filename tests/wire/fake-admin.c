@@ -4,7 +4,8 @@
  * read.
  *
  * The Main Domain is example.test with u1 to u4 and postmaster. Names that begin with "later" are
- * answered that a server is away.
+ * answered that a server is away. Who logged in as one of the accounts may look at it and set its password,
+ * but for u4, who may not.
  */
 #include "tests/wire/fake-private.h"
 
@@ -271,6 +272,12 @@ static void run(struct ask *q, uint32_t verb)
 	}
 }
 
+static bool own(const struct ask *q, uint32_t verb)
+{
+	return (verb == VERB_account_info || verb == VERB_account_aliases) &&
+	       strcasecmp(full_name(q->arg[0]), dir.account[q->f->account - 1]) == 0;
+}
+
 static void dir_ask(struct fake *f, const struct ipc_dir_ask *m)
 {
 	struct ask *q = calloc(1, sizeof(*q));
@@ -287,18 +294,21 @@ static void dir_ask(struct fake *f, const struct ipc_dir_ask *m)
 		    q->arg[q->n++], TEXT_MAX, "%.*s", (int)s.n, s.n > 0 ? (const char *)s.p : "");
 	}
 	assert(!r.bad);
+	if (f->account != 0 && strcmp(q->arg[0], "*") == 0)
+		snprintf(q->arg[0], TEXT_MAX, "%s", dir.account[f->account - 1]);
 	if (strncasecmp(q->arg[0], "later", 5) == 0)
 		fail(q, IPC_DIR_TRYLATER, "a server is away; try again");
+	else if (f->account != 0 && !own(q, m->verb))
+		fail(q, IPC_DIR_DENIED, "this needs the Master right");
 	else
 		run(q, m->verb);
 	buf_fini(&q->items);
 	free(q);
 }
 
-static void begin(struct fake *f)
+static void begin(struct fake *f, const struct ipc_auth_admin *m)
 {
 	static const char *const names[] = { "postmaster", "u1", "u2", "u3", "u4" };
-	struct ipc_auth_admin m = { .name = SLICE("root"), .rights = IPC_RIGHT_MASTER };
 
 	for (size_t i = 0; i < dir.domains; i++)
 		free(dir.domain[i]);
@@ -313,7 +323,16 @@ static void begin(struct fake *f)
 		strcpy(dir.quota[i], "0");
 		dir.account[dir.accounts++] = strdup(full_name(names[i]));
 	}
-	fake_reply(f, FRONT_AUTH, IPC_auth_admin, &m);
+	f->account = m->account;
+	fake_reply(f, FRONT_AUTH, IPC_auth_admin, m);
+}
+
+/* u1 is the second account. */
+void fake_admin_login(struct fake *f, struct slice name, struct slice data)
+{
+	struct ipc_auth_admin m = { .name = name, .account = f->user + 1, .data = data };
+
+	begin(f, &m);
 }
 
 static void secret(struct fake *f, uint32_t seq, enum ipc_auth_status status)
@@ -328,6 +347,14 @@ static void secret_set(struct fake *f, const struct ipc_secret_set *m)
 		"scram-sha-256" };
 	bool given = slice_ieq(m->scheme, SLICE("given")), ok = false;
 
+	if (f->account != 0 && (m->account != f->account || f->user == 4)) {
+		secret(f, m->seq, IPC_AUTH_DISABLED);
+		return;
+	}
+	if (f->account != 0 && (m->scheme.n > 0 || m->password.n == 0)) {
+		secret(f, m->seq, IPC_AUTH_NOMECH);
+		return;
+	}
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
 		ok |= slice_ieq(m->scheme, slice_str(known[i]));
 	if (given)
@@ -351,7 +378,8 @@ bool fake_admin_serve(struct fake *f, enum ipc_type type, const union ipc_any *m
 {
 	switch (type) {
 	case IPC_auth_peer:
-		begin(f);
+		begin(f,
+		    &(struct ipc_auth_admin){ .name = SLICE("root"), .rights = IPC_RIGHT_MASTER });
 		break;
 	case IPC_dir_ask:
 		dir_ask(f, &m->dir_ask);

@@ -37,6 +37,7 @@ struct fake {
 	struct fake_box box[FAKE_USERS + 1];
 
 	/* servers */
+	uint64_t account; /* whose rights an administrator's channels have; 0: all */
 	unsigned refusals, step;
 	struct buf typed; /* LOGIN's name */
 	unsigned user;    /* of the session */
@@ -59,5 +60,6 @@ struct fake {
 /* servers: a message of the core's. */
 void fake_serve(struct fake *f, enum ipc_type type, const union ipc_any *m);
 /* An administrator's channels; false: the message is none of theirs. */
+void fake_admin_login(struct fake *f, struct slice name, struct slice data);
 bool fake_admin_serve(struct fake *f, enum ipc_type type, const union ipc_any *m);
 void fake_reply(struct fake *f, enum front_peer from, enum ipc_type type, const void *msg);

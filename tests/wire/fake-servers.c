@@ -45,7 +45,9 @@ static void grant(struct fake *f, struct slice name, struct slice data)
 	f->user = user_number(name);
 	if (f->conf.store != NULL)
 		assert(f->conf.store->open(f->conf.store, f->user));
-	if (f->conf.submission)
+	if (f->conf.admin)
+		fake_admin_login(f, name, data);
+	else if (f->conf.submission)
 		fake_reply(f, FRONT_AUTH, IPC_auth_post, &post);
 	else
 		fake_reply(f, FRONT_AUTH, IPC_auth_granted, &m);

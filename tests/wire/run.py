@@ -199,9 +199,11 @@ class LiveLink:
             self.sock.connect(opt.admin)
             self.file = self.sock.makefile("rb")
             return
-        port = {"imap": 143, "pop3": 110, "lmtp": 24, "smtp": 25}[script.protocol]
+        port = {"imap": 143, "pop3": 110, "lmtp": 24, "smtp": 25, "pwd": 106}[script.protocol]
         if script.protocol == "smtp" and "submission" in script.head["options"]:
             port = 465 if tls else 587
+        if script.protocol == "pwd" and tls:
+            port = 996
         self.sock = socket.create_connection((opt.live, port + opt.port_offset), timeout=20)
         self.file = self.sock.makefile("rb")
         if tls:
@@ -302,7 +304,7 @@ class Player:
             text = line[:-2].decode("utf-8", "backslashreplace")
             validity = re.search(r"UIDVALIDITY (\d+)", text)
             self.validity = validity[1] if validity else self.validity
-            stamp = re.match(rb"\+OK .*(<[^>]+>)\r\n", line)
+            stamp = re.match(rb"(?:\+OK|200) .*(<[^>]+>)\r\n", line)
             if stamp and not self.stamp:
                 self.stamp = stamp[1]
             seen.append(text)

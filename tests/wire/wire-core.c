@@ -1,7 +1,7 @@
 /*
  * wire-core - a protocol core on standard input and output, its servers played in memory (fake.h).
  *
- *     wire-core pop3|lmtp|smtp|admin [options]
+ *     wire-core pop3|lmtp|smtp|admin|pwd [options]
  *       --tls-offered --tls --no-plain --submission   what the connection is like
  *       --mail USER FILE               a message of user 1..9 before the login
  *       --split N                      feed N bytes at a time
@@ -38,6 +38,9 @@ static const struct smtp_conf smtp_conf = { .size_max = 100000,
 	.mechs = SASL_PLAIN | SASL_LOGIN | SASL_APOP | SASL_SCRAM_SHA_256 };
 
 static const struct admin_conf admin_conf = { .idle_ms = 600000 };
+static const struct admin_conf pwd_conf = { .idle_ms = 600000,
+	.pwd = true,
+	.mechs = SASL_PLAIN | SASL_LOGIN | SASL_APOP | SASL_SCRAM_SHA_256 };
 
 static void load_mail(struct fake *f, const char *user, const char *path)
 {
@@ -70,6 +73,10 @@ static void begin(struct wire *w, int argc, char **argv)
 	if (argc > 1 && strcmp(argv[1], "admin") == 0) {
 		w->conf.core = &admin_core;
 		w->conf.core_conf = &admin_conf;
+	} else if (argc > 1 && strcmp(argv[1], "pwd") == 0) {
+		w->conf.core = &admin_core;
+		w->conf.core_conf = &pwd_conf;
+		w->conf.admin = true;
 	}
 	w->split = 1 << 20;
 	w->control = -1;

@@ -1,0 +1,210 @@
+/* admin-op - a password set or checked for an administrator. */
+#include "authd/admin-private.h"
+
+#include "authd/limits.h"
+#include "common/base/log.h"
+#include "common/metrics/metrics.h"
+
+#include <event2/event.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct op *op_new(struct admin *ad, uint32_t seq, uint64_t account)
+{
+	unsigned max = ad->account != 0 ? MAY_OPS_MAX : ADMIN_OPS_MAX;
+	struct op *op = ad->ops < max ? calloc(1, sizeof(*op)) : NULL;
+
+	if (op == NULL)
+		return NULL;
+	*op = (struct op){ .admin = ad, .a = ad->a, .seq = seq, .account = account };
+	ad->ops++;
+	return op;
+}
+
+void op_answer(struct admin *ad, uint32_t seq, enum ipc_auth_status status)
+{
+	struct ipc_secret_done m = { .seq = seq, .status = status };
+
+	if (!ad->gone)
+		ipc_send(ad->chan, IPC_secret_done, &m, NULL);
+}
+
+/* The account is told by its number: names are routerd's. */
+static void audit(const struct op *op, enum ipc_auth_status status)
+{
+	const struct admin *ad = op->admin;
+	const char *result = status == IPC_AUTH_OK ? "ok" : auth_status_word(status);
+	char account[24];
+
+	snprintf(account, sizeof(account), "#%llu", (unsigned long long)op->account);
+	log_ev(LOG_NOTICE | LOG_AUDIT, "admin.change", kv_sid("sid", ad->sid), kv_s("who", ad->who),
+	    kv_s("verb", op->setting ? "password_set" : "password_check"), kv_s("object", account),
+	    kv_s("result", result));
+	if (op->setting)
+		metric_add(METRIC_password_changes, result, "", 1);
+}
+
+void op_asking_over(struct op *op)
+{
+	if (op->asking)
+		LIST_REMOVE(op, asking_link);
+	op->asking = false;
+	if (op->deadline != NULL)
+		event_free(op->deadline);
+	op->deadline = NULL;
+}
+
+void op_end(struct op *op, enum ipc_auth_status status)
+{
+	struct admin *ad = op->admin;
+
+	op_asking_over(op);
+	secret_fini(&op->password);
+	audit(op, status);
+	op_answer(ad, op->seq, status);
+	work_free(&op->work);
+	free(op);
+	ad->ops--;
+	admin_release(ad);
+}
+
+void authd_commit_failed(int rc)
+{
+	log_ev(LOG_ERR, "proc.fail", kv_s("name", "authd"),
+	    kv_s("why", "commit of unknown outcome"), kv_s("err", engine_rc_name(rc)));
+	exit(1);
+}
+
+void authd_check_commit(int rc)
+{
+	if (rc == ENGINE_UNKNOWN || rc == ENGINE_STALE || rc < 0)
+		authd_commit_failed(rc);
+}
+
+static void on_put(void *arg, int rc)
+{
+	struct op *op = arg;
+	uint64_t self = op->admin->account == op->account ? op->admin->sid : 0;
+	struct ipc_identity_changed changed = { .account = op->account, .except_sid = self };
+	struct ipc_post_logout logout = { .account = op->account, .except_sid = self };
+
+	authd_check_commit(rc);
+	if (rc == 0)
+		admin_end_all(op->a, op->account, self);
+	if (rc == 0 && op->a->stored != NULL)
+		ipc_send(op->a->stored, IPC_identity_changed, &changed, NULL);
+	if (rc == 0 && op->a->routerd != NULL)
+		ipc_send(op->a->routerd, IPC_post_logout, &logout, NULL);
+	op_end(op, rc == 0 ? IPC_AUTH_OK : IPC_AUTH_TRYLATER);
+}
+
+/* The worker has done its part: its end must not end a request that waits for the disk. */
+static void put(struct op *op, struct slice stored)
+{
+	work_free(&op->work);
+	if (secrets_put(&op->a->secrets, op->account, stored, on_put, op) != 0)
+		op_end(op, IPC_AUTH_TRYLATER);
+}
+
+/* ---- hashing a new password ---- */
+
+static void on_hash_msg(void *arg, enum ipc_type type, const union ipc_any *m)
+{
+	struct op *op = arg;
+
+	if (type != IPC_work_hashed || m->work_hashed.status != IPC_AUTH_OK)
+		op_end(op, type == IPC_work_hashed ? m->work_hashed.status : IPC_AUTH_TRYLATER);
+	else
+		put(op, m->work_hashed.stored);
+}
+
+static void on_work_lost(void *arg)
+{
+	struct op *op = arg;
+
+	if (op->getting)
+		work_free(&op->work);
+	else
+		op_end(op, IPC_AUTH_TRYLATER);
+}
+
+static const struct work_ops hash_work = { on_hash_msg, on_work_lost };
+
+void op_set(struct op *op, struct slice scheme, struct slice password)
+{
+	bool given = slice_ieq(scheme, SLICE("given"));
+	struct ipc_work_hash hash = { .scheme = scheme, .password = password };
+	char plain[7 + SECRET_STORED_MAX];
+
+	if (hash.scheme.n == 0)
+		hash.scheme = slice_str(op->a->scheme);
+	if (password.n == 0) {
+		put(op, SLICE_NONE);
+	} else if (given) {
+		if (secrets_form_known(password))
+			put(op, password);
+		else
+			op_end(op, IPC_AUTH_SYNTAX);
+	} else if (slice_ieq(hash.scheme, SLICE("plain")) && password.n < 1024) {
+		/* Nothing to compute, so no worker: many accounts are made like this in tests. */
+		memcpy(plain, "{PLAIN}", 7);
+		memcpy(plain + 7, password.p, password.n);
+		put(op, slice_of(plain, 7 + password.n));
+		secret_wipe(plain, sizeof(plain));
+	} else {
+		op->work = work_new(op->a, &hash_work, op);
+		if (op->work == NULL || work_send(op->work, IPC_work_hash, &hash) != 0)
+			op_end(op, IPC_AUTH_TRYLATER);
+	}
+}
+
+/* ---- checking one ---- */
+
+static void on_check_msg(void *arg, enum ipc_type type, const union ipc_any *m);
+static const struct work_ops check_work = { on_check_msg, on_work_lost };
+
+static void on_stored(void *arg, int rc, struct slice stored)
+{
+	struct op *op = arg;
+	struct ipc_work_secret secret = { .known = stored.n > 0, .stored = stored };
+
+	op->getting = false;
+	if (op->work == NULL || rc != 0)
+		op_end(op, IPC_AUTH_TRYLATER);
+	else
+		work_send(op->work, IPC_work_secret, &secret);
+}
+
+/* The check is an ordinary PLAIN dialogue whose name does not matter. */
+static void on_check_msg(void *arg, enum ipc_type type, const union ipc_any *m)
+{
+	struct op *op = arg;
+
+	if (op->getting) {
+		on_work_lost(op);
+	} else if (type == IPC_work_name && !op->named) {
+		op->named = true;
+		op->getting = true;
+		secrets_get(&op->a->secrets, op->account, on_stored, op);
+	} else {
+		op_end(op, type == IPC_work_done ? m->work_done.status : IPC_AUTH_TRYLATER);
+	}
+}
+
+void op_check(struct op *op, struct slice password)
+{
+	struct buf initial = BUF_INIT(2048);
+	struct ipc_work_start start = { .mech = SLICE("PLAIN"),
+		.service = SLICE("admin"),
+		.host = slice_str(op->a->host),
+		.has_initial = 1 };
+
+	buf_put(&initial, slice_of("\0-\0", 3));
+	buf_put(&initial, password);
+	start.initial = buf_slice(&initial);
+	op->work = work_new(op->a, &check_work, op);
+	if (op->work == NULL || work_send(op->work, IPC_work_start, &start) != 0)
+		op_end(op, IPC_AUTH_TRYLATER);
+	secret_wipe(initial.p, initial.n);
+	buf_fini(&initial);
+}

@@ -1,0 +1,61 @@
+/*
+ * admin-private - an administrator's channel and the requests on it, for the two files that know their inside:
+ * admin.c has the channels and asks whether a request may be, admin-op.c carries it out.
+ */
+#pragma once
+
+#include "authd/authd.h"
+#include "common/base/secret.h"
+
+struct admin {
+	LIST_ENTRY(admin) link; /* while it is not gone */
+	struct authd *a;
+	struct ipc_chan *chan;
+	uint64_t sid;
+	uint64_t account; /* 0: Master; else routerd is asked what it may */
+	char who[IPC_WHO_MAX + 1];
+	unsigned ops; /* under way; they keep the struct */
+	bool gone;
+};
+
+/* One request under way. */
+struct op {
+	struct admin *admin;
+	struct authd *a;
+	uint32_t seq;
+	uint64_t account;
+	struct work *work;
+	bool setting; /* or checking */
+	bool named;   /* the worker has asked for the secret */
+	bool getting; /* the database has been asked: it answers before the request ends */
+
+	/* while routerd is asked whether this may be */
+	LIST_ENTRY(op) asking_link;
+	bool asking;
+	struct event *deadline;
+	uint32_t may_seq;
+	char scheme[33];
+	struct secret password;
+};
+
+/* admin-op.c */
+
+/* NULL when too many are under way. */
+struct op *op_new(struct admin *ad, uint32_t seq, uint64_t account);
+/* Answers, tells the log, and frees it. */
+void op_end(struct op *op, enum ipc_auth_status status);
+void op_answer(struct admin *ad, uint32_t seq, enum ipc_auth_status status);
+/* It waits for routerd's word no longer. */
+void op_asking_over(struct op *op);
+/* It may be: sets the account's password to what is stored of this one by `scheme`. */
+void op_set(struct op *op, struct slice scheme, struct slice password);
+void op_check(struct op *op, struct slice password);
+/* An unknown outcome ends the process. */
+void authd_check_commit(int rc);
+
+/* admin.c */
+
+/* Frees it when it is gone and no request holds it. */
+void admin_release(struct admin *ad);
+/* Who is in by the account's old password goes; who has just changed the own one stays. */
+void admin_end_all(struct authd *a, uint64_t account, uint64_t except_sid);

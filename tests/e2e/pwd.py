@@ -1,0 +1,173 @@
+#!/usr/bin/python3
+"""pwd - the PWD port: logins, the own password, and the rights of an account and no more."""
+import hashlib
+import json
+import re
+import socket
+
+import suite
+from suite import DOMAIN, PASSWORD, case, check, equal, main, wait
+
+
+class Pwd(suite.Line):
+    """A connection to the PWD port; logged in when a user is named."""
+
+    def __init__(self, s, user=None, password=PASSWORD, tls=False):
+        super().__init__(("127.0.0.1", s.port(996 if tls else 106)))
+        if tls:
+            self.tls(s.ca())
+        self.greeting = self.want(None, "200 ")
+        if user:
+            self.login(user, password)
+
+    def login(self, user, password=PASSWORD):
+        self.want("USER " + user, "300 ")
+        self.want("PASS " + password, "200 ")
+
+    def no(self, text, code="501 "):
+        return self.want(text, code)
+
+    def yes(self, text):
+        return self.want(text, "200 ")
+
+
+def opens(s, user, password):
+    """Does the password open the account by POP?"""
+    try:
+        s.pop(user, password).quit()
+        return True
+    except suite.poplib.error_proto:
+        return False
+
+
+@case("USER and PASS, APOP, AUTH and both kinds of TLS open the account that the name leads to")
+def ways(s):
+    for tls in (False, True):
+        c = Pwd(s, "u1", tls=tls)
+        c.yes("INLINE")
+        check('AccountName="u1@%s"' % DOMAIN in c.want("GetAccountInfo *", "201 "), "another account was opened")
+        c.yes("QUIT")
+        equal(c.line(), None, "what follows QUIT")
+        c.close()
+    c = Pwd(s)
+    stamp = re.search(r"<[^>]+>", c.greeting)[0]
+    other = Pwd(s)
+    check(re.search(r"<[^>]+>", other.greeting)[0] != stamp, "two greetings have one stamp")
+    c.yes("APOP u2 " + hashlib.md5((stamp + PASSWORD).encode()).hexdigest())
+    other.no("APOP u2 " + hashlib.md5((stamp + PASSWORD).encode()).hexdigest())
+    other.want("AUTH PLAIN", "300 ")
+    other.yes(suite.plain("u2%" + DOMAIN, PASSWORD))
+    for one in (c, other):
+        one.close()
+    c = Pwd(s)
+    c.yes("STLS")
+    c.tls(s.ca())
+    c.login("u1")
+    c.close()
+
+
+@case("NEWPASS: the new password opens the account, the old one does not; other sessions end, this one goes on")
+def newpass(s):
+    c, other, pop = Pwd(s, "u2"), Pwd(s, "u2"), s.pop("u2")
+    new = 'a "new" one (with blanks'
+    c.yes("NEWPASS " + new)
+    wait(lambda: other.line() is None, 20, "the end of the other connection")
+    check(opens(s, "u2", new), "the new password opens nothing")
+    check(not opens(s, "u2", PASSWORD), "the old password still opens the account")
+    try:
+        check(not pop.noop().startswith(b"+OK"), "a session by the old password goes on")
+    except (OSError, EOFError, suite.poplib.error_proto):
+        pass
+    pop.close()
+    c.yes("NOOP")
+    c.yes("NEWPASS " + PASSWORD)
+    check(opens(s, "u2", PASSWORD), "the password is not back")
+    c.close()
+    other.close()
+
+
+@case("an administrator's change of the password, suspending and deleting end the account's connections")
+def ends(s):
+    for what, undo in ((("password", "set", "u2"), None), (("account", "suspend", "u2"), ("account", "resume", "u2"))):
+        c = Pwd(s, "u2")
+        s.ctl(*what, stdin=PASSWORD + "\n" if what[0] == "password" else "")
+        wait(lambda: c.line() is None, 20, "the end after " + " ".join(what))
+        c.close()
+        if what[1] == "suspend":
+            c = Pwd(s)
+            c.want("USER u2", "300 ")
+            c.want("PASS " + PASSWORD, "50")
+            c.close()
+        if undo:
+            s.ctl(*undo)
+    s.ctl("account", "create", "gone")
+    s.ctl("password", "set", "gone", stdin=PASSWORD + "\n")
+    c = Pwd(s, "gone")
+    s.ctl("account", "delete", "gone")
+    wait(lambda: c.line() is None, 20, "the end after the deletion")
+    c.close()
+    c = Pwd(s, "u2")
+    s.ctl("session", "kick", "u2")
+    wait(lambda: c.line() is None, 20, "the end after a kick")
+    c.close()
+
+
+@case("an account sees and ends its own sessions and nobody else's")
+def sessions(s):
+    mine, theirs = s.pop("u1"), s.pop("u2")
+    c = Pwd(s, "u1")
+    c.yes("INLINE")
+    rows = c.want("ListSessions *", "201 ")
+    check('Account="u1@%s"' % DOMAIN in rows and "u2@" not in rows, "the sessions are %s", rows)
+    check("()" in c.want("ListSessions", "201 "), "the sessions of all are shown")
+    for row in json.loads(s.ctl("--json", "session", "list", "u2")):
+        c.no("KillSession " + row["SID"])
+    c.no("KillAccountSessions u2")
+    c.want("KillSession " + re.search(r'SID="([^"]+)"', rows)[1], "201 ")
+    check(theirs.noop().startswith(b"+OK"), "the other's session has ended")
+    theirs.quit()
+    mine.close()
+    c.close()
+
+
+@case("three failed logins end a connection, an unknown name is answered 500, and each is in the log")
+def failures(s):
+    c = Pwd(s)
+    for i in range(3):
+        c.want("USER u1", "300 ")
+        c.no("PASS wrong")
+    equal(c.line(), None, "what follows the third failure")
+    c.close()
+    c = Pwd(s)
+    c.want("USER nobody", "300 ")
+    c.no("PASS x", "500 ")
+    c.close()
+    lines = [line for line in s.log_text().splitlines() if "auth.refused" in line and "service=pwd" in line]
+    check(sum("user=u1" in line for line in lines) >= 3 and any("user=nobody" in line for line in lines), "the log has %s", lines)
+
+
+@case("text before TLS, a line without an end, and a login that is not made: the connection ends, others go on")
+def hostile(s):
+    other = Pwd(s, "u1")
+    c = Pwd(s)
+    c.send("STLS\r\nUSER u1\r\n")
+    c.want(None, "200 ")
+    equal(c.line(), None, "what follows text before TLS")
+    c.close()
+    c = Pwd(s)
+    try:
+        c.send("x" * (1 << 20))
+    except OSError:
+        pass
+    try:
+        answer = c.line()
+    except (OSError, socket.timeout):
+        answer = None
+    check(answer is None or answer.startswith("501 "), "answered %r", answer)
+    c.close()
+    other.yes("NOOP")
+    other.close()
+
+
+if __name__ == "__main__":
+    main(26600)
