@@ -1,6 +1,7 @@
 /*
- * admin-private - an administrator's channel and the requests on it, for the two files that know their inside:
- * admin.c has the channels and asks whether a request may be, admin-op.c carries it out.
+ * admin-private - an administrator's channel and the requests on it, for the two files that know
+ * their inside: admin.c has the channels and asks whether a request may be, admin-op.c carries it
+ * out.
  */
 #pragma once
 

@@ -1,6 +1,6 @@
 /*
- * admin - administrators' channels: who may set and check passwords; routerd has secrets of deleted accounts
- * dropped.
+ * admin - administrators' channels: who may set and check passwords; routerd has secrets of deleted
+ * accounts dropped.
  */
 #include "authd/admin-private.h"
 
@@ -44,7 +44,8 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
 	op_end(arg, IPC_AUTH_TRYLATER);
 }
 
-/* The own password: as the suite stores passwords, and not none, which would be a way to lock oneself out. */
+/* The own password: as the suite stores passwords, and not none, which would be a way to lock
+ * oneself out. */
 static bool own_right(const struct op *op, struct slice scheme, struct slice password)
 {
 	return op->account != op->admin->account || !op->setting ||

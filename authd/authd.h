@@ -71,8 +71,8 @@ void work_free(struct work **w);
 
 /* ---- admin.c ---- */
 /*
- * A new administrator's channel; the other end is returned, -1 without memory. `who` is for the log.
- * `account` 0: Master by the kernel's word. Another: routerd is asked about every request.
+ * A new administrator's channel; the other end is returned, -1 without memory. `who` is for the
+ * log. `account` 0: Master by the kernel's word. Another: routerd is asked about every request.
  */
 int admin_open(struct authd *a, uint64_t sid, struct slice who, uint64_t account);
 void admin_on_may(struct authd *a, const struct ipc_may_reply *m);

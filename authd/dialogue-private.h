@@ -52,8 +52,8 @@ void dialogue_refuse(struct dialogue *d, enum ipc_auth_status status, struct sli
 /* grant.c */
 
 /*
- * The worker said yes: a session of the account, for a connection that sends mail routerd's knowledge,
- * for one of the pwd door an administrator's channels with the rights of the account.
+ * The worker said yes: a session of the account, for a connection that sends mail routerd's
+ * knowledge, for one of the pwd door an administrator's channels with the rights of the account.
  */
 void dialogue_grant(struct dialogue *d);
 /* Are those there whom dialogue_grant() needs? */

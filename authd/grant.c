@@ -120,8 +120,8 @@ void dialogue_on_session(struct authd *a, uint32_t seq, int *take_fd, uint32_t s
 /* ---- administrators ---- */
 
 /*
- * The three channels of an administrator, each bound to who it is: ends for the connection, or false when
- * they cannot be had now.
+ * The three channels of an administrator, each bound to who it is: ends for the connection, or
+ * false when they cannot be had now.
  */
 static bool open_channels(struct dialogue *d, const struct ipc_auth_admin *m, int ret_fds[3])
 {
@@ -152,7 +152,8 @@ static bool open_channels(struct dialogue *d, const struct ipc_auth_admin *m, in
 	return true;
 }
 
-/* Who logged in by the pwd door administers with the rights of the account, which routerd looks up. */
+/* Who logged in by the pwd door administers with the rights of the account, which routerd looks up.
+ */
 static void give_channels(struct dialogue *d)
 {
 	struct ipc_auth_admin grant = {

@@ -1,8 +1,10 @@
 /*
- * may - what an account may who logged in by the pwd door: look at itself and change its own password. What is
- * not allowed here is refused.
+ * may - what an account may who logged in by the pwd door: look at itself and change its own
+ * password. What is not allowed here is refused.
  */
 #include "routerd/dirconn.h"
+
+#include "routerd/names.h"
 
 enum {
 #define VERB(name, least, most) VERB_##name,
@@ -54,5 +56,5 @@ enum ipc_dir_status may_secret(
 	if (self == NULL || target != who)
 		return IPC_DIR_DENIED;
 	return what == IPC_MAY_SET_PASSWORD || what == IPC_MAY_CHECK_PASSWORD ? IPC_DIR_OK
-									     : IPC_DIR_DENIED;
+									      : IPC_DIR_DENIED;
 }

@@ -22,8 +22,7 @@ static bool is_set(const struct conf_section *s, enum conf_key k)
 
 static bool is_program(const char *name)
 {
-	static const char *const programs[] = { "pop3", "imap", "smtp", "admin", "pwd",
-		"metrics" };
+	static const char *const programs[] = { "pop3", "imap", "smtp", "admin", "pwd", "metrics" };
 
 	for (size_t i = 0; i < sizeof(programs) / sizeof(*programs); i++)
 		if (strcmp(name, programs[i]) == 0)

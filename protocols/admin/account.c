@@ -3,9 +3,7 @@
 
 #include "common/base/wire.h"
 
-enum { ALIASES_MAX = 200 };
-
-static void on_account_list(struct cmd *c, enum ipc_type type, const union ipc_any *m)
+void cmd_account_list(struct cmd *c, enum ipc_type type, const union ipc_any *m)
 {
 	struct wire_reader r = wire_reader(m->dir_reply.data);
 
@@ -21,13 +19,6 @@ static void on_account_list(struct cmd *c, enum ipc_type type, const union ipc_a
 		return;
 	buf_putc(&c->data, '}');
 	cmd_data(c);
-}
-
-void run_list_accounts(struct cmd *c)
-{
-	struct slice domain = cmd_text(c, 0);
-
-	cmd_ask_dir(c, VERB_account_list, &domain, 1, on_account_list);
 }
 
 /* A size: bytes, or with K, M or G behind the number; "unlimited" is 0. False when it is none. */
@@ -100,16 +91,11 @@ static void ask_secret(struct cmd *c, struct slice scheme, struct slice password
 		cmd_ask(c, FRONT_SECRETS, IPC_secret_set, &m, on_secret);
 }
 
-static const struct data *create_settings(const struct cmd *c)
-{
-	const struct data *last = c->word[c->words - 1];
-
-	return last->kind == DATA_DICT ? last : NULL;
-}
+enum { CREATE_TYPE = 1, CREATE_LEGACY, CREATE_PATH, CREATE_SETTINGS };
 
 static void on_created(struct cmd *c, enum ipc_type type, const union ipc_any *m)
 {
-	const struct data *settings = create_settings(c);
+	const struct data *settings = c->arg[CREATE_SETTINGS];
 	const struct data *password = data_get(settings, "Password"),
 			  *hash = data_get(settings, "PasswordHash");
 	const struct data *method = data_get(settings, "PasswordMethod");
@@ -149,15 +135,20 @@ void run_create_account(struct cmd *c)
 {
 	static const char *const keys[] = { "Password", "PasswordHash", "PasswordMethod",
 		"MaxAccountSize", NULL };
-	const struct data *settings = create_settings(c),
+	const struct data *settings = c->arg[CREATE_SETTINGS],
 			  *size = data_get(settings, "MaxAccountSize");
 	struct slice args[2] = { cmd_text(c, 0), SLICE("0") };
 
 	if (!settings_known(c, settings, keys))
 		return;
-	if (c->words - (settings != NULL) > 2 ||
-	    (c->words - (settings != NULL) == 2 && !cmd_word_is(c, 1, "MultiMailbox"))) {
+	if (c->arg[CREATE_TYPE] != NULL &&
+	    !slice_ieq(cmd_text(c, CREATE_TYPE), SLICE("MultiMailbox"))) {
 		cmd_error(c, "the type of an account is MultiMailbox");
+		return;
+	}
+	if (c->arg[CREATE_LEGACY] != NULL || c->arg[CREATE_PATH] != NULL) {
+		cmd_error(c, "LEGACY and PATH are not possible: where mail lies is not the "
+			     "account's choice");
 		return;
 	}
 	if (size != NULL && !size_parse(size, c, &args[1])) {
@@ -166,13 +157,6 @@ void run_create_account(struct cmd *c)
 		return;
 	}
 	cmd_ask_dir(c, VERB_account_create, args, 2, on_created);
-}
-
-void run_delete_account(struct cmd *c)
-{
-	struct slice name = cmd_text(c, 0);
-
-	cmd_ask_dir(c, VERB_account_delete, &name, 1, cmd_dir_done);
 }
 
 /* ---- looking ---- */
@@ -223,7 +207,7 @@ void run_get_account_settings(struct cmd *c)
 
 static void update_suspended(struct cmd *c)
 {
-	const struct data *d = data_get(c->word[1], "Suspended");
+	const struct data *d = data_get(c->arg[1], "Suspended");
 	struct slice name = cmd_text(c, 0);
 
 	if (d == NULL)
@@ -236,7 +220,7 @@ static void update_suspended(struct cmd *c)
 
 static bool suspended_valid(const struct cmd *c)
 {
-	const struct data *d = data_get(c->word[1], "Suspended");
+	const struct data *d = data_get(c->arg[1], "Suspended");
 
 	return d == NULL || slice_ieq(d->text, SLICE("YES")) || slice_ieq(d->text, SLICE("NO"));
 }
@@ -250,14 +234,10 @@ static void on_size_set(struct cmd *c, enum ipc_type type, const union ipc_any *
 void run_update_account_settings(struct cmd *c)
 {
 	static const char *const keys[] = { "MaxAccountSize", "Suspended", NULL };
-	const struct data *size = data_get(c->word[1], "MaxAccountSize");
+	const struct data *size = data_get(c->arg[1], "MaxAccountSize");
 	struct slice args[2] = { cmd_text(c, 0) };
 
-	if (c->word[1]->kind != DATA_DICT) {
-		cmd_usage(c);
-		return;
-	}
-	if (!settings_known(c, c->word[1], keys))
+	if (!settings_known(c, c->arg[1], keys))
 		return;
 	if (!suspended_valid(c)) {
 		cmd_error(c, "Suspended is YES or NO");
@@ -274,23 +254,15 @@ void run_update_account_settings(struct cmd *c)
 		cmd_ask_dir(c, VERB_account_set_quota, args, 2, on_size_set);
 }
 
+/* name [PASSWORD] password [METHOD method] */
 static void set_password(struct cmd *c)
 {
-	size_t at = cmd_word_is(c, 1, "PASSWORD") ? 2 : 1;
-
-	ask_secret(c, cmd_word_is(c, at + 1, "METHOD") ? cmd_text(c, at + 2) : SLICE_NONE,
-	    cmd_text(c, at));
+	ask_secret(c, cmd_text(c, 3), cmd_text(c, 2));
 }
 
 void run_set_password(struct cmd *c)
 {
-	size_t at = cmd_word_is(c, 1, "PASSWORD") ? 2 : 1;
-
-	/* name [PASSWORD] password [METHOD method] */
-	if (c->words != at + 1 && (c->words != at + 3 || !cmd_word_is(c, at + 1, "METHOD")))
-		cmd_usage(c);
-	else
-		cmd_find_account(c, cmd_text(c, 0), set_password);
+	cmd_find_account(c, cmd_text(c, 0), set_password);
 }
 
 /* The password of who is logged in; the old one opened this connection. */
@@ -307,7 +279,7 @@ void run_newpass(struct cmd *c)
 static void verify_password(struct cmd *c)
 {
 	struct ipc_secret_check m = {
-		.seq = cmd_next_seq(c), .account = c->account, .password = cmd_text(c, 2)
+		.seq = cmd_next_seq(c), .account = c->account, .password = cmd_text(c, 1)
 	};
 
 	if (m.password.n > 1024)
@@ -318,35 +290,5 @@ static void verify_password(struct cmd *c)
 
 void run_verify_password(struct cmd *c)
 {
-	if (!cmd_word_is(c, 1, "PASSWORD"))
-		cmd_usage(c);
-	else
-		cmd_find_account(c, cmd_text(c, 0), verify_password);
-}
-
-void run_get_account_aliases(struct cmd *c)
-{
-	struct slice name = cmd_text(c, 0);
-
-	cmd_ask_dir(c, VERB_account_aliases, &name, 1, cmd_dir_array);
-}
-
-void run_set_account_aliases(struct cmd *c)
-{
-	struct slice args[1 + ALIASES_MAX] = { cmd_text(c, 0) };
-	size_t n = 1;
-
-	if (c->word[1]->kind != DATA_ARRAY) {
-		cmd_usage(c);
-		return;
-	}
-	for (const struct data *d = c->word[1]->first; d != NULL; d = d->next) {
-		if (n > ALIASES_MAX || d->kind != DATA_STRING) {
-			cmd_error(c,
-			    n > ALIASES_MAX ? "there are too many aliases" : "an alias is a name");
-			return;
-		}
-		args[n++] = d->text;
-	}
-	cmd_ask_dir(c, VERB_account_set_aliases, args, n, cmd_dir_done);
+	cmd_find_account(c, cmd_text(c, 0), verify_password);
 }

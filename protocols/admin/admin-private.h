@@ -48,7 +48,8 @@ struct admin {
 	struct cmd *head, **tail;
 	size_t under_way;
 	uint32_t seq;
-	size_t scanned; /* bytes of the waiting line that hold no LF */
+	size_t scanned;   /* bytes of the waiting line that hold no LF */
+	struct buf start; /* of a long line */
 	bool inline_data;
 	bool stopping;
 	struct login login;
@@ -58,6 +59,8 @@ struct admin {
 /* A message that answers this command. `type` and `m` as in front_core.on_msg. */
 typedef void cmd_reply_fn(struct cmd *c, enum ipc_type type, const union ipc_any *m);
 
+enum { FORM_VALUES_MAX = 8 };
+
 /* One command under way, from its line to its reply. */
 struct cmd {
 	struct admin *a;
@@ -66,26 +69,33 @@ struct cmd {
 	struct arena mem;   /* of the line and its words; until the reply */
 	struct data **word; /* after the verb */
 	size_t words;
-	uint32_t seq; /* of the question under way */
+	const struct data
+	    *arg[FORM_VALUES_MAX]; /* the values of the verb's form; NULL: not there */
+	uint32_t seq;              /* of the question under way */
 	cmd_reply_fn *on_reply;
+	struct buf ask;       /* arguments of the next question to routerd */
 	struct buf data;      /* the reply's data, when it has any */
 	const char *status;   /* NULL: not done yet; else "200 ..." text of the reply line */
 	struct buf text;      /* text made for this reply, where status points */
 	bool first, has_data; /* writing lists; the reply carries data */
 	uint64_t account;
-	struct slice kept, kept2; /* what a later step needs, in mem */
+	void (*then)(struct cmd *c); /* the next step */
+	struct slice kept;           /* what a later step needs, in mem */
 };
 
+/*
+ * A row of the grammar. `form` is what stands behind the name, as form.c matches it and as people
+ * are told. A command that is one question to routerd is run_dir: `before` (words that come first),
+ * then the values of the form are the arguments, and `reply` makes the answer of the items.
+ */
 struct verb {
-	const char *name;
-	size_t least, most; /* words after it */
+	const char *name, *form;
 	void (*run)(struct cmd *c);
+	uint32_t dir;
+	cmd_reply_fn *reply;
+	const char *before;
 	bool overlaps; /* with others of the same verb */
-	const char *usage;
-	/* The kind of each word: s string, a array, d dictionary, n string or number, x checked by
-	 * run. A word of another kind must never be taken for one that is missing. */
-	const char *kinds;
-	bool raw; /* the rest of the line is one word as it stands, a password for one */
+	bool raw;      /* the rest of the line is one word as it stands, a password for one */
 };
 
 extern const struct verb admin_verbs[];
@@ -114,13 +124,29 @@ void cmd_dir_done(struct cmd *c, enum ipc_type type, const union ipc_any *m);
 void cmd_undo(struct cmd *c, uint32_t verb, struct slice name);
 /* Items of a dir_reply as an array (name) or a dictionary of name -> fixed text. */
 void cmd_dir_array(struct cmd *c, enum ipc_type type, const union ipc_any *m);
+/* The only item, as a string. */
+void cmd_dir_text(struct cmd *c, enum ipc_type type, const union ipc_any *m);
+
+/*
+ * A question in pieces: arguments one by one, then the verb. A value's argument is a string's text,
+ * each element of an array, each key of a dictionary with its value as text; NULL is an empty
+ * argument.
+ */
+void cmd_put_arg(struct cmd *c, struct slice s);
+/* An array holds names, or addresses without a port: something else would be taken for a name. */
+bool cmd_list_right(struct cmd *c, const struct data *list);
+void cmd_put_value(struct cmd *c, const struct data *d);
+void cmd_send(struct cmd *c, uint32_t verb, cmd_reply_fn *then);
 
 /* Asks routerd for the account's id, then calls `then`, which finds it in c->account. */
 void cmd_find_account(struct cmd *c, struct slice name, void (*then)(struct cmd *c));
 
-/* ---- words ---- */
-bool cmd_word_is(const struct cmd *c, size_t at, const char *keyword);
-struct slice cmd_text(const struct cmd *c, size_t at);
+/* The text of a string among the form's values, empty when it is missing. */
+struct slice cmd_text(const struct cmd *c, size_t value);
+
+/* ---- form.c ---- */
+/* The words are of the verb's form: c->arg is set. */
+bool form_match(struct cmd *c);
 
 struct front_port *cmd_port(const struct cmd *c);
 void admin_set_inline(struct cmd *c);
@@ -136,7 +162,8 @@ void login_on_gone(struct admin *a);
 void login_on_event(struct admin *a, enum front_event event);
 
 /* ---- line.c ---- */
-/* The line at the start of `in` without its end, LF or CR LF; *ret_used with it. False: there is no end yet. */
+/* The line at the start of `in` without its end, LF or CR LF; *ret_used with it. False: there is no
+ * end yet. */
 bool line_take_any(struct admin *a, struct slice in, struct slice *ret_line, size_t *ret_used);
 /* By its name in any case, or NULL. */
 const struct verb *verb_find(struct slice name);
@@ -147,30 +174,28 @@ void line_run(struct admin *a, struct slice line);
 
 /* ---- verbs, by file ---- */
 #define ADMIN_VERB(fn) void fn(struct cmd *c)
-ADMIN_VERB(run_list_domains);
-ADMIN_VERB(run_main_domain);
+ADMIN_VERB(run_dir);
+/* The same with one name, which may be missing. */
+ADMIN_VERB(run_dir_name);
 ADMIN_VERB(run_create_domain);
-ADMIN_VERB(run_delete_domain);
-ADMIN_VERB(run_get_domain_aliases);
-ADMIN_VERB(run_set_domain_aliases);
-ADMIN_VERB(run_get_domain_settings);
 ADMIN_VERB(run_update_domain_settings);
-ADMIN_VERB(run_get_router_table);
 ADMIN_VERB(run_set_router_table);
 ADMIN_VERB(run_route);
 ADMIN_VERB(run_route_login);
-ADMIN_VERB(run_list_accounts);
 ADMIN_VERB(run_create_account);
-ADMIN_VERB(run_delete_account);
 ADMIN_VERB(run_get_account_settings);
 ADMIN_VERB(run_update_account_settings);
 ADMIN_VERB(run_set_password);
 ADMIN_VERB(run_newpass);
 ADMIN_VERB(run_verify_password);
-ADMIN_VERB(run_get_account_aliases);
-ADMIN_VERB(run_set_account_aliases);
 ADMIN_VERB(run_get_account_info);
 ADMIN_VERB(run_list_sessions);
 ADMIN_VERB(run_kill_session);
 ADMIN_VERB(run_kill_account_sessions);
 ADMIN_VERB(run_list_stat);
+
+/* ---- answers of routerd that have a form of their own, by file ---- */
+#define ADMIN_REPLY(fn) void fn(struct cmd *c, enum ipc_type type, const union ipc_any *m)
+ADMIN_REPLY(cmd_domain_ips);
+ADMIN_REPLY(cmd_account_list);
+ADMIN_REPLY(cmd_router_table);

@@ -21,6 +21,7 @@ static void put_reply(struct admin *a, struct cmd *c)
 static void cmd_free(struct cmd *c)
 {
 	arena_fini(&c->mem);
+	buf_fini(&c->ask);
 	buf_fini(&c->data);
 	buf_fini(&c->text);
 	free(c);
@@ -54,8 +55,31 @@ static bool may_start(const struct admin *a, struct slice line)
 	       a->under_way < (a->conf->pwd ? PWD_PIPELINE_MAX : ADMIN_PIPELINE_MAX);
 }
 
-/* LF or CR LF ends a line here: the other end is a program of this machine or a person's terminal, and the
- * PWD port was always like that. */
+/* A line may be longer than what the driver holds: its start is kept here until its end is there.
+ */
+static size_t keep_start(struct admin *a, struct slice in)
+{
+	if (in.n < ADMIN_CHUNK)
+		return 0;
+	buf_put(&a->start, in);
+	a->scanned = 0;
+	return in.n;
+}
+
+/* `rest` is its end with a CR if there is one, `line` without. */
+static struct slice whole_line(struct admin *a, struct slice rest, struct slice line)
+{
+	if (a->start.n == 0)
+		return line;
+	buf_put(&a->start, rest);
+	line = buf_slice(&a->start);
+	if (line.n > 0 && line.p[line.n - 1] == '\r')
+		line.n--;
+	return line;
+}
+
+/* LF or CR LF ends a line here: the other end is a program of this machine or a person's terminal,
+ * and the PWD port was always like that. */
 static size_t feed(void *core, struct slice in)
 {
 	struct admin *a = core;
@@ -69,19 +93,26 @@ static size_t feed(void *core, struct slice in)
 		struct slice line;
 		size_t n;
 
-		if (!line_take_any(a, in, &line, &n))
+		if (!line_take_any(a, in, &line, &n)) {
+			used += keep_start(a, in);
 			break;
-		if (!may_start(a, line) || front_pending(a->port) > (1 << 20))
+		}
+		if (!may_start(a, a->start.n > 0 ? buf_slice(&a->start) : line) ||
+		    front_pending(a->port) > (1 << 20))
 			return used;
 		used += n;
+		line = whole_line(a, slice_part(in, 0, n - 1), line);
 		in = slice_from(in, n);
 		a->scanned = 0;
+		if (a->start.overflow)
+			break;
 		if (line.n > 0)
 			line_run(a, line);
+		buf_reset(&a->start);
 		front_deadline(a->port, a->conf->idle_ms);
 		flush(a);
 	}
-	if (a->state == ADMIN_OPEN && a->scanned > ADMIN_LINE_MAX) {
+	if (a->state == ADMIN_OPEN && a->start.overflow) {
 		buf_puts(&a->port->out, "501 the line is too long\r\n");
 		a->state = ADMIN_CLOSING;
 	}
@@ -192,6 +223,7 @@ static void *start(struct front_port *p, const void *conf)
 		return NULL;
 	*a = (struct admin){ .port = p, .conf = conf };
 	a->tail = &a->head;
+	buf_init(&a->start, ADMIN_LINE_MAX);
 	/* Listings are long, and who asks for them is trusted with more memory than a stranger. */
 	p->out.max = ADMIN_OUT_MAX;
 	if (a->conf->pwd) {
@@ -215,6 +247,7 @@ static void admin_free(void *core)
 		cmd_free(c);
 	}
 	login_fini(a);
+	buf_fini(&a->start);
 	free(a);
 }
 

@@ -1,10 +1,10 @@
 /*
  * admin - the administration protocol: command lines in, numbered replies out.
  *
- * A pure core (common/front/port.h) of two doors. On the Unix socket (admin) the kernel has said who is at the
- * other end before the greeting; on the PWD port (pwd) an account logs in first. The core has no rights of its
- * own: it asks over channels that authd granted for this administrator or account, and whoever is at their
- * other end decides.
+ * A pure core (common/front/port.h) of two doors. On the Unix socket (admin) the kernel has said
+ * who is at the other end before the greeting; on the PWD port (pwd) an account logs in first. The
+ * core has no rights of its own: it asks over channels that authd granted for this administrator or
+ * account, and whoever is at their other end decides.
  *
  * Commands may be pipelined. Replies keep the order of the commands. Commands of one kind that may
  * overlap (CreateAccount, SetAccountPassword) are worked on together; every other command waits for

@@ -31,7 +31,8 @@ void cmd_error_made(struct cmd *c, struct slice text)
 void cmd_usage(struct cmd *c)
 {
 	buf_reset(&c->text);
-	buf_printf(&c->text, "501 usage: %s", c->verb->usage);
+	buf_printf(&c->text, "501 usage: %s%s%s", c->verb->name,
+	    c->verb->form[0] != '\0' ? " " : "", c->verb->form);
 	c->has_data = false;
 	c->status = buf_cstr(&c->text);
 }
@@ -78,20 +79,89 @@ void cmd_ask(
 		cmd_error(c, "a server is away; try again");
 }
 
-void cmd_ask_dir(
-    struct cmd *c, uint32_t verb, const struct slice *args, size_t n, cmd_reply_fn *then)
+void cmd_put_arg(struct cmd *c, struct slice s)
 {
-	struct buf packed = BUF_INIT(61440);
-	struct ipc_dir_ask m = { .seq = cmd_next_seq(c), .verb = verb };
+	wire_put_bytes(&c->ask, s);
+}
 
-	for (size_t i = 0; i < n; i++)
-		wire_put_bytes(&packed, args[i]);
-	m.args = buf_slice(&packed);
-	if (packed.overflow)
+static void put_ip(struct cmd *c, const struct addr *ip)
+{
+	char text[ADDR_TEXT_MAX];
+
+	cmd_put_arg(c, slice_str(addr_ip_text(ip, text)));
+}
+
+void cmd_put_value(struct cmd *c, const struct data *d)
+{
+	struct buf text = BUF_INIT(IPC_ASK_MAX);
+
+	if (d == NULL) {
+		cmd_put_arg(c, SLICE_NONE);
+	} else if (d->kind == DATA_IP) {
+		put_ip(c, &d->addr);
+	} else if (d->kind == DATA_ARRAY) {
+		for (const struct data *e = d->first; e != NULL; e = e->next)
+			cmd_put_value(c, e);
+	} else if (d->kind == DATA_DICT) {
+		for (const struct data *e = d->first; e != NULL; e = e->next) {
+			cmd_put_arg(c, e->key);
+			buf_reset(&text);
+			data_put(&text, e);
+			cmd_put_arg(c, buf_slice(&text));
+		}
+	} else {
+		cmd_put_arg(c, d->text);
+	}
+	buf_fini(&text);
+}
+
+void cmd_send(struct cmd *c, uint32_t verb, cmd_reply_fn *then)
+{
+	struct ipc_dir_ask m = { .seq = cmd_next_seq(c), .verb = verb, .args = buf_slice(&c->ask) };
+
+	if (c->ask.overflow)
 		cmd_error(c, "the command is too long");
 	else
 		cmd_ask(c, FRONT_DIR, IPC_dir_ask, &m, then);
-	buf_fini(&packed);
+	buf_reset(&c->ask);
+}
+
+void cmd_ask_dir(
+    struct cmd *c, uint32_t verb, const struct slice *args, size_t n, cmd_reply_fn *then)
+{
+	for (size_t i = 0; i < n; i++)
+		cmd_put_arg(c, args[i]);
+	cmd_send(c, verb, then);
+}
+
+bool cmd_list_right(struct cmd *c, const struct data *list)
+{
+	for (const struct data *d = list->first; d != NULL; d = d->next) {
+		if (d->kind == DATA_STRING || (d->kind == DATA_IP && d->addr.port == 0))
+			continue;
+		cmd_error(c, d->kind == DATA_IP ? "an address stands here without a port"
+						: "the list holds something else than names");
+		return false;
+	}
+	return true;
+}
+
+void run_dir(struct cmd *c)
+{
+	struct slice before = slice_str(c->verb->before != NULL ? c->verb->before : "");
+	size_t last = FORM_VALUES_MAX;
+
+	while (last > 0 && c->arg[last - 1] == NULL)
+		last--;
+	while (before.n > 0)
+		cmd_put_arg(c, slice_take(&before, ' '));
+	for (size_t i = 0; i < last; i++) {
+		if (c->arg[i] != NULL && c->arg[i]->kind == DATA_ARRAY &&
+		    !cmd_list_right(c, c->arg[i]))
+			return;
+		cmd_put_value(c, c->arg[i]);
+	}
+	cmd_send(c, c->verb->dir, c->verb->reply != NULL ? c->verb->reply : cmd_dir_done);
 }
 
 bool cmd_dir_failed(struct cmd *c, const union ipc_any *m)
@@ -145,36 +215,44 @@ void cmd_dir_array(struct cmd *c, enum ipc_type type, const union ipc_any *m)
 	cmd_data(c);
 }
 
+void run_dir_name(struct cmd *c)
+{
+	struct slice name = cmd_text(c, 0);
+
+	cmd_ask_dir(c, c->verb->dir, &name, 1, c->verb->reply);
+}
+
+void cmd_dir_text(struct cmd *c, enum ipc_type type, const union ipc_any *m)
+{
+	struct wire_reader r = wire_reader(m->dir_reply.data);
+
+	if (cmd_dir_failed(c, m))
+		return;
+	data_put_string(&c->data, wire_get_bytes(&r, UINT32_MAX));
+	cmd_data(c);
+}
+
 static void on_account(struct cmd *c, enum ipc_type type, const union ipc_any *m)
 {
 	struct wire_reader r = wire_reader(m->dir_reply.data);
-	void (*then)(struct cmd * c) = NULL;
 
 	if (cmd_dir_failed(c, m))
 		return;
 	slice_u64(wire_get_bytes(&r, 20), UINT64_MAX, &c->account);
-	memcpy(&then, c->kept2.p, sizeof(then));
-	then(c);
+	c->then(c);
 }
 
 void cmd_find_account(struct cmd *c, struct slice name, void (*then)(struct cmd *c))
 {
-	c->kept2 = arena_copy(&c->mem, slice_of(&then, sizeof(then)));
-	if (c->kept2.p == NULL)
-		cmd_error(c, "out of memory");
-	else
-		cmd_ask_dir(c, VERB_account_info, &name, 1, on_account);
+	c->then = then;
+	cmd_ask_dir(c, VERB_account_info, &name, 1, on_account);
 }
 
 /* ---- words ---- */
 
-bool cmd_word_is(const struct cmd *c, size_t at, const char *keyword)
+struct slice cmd_text(const struct cmd *c, size_t value)
 {
-	return at < c->words && c->word[at]->kind == DATA_STRING &&
-	       slice_ieq(c->word[at]->text, slice_str(keyword));
-}
+	const struct data *d = c->arg[value];
 
-struct slice cmd_text(const struct cmd *c, size_t at)
-{
-	return at < c->words && c->word[at]->kind == DATA_STRING ? c->word[at]->text : SLICE_NONE;
+	return d != NULL && d->kind == DATA_STRING ? d->text : SLICE_NONE;
 }

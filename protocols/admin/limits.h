@@ -2,9 +2,13 @@
 #pragma once
 
 enum {
-	/* One command with its data; less than FRONT_IN_MAX, which holds what has no end yet. */
-	ADMIN_LINE_MAX = 60 << 10,
+	/* One command with its data: the Router's table as a string is the longest. */
+	ADMIN_LINE_MAX = 1200 << 10,
+	ADMIN_CHUNK =
+	    32
+	    << 10, /* what waits for its end is taken over from this on; less than FRONT_IN_MAX */
 	ADMIN_WORDS_MAX = 16,
+	IPC_ASK_MAX = 61440, /* arguments of one question to routerd: of dir_ask.args */
 	ADMIN_PIPELINE_MAX =
 	    256, /* commands under way at a time, where their order does not matter */
 	ADMIN_OUT_MAX = 16 << 20, /* one reply; a listing of several hundred thousand names */
@@ -17,6 +21,6 @@ enum {
 	PWD_PIPELINE_MAX = 8,      /* as ADMIN_PIPELINE_MAX, for who logged in */
 	PWD_LOGINS_MAX = 3,        /* failed logins on a connection */
 	PWD_ERRORS_MAX = 20,       /* commands refused in a row before the login */
-	PWD_FAIL_MS = 1000,        /* before a failed login is answered, times the number of failures */
+	PWD_FAIL_MS = 1000, /* before a failed login is answered, times the number of failures */
 	PWD_LOGIN_MS = 180000,
 };

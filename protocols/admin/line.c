@@ -21,6 +21,7 @@ static struct cmd *cmd_new(struct admin *a)
 	c->a = a;
 	arena_init(&c->mem, ADMIN_MEM_MAX);
 	c->data = BUF_INIT(ADMIN_OUT_MAX);
+	c->ask = BUF_INIT(IPC_ASK_MAX);
 	c->text = BUF_INIT(ADMIN_LINE_MAX);
 	*a->tail = c;
 	a->tail = &c->next;
@@ -90,20 +91,6 @@ bool line_take_any(struct admin *a, struct slice in, struct slice *ret_line, siz
 	return true;
 }
 
-static bool kinds_right(const struct cmd *c)
-{
-	for (size_t i = 0; i < c->words; i++) {
-		enum data_kind kind = c->word[i]->kind;
-		char want = c->verb->kinds[i];
-
-		if ((want == 's' && kind != DATA_STRING) || (want == 'a' && kind != DATA_ARRAY) ||
-		    (want == 'd' && kind != DATA_DICT) ||
-		    (want == 'n' && kind != DATA_STRING && kind != DATA_NUMBER))
-			return false;
-	}
-	return true;
-}
-
 void line_run(struct admin *a, struct slice line)
 {
 	struct cmd *c = cmd_new(a);
@@ -124,9 +111,9 @@ void line_run(struct admin *a, struct slice line)
 		cmd_error(c, "unknown command");
 	else if (c->verb->raw ? parse_raw(c, slice_from(own, name.n))
 			      : parse_words(c, slice_from(own, name.n))) {
-		if (c->words < c->verb->least || c->words > c->verb->most || !kinds_right(c))
-			cmd_usage(c);
-		else
+		if (form_match(c))
 			c->verb->run(c);
+		else
+			cmd_usage(c);
 	}
 }

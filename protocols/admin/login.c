@@ -1,6 +1,7 @@
 /*
- * login - the PWD port before the login: USER and PASS, APOP, AUTH, STLS. Passwords and mechanisms are authd's
- * business; here they are only carried. The smallest grammar that can log in: words and the rest of a line.
+ * login - the PWD port before the login: USER and PASS, APOP, AUTH, STLS. Passwords and mechanisms
+ * are authd's business; here they are only carried. The smallest grammar that can log in: words and
+ * the rest of a line.
  */
 #include "protocols/admin/admin-private.h"
 
@@ -251,8 +252,8 @@ static void make_stamp(struct admin *a)
 	const struct front_facts *f = a->port->facts;
 	struct buf *b = &a->login.stamp;
 
-	buf_printf(b, "<%llx.%llx@", (unsigned long long)f->sid,
-	    (unsigned long long)a->port->wall_s);
+	buf_printf(
+	    b, "<%llx.%llx@", (unsigned long long)f->sid, (unsigned long long)a->port->wall_s);
 	buf_put(b, f->host);
 	buf_putc(b, '>');
 }

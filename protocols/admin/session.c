@@ -63,7 +63,7 @@ static void ask_sessions(struct cmd *c)
 
 void run_list_sessions(struct cmd *c)
 {
-	if (c->words > 0)
+	if (c->arg[0] != NULL)
 		cmd_find_account(c, cmd_text(c, 0), ask_sessions);
 	else
 		ask_sessions(c);
@@ -116,11 +116,8 @@ static bool sid_parse(struct slice s, uint64_t *ret)
 void run_kill_session(struct cmd *c)
 {
 	struct ipc_sess_kick m = { .seq = cmd_next_seq(c) };
-	const struct data *id = c->word[0];
-	struct slice text =
-	    id->kind == DATA_NUMBER || id->kind == DATA_STRING ? id->text : SLICE_NONE;
 
-	if (!sid_parse(text, &m.sid) || m.sid == 0)
+	if (!sid_parse(cmd_text(c, 0), &m.sid) || m.sid == 0)
 		cmd_error(c, "a session is named by the ID or SID that ListSessions shows");
 	else
 		cmd_ask(c, FRONT_STORE, IPC_sess_kick, &m, on_killed);
@@ -193,7 +190,7 @@ static void ask_stat(struct cmd *c)
 
 void run_list_stat(struct cmd *c)
 {
-	if (c->words > 0)
+	if (c->arg[0] != NULL)
 		cmd_find_account(c, cmd_text(c, 0), ask_stat);
 	else
 		ask_stat(c);

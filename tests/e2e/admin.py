@@ -244,7 +244,7 @@ def endless(s):
     other = Cli(s)
     c = Cli(s)
     try:
-        c.send("CreateAccount \"" + "x" * (1 << 20))
+        c.send("CreateAccount \"" + "x" * (1 << 21))
     except OSError:
         pass
     answer = None

@@ -1,9 +1,9 @@
 /*
  * Any lines into the administration core, in pieces of any size. The first byte says how: the size
- * of the pieces, whether answers come late, which of them are errors, and whether it is the PWD port,
- * where a login comes first. Every line gets one reply of the right form, in order; data is a value that
- * can be read again; nothing that was refused by its form was asked of a server, and nothing at all
- * before the login.
+ * of the pieces, whether answers come late, which of them are errors, and whether it is the PWD
+ * port, where a login comes first. Every line gets one reply of the right form, in order; data is a
+ * value that can be read again; nothing that was refused by its form was asked of a server, and
+ * nothing at all before the login.
  */
 #include "common/base/wire.h"
 #include "common/data/data.h"
@@ -76,15 +76,15 @@ static void answer_auth(void)
 		admin_core.on_msg(rig.core, FRONT_AUTH, IPC_auth_challenge, &m);
 	} else if (type != IPC_auth_cancel && flip()) {
 		rig.granted = true;
-		m.auth_admin = (struct ipc_auth_admin){
-			.name = SLICE("u1@d"), .account = 7, .data = flip() ? SLICE("v=") : SLICE_NONE
-		};
+		m.auth_admin = (struct ipc_auth_admin){ .name = SLICE("u1@d"),
+			.account = 7,
+			.data = flip() ? SLICE("v=") : SLICE_NONE };
 		admin_core.on_msg(rig.core, FRONT_AUTH, IPC_auth_admin, &m);
 	} else {
 		m.auth_refused =
 		    (struct ipc_auth_refused){ .why = type == IPC_auth_cancel ? IPC_AUTH_CANCELLED
-					       : flip()		      ? IPC_AUTH_BAD
-								      : IPC_AUTH_ROUTE,
+						      : flip()                ? IPC_AUTH_BAD
+									      : IPC_AUTH_ROUTE,
 			    .left = 3 };
 		admin_core.on_msg(rig.core, FRONT_AUTH, IPC_auth_refused, &m);
 		if (rig.port.busy)

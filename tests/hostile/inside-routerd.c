@@ -279,7 +279,8 @@ static void an_administrator_without_rights(void **state)
 	assert_int_equal(verb(VERB_account_info, SLICE("\3\0\0\0ann")), IPC_DIR_OK);
 }
 
-/* A taken child of the pwd door, whose user is ann: all verbs of others and of the server are refused. */
+/* A taken child of the pwd door, whose user is ann: all verbs of others and of the server are
+ * refused. */
 static void an_account_by_the_pwd_door(void **state)
 {
 	struct object *ann;
@@ -295,7 +296,8 @@ static void an_account_by_the_pwd_door(void **state)
 	assert_int_equal(verb(VERB_account_info, SLICE("\1\0\0\0*")), IPC_DIR_OK);
 	assert_int_equal(verb(VERB_account_delete, SLICE("\1\0\0\0*")), IPC_DIR_DENIED);
 	assert_int_equal(may_secret(&rd, ann->id, ann->id, IPC_MAY_SET_PASSWORD), IPC_DIR_OK);
-	assert_int_equal(may_secret(&rd, ann->id, ann->id + 1, IPC_MAY_SET_PASSWORD), IPC_DIR_DENIED);
+	assert_int_equal(
+	    may_secret(&rd, ann->id, ann->id + 1, IPC_MAY_SET_PASSWORD), IPC_DIR_DENIED);
 	assert_int_equal(may_secret(&rd, 0, ann->id, IPC_MAY_SET_PASSWORD), IPC_DIR_DENIED);
 	dir_on_logout(&rd, ann->id, 1);
 	spin(5);

@@ -301,6 +301,28 @@ static void sessions_and_figures(void **state)
 	buf_fini(&rows);
 }
 
+/* Longer than what is held of a connection's input, with the Router's table in mind. */
+static void long_lines_come_in_pieces(void **state)
+{
+	static char text[100001];
+
+	memset(text, 'x', 100000);
+	type_in("SetAccountAliases u1 (");
+	for (int i = 0; i < 3; i++)
+		type_in(text);
+	type_in("\r");
+	assert_int_equal(rig.port.out.n, 0);
+	assert_true(rig.in.n < 40000);
+	type_in("\nNOOP\n");
+	assert_non_null(strstr(buf_cstr(&rig.port.out), "501 "));
+	assert_non_null(strstr(buf_cstr(&rig.port.out), "200 done"));
+	buf_reset(&rig.port.out);
+	for (int i = 0; i < 20 && !rig.port.want_close; i++)
+		type_in(text);
+	replies("501 the line is too long\r\n");
+	assert_true(rig.port.want_close);
+}
+
 static void ends_are_told(void **state)
 {
 	type_in("ListDomains\nQUIT\n");
@@ -332,6 +354,7 @@ int main(void)
 		CASE(wrong_commands_change_nothing),
 		CASE(passwords_find_their_account_first),
 		CASE(sessions_and_figures),
+		CASE(long_lines_come_in_pieces),
 		CASE(ends_are_told),
 		CASE(quit_comes_after_what_was_asked),
 	};

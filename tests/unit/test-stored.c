@@ -1052,7 +1052,7 @@ static void an_account_lists_and_kicks_its_own(void **state)
 	rig_account(r, 8, IPC_account_make);
 	assert_int_equal(ipc_pair(fds), 0);
 	ipc_send(r->authd->chan, IPC_store_open,
-	    &(struct ipc_store_open){ 77, SLICE("u7@example.test"), 0, 7 }, &fds[1]);
+	    &(struct ipc_store_open){ 78, SLICE("u7@example.test"), 0, 7 }, &fds[1]);
 	own = rig_adopt(r, fds[0], IPC_CH_ADMIN_STORE);
 	other = rig_session(r, 8, 43, NULL);
 	rig_session(r, 7, 42, NULL);

@@ -4,8 +4,8 @@
  * read.
  *
  * The Main Domain is example.test with u1 to u4 and postmaster. Names that begin with "later" are
- * answered that a server is away. Who logged in as one of the accounts may look at it and set its password,
- * but for u4, who may not.
+ * answered that a server is away. Who logged in as one of the accounts may look at it and set its
+ * password, but for u4, who may not.
  */
 #include "tests/wire/fake-private.h"
 

@@ -28,9 +28,9 @@ struct fake_conf {
 	const struct front_core *core;
 	const void *core_conf;
 	bool tls, tls_offered, plain_login;
-	bool lmtp, submission;    /* what the listener is for */
-	bool admin;               /* a login is granted an administrator's channels, not a session */
-	bool hold;                /* answers wait for fake_answer() */
+	bool lmtp, submission; /* what the listener is for */
+	bool admin;            /* a login is granted an administrator's channels, not a session */
+	bool hold;             /* answers wait for fake_answer() */
 	struct fake_store *store; /* NULL: played */
 };
 

@@ -1,8 +1,8 @@
 /*
  * pwd - lets people change their password and use the administration protocol over the network.
  *
- * A program of its own beside admin, with the same core: the acceptor of admin is believed when it says who
- * sits behind a Unix socket, and this one, which strangers reach, is not.
+ * A program of its own beside admin, with the same core: the acceptor of admin is believed when it
+ * says who sits behind a Unix socket, and this one, which strangers reach, is not.
  *
  * Acceptor
  * Holds:    the listening sockets, channels to authd, signer and the log sink, certificates (no
