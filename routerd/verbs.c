@@ -112,7 +112,7 @@ struct object *request_object(struct request *q, struct slice name, enum object_
 	struct object *o;
 	char why[60];
 
-	if (slice_eq(name, SLICE("*"))) {
+	if (kind == OBJECT_ACCOUNT && slice_eq(name, SLICE("*"))) {
 		o = q->account != 0 ? directory_account(d, q->account) : NULL;
 		if (o == NULL)
 			reply_error(q, IPC_DIR_NOTFOUND, "this login has no account of its own");
