@@ -175,8 +175,8 @@ static void accounts_are_made_with_their_password(void **state)
 	dir(4, IPC_DIR_OK, false, ITEMS(""));
 	replies("501 the given hash starts with {CRYPT}, {SCRAM-SHA-256} or {PLAIN}\r\n");
 	type_in("CreateAccount cid\n");
-	dir(5, IPC_DIR_EXISTS, false, ITEMS("an object with this name exists already"));
-	replies("501 an object with this name exists already\r\n");
+	dir(5, IPC_DIR_EXISTS, false, ITEMS("an account with this name exists already"));
+	replies("501 an account with this name exists already\r\n");
 }
 
 static void pipelined_creations_overlap_and_keep_their_order(void **state)

@@ -104,7 +104,7 @@ static ptrdiff_t find(char *const *all, size_t n, const char *name)
 static void make(struct ask *q, char **all, size_t *n, const char *name, const char *id)
 {
 	if (find(all, *n, name) >= 0) {
-		fail(q, IPC_DIR_EXISTS, "an object with this name exists already");
+		fail(q, IPC_DIR_EXISTS, "an account with this name exists already");
 		return;
 	}
 	assert(*n < NAMES_MAX);
