@@ -7,7 +7,7 @@
 #include "common/mail/date.h"
 #include "common/mail/utf8.h"
 #include "protocols/imap/limits.h"
-#include "protocols/imap/utf7.h"
+#include "common/mail/utf7.h"
 
 /* ---- mailboxes ------------------------------------------------------------------------------ */
 

@@ -4,7 +4,7 @@
 #include "common/ipc/types.h"
 #include "common/mail/utf8.h"
 #include "protocols/imap/limits.h"
-#include "protocols/imap/utf7.h"
+#include "common/mail/utf7.h"
 
 /* What a byte is in a string or an atom. */
 enum {

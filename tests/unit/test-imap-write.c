@@ -2,7 +2,7 @@
 #include "common/base/wire.h"
 #include "common/ipc/types.h"
 #include "common/mail/date.h"
-#include "protocols/imap/utf7.h"
+#include "common/mail/utf7.h"
 #include "protocols/imap/write.h"
 
 #include <setjmp.h>

@@ -1,4 +1,4 @@
-#include "protocols/imap/utf7.h"
+#include "common/mail/utf7.h"
 
 #include "common/mail/utf8.h"
 
