@@ -204,6 +204,66 @@ static bool may_ask(const struct peer *p, enum ipc_type type, const union ipc_an
 	}
 }
 
+/* ---- sessions on accounts ---- */
+
+struct open_ask {
+	struct peer *peer;
+	uint32_t seq;
+	uint64_t quota;
+	char name[400 + 1];
+};
+
+static void tell_open(const struct open_ask *q, int status)
+{
+	const struct peer *p = q->peer;
+
+	log_ev(LOG_NOTICE | LOG_AUDIT, "admin.change", kv_sid("sid", p->sid), kv_s("who", p->who),
+	    kv_s("verb", "session_open"), kv_s("object", q->name),
+	    kv_s("result", status == IPC_ST_OK         ? "ok"
+			   : status == IPC_ST_NOTFOUND ? "not-found"
+						       : "failed"));
+}
+
+static void on_open_account(void *arg, int status, struct account *a)
+{
+	struct open_ask *q = arg;
+	struct peer *p = q->peer;
+	static const uint8_t local[] = { 1 }; /* packed: a Unix socket */
+	struct session_args args = { .sid = p->sid,
+		.quota = q->quota,
+		.name = slice_str(q->name),
+		.service = SLICE("ctl"),
+		.peer = slice_of(local, sizeof(local)),
+		.admin = true };
+	int fd = -1;
+
+	if (status == IPC_ST_OK && p->chan == NULL)
+		status = IPC_ST_TRYLATER;
+	if (status == IPC_ST_OK)
+		status = session_new(a, &args, &fd);
+	tell_open(q, status);
+	if (status == IPC_ST_OK)
+		(void)ipc_send(p->chan, IPC_sess_opened, &(struct ipc_sess_opened){ q->seq }, &fd);
+	else
+		reply(p, q->seq, status, 0, NULL);
+	peer_unref(p);
+	free(q);
+}
+
+static void on_open(struct peer *p, const struct ipc_sess_open *m)
+{
+	struct open_ask *q = malloc(sizeof(*q));
+
+	if (q == NULL) {
+		reply(p, m->seq, IPC_ST_TRYLATER, 0, NULL);
+		return;
+	}
+	*q = (struct open_ask){ .peer = p, .seq = m->seq, .quota = m->quota };
+	snprintf(q->name, sizeof(q->name), "%.*s", SLICE_FMT(m->name));
+	peer_ref(p);
+	account_get(p->st, m->account, 0, on_open_account, q);
+}
+
 void admin_msg(struct peer *p, enum ipc_type type, const union ipc_any *m)
 {
 	bool may = may_ask(p, type, m);
@@ -217,6 +277,10 @@ void admin_msg(struct peer *p, enum ipc_type type, const union ipc_any *m)
 		on_kick(p, &m->sess_kick);
 	else if (type == IPC_stat_ask && may)
 		on_stat(p, &m->stat_ask);
+	else if (type == IPC_sess_open && may)
+		on_open(p, &m->sess_open);
+	else if (type == IPC_sess_open)
+		reply(p, m->sess_open.seq, IPC_ST_DENIED, 0, NULL);
 	else if (type == IPC_sess_kick)
 		reply(p, m->sess_kick.seq, IPC_ST_DENIED, 0, NULL);
 	else if (type == IPC_stat_ask)

@@ -21,6 +21,7 @@ struct append_msg {
 	struct append *append;
 	enum { MSG_DATA, MSG_ENDING, MSG_READY } state;
 	uint32_t flags;
+	uint32_t place, uid;          /* place: the uid it must have; 0: the next one */
 	struct slice keywords, facts; /* owned */
 	int64_t date;
 	struct engine_body *body;
@@ -43,7 +44,7 @@ struct append {
 	uint64_t bytes;
 	TAILQ_HEAD(append_msgs, append_msg) msgs;
 	struct keywords keywords;
-	uint32_t first_uid;
+	uint32_t place; /* of the message to come; behind the last one: what uidnext is at least */
 };
 
 /* append.c: frees it; answered before. */

@@ -19,10 +19,11 @@ static void finish(struct append *a, int status)
 {
 	struct ipc_append_done d = { .seq = a->op.seq, .status = (uint32_t)status };
 
-	if (status == IPC_ST_OK) {
+	if (status == IPC_ST_OK)
 		d.uidvalidity = a->mbox->uidvalidity;
-		d.first_uid = a->first_uid;
-		d.last_uid = a->first_uid + a->n_msgs - 1;
+	if (status == IPC_ST_OK && a->n_msgs > 0) {
+		d.first_uid = TAILQ_FIRST(&a->msgs)->uid;
+		d.last_uid = TAILQ_LAST(&a->msgs, append_msgs)->uid;
 	}
 	if (a->op.session != NULL) {
 		append_credit_all(a);
@@ -38,7 +39,7 @@ static void finish(struct append *a, int status)
 static void publish(struct append *a)
 {
 	struct mbox *m = a->mbox;
-	struct cols_row *rows = calloc(a->n_msgs, sizeof(*rows));
+	struct cols_row *rows = calloc(a->n_msgs + 1, sizeof(*rows));
 	struct append_msg *msg;
 	size_t n = 0;
 
@@ -50,7 +51,7 @@ static void publish(struct append *a)
 	{
 		struct cols_row *row = &rows[n];
 
-		*row = (struct cols_row){ .uid = a->first_uid + (uint32_t)n,
+		*row = (struct cols_row){ .uid = msg->uid,
 			.flags = msg->rec.flags,
 			.keywords = msg->rec.keywords,
 			.size = msg->rec.size,
@@ -70,7 +71,8 @@ static void publish(struct append *a)
 	}
 	if (a->keywords.n > m->keywords.n)
 		mbox_take_keywords(m, &a->keywords);
-	mbox_add(m, a->op.session, a->op.seq, rows, n);
+	if (n > 0)
+		mbox_add(m, a->op.session, a->op.seq, rows, n);
 	n = 0;
 	TAILQ_FOREACH(msg, &a->msgs, link)
 	{
@@ -113,12 +115,13 @@ static bool rows(struct append *a)
 	int64_t now = clock_wall_s();
 	struct append_msg *msg;
 
-	a->first_uid = h->uidnext;
 	h->modseq = ++a->mbox->account->modseq;
 	TAILQ_FOREACH(msg, &a->msgs, link)
 	{
 		bool all;
 
+		msg->uid = msg->place != 0 ? msg->place : h->uidnext;
+		h->uidnext = msg->uid + 1;
 		msg->rec = (struct msg_rec){ .flags = msg->flags,
 			/* Of names beyond the mailbox's room nothing is kept: mail matters more. */
 			.keywords = keywords_add_all(&a->keywords, msg->keywords, &all),
@@ -128,14 +131,34 @@ static bool rows(struct append *a)
 			.sum = XXH3_64bits_digest(msg->sum),
 			.date = msg->date != INT64_MIN ? msg->date : now,
 			.saved = now };
-		if (msg->rec.id == 0 || !msg_rows(a, msg, h->uidnext))
+		if (msg->rec.id == 0 || !msg_rows(a, msg, msg->uid))
 			return false;
-		h->uidnext++;
 		h->exists++;
 		h->unseen += (msg->flags & IPC_FLAG_SEEN) == 0;
 		h->bytes += msg->size;
 	}
+	if (a->place > h->uidnext)
+		h->uidnext = a->place;
 	return a->keywords.n == a->mbox->keywords.n || mbox_put_keywords(&a->txn, &a->keywords);
+}
+
+/* Whether the messages can have the uids that they must: these only grow. */
+static int places_check(const struct append *a)
+{
+	uint32_t next = a->mbox->pend.uidnext;
+	const struct append_msg *msg;
+
+	TAILQ_FOREACH(msg, &a->msgs, link)
+	{
+		if (msg->place != 0 && msg->place < next)
+			return IPC_ST_EXISTS;
+		if (msg->place != 0)
+			next = msg->place;
+		if (next >= STORE_UID_MAX)
+			return IPC_ST_TOOBIG;
+		next++;
+	}
+	return a->place < STORE_UID_MAX ? IPC_ST_OK : IPC_ST_TOOBIG;
 }
 
 /* IPC_ST_OK: it is under way. */
@@ -149,8 +172,9 @@ static int begin(struct append *a)
 	if (account->quota != 0 &&
 	    (add_overflows_u64(account_usage(account), a->bytes, &after) || after > account->quota))
 		return IPC_ST_OVERQUOTA;
-	if (a->mbox->pend.uidnext >= STORE_UID_MAX - a->n_msgs)
-		return IPC_ST_TOOBIG;
+	r = places_check(a);
+	if (r != IPC_ST_OK)
+		return r;
 	if (keywords_copy(&a->keywords, &a->mbox->keywords) != 0)
 		return IPC_ST_TRYLATER;
 	r = txn_begin(a->mbox, t, on_stored);

@@ -269,6 +269,8 @@ static void on_append_msg(struct session *s, const struct ipc_append_msg *q)
 	}
 	m->append = a;
 	m->flags = q->flags;
+	m->place = a->place;
+	a->place = 0;
 	m->date = q->date;
 	STAILQ_INIT(&m->pieces);
 	TAILQ_INSERT_TAIL(&a->msgs, m, link);
@@ -287,6 +289,17 @@ static void on_append_msg(struct session *s, const struct ipc_append_msg *q)
 		a->status = IPC_ST_TRYLATER;
 	else
 		XXH3_64bits_reset(m->sum);
+}
+
+static void on_place(struct session *s, uint32_t uid)
+{
+	struct append *a = s->append;
+
+	if (!s->admin || a == NULL || a->state != APPEND_OPEN || last_open(a) != NULL || uid == 0) {
+		refuse(s, "place out of turn");
+		return;
+	}
+	a->place = uid;
 }
 
 static void piece_keep(struct append_msg *m, struct slice data)
@@ -359,7 +372,7 @@ static void on_commit(struct session *s, uint32_t seq)
 	if (!session_admit(s, 0))
 		return;
 	op_begin(&a->op, s, seq, 0);
-	if (a->n_msgs == 0)
+	if (a->n_msgs == 0 && a->place == 0)
 		a->status = IPC_ST_BAD;
 	a->state = APPEND_COMMIT;
 	commit_if_ready(a);
@@ -385,6 +398,9 @@ bool append_on_msg(struct session *s, enum ipc_type type, const union ipc_any *m
 		return true;
 	case IPC_append_msg:
 		on_append_msg(s, &m->append_msg);
+		return true;
+	case IPC_append_place:
+		on_place(s, m->append_place.uid);
 		return true;
 	case IPC_append_data:
 		on_data(s, m->append_data.data);

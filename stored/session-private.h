@@ -57,6 +57,7 @@ struct session {
 	struct slice name, service, peer; /* in `text` */
 	uint8_t *text;
 	bool dead, pumping;
+	bool admin; /* of an administrator, who may place uids */
 	/* Others first: its turn of the loop is used up. In the store's list meanwhile. */
 	bool pump_later;
 	TAILQ_ENTRY(session) pump_link;

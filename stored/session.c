@@ -64,6 +64,7 @@ static struct session *session_alloc(struct account *a, const struct session_arg
 	s->account = a;
 	s->st = a->st;
 	s->sid = args->sid;
+	s->admin = args->admin;
 	s->since_s = clock_wall_s();
 	s->credit = IPC_WINDOW_BYTES;
 	s->fetch->st = a->st;
@@ -103,6 +104,10 @@ int session_new(struct account *a, const struct session_args *args, int *ret_fd)
 	a->st->counts.sessions++;
 	LIST_INSERT_HEAD(&a->sessions, s, account_link);
 	LIST_INSERT_HEAD(&a->st->sessions, s, link);
+	/* Its reader is a program that may be of another build than ours. */
+	if (args->admin)
+		(void)ipc_chan_hello(
+		    s->chan, IPC_ROLE_STORED, a->st->instance, IPC_ROLE_NONE, IPC_IN_RUN);
 	*ret_fd = fds[1];
 	return IPC_ST_OK;
 }

@@ -359,6 +359,7 @@ void view_bound_dead(struct account *a);
 struct session_args {
 	uint64_t sid, quota;
 	struct slice name, service, peer;
+	bool admin; /* an administrator's: it may place uids; begins with hello */
 };
 /* IPC_ST_OK and the other end of the pair. */
 int session_new(struct account *a, const struct session_args *args, int *ret_fd);

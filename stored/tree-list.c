@@ -251,6 +251,14 @@ bool tree_on_msg(struct session *s, enum ipc_type type, const union ipc_any *m)
 		if (session_admit(s, 0))
 			tree_subscribe(s, &m->mbox_subscribe);
 		return true;
+	case IPC_mbox_place:
+		if (s->admin && session_admit(s, 0)) {
+			tree_place(s, &m->mbox_place);
+		} else if (!s->admin) {
+			store_bad_peer(s->st, "session", s->sid, "place");
+			session_end(s, IPC_BYE_PROTOCOL);
+		}
+		return true;
 	default:
 		return false;
 	}

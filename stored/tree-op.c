@@ -155,6 +155,11 @@ void tree_subscribe(struct session *s, const struct ipc_mbox_subscribe *q)
 	ask(s, q->seq, q->on ? TREE_SUBSCRIBE : TREE_UNSUBSCRIBE, 0, q->name, q->name);
 }
 
+void tree_place(struct session *s, const struct ipc_mbox_place *q)
+{
+	ask(s, q->seq, TREE_PLACE, q->uidvalidity, q->name, q->name);
+}
+
 void tree_forget(struct account *a, const struct session *s)
 {
 	struct tree_op *op;

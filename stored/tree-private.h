@@ -7,7 +7,14 @@
 #include "stored/session-private.h"
 #include "stored/tree.h"
 
-enum tree_kind { TREE_CREATE, TREE_DELETE, TREE_RENAME, TREE_SUBSCRIBE, TREE_UNSUBSCRIBE };
+enum tree_kind {
+	TREE_CREATE,
+	TREE_DELETE,
+	TREE_RENAME,
+	TREE_SUBSCRIBE,
+	TREE_UNSUBSCRIBE,
+	TREE_PLACE
+};
 
 /* One name that the commit makes a directory. */
 struct tree_parent {
@@ -27,9 +34,9 @@ struct tree_op {
 	enum tree_kind kind;
 	struct account *account;
 	struct session *session; /* NULL: nobody is answered */
-	uint32_t seq, attrs;
-	bool running, inbox;   /* inbox: its messages are renamed, a new one is made */
-	struct slice name, to; /* `to`: of what is made or renamed */
+	uint32_t seq, attrs;     /* attrs: of TREE_PLACE the uidvalidity */
+	bool running, inbox;     /* inbox: its messages are renamed, a new one is made */
+	struct slice name, to;   /* `to`: of what is made or renamed */
 	uint8_t name_space[MBOX_NAME_MAX], to_space[MBOX_NAME_MAX];
 	/* what the commit changes */
 	struct engine_batch *root;

@@ -148,10 +148,28 @@ static void inbox_publish(struct tree_op *op)
 	views_end(old);
 }
 
+/* Who has it open knows it by the old uidvalidity. */
+static bool place_publish(struct tree_op *op)
+{
+	struct account *a = op->account;
+	struct mbox *m = account_mbox_id(a, op->id);
+
+	if (m == NULL)
+		return true;
+	m->uidvalidity = m->pub.uidvalidity = m->pend.uidvalidity = op->uidvalidity;
+	if (op->uidvalidity >= a->rec.next_uidvalidity)
+		a->rec.next_uidvalidity = op->uidvalidity + 1;
+	views_end(m);
+	return true;
+}
+
 bool tree_publish(struct tree_op *op)
 {
 	struct account *a = op->account;
 	bool good = true;
+
+	if (op->kind == TREE_PLACE)
+		return place_publish(op);
 
 	if (op->kind == TREE_DELETE)
 		return delete_publish(op);

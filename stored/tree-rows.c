@@ -293,6 +293,48 @@ static int subscribe_start(struct tree_op *op)
 	return tree_commit(op, put_name(op, REC_SUB, op->id, op->name), NULL);
 }
 
+/*
+ * A mailbox that is moved here from elsewhere keeps its uidvalidity, as long as nobody can have
+ * seen a uid of it. Uidvalidities of mailboxes that are gone are not remembered: whoever places one
+ * vouches for it.
+ */
+static int place_start(struct tree_op *op)
+{
+	struct account *a = op->account;
+	struct mbox_rec rec = { .uidvalidity = op->attrs };
+	struct rec_key key = key_kind(REC_HEAD);
+	struct root_rec root = a->rec;
+	uint8_t val[RECORD_ROOT_BYTES];
+	bool found, good = true;
+	size_t i = tree_mboxes_lower(a, op->name, &found);
+	const struct mbox *m = found ? a->mboxes[i] : NULL;
+
+	if (m == NULL)
+		return IPC_ST_NOTFOUND;
+	if (rec.uidvalidity == m->uidvalidity)
+		return IPC_ST_OK;
+	if (rec.uidvalidity == 0 || rec.uidvalidity == UINT32_MAX)
+		return IPC_ST_BAD;
+	for (size_t k = 0; k < a->n_mboxes; k++)
+		if (a->mboxes[k]->uidvalidity == rec.uidvalidity)
+			return IPC_ST_EXISTS;
+	if (m->state != MBOX_READY)
+		return IPC_ST_TRYLATER;
+	if (m->pend.uidnext != 1 || m->pend.keywords > 0 || !TAILQ_EMPTY(&m->flight))
+		return IPC_ST_CANNOT;
+	rec.kind = m->pub.kind;
+	rec.attrs = m->attrs;
+	rec.name = m->name;
+	op->id = m->id;
+	op->uidvalidity = rec.uidvalidity;
+	if (rec.uidvalidity >= root.next_uidvalidity) {
+		root.next_uidvalidity = rec.uidvalidity + 1;
+		root_pack(&root, val);
+		good = engine_put(op->root, key_slice(&key), slice_of(val, sizeof(val))) == 0;
+	}
+	return tree_commit(op, good && put_mbox(op, m->id, &rec), NULL);
+}
+
 int tree_start(struct tree_op *op)
 {
 	struct account *a = op->account;
@@ -309,6 +351,8 @@ int tree_start(struct tree_op *op)
 		return delete_start(op);
 	case TREE_RENAME:
 		return rename_start(op);
+	case TREE_PLACE:
+		return place_start(op);
 	default:
 		return subscribe_start(op);
 	}

@@ -45,3 +45,4 @@ void tree_create(struct session *s, const struct ipc_mbox_create *q);
 void tree_delete(struct session *s, const struct ipc_mbox_delete *q);
 void tree_rename(struct session *s, const struct ipc_mbox_rename *q);
 void tree_subscribe(struct session *s, const struct ipc_mbox_subscribe *q);
+void tree_place(struct session *s, const struct ipc_mbox_place *q);

@@ -24,6 +24,7 @@ struct front_conn {
 		struct front_conn *conn;
 		struct ipc_chan *chan;
 	} peers[FRONT_PEERS];
+	int pass_fd; /* came for the client, or -1 */
 	struct event *ev_read, *ev_write, *ev_timer, *ev_turn;
 	struct buf in;
 	size_t in_at;     /* consumed bytes at the front of `in` */
@@ -90,6 +91,7 @@ static void conn_free(struct front_conn *c)
 		event_free(c->ev_turn);
 	stream_close(&c->stream);
 	front_bundle_close(&c->bundle);
+	fd_close(&c->pass_fd);
 	buf_fini(&c->in);
 	buf_fini(&c->port.out);
 	free(c);
@@ -168,6 +170,22 @@ static bool core_start(struct front_conn *c)
 	return c->core != NULL;
 }
 
+/* Some of the output; the descriptor for the client with the byte that it belongs to. */
+static enum stream_answer write_some(struct front_conn *c, size_t *ret_n)
+{
+	struct front_port *p = &c->port;
+	struct slice rest = slice_from(buf_slice(&p->out), p->sent);
+	enum stream_answer a;
+
+	if (!p->want_pass)
+		return stream_write(&c->stream, rest, ret_n);
+	if (p->sent < p->pass_at)
+		return stream_write(&c->stream, slice_part(rest, 0, p->pass_at - p->sent), ret_n);
+	a = stream_pass(&c->stream, rest, &c->pass_fd, ret_n);
+	p->want_pass = a == STREAM_WANT_WRITE;
+	return a;
+}
+
 /* Writes what there is; what the socket does not take waits for it. False when it is gone. */
 static bool flush(struct front_conn *c)
 {
@@ -178,8 +196,7 @@ static bool flush(struct front_conn *c)
 		return false; /* a reply with a hole in it must not go out */
 	while (p->sent < p->out.n) {
 		size_t n = 0;
-		enum stream_answer a =
-		    stream_write(&c->stream, slice_from(buf_slice(&p->out), p->sent), &n);
+		enum stream_answer a = write_some(c, &n);
 
 		if (a == STREAM_LOST || a == STREAM_EOF)
 			return false;
@@ -203,6 +220,8 @@ static bool flush(struct front_conn *c)
 			buf_fini(&p->out);
 	} else if (p->sent > FRONT_OUT_SHIFT) {
 		buf_consume(&p->out, p->sent);
+		if (p->want_pass)
+			p->pass_at -= p->sent;
 		p->sent = 0;
 	}
 	return true;
@@ -487,6 +506,11 @@ static void on_peer_msg(
 		conn_end(c, "memory");
 		return;
 	}
+	if (type == IPC_sess_opened) {
+		fd_close(&c->pass_fd);
+		c->pass_fd = fds[0];
+		fds[0] = -1;
+	}
 	c->port.wall_s = clock_wall_s();
 	core_of(c)->on_msg(c->core, peer_index(p), type, m);
 	if (type == IPC_auth_granted || type == IPC_auth_post || type == IPC_auth_admin)
@@ -573,6 +597,7 @@ bool front_conn_start(struct front_env *env, struct front_bundle *take_bundle)
 	}
 	c->env = env;
 	c->bundle = *take_bundle;
+	c->pass_fd = -1;
 	c->stream.fd = c->bundle.client;
 	c->bundle.client = -1;
 	c->began_ms = clock_mono_ms();

@@ -71,6 +71,12 @@ struct front_port {
 	bool want_tls;     /* throw me away after the output, encrypt, make a new one */
 	bool want_deflate; /* compress both ways after the output; the driver takes the flag back */
 	bool want_close;   /* nothing more to say: close after the output */
+	/*
+	 * The descriptor that came with the last sess_opened goes to the client, a program of this
+	 * machine, with the byte at out[pass_at]. The driver takes the flag back.
+	 */
+	bool want_pass;
+	size_t pass_at;
 };
 
 struct front_core {

@@ -68,6 +68,37 @@ enum stream_answer stream_write_raw(struct stream *s, struct slice text, size_t 
 	return errno == EAGAIN || errno == ENOBUFS ? STREAM_WANT_WRITE : STREAM_LOST;
 }
 
+enum stream_answer stream_pass(struct stream *s, struct slice text, int *take_fd, size_t *ret_n)
+{
+	union {
+		struct cmsghdr align;
+		char space[CMSG_SPACE(sizeof(int))];
+	} ctl = { 0 };
+	struct iovec iov = { (void *)text.p, text.n };
+	struct msghdr mh = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &ctl, .msg_controllen = sizeof(ctl)
+	};
+	struct cmsghdr *h = CMSG_FIRSTHDR(&mh);
+	ssize_t r = -1;
+
+	h->cmsg_level = SOL_SOCKET;
+	h->cmsg_type = SCM_RIGHTS;
+	h->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(h), take_fd, sizeof(int));
+	errno = EBADF;
+	if (s->tls == NULL && s->zip == NULL && *take_fd >= 0)
+		do
+			r = sendmsg(s->fd, &mh, MSG_DONTWAIT | MSG_NOSIGNAL);
+		while (r < 0 && errno == EINTR);
+	if (r < 0 && (errno == EAGAIN || errno == ENOBUFS))
+		return STREAM_WANT_WRITE;
+	fd_close(take_fd);
+	if (r < 0)
+		return STREAM_LOST;
+	*ret_n = (size_t)r;
+	return STREAM_OK;
+}
+
 enum stream_answer stream_read(struct stream *s, void *p, size_t n, size_t *ret_n)
 {
 	return s->zip != NULL ? stream_zip_read(s, p, n, ret_n) : stream_read_raw(s, p, n, ret_n);

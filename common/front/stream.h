@@ -35,6 +35,12 @@ enum stream_answer stream_read(struct stream *s, void *p, size_t n, size_t *ret_
 enum stream_answer stream_write(struct stream *s, struct slice text, size_t *ret_n);
 
 /*
+ * As stream_write(), and the descriptor goes with the first byte: to a client on a Unix socket,
+ * in the clear; to any other it is lost. *take_fd is closed once it has gone, or cannot.
+ */
+enum stream_answer stream_pass(struct stream *s, struct slice text, int *take_fd, size_t *ret_n);
+
+/*
  * From here on raw DEFLATE (RFC 1951) both ways, inside TLS if there is TLS. What is read is
  * bounded by the room that the reader gives, however small the compressed text. 0 or -ENOMEM.
  */

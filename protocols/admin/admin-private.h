@@ -78,6 +78,7 @@ struct cmd {
 	const char *status;   /* NULL: not done yet; else "200 ..." text of the reply line */
 	struct buf text;      /* text made for this reply, where status points */
 	bool first, has_data; /* writing lists; the reply carries data */
+	bool passes;          /* and a descriptor */
 	uint64_t account;
 	void (*then)(struct cmd *c); /* the next step */
 	struct slice kept;           /* what a later step needs, in mem */
@@ -193,6 +194,7 @@ ADMIN_VERB(run_list_sessions);
 ADMIN_VERB(run_kill_session);
 ADMIN_VERB(run_kill_account_sessions);
 ADMIN_VERB(run_list_stat);
+ADMIN_VERB(run_open_session);
 
 /* ---- answers of routerd that have a form of their own, by file ---- */
 #define ADMIN_REPLY(fn) void fn(struct cmd *c, enum ipc_type type, const union ipc_any *m)

@@ -9,6 +9,10 @@ static void put_reply(struct admin *a, struct cmd *c)
 	if (c->has_data && c->data.n + 100 > out->max - out->n)
 		cmd_error(c, "the answer is too long");
 
+	if (c->passes && c->has_data) {
+		a->port->want_pass = true;
+		a->port->pass_at = out->n;
+	}
 	buf_puts(out, c->status != NULL ? c->status : "501 out of memory");
 	if (c->has_data) {
 		if (!a->inline_data)
@@ -134,6 +138,8 @@ static uint32_t seq_of(enum ipc_type type, const union ipc_any *m)
 		return m->sess_rows.seq;
 	case IPC_stat_reply:
 		return m->stat_reply.seq;
+	case IPC_sess_opened:
+		return m->sess_opened.seq;
 	default:
 		return 0;
 	}

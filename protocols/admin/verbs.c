@@ -69,6 +69,7 @@ const struct verb admin_verbs[] = {
 	{ "KillSession", "id", run_kill_session },
 	{ "KillAccountSessions", "name", run_kill_account_sessions },
 	{ "ListStat", "[account]", run_list_stat },
+	{ "OpenSession", "account", run_open_session },
 };
 /* clang-format on */
 
