@@ -39,7 +39,7 @@ int client_open(struct client *c, const char *path)
 {
 	struct reply r;
 
-	*c = (struct client){ .fd = connect_to(path), .in = BUF_INIT(REPLY_MAX) };
+	*c = (struct client){ .fd = connect_to(path), .passed = -1, .in = BUF_INIT(REPLY_MAX) };
 	arena_init(&c->mem, REPLY_MEM_MAX);
 	if (c->fd < 0)
 		return 1;
@@ -55,6 +55,7 @@ int client_open(struct client *c, const char *path)
 void client_close(struct client *c)
 {
 	fd_close(&c->fd);
+	fd_close(&c->passed);
 	buf_fini(&c->in);
 	arena_fini(&c->mem);
 }
@@ -73,6 +74,33 @@ int client_send(struct client *c, struct slice line)
 	return r != 0;
 }
 
+/* As read(), and a descriptor may come along. */
+static ssize_t read_some(struct client *c, void *room, size_t n)
+{
+	union {
+		struct cmsghdr align;
+		char space[CMSG_SPACE(sizeof(int))];
+	} ctl;
+	struct iovec iov = { room, n };
+	struct msghdr mh = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &ctl, .msg_controllen = sizeof(ctl)
+	};
+	ssize_t got;
+
+	do
+		got = recvmsg(c->fd, &mh, MSG_CMSG_CLOEXEC);
+	while (got < 0 && errno == EINTR);
+	for (struct cmsghdr *h = got >= 0 ? CMSG_FIRSTHDR(&mh) : NULL; h != NULL;
+	     h = CMSG_NXTHDR(&mh, h)) {
+		if (h->cmsg_level != SOL_SOCKET || h->cmsg_type != SCM_RIGHTS ||
+		    h->cmsg_len != CMSG_LEN(sizeof(int)))
+			continue;
+		fd_close(&c->passed);
+		memcpy(&c->passed, CMSG_DATA(h), sizeof(int));
+	}
+	return got;
+}
+
 /* One line without its end; false at the end of the connection. */
 static bool read_line(struct client *c, struct slice *ret)
 {
@@ -88,9 +116,7 @@ static bool read_line(struct client *c, struct slice *ret)
 		scanned = c->in.n;
 		if (room == NULL)
 			return false;
-		do
-			n = read(c->fd, room, 65536);
-		while (n < 0 && errno == EINTR);
+		n = read_some(c, room, 65536);
 		if (n <= 0)
 			return false;
 		buf_wrote(&c->in, (size_t)n);

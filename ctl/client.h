@@ -10,6 +10,7 @@
 
 struct client {
 	int fd;
+	int passed; /* a descriptor that came with the reply handed out last, or -1; owned here */
 	struct buf in;
 	size_t used;      /* of `in`, by the line handed out last */
 	struct arena mem; /* of the reply handed out last */

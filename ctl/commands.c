@@ -59,6 +59,30 @@ const struct command ctl_commands[] = {
 	    "With --dry-run the lines that would go and come." },
 	{ "stat", NULL, 0, 1, ctl_stat, 0, "[ACCOUNT]", "",
 	    "figures of the server or of one account", "" },
+	{ "store", "export", 2, 4096, ctl_store_export, CTL_DRY, "ACCOUNT [MAILBOX...] DIR",
+	    "format=NAME", "an account's mail into files: Maildir++ as Dovecot has it, mbox, .eml",
+	    "Each mailbox as it is at one moment, synced to the disk. What is there from an "
+	    "earlier run "
+	    "is not "
+	    "written again. --format is maildir (with flags, keywords, uids, dates, "
+	    "subscriptions), "
+	    "mboxrd, "
+	    "mboxo, mboxcl, mboxcl2 or eml. docs/port.md has recipes." },
+	{ "store", "import", 2, 2, ctl_store_import, CTL_DRY, "ACCOUNT SOURCE",
+	    "into=MAILBOX format=NAME local-time state=FILE",
+	    "mail from files into an account: Maildir, mbox, .eml",
+	    "SOURCE is a file or a directory with any of them. Flags, keywords, dates and, in new "
+	    "mailboxes, uids "
+	    "are kept. What is moved is written to SOURCE.ACCOUNT.import (--state), so that the "
+	    "same "
+	    "command "
+	    "goes on after a break and nothing comes twice. Everything that is not moved is told "
+	    "with "
+	    "the "
+	    "reason, and the status is 1 then. --into puts it below a mailbox; --format says which "
+	    "kind "
+	    "of mbox "
+	    "where it cannot be found out; --local-time reads From lines as this machine's time." },
 	{ "check", NULL, 0, 0, ctl_check, CTL_OFFLINE, "", "account=NAME",
 	    "is all well: configuration, certificates, ports, store, delivery and fetch",
 	    "A line for each thing looked at: ok, warning or failed, with what to do. Delivery is "

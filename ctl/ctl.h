@@ -109,6 +109,8 @@ CTL(ctl_password_check);
 CTL(ctl_session_list);
 CTL(ctl_session_kick);
 CTL(ctl_stat);
+CTL(ctl_store_export);
+CTL(ctl_store_import);
 CTL(ctl_route_test);
 CTL(ctl_route_login);
 CTL(ctl_router_show);

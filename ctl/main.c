@@ -155,7 +155,7 @@ static int run(struct ctl *c, int argc, char **argv)
 		fprintf(stderr, "gatehousectl: this command has no --dry-run; nothing was done\n");
 		return CTL_USAGE;
 	}
-	c->client.fd = -1;
+	c->client.fd = c->client.passed = -1;
 	if ((k->flags & CTL_OFFLINE) == 0 && client_open(&c->client, c->socket) != 0) {
 		client_close(&c->client);
 		return CTL_UNREACHED;

@@ -127,6 +127,8 @@ JSON_OF = {  # a line for every verb, and what of the answer is looked at
     "session list": ([], lambda v: v == []), "session kick": (["99"], lambda v: not v["done"] and "session" in v["error"]),
     "route test": (["u1"], lambda v: v[0] == "LOCAL"), "route login": (["u1", "127.0.0.1"], lambda v: v[3] == "ok"),
     "router show": ([], lambda v: v == ""), "router set": (["-"], lambda v: v["done"]),
+    "store export": (["nobody", "/nonexistent"], lambda v: not v["done"] and "account" in v["error"]),
+    "store import": (["nobody", "/dev/null"], lambda v: not v["done"] and "no mbox" in v["error"]),
     "stat": ([], lambda v: v["sessions"] == 0), "log": (["1-1"], lambda v: v == []),
     "check": ([], lambda v: any(r["check"] == "store" and r["result"] == "ok" for r in v)),
     "cli": ([], lambda v: v == {"code": 201, "data": "example.test"}),

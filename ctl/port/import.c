@@ -1,0 +1,193 @@
+/* import - mail from files or another server into an account. */
+#include "ctl/port/import.h"
+
+#include <stdlib.h>
+
+/* ---- the mailbox ---- */
+
+/* Makes it when it is not there; gives it the source's uidvalidity when it is new. */
+static int box_make(struct import *im)
+{
+	struct link *l = &im->port.link;
+	struct ipc_mbox_create make = { .name = im->box->name };
+	struct ipc_mbox_place place = { .name = im->box->name,
+		.uidvalidity = im->box->uidvalidity };
+	uint32_t status, placed = IPC_ST_OK;
+	int r;
+
+	if (link_ask(l, IPC_mbox_create, &make, IPC_mbox_done) != 0)
+		return IMPORT_BROKEN;
+	status = l->m.mbox_done.status;
+	if (status != IPC_ST_OK && status != IPC_ST_EXISTS) {
+		port_left(&im->port, im->box->name, SLICE_NONE, link_status_text(status));
+		return IMPORT_SKIP;
+	}
+	if (place.uidvalidity != 0 && link_ask(l, IPC_mbox_place, &place, IPC_mbox_done) != 0)
+		return IMPORT_BROKEN;
+	if (place.uidvalidity != 0)
+		placed = l->m.mbox_done.status;
+	r = batch_look(im);
+	im->keep = r == IMPORT_OK && place.uidvalidity != 0 && im->uidvalidity == place.uidvalidity;
+	if (r == IMPORT_OK && place.uidvalidity != 0 && !im->keep)
+		port_note(&im->port, "%.*s: uids are new: %s", SLICE_FMT(im->box->name),
+		    placed == IPC_ST_EXISTS ? "another mailbox here has its uidvalidity"
+					    : "the mailbox was in use before");
+	return r;
+}
+
+/* One message of the source. IMPORT_SKIP: not this one. */
+static int take(struct import *im, struct item *take_item)
+{
+	struct batch_item *b = &im->batch[im->n_batch];
+	const struct source_ops *ops = im->source.ops;
+	int r;
+
+	if (state_has(&im->state, take_item->key)) {
+		im->port.already++;
+		item_fini(take_item);
+		return IMPORT_SKIP;
+	}
+	r = ops->load(&im->source, im->box, take_item);
+	if (r != 0) {
+		item_fini(take_item);
+		return r < 0 ? IMPORT_BROKEN : IMPORT_SKIP;
+	}
+	*b = (struct batch_item){ .item = *take_item };
+	if (im->port.ctl->dry_run) {
+		im->port.moved++;
+		im->port.bytes += b->item.size;
+		item_fini(&b->item);
+		return IMPORT_SKIP;
+	}
+	batch_measure(b);
+	im->n_batch++;
+	im->batch_bytes += b->size;
+	return IMPORT_OK;
+}
+
+static int box_fill(struct import *im)
+{
+	const struct source_ops *ops = im->source.ops;
+	struct item item;
+	uint64_t seen = 0;
+	int r = IMPORT_OK;
+
+	while (r != IMPORT_BROKEN) {
+		int n = ops->next(&im->source, im->box, &item);
+
+		if (n != 0)
+			return n < 0 ? IMPORT_BROKEN : batch_store(im);
+		r = take(im, &item);
+		if (r == IMPORT_OK && (im->n_batch == BATCH_MSGS || im->batch_bytes >= BATCH_BYTES))
+			r = batch_store(im);
+		port_step(&im->port, ++seen, im->box->n);
+	}
+	return r;
+}
+
+static int box_import(struct import *im)
+{
+	bool dry = im->port.ctl->dry_run;
+	int r = im->source.ops->open(&im->source, im->box);
+
+	im->moved = 0;
+	if (r == IMPORT_OK && !dry)
+		r = box_make(im);
+	if (r == IMPORT_OK)
+		r = box_fill(im);
+	if (r == IMPORT_OK && !dry && im->keep)
+		r = batch_uidnext(im, im->box->uidnext);
+	if (im->moved > 0)
+		port_note(&im->port, "%.*s: %llu messages have new uids", SLICE_FMT(im->box->name),
+		    (unsigned long long)im->moved);
+	for (size_t i = 0; i < im->n_batch; i++)
+		item_fini(&im->batch[i].item);
+	im->n_batch = 0;
+	im->batch_bytes = 0;
+	im->source.ops->shut(&im->source, im->box);
+	return r;
+}
+
+/* ---- all of it ---- */
+
+static int subscribe(struct import *im)
+{
+	for (size_t i = 0; i < im->source.n_sub; i++) {
+		struct ipc_mbox_subscribe q = { .name = im->source.sub[i], .on = 1 };
+
+		if (link_ask(&im->port.link, IPC_mbox_subscribe, &q, IPC_mbox_done) != 0)
+			return IMPORT_BROKEN;
+		if (im->port.link.m.mbox_done.status != IPC_ST_OK)
+			port_left(&im->port, SLICE("subscription"), im->source.sub[i],
+			    link_status_text(im->port.link.m.mbox_done.status));
+	}
+	return IMPORT_OK;
+}
+
+/* Beside the source, or where --state says. The caller frees. */
+static char *state_path(const struct import *im, const char *from)
+{
+	const char *given = ctl_opt(im->port.ctl, "state");
+	struct buf b = BUF_INIT(8192);
+	size_t n = strlen(from);
+
+	if (given != NULL)
+		return strdup(given);
+	if (strncmp(from, "imap", 4) == 0 && strstr(from, "://") != NULL) {
+		for (; *from != '\0'; from++)
+			buf_putc(&b, strchr("/:@", *from) != NULL ? '_' : (uint8_t)*from);
+	} else {
+		while (n > 1 && from[n - 1] == '/')
+			n--;
+		buf_put(&b, slice_of(from, n));
+	}
+	buf_printf(&b, ".%s.import", im->port.link.name);
+	if (buf_cstr(&b) == NULL)
+		abort();
+	return (char *)b.p;
+}
+
+static int run(struct import *im, const char *from)
+{
+	struct port *p = &im->port;
+	char *path = state_path(im, from);
+	int r = path == NULL || state_open(path, slice_str(from), p->link.account, p->ctl->dry_run,
+				    &im->state) != 0;
+
+	free(path);
+	if (r != 0)
+		return CTL_REFUSED;
+	r = import_again(im);
+	for (size_t i = 0; r != IMPORT_BROKEN && i < im->source.n_box; i++) {
+		im->box = &im->source.box[i];
+		port_box(p, im->box->name, i + 1, im->source.n_box);
+		r = box_import(im);
+		p->n_boxes += r == IMPORT_OK;
+	}
+	if (r != IMPORT_BROKEN && !p->ctl->dry_run)
+		r = subscribe(im);
+	return port_end(p, p->ctl->dry_run ? "to be moved" : "moved", r == IMPORT_BROKEN);
+}
+
+int ctl_store_import(struct ctl *c)
+{
+	struct import *im = calloc(1, sizeof(*im));
+	const char *from = c->argv[1];
+	int status;
+
+	if (im == NULL)
+		abort();
+	im->state.fd = -1;
+	port_init(&im->port, c);
+	/* The source first: what cannot be read at all leaves no trace of a session. */
+	status = tree_open(&im->port, from, &im->source);
+	if (status == CTL_DONE)
+		status = link_open(c, c->argv[0], &im->port.link);
+	if (status == CTL_DONE)
+		status = run(im, from);
+	state_close(&im->state);
+	source_fini(&im->source);
+	port_fini(&im->port);
+	free(im);
+	return status;
+}

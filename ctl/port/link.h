@@ -1,0 +1,45 @@
+/*
+ * link - a session of the administrator's on an account, for a program that waits for each answer.
+ *
+ * The admin socket's command OpenSession brings the descriptor; from then on the messages of
+ * common/ipc go to stored directly and the administration connection is not needed any more.
+ *
+ * Invariant: one question is under way at a time. When the session has ended, why was said on
+ * stderr once and every further call fails at once.
+ */
+#pragma once
+
+#include "common/ipc/chan.h"
+#include "ctl/ctl.h"
+
+struct link {
+	struct ipc_chan *chan; /* NULL: ended */
+	uint32_t seq;
+	uint64_t account;
+	size_t window; /* bytes of an append that may be sent */
+	size_t used;   /* bytes of bodies that were read and not given back */
+	/* the last message: valid until the next call */
+	enum ipc_type type;
+	union ipc_any m;
+	char name[401]; /* canonical name of the account */
+};
+
+/* Opens it over the command's administration connection: CTL_DONE, or a status after a message. */
+int link_open(struct ctl *c, const char *account, struct link *ret_l);
+void link_close(struct link *l);
+
+/* Sends a message. 0, or 1 after a message to the user. */
+int link_send(struct link *l, enum ipc_type type, const void *msg);
+/* Waits for the answer `type`; events and credit are dealt with here. 0, or 1 after a message. */
+int link_wait(struct link *l, enum ipc_type type);
+/* Both; `msg` begins with its seq, which is set here. */
+int link_ask(struct link *l, enum ipc_type type, void *msg, enum ipc_type answer);
+
+/* Some bytes of a body, parts or facts were read: gives the window back. 0 or 1. */
+int link_read(struct link *l, size_t n);
+
+/* Bytes of a message of the append under way, as the window lets them. 0 or 1. */
+int link_append_data(struct link *l, struct slice data);
+
+/* A sentence for a status of the store. */
+const char *link_status_text(uint32_t status);

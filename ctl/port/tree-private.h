@@ -1,0 +1,61 @@
+/*
+ * tree-private - a file or directory that mail is taken from: found by tree.c, read by the files of
+ * its kinds. Every name below the top is opened from its directory and never through a link.
+ */
+#pragma once
+
+#include "ctl/port/mbox-text.h"
+#include "ctl/port/port.h"
+
+enum tree_kind { TREE_MAILDIR, TREE_MBOX, TREE_EML };
+
+/* A message of the mailbox that is open. */
+struct tree_entry {
+	struct slice name; /* owned: "cur/..." or the file's name */
+	struct slice key;  /* owned: path of the mailbox and what stays the same of the name */
+	uint32_t uid;
+};
+
+struct tree {
+	int top; /* the directory, or the one that holds the file */
+	enum mbox_variant variant;
+	bool local_time; /* "From " lines without a zone */
+	/* the mailbox that is open */
+	int dir;
+	struct tree_entry *entry;
+	size_t n_entry, at;
+	struct slice keywords[26]; /* of a Maildir, in `text` */
+	uint8_t *text;
+	struct mbox_reader mbox; /* in `map` */
+	void *map;
+	size_t map_n;
+	void *seen; /* hashes of an mbox's messages */
+};
+
+static inline struct tree *tree_of(struct source *s)
+{
+	return s->impl;
+}
+
+/* Opens a path of names with '/' between below a directory: no link is followed. -1 and errno. */
+int tree_openat(int top, struct slice path, int flags);
+/* A regular file of at most a message's size, read through a map: 0, or 1 with errno. */
+int tree_map(int dir, const char *name, void **ret_map, size_t *ret_n, int64_t *ret_mtime);
+/* The same for a message: fills map and size. 0, or 1: told by port_left. */
+int tree_load(
+    struct source *s, struct source_box *b, struct slice name, struct item *i, int64_t *ret_mtime);
+/* A small file as a block that the caller frees: NULL with errno. */
+uint8_t *tree_slurp(int dir, const char *name, size_t *ret_n);
+struct tree_entry *tree_entry_add(struct tree *t);
+void tree_entries_free(struct tree *t);
+
+/* box-maildir.c, box-mbox.c, box-eml.c: struct source_ops of one kind. */
+int maildir_open(struct source *s, struct source_box *b);
+int maildir_next(struct source *s, struct source_box *b, struct item *ret);
+int maildir_load(struct source *s, struct source_box *b, struct item *i);
+int mboxfile_open(struct source *s, struct source_box *b);
+int mboxfile_next(struct source *s, struct source_box *b, struct item *ret);
+int eml_open(struct source *s, struct source_box *b);
+int eml_next(struct source *s, struct source_box *b, struct item *ret);
+int eml_load(struct source *s, struct source_box *b, struct item *i);
+bool eml_is(struct slice name);
