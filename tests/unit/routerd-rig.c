@@ -80,6 +80,7 @@ static void admin_msg(
 	}
 	rig.replies++;
 	rig.more += m->dir_reply.more;
+	rig.status_more = m->dir_reply.more;
 	rig.status = m->dir_reply.status;
 	buf_put(&rig.data, m->dir_reply.data);
 }
@@ -94,11 +95,16 @@ static const struct ipc_ops stored_ops = { stored_msg, gone, NULL },
 			    rd_stored_ops = { rd_from_stored, gone, NULL },
 			    rd_authd_ops = { rd_from_authd, gone, NULL };
 
+static void turn(void)
+{
+	event_base_loop(rig.rd.base, EVLOOP_NONBLOCK);
+	engine_dispatch(rig.engine, 0);
+}
+
 void rig_spin(void)
 {
 	for (int i = 0; i < 40; i++) {
-		event_base_loop(rig.rd.base, EVLOOP_NONBLOCK);
-		engine_dispatch(rig.engine, 0);
+		turn();
 		if (i % 10 == 9)
 			poll(NULL, 0, 1);
 	}
@@ -214,10 +220,12 @@ uint32_t rig_ask(uint32_t verb, const char *const *args)
 
 	buf_reset(&rig.data);
 	rig_send(verb, args);
-	for (int i = 0; i < 100 && rig.replies == before; i++)
-		rig_spin();
+	/* Until there is an answer, and what it sends besides is read. */
+	for (int i = 0, after = 0; i < 100000 && after < 4; i++) {
+		after += rig.replies > before && rig.status_more == 0;
+		turn();
+	}
 	assert_true(rig.replies > before);
-	rig_spin();
 	rdr = wire_reader(buf_slice(&rig.data));
 	while (wire_left(&rdr) > 0) {
 		if (rdr.p != rig.data.p)

@@ -24,6 +24,7 @@ extern struct rig {
 	struct ipc_chan *stored_end, *authd_end, *admin_end, *rcpt_end;
 	unsigned makes, drops, secret_drops, targets, changed, replies, rcpt_replies, more;
 	bool stored_mute;
+	uint32_t status_more;             /* the last reply is not the end of its answer */
 	uint32_t status, handle, members; /* of the last answers; a group: how many more handles */
 	uint64_t last_account;
 	uint64_t over_quota; /* an account that takes no mail; 1 as a quota means the same */
