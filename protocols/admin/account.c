@@ -161,11 +161,32 @@ void run_create_account(struct cmd *c)
 
 /* ---- looking ---- */
 
+/* One thing that is known of an account: all, those of a list of keys, or the value of one key. */
+static void put_info(struct cmd *c, const char *key, struct slice text, bool number)
+{
+	const struct data *keys = c->arg[1], *one = c->arg[2];
+	bool wanted = keys == NULL;
+
+	for (const struct data *k = keys != NULL ? keys->first : NULL; k != NULL; k = k->next)
+		wanted |= k->kind == DATA_STRING && slice_ieq(k->text, slice_str(key));
+	if (one != NULL && !slice_ieq(one->text, slice_str(key)))
+		return;
+	if (one == NULL && !wanted)
+		return;
+	if (one == NULL)
+		buf_printf(&c->data, "%s=", key);
+	if (number)
+		buf_printf(&c->data, "#%.*s", SLICE_FMT(text));
+	else
+		data_put_string(&c->data, text);
+	if (one == NULL)
+		buf_putc(&c->data, ';');
+}
+
 /* Items are id, name, state, quota. */
 static void on_info(struct cmd *c, enum ipc_type type, const union ipc_any *m)
 {
 	struct wire_reader r = wire_reader(m->dir_reply.data);
-	bool info = slice_ieq(slice_str(c->verb->name), SLICE("GetAccountInfo"));
 	struct slice id, name, state, quota;
 
 	if (cmd_dir_failed(c, m))
@@ -174,33 +195,56 @@ static void on_info(struct cmd *c, enum ipc_type type, const union ipc_any *m)
 	name = wire_get_bytes(&r, 400);
 	state = wire_get_bytes(&r, 400);
 	quota = wire_get_bytes(&r, 400);
-	buf_putc(&c->data, '{');
-	if (info) {
-		data_put_pair(&c->data, "AccountName", name);
-		data_put_pair(&c->data, "State", state);
-		buf_puts(&c->data, "ID=#");
-		buf_put(&c->data, id);
-		buf_putc(&c->data, ';');
-	} else {
-		data_put_pair(&c->data, "Suspended",
-		    slice_eq(state, SLICE("suspended")) ? SLICE("YES") : SLICE("NO"));
-	}
-	data_put_pair(
-	    &c->data, "MaxAccountSize", slice_eq(quota, SLICE("0")) ? SLICE("unlimited") : quota);
-	buf_putc(&c->data, '}');
-	cmd_data(c);
+	if (c->arg[2] == NULL)
+		buf_putc(&c->data, '{');
+	put_info(c, "AccountName", name, false);
+	put_info(c, "State", state, false);
+	put_info(c, "ID", id, true);
+	put_info(
+	    c, "MaxAccountSize", slice_eq(quota, SLICE("0")) ? SLICE("unlimited") : quota, false);
+	if (c->arg[2] == NULL)
+		buf_putc(&c->data, '}');
+	if (c->data.n > 0)
+		cmd_data(c);
+	else
+		cmd_error(c, "nothing is known under this key");
 }
 
 void run_get_account_info(struct cmd *c)
 {
 	struct slice name = cmd_text(c, 0);
 
-	cmd_ask_dir(c, VERB_account_info, &name, 1, on_info);
+	if (c->arg[1] != NULL && c->arg[2] != NULL)
+		cmd_usage(c);
+	else
+		cmd_ask_dir(c, VERB_account_info, &name, 1, on_info);
+}
+
+static void on_settings(struct cmd *c, enum ipc_type type, const union ipc_any *m)
+{
+	struct wire_reader r = wire_reader(m->dir_reply.data);
+	struct slice state, quota;
+
+	if (cmd_dir_failed(c, m))
+		return;
+	wire_get_bytes(&r, 400);
+	wire_get_bytes(&r, 400);
+	state = wire_get_bytes(&r, 400);
+	quota = wire_get_bytes(&r, 400);
+	buf_putc(&c->data, '{');
+	data_put_pair(&c->data, "Suspended",
+	    slice_eq(state, SLICE("suspended")) ? SLICE("YES") : SLICE("NO"));
+	data_put_pair(
+	    &c->data, "MaxAccountSize", slice_eq(quota, SLICE("0")) ? SLICE("unlimited") : quota);
+	buf_putc(&c->data, '}');
+	cmd_data(c);
 }
 
 void run_get_account_settings(struct cmd *c)
 {
-	run_get_account_info(c);
+	struct slice name = cmd_text(c, 0);
+
+	cmd_ask_dir(c, VERB_account_info, &name, 1, on_settings);
 }
 
 /* ---- changing ---- */

@@ -79,7 +79,8 @@ struct cmd {
 	struct buf text;      /* text made for this reply, where status points */
 	bool first, has_data; /* writing lists; the reply carries data */
 	bool passes;          /* and a descriptor */
-	uint64_t account;
+	uint64_t account, sid;
+	size_t items;                /* of an answer that comes in parts */
 	void (*then)(struct cmd *c); /* the next step */
 	struct slice kept;           /* what a later step needs, in mem */
 };
@@ -179,6 +180,15 @@ ADMIN_VERB(run_dir);
 /* The same with one name, which may be missing. */
 ADMIN_VERB(run_dir_name);
 ADMIN_VERB(run_create_domain);
+ADMIN_VERB(run_delete_domain);
+ADMIN_VERB(run_rename);
+ADMIN_VERB(run_group);
+ADMIN_VERB(run_objects);
+ADMIN_VERB(run_find_session);
+ADMIN_VERB(run_get_session);
+ADMIN_VERB(run_stat_element);
+ADMIN_VERB(run_next_stat);
+ADMIN_VERB(run_account_stat);
 ADMIN_VERB(run_update_domain_settings);
 ADMIN_VERB(run_set_router_table);
 ADMIN_VERB(run_route);
@@ -198,6 +208,12 @@ ADMIN_VERB(run_open_session);
 
 /* ---- answers of routerd that have a form of their own, by file ---- */
 #define ADMIN_REPLY(fn) void fn(struct cmd *c, enum ipc_type type, const union ipc_any *m)
+/* Items are key, value, again and again; a key waits for its value: false. */
+bool cmd_pair(struct cmd *c, struct slice item, struct slice *ret_key);
+ADMIN_REPLY(cmd_dir_pairs);
+ADMIN_REPLY(cmd_domain_info);
+ADMIN_REPLY(cmd_group);
+ADMIN_REPLY(cmd_objects);
 ADMIN_REPLY(cmd_domain_ips);
 ADMIN_REPLY(cmd_account_list);
 ADMIN_REPLY(cmd_router_table);

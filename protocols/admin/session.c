@@ -1,64 +1,97 @@
-/* session - who is logged in, and figures. */
+/* session - who is logged in. */
 #include "protocols/admin/admin-private.h"
 
 #include "common/base/addr.h"
 #include "common/base/wire.h"
 
-static void put_session(struct cmd *c, struct wire_reader *r)
+#include <stdio.h>
+
+struct row {
+	uint64_t sid, account, since;
+	struct slice name, service, peer; /* the last as text */
+	char peer_text[ADDR_TEXT_MAX], sid_text[40];
+};
+
+static bool next_row(struct wire_reader *r, struct row *ret)
 {
-	uint64_t sid = wire_get_u64(r), account = wire_get_u64(r), since = wire_get_u64(r);
-	struct slice name = wire_get_bytes(r, 1000), service = wire_get_bytes(r, 100),
-		     peer = wire_get_bytes(r, 100);
-	char text[ADDR_TEXT_MAX];
+	struct slice peer;
 	struct addr a = { 0 };
 
-	if (r->bad)
-		return;
+	if (wire_left(r) == 0)
+		return false;
+	ret->sid = wire_get_u64(r);
+	ret->account = wire_get_u64(r);
+	ret->since = wire_get_u64(r);
+	ret->name = wire_get_bytes(r, 1000);
+	ret->service = wire_get_bytes(r, 100);
+	peer = wire_get_bytes(r, 100);
 	addr_unpack(peer, &a);
+	ret->peer = slice_str(addr_ip_text(&a, ret->peer_text));
+	snprintf(ret->sid_text, sizeof(ret->sid_text), "%llx-%llx",
+	    (unsigned long long)(ret->sid >> 32), (unsigned long long)(ret->sid & 0xffffffff));
+	return !r->bad;
+}
+
+static void put_session(struct cmd *c, const struct row *row)
+{
 	if (!c->first)
 		buf_putc(&c->data, ',');
 	c->first = false;
 	buf_puts(&c->data, "{ID=#");
-	buf_putu(&c->data, sid);
-	buf_printf(&c->data, ";SID=\"%llx-%llx\"", (unsigned long long)(sid >> 32),
-	    (unsigned long long)(sid & 0xffffffff));
+	buf_putu(&c->data, row->sid);
+	buf_printf(&c->data, ";SID=\"%s\"", row->sid_text);
 	buf_puts(&c->data, ";AccountID=#");
-	buf_putu(&c->data, account);
+	buf_putu(&c->data, row->account);
 	buf_puts(&c->data, ";Since=#");
-	buf_putu(&c->data, since);
+	buf_putu(&c->data, row->since);
 	buf_putc(&c->data, ';');
-	data_put_pair(&c->data, "Account", name);
-	data_put_pair(&c->data, "Protocol", service);
-	data_put_pair(&c->data, "Address", slice_str(addr_ip_text(&a, text)));
+	data_put_pair(&c->data, "Account", row->name);
+	data_put_pair(&c->data, "Protocol", row->service);
+	data_put_pair(&c->data, "Address", row->peer);
 	buf_putc(&c->data, '}');
+}
+
+/* True with a reader of the rows; what else came has been answered. */
+static bool rows_came(
+    struct cmd *c, enum ipc_type type, const union ipc_any *m, struct wire_reader *ret)
+{
+	if (type != IPC_sess_rows) {
+		cmd_error(c, "the store cannot answer now");
+		return false;
+	}
+	*ret = wire_reader(m->sess_rows.rows);
+	return true;
 }
 
 static void on_sessions(struct cmd *c, enum ipc_type type, const union ipc_any *m)
 {
 	struct wire_reader r;
+	struct row row;
 
-	if (type != IPC_sess_rows) {
-		cmd_error(c, "the store cannot answer now");
+	if (!rows_came(c, type, m, &r))
 		return;
-	}
 	if (c->data.n == 0) {
 		buf_putc(&c->data, '(');
 		c->first = true;
 	}
-	r = wire_reader(m->sess_rows.rows);
-	while (wire_left(&r) > 0 && !r.bad)
-		put_session(c, &r);
+	while (next_row(&r, &row))
+		put_session(c, &row);
 	if (m->sess_rows.more)
 		return;
 	buf_putc(&c->data, ')');
 	cmd_data(c);
 }
 
-static void ask_sessions(struct cmd *c)
+static void ask_rows(struct cmd *c, cmd_reply_fn *then)
 {
 	struct ipc_sess_list m = { .seq = cmd_next_seq(c), .account = c->account };
 
-	cmd_ask(c, FRONT_STORE, IPC_sess_list, &m, on_sessions);
+	cmd_ask(c, FRONT_STORE, IPC_sess_list, &m, then);
+}
+
+static void ask_sessions(struct cmd *c)
+{
+	ask_rows(c, on_sessions);
 }
 
 void run_list_sessions(struct cmd *c)
@@ -67,6 +100,65 @@ void run_list_sessions(struct cmd *c)
 		cmd_find_account(c, cmd_text(c, 0), ask_sessions);
 	else
 		ask_sessions(c);
+}
+
+/* ---- one session ---- */
+
+static bool is_wanted(const struct cmd *c, const struct row *row)
+{
+	return (c->arg[1] == NULL || slice_ieq(cmd_text(c, 1), row->peer)) &&
+	       (c->arg[3] == NULL || slice_ieq(cmd_text(c, 3), row->service));
+}
+
+static void one_came(struct cmd *c, const union ipc_any *m)
+{
+	if (m->sess_rows.more)
+		return;
+	if (c->data.n > 0)
+		cmd_data(c);
+	else
+		cmd_error(c, "there is no such session");
+}
+
+static void on_find(struct cmd *c, enum ipc_type type, const union ipc_any *m)
+{
+	struct wire_reader r;
+	struct row row;
+
+	if (!rows_came(c, type, m, &r))
+		return;
+	while (c->data.n == 0 && next_row(&r, &row))
+		if (is_wanted(c, &row))
+			data_put_string(&c->data, slice_str(row.sid_text));
+	one_came(c, m);
+}
+
+static void ask_find(struct cmd *c)
+{
+	ask_rows(c, on_find);
+}
+
+void run_find_session(struct cmd *c)
+{
+	if (c->arg[2] != NULL || c->arg[4] != NULL || c->arg[5] != NULL)
+		cmd_error(c,
+		    "sessions are known by ADDRESS and PROTOCOL, not by FOR, TRANSPORT and CLIENT");
+	else
+		cmd_find_account(c, cmd_text(c, 0), ask_find);
+}
+
+static void on_get(struct cmd *c, enum ipc_type type, const union ipc_any *m)
+{
+	struct wire_reader r;
+	struct row row;
+
+	if (!rows_came(c, type, m, &r))
+		return;
+	c->first = true;
+	while (c->data.n == 0 && next_row(&r, &row))
+		if (row.sid == c->sid)
+			put_session(c, &row);
+	one_came(c, m);
 }
 
 static void on_killed(struct cmd *c, enum ipc_type type, const union ipc_any *m)
@@ -113,14 +205,31 @@ static bool sid_parse(struct slice s, uint64_t *ret)
 	return true;
 }
 
+/* The session that is named; false: answered. */
+static bool take_sid(struct cmd *c)
+{
+	if (sid_parse(cmd_text(c, 0), &c->sid) && c->sid != 0)
+		return true;
+	cmd_error(c, "a session is named by the ID or SID that ListSessions shows");
+	return false;
+}
+
+/* Who logged in by the PWD port sees its own ones. */
+void run_get_session(struct cmd *c)
+{
+	c->account = c->a->account;
+	if (take_sid(c))
+		ask_rows(c, on_get);
+}
+
 void run_kill_session(struct cmd *c)
 {
 	struct ipc_sess_kick m = { .seq = cmd_next_seq(c) };
 
-	if (!sid_parse(cmd_text(c, 0), &m.sid) || m.sid == 0)
-		cmd_error(c, "a session is named by the ID or SID that ListSessions shows");
-	else
-		cmd_ask(c, FRONT_STORE, IPC_sess_kick, &m, on_killed);
+	if (!take_sid(c))
+		return;
+	m.sid = c->sid;
+	cmd_ask(c, FRONT_STORE, IPC_sess_kick, &m, on_killed);
 }
 
 static void kill_account(struct cmd *c)
@@ -133,65 +242,4 @@ static void kill_account(struct cmd *c)
 void run_kill_account_sessions(struct cmd *c)
 {
 	cmd_find_account(c, cmd_text(c, 0), kill_account);
-}
-
-/* ---- figures: lines "name value" of the store, then of the directory ---- */
-
-static void put_stat(struct cmd *c, struct slice line)
-{
-	struct slice name = slice_take(&line, ' ');
-
-	if (name.n == 0)
-		return;
-	data_put_string(&c->data, name);
-	buf_puts(&c->data, "=#");
-	buf_put(&c->data, line);
-	buf_putc(&c->data, ';');
-}
-
-static void on_dir_stat(struct cmd *c, enum ipc_type type, const union ipc_any *m)
-{
-	struct wire_reader r = wire_reader(m->dir_reply.data);
-
-	if (cmd_dir_failed(c, m))
-		return;
-	while (wire_left(&r) > 0 && !r.bad)
-		put_stat(c, wire_get_bytes(&r, UINT32_MAX));
-	buf_putc(&c->data, '}');
-	cmd_data(c);
-}
-
-static void on_stat(struct cmd *c, enum ipc_type type, const union ipc_any *m)
-{
-	struct slice text;
-
-	if (type != IPC_stat_reply || m->stat_reply.status != IPC_ST_OK) {
-		cmd_error(c, "the store cannot answer now");
-		return;
-	}
-	buf_putc(&c->data, '{');
-	text = m->stat_reply.text;
-	while (text.n > 0)
-		put_stat(c, slice_take(&text, '\n'));
-	if (c->account == 0) {
-		cmd_ask_dir(c, VERB_stat, NULL, 0, on_dir_stat);
-		return;
-	}
-	buf_putc(&c->data, '}');
-	cmd_data(c);
-}
-
-static void ask_stat(struct cmd *c)
-{
-	struct ipc_stat_ask m = { .seq = cmd_next_seq(c), .account = c->account };
-
-	cmd_ask(c, FRONT_STORE, IPC_stat_ask, &m, on_stat);
-}
-
-void run_list_stat(struct cmd *c)
-{
-	if (c->arg[0] != NULL)
-		cmd_find_account(c, cmd_text(c, 0), ask_stat);
-	else
-		ask_stat(c);
 }
