@@ -176,7 +176,7 @@ static void put_info(struct cmd *c, const char *key, struct slice text, bool num
 	if (one == NULL)
 		buf_printf(&c->data, "%s=", key);
 	if (number)
-		buf_printf(&c->data, "#%.*s", SLICE_FMT(text));
+		put_digits(&c->data, text);
 	else
 		data_put_string(&c->data, text);
 	if (one == NULL)

@@ -143,6 +143,8 @@ void cmd_send(struct cmd *c, uint32_t verb, cmd_reply_fn *then);
 /* Asks routerd for the account's id, then calls `then`, which finds it in c->account. */
 void cmd_find_account(struct cmd *c, struct slice name, void (*then)(struct cmd *c));
 
+/* A number as another server writes it. */
+void put_digits(struct buf *b, struct slice digits);
 /* The text of a string among the form's values, empty when it is missing. */
 struct slice cmd_text(const struct cmd *c, size_t value);
 

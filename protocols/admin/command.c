@@ -248,6 +248,14 @@ void cmd_find_account(struct cmd *c, struct slice name, void (*then)(struct cmd 
 	cmd_ask_dir(c, VERB_account_info, &name, 1, on_account);
 }
 
+void put_digits(struct buf *b, struct slice digits)
+{
+	uint64_t v = 0;
+
+	slice_u64(digits, UINT64_MAX, &v);
+	data_put_number(b, v);
+}
+
 /* ---- words ---- */
 
 struct slice cmd_text(const struct cmd *c, size_t value)

@@ -137,8 +137,8 @@ void cmd_domain_info(struct cmd *c, enum ipc_type type, const union ipc_any *m)
 			data_put_pair(&c->data, keys[i], item);
 			continue;
 		}
-		buf_printf(&c->data, "%s=#", keys[i]);
-		buf_put(&c->data, item);
+		buf_printf(&c->data, "%s=", keys[i]);
+		put_digits(&c->data, item);
 		buf_putc(&c->data, ';');
 	}
 	buf_putc(&c->data, '}');
@@ -195,15 +195,22 @@ void cmd_objects(struct cmd *c, enum ipc_type type, const union ipc_any *m)
 		if (c->items == 0) {
 			c->kept = arena_copy(&c->mem, item);
 		} else if (c->items == 1) {
-			buf_printf(&c->data, "(#%.*s,{", SLICE_FMT(item));
+			buf_putc(&c->data, '(');
+			put_digits(&c->data, item);
+			buf_puts(&c->data, ",{");
 		} else if (c->items <= 3) {
-			buf_printf(&c->text, ",#%.*s", SLICE_FMT(item));
+			buf_putc(&c->text, ',');
+			put_digits(&c->text, item);
 		} else if (c->items > 5) {
 			put_object(c, item);
 		}
 	}
 	if (m->dir_reply.more)
 		return;
+	if (c->items < 6) {
+		cmd_error(c, "the objects cannot be shown");
+		return;
+	}
 	buf_putc(&c->data, '}');
 	buf_put(&c->data, buf_slice(&c->text));
 	buf_putc(&c->data, ',');

@@ -19,13 +19,12 @@ static void put_stat(struct cmd *c, struct slice line)
 	if (wanted.n > 0) {
 		if (!slice_ieq(name, wanted))
 			return;
-		buf_putc(&c->data, '#');
-		buf_put(&c->data, line);
+		put_digits(&c->data, line);
 		return;
 	}
 	data_put_string(&c->data, name);
-	buf_puts(&c->data, "=#");
-	buf_put(&c->data, line);
+	buf_putc(&c->data, '=');
+	put_digits(&c->data, line);
 	buf_putc(&c->data, ';');
 }
 
