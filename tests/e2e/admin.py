@@ -70,6 +70,8 @@ def everything(c):
     """What the directory holds, as far as it can be asked for."""
     domains = c.get("ListDomains")
     return {"domains": domains, "table": c.get("GetRouterTable"),
+            "objects": [c.get("ListDomainObjects %s 100" % d) + c.get("ListGroups " + d) + c.get("ListLists " + d)
+                        for d in domains],
             "of domains": [(c.get("GetDomainAliases " + d), c.get("GetDomainSettings " + d)) for d in domains],
             "accounts": [{a: (c.get('GetAccountInfo "%s@%s"' % (a, d)), c.get('GetAccountAliases "%s@%s"' % (a, d)))
                           for a in c.get("ListAccounts " + d)} for d in domains]}
@@ -203,7 +205,54 @@ INLINE now
 QUIT now
 GetVersion x
 Nonsense
-RenameAccount u1 into u3
+RenameAccount u1 to u3
+RenameAccount u1 into u2
+RenameAccount nobody into u3
+RenameAccount u1 into u3 PATH x
+RenameAccount u1 into (u3)
+RenameDomain other.test into example.test
+RenameDomain other.test new.test
+RenameDomain other.test into new.test PATH x
+SuspendDomain example.test
+SuspendDomain nowhere.test
+CreateDomain new.test SHARED
+DeleteDomain other.test FORCE
+ListDomainObjects other.test
+ListDomainObjects other.test many
+ListDomainObjects other.test FILTER 10
+ListDomainObjects nowhere.test 10
+CreateGroup u1
+CreateGroup group {Members=((u1));}
+CreateGroup group {Members=("a b");}
+CreateGroup group {Expand=maybe;}
+CreateGroup group (u1)
+SetGroup nobody {}
+SetGroup u1 {Members=(u2);}
+RenameGroup nobody into group
+GetGroup u1
+DeleteGroup u1
+CreateForwarder u1 TO u2
+CreateForwarder fwd u2
+CreateForwarder fwd TO "a b"
+CreateForwarder fwd TO (u2)
+RenameForwarder nobody into fwd
+DeleteForwarder u1
+GetForwarder u1
+FindForwarders nowhere.test TO u1
+CreateList news
+CreateList news for nobody
+CreateList u1 for u2
+RenameList nobody into news
+DeleteList u1
+GetAccountInfo u1 (State) KEY State
+GetAccountInfo u1 KEY Nothing
+FindAccountSession u1
+FindAccountSession u1 FOR 192.0.2.1
+GetSession 1-2
+GetSession (1)
+GetStatElement nothing
+GetNextStatName nothing
+GetAccountStat u1 KEY nothing
 "ListDomains"
 (ListDomains)
 CreateAccount "unfinished
