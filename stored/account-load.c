@@ -24,6 +24,29 @@ struct account_load {
 
 static void load_steps(struct account_load *l);
 
+/* Deleted mailboxes get a list of their own. */
+static bool lost_split(struct account *a)
+{
+	size_t n = 0, to = 0;
+
+	for (size_t i = 0; i < a->n_mboxes; i++)
+		n += a->mboxes[i]->deleted_s != 0;
+	a->lost = n > 0 ? calloc(n, sizeof(struct mbox *)) : NULL;
+	if (n > 0 && a->lost == NULL)
+		return false;
+	for (size_t i = 0; n > 0 && i < a->n_mboxes; i++) {
+		struct mbox *m = a->mboxes[i];
+
+		if (m->deleted_s != 0)
+			a->lost[a->n_lost++] = m;
+		else
+			a->mboxes[to++] = m;
+	}
+	if (n > 0)
+		a->n_mboxes = to;
+	return true;
+}
+
 static void load_finish(struct account_load *l, int status)
 {
 	struct account *a = l->a;
@@ -31,6 +54,8 @@ static void load_finish(struct account_load *l, int status)
 	if (status != IPC_ST_OK && status != IPC_ST_NOTFOUND)
 		log_ev(LOG_ERR, "stored.engine", kv_s("what", "account"), kv_u("account", a->id),
 		    kv_s("why", engine_rc_name(l->rc)));
+	if (!lost_split(a) && status == IPC_ST_OK)
+		status = IPC_ST_TRYLATER;
 	tree_mboxes_sort(a);
 	a->load = NULL;
 	a->st->in_flight--;
@@ -52,7 +77,8 @@ static void on_shard(void *arg, int rc, const struct engine_row *rows, size_t n,
 		l->rc = ENGINE_CORRUPT;
 }
 
-static int mbox_list_add(struct account *a, uint64_t id, const struct mbox_rec *rec)
+static int mbox_list_add(
+    struct account *a, uint64_t id, const struct mbox_rec *rec, int64_t deleted_s)
 {
 	struct mbox **p = reallocarray(a->mboxes, a->n_mboxes + 1, sizeof(*p));
 
@@ -62,7 +88,8 @@ static int mbox_list_add(struct account *a, uint64_t id, const struct mbox_rec *
 	p[a->n_mboxes] = mbox_new(a, id, rec);
 	if (p[a->n_mboxes] == NULL)
 		return 1;
-	if (slice_eq(rec->name, SLICE("INBOX")))
+	p[a->n_mboxes]->deleted_s = deleted_s;
+	if (slice_eq(rec->name, SLICE("INBOX")) && deleted_s == 0)
 		a->inbox = p[a->n_mboxes];
 	a->n_mboxes++;
 	return 0;
@@ -70,6 +97,7 @@ static int mbox_list_add(struct account *a, uint64_t id, const struct mbox_rec *
 
 static int root_row(struct account *a, const struct engine_row *row)
 {
+	struct lost_rec lost;
 	struct mbox_rec rec;
 	struct slice name;
 	uint64_t id;
@@ -80,9 +108,16 @@ static int root_row(struct account *a, const struct engine_row *row)
 		return name_unpack(row->val, &name) != 0 || tree_names_add(&a->subs, id, name) != 0;
 	if (row->key.n == 1 && row->key.p[0] == REC_HEAD)
 		return root_unpack(row->val, &a->rec);
-	if (key_get_u64(row->key, REC_MBOX, &id) != 0 || a->n_mboxes == ACCOUNT_MBOXES_MAX)
+	if (row->key.n == 1 && row->key.p[0] == REC_ALLOW)
+		return allow_unpack(row->val, &a->allow);
+	if (a->n_mboxes == ACCOUNT_MBOXES_MAX + LOST_MBOXES_MAX)
 		return 1;
-	return mbox_unpack(row->val, &rec) != 0 || mbox_list_add(a, id, &rec) != 0;
+	if (key_get_u64(row->key, REC_LOST, &id) == 0)
+		return lost_unpack(row->val, &lost) != 0 ||
+		       mbox_list_add(a, id, &lost.mbox, lost.when) != 0;
+	if (key_get_u64(row->key, REC_MBOX, &id) != 0)
+		return 1;
+	return mbox_unpack(row->val, &rec) != 0 || mbox_list_add(a, id, &rec, 0) != 0;
 }
 
 static void on_rows(void *arg, int rc, const struct engine_row *rows, size_t n, bool more)
@@ -183,11 +218,13 @@ static bool account_make(struct account_load *l)
 
 	if (st->meta == NULL || inbox == 0)
 		return false;
-	a->rec = (struct root_rec){ a->id, now + 1, clock_wall_s() };
+	a->rec = (struct root_rec){
+		.account = a->id, .next_uidvalidity = now + 1, .created = clock_wall_s()
+	};
 	b[0] = engine_batch_new(a->root);
 	b[1] = engine_batch_new(st->meta);
 	if (b[0] == NULL || b[1] == NULL || !make_rows(a, b[0], b[1], inbox, &rec) ||
-	    mbox_list_add(a, inbox, &rec) != 0) {
+	    mbox_list_add(a, inbox, &rec, 0) != 0) {
 		engine_batch_free(&b[0]);
 		engine_batch_free(&b[1]);
 		return false;

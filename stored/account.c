@@ -17,6 +17,9 @@ static void account_free(struct account *a)
 	for (size_t i = 0; i < a->n_gone; i++)
 		mbox_free(&a->gone[i]);
 	free(a->gone);
+	for (size_t i = 0; i < a->n_lost; i++)
+		mbox_free(&a->lost[i]);
+	free(a->lost);
 	while (a->dirs.n > 0)
 		tree_names_remove(&a->dirs, a->dirs.n - 1);
 	while (a->subs.n > 0)
@@ -77,6 +80,17 @@ void account_evict(struct store *st, bool all)
 	}
 }
 
+void account_let_go(struct store *st, uint64_t id)
+{
+	struct account *a = idmap_get(&st->accounts, id);
+
+	if (a == NULL || !a->idle)
+		return;
+	idle_remove(a);
+	idmap_del(&st->accounts, id);
+	account_free(a);
+}
+
 static void table_remove(struct account *a)
 {
 	if (a->state != ACCOUNT_GONE)
@@ -92,6 +106,7 @@ static struct account *account_new(struct store *st, uint64_t id)
 		return NULL;
 	a->st = st;
 	a->id = id;
+	a->policy = st->policy;
 	STAILQ_INIT(&a->waiters);
 	TAILQ_INIT(&a->ops);
 	TAILQ_INIT(&a->copies);
@@ -163,6 +178,15 @@ void account_get(struct store *st, uint64_t id, unsigned flags, account_fn *fn, 
 	account_load(a);
 }
 
+/* What waits for a mailbox. */
+static void fail_all(struct account *a)
+{
+	struct mbox *m;
+
+	for (size_t i = 0; (m = account_nth(a, i)) != NULL; i++)
+		change_fail(m);
+}
+
 void account_forget(struct account *a)
 {
 	if (a->state == ACCOUNT_GONE)
@@ -171,8 +195,7 @@ void account_forget(struct account *a)
 	a->forgotten = true;
 	table_remove(a);
 	session_end_all(a->st, a, 0, IPC_BYE_STORE);
-	for (size_t i = 0; i < a->n_mboxes; i++)
-		change_fail(a->mboxes[i]);
+	fail_all(a);
 	account_unref(a);
 }
 
@@ -183,6 +206,21 @@ uint64_t account_usage(const struct account *a)
 	for (size_t i = 0; i < a->n_mboxes; i++)
 		sum += a->mboxes[i]->pend.bytes;
 	return sum;
+}
+
+struct mbox *account_nth(const struct account *a, size_t i)
+{
+	if (i < a->n_mboxes)
+		return a->mboxes[i];
+	i -= a->n_mboxes;
+	if (i < a->n_lost)
+		return a->lost[i];
+	i -= a->n_lost;
+	/* On their way to the list of the lost. */
+	for (size_t k = 0; k < a->n_gone; k++)
+		if (a->gone[k]->deleted_s != 0 && i-- == 0)
+			return a->gone[k];
+	return NULL;
 }
 
 /* ---- dropping: the mailboxes' rows in portions, the account's own rows with the last ---- */
@@ -232,19 +270,19 @@ static unsigned drop_batches(struct drop *d, struct engine_batch **b)
 {
 	struct account *a = d->a;
 	struct rec_key key = key_u64(REC_ACCOUNT, a->id);
+	struct mbox *m;
 	unsigned n = 0;
 	bool good = a->st->meta != NULL;
 
-	while (good && n < TXN_COMMIT_MAX - 2 && d->next < a->n_mboxes) {
-		struct mbox *m = a->mboxes[d->next++];
-
-		good = m->state == MBOX_READY;
+	while (good && n < TXN_COMMIT_MAX - 2 && (m = account_nth(a, d->next)) != NULL) {
+		d->next++;
+		good = m->state == MBOX_READY || m->deleted_s != 0;
 		if (good) {
 			b[n] = engine_batch_new(m->group);
 			good = empty_group(b[n++]);
 		}
 	}
-	d->last = d->next == a->n_mboxes;
+	d->last = account_nth(a, d->next) == NULL;
 	if (good && d->last) {
 		b[n] = engine_batch_new(a->root);
 		good = empty_group(b[n++]);
@@ -277,6 +315,8 @@ static void drop_loaded(void *arg, int status, struct account *a)
 {
 	struct drop *d = arg;
 
+	if (status == IPC_ST_OK && a->rec.hold)
+		status = IPC_ST_DENIED;
 	if (status != IPC_ST_OK) {
 		d->fn(d->arg, status == IPC_ST_NOTFOUND ? IPC_ST_OK : status, NULL);
 		free(d);
@@ -286,8 +326,7 @@ static void drop_loaded(void *arg, int status, struct account *a)
 	account_ref(a);
 	a->state = ACCOUNT_DROPPING;
 	session_end_all(a->st, a, 0, IPC_BYE_IDENTITY);
-	for (size_t i = 0; i < a->n_mboxes; i++)
-		change_fail(a->mboxes[i]);
+	fail_all(a);
 	drop_portion(d);
 }
 

@@ -1,6 +1,7 @@
 /*
  * admin - what an administrator's channel may ask: who is logged in, end sessions, figures.
  */
+#include "stored/lost.h"
 #include "stored/session-private.h"
 
 #include "common/base/io.h"
@@ -114,7 +115,7 @@ static void on_stat_account(void *arg, int status, struct account *a)
 {
 	struct stat_ask *q = arg;
 	struct buf b = BUF_INIT(60000);
-	uint64_t messages = 0, bytes = 0;
+	uint64_t messages = 0, bytes = 0, lost = 0;
 
 	for (size_t i = 0; a != NULL && i < a->n_mboxes; i++) {
 		messages += a->mboxes[i]->pub.exists;
@@ -124,6 +125,10 @@ static void on_stat_account(void *arg, int status, struct account *a)
 		line(&b, "mailboxes", a->n_mboxes);
 		line(&b, "messages", messages);
 		line(&b, "bytes", bytes);
+		line(&b, "recoverable", lost_count(a, &lost));
+		line(&b, "recoverable-bytes", lost);
+		line(&b, "deleted-mailboxes", a->n_lost);
+		line(&b, "hold", a->rec.hold);
 		line(&b, "sessions", a->n_sessions);
 		line(&b, "inbox-uidvalidity", a->inbox->uidvalidity);
 		line(&b, "inbox-uidnext", a->inbox->pub.uidnext);
@@ -268,6 +273,8 @@ void admin_msg(struct peer *p, enum ipc_type type, const union ipc_any *m)
 {
 	bool may = may_ask(p, type, m);
 
+	if (lost_on_admin_msg(p, type, m))
+		return;
 	if (type == IPC_sess_list && may)
 		session_list(p->st, p, &m->sess_list);
 	else if (type == IPC_sess_list)

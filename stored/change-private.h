@@ -41,6 +41,7 @@ struct change {
 	uint32_t *uids, *new_flags;
 	uint64_t *new_keywords;
 	bool *keep; /* its body was kept for a view */
+	bool moved; /* it is elsewhere now: nothing of it can be restored */
 	size_t n;
 	int lookup_rc;
 };

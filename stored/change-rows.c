@@ -3,6 +3,7 @@
  */
 #include "stored/change-private.h"
 
+#include "common/base/clock.h"
 #include "common/base/wire.h"
 
 #include <assert.h>
@@ -206,20 +207,27 @@ static void expunge_publish(struct change *c)
 	view_bound_dead(m->account);
 }
 
-/* One run of neighbours goes by three range deletions and one row of history. */
-static bool expunge_run(struct change *c, uint32_t first, uint32_t last)
+/* One run of neighbours that stays where it is and can be restored. */
+static bool expunge_lose(struct change *c, struct run_rec *run)
 {
-	static const enum record_kind kinds[] = { REC_MSG, REC_FLAGS, REC_FACTS };
-	struct rec_key gone = key_gone(c->txn.head.modseq, first);
+	struct rec_key key = key_run(run->modseq, run->first);
+	uint8_t val[RECORD_RUN_BYTES];
+
+	run_pack(run, val);
+	c->txn.head.lost += run->n;
+	c->txn.head.lost_bytes += run->bytes;
+	return engine_put(c->txn.batch, key_slice(&key), slice_of(val, sizeof(val))) == 0;
+}
+
+/* One run of neighbours goes by three range deletions, and one row of history; or is lost. */
+static bool expunge_run(struct change *c, bool lose, struct run_rec *run)
+{
+	struct rec_key gone = key_gone(run->modseq, run->first);
 	uint8_t val[4];
-	bool good = true;
+	bool good =
+	    lose ? expunge_lose(c, run) : mbox_del_rows(c->txn.batch, run->first, run->last);
 
-	for (size_t k = 0; good && k < sizeof(kinds) / sizeof(kinds[0]); k++) {
-		struct rec_key from = key_u32(kinds[k], first), to = key_u32(kinds[k], last + 1);
-
-		good = engine_del_range(c->txn.batch, key_slice(&from), key_slice(&to)) == 0;
-	}
-	wire_store_u32(val, last);
+	wire_store_u32(val, run->last);
 	c->txn.head.gone_rows++;
 	return good && engine_put(c->txn.batch, key_slice(&gone), slice_of(val, 4)) == 0;
 }
@@ -231,6 +239,7 @@ static bool expunge_doom(struct change *c, size_t i)
 	struct rec_key key = key_u32(REC_DOOMED, cols->uid[i]);
 	static const uint8_t version[1] = { RECORD_VERSION };
 
+	c->mbox->doomed = true;
 	return engine_put_ref(c->txn.batch, key_slice(&key), slice_of(version, 1), &cols->loc[i]) ==
 	       0;
 }
@@ -253,21 +262,27 @@ static bool expunge_rows(struct change *c)
 	const struct cols *cols = &c->mbox->cols;
 	struct mbox_head *h = &c->txn.head;
 	uint32_t limit = keep_limit(c);
-	size_t start = 0, i;
-	bool good = history_cut(c);
+	bool lose = !c->moved && account_keeps(c->mbox->account), good = history_cut(c);
+	const struct run_rec none = { .modseq = h->modseq, .when = lose ? clock_wall_s() : 0 };
+	struct run_rec run = none;
 
 	for (size_t k = 0; good && k < c->n; k++) {
-		i = cols_lower(cols, c->uids[k]);
+		size_t i = cols_lower(cols, c->uids[k]);
+
 		h->exists--;
 		h->bytes -= cols->size[i];
 		h->unseen -= (cols->flags[i] & IPC_FLAG_SEEN) == 0;
 		c->keep[k] = c->uids[k] < limit;
-		if (c->keep[k])
+		if (c->keep[k] && !lose)
 			good = expunge_doom(c, i);
+		if (run.n++ == 0)
+			run.first = c->uids[k];
+		run.last = c->uids[k];
+		run.bytes += cols->size[i];
 		if (k + 1 < c->n && i + 1 < cols->n && cols->uid[i + 1] == c->uids[k + 1])
 			continue;
-		good = good && expunge_run(c, c->uids[start], c->uids[k]);
-		start = k + 1;
+		good = good && expunge_run(c, lose, &run);
+		run = none;
 	}
 	return good;
 }

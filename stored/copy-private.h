@@ -1,19 +1,36 @@
 /*
- * copy-private - messages that a session copies or moves: queued, held and answered by copy.c,
- * facts gathered by copy-facts.c, stored by copy-store.c.
+ * copy-private - messages that a session copies, moves or brings back: queued, held and answered by
+ * copy.c, facts gathered by copy-facts.c, stored by copy-store.c; what is brought back is chosen
+ * and taken from the lost by copy-back.c.
  *
  * Invariant: a copy is one commit, all or nothing. A move goes in portions, each of them one commit
- * of both mailboxes: a message is always in exactly one of them.
+ * of both mailboxes: a message is always in exactly one of them. So does bringing back.
  */
 #pragma once
 
 #include "stored/change-private.h"
+#include "stored/lost.h"
 #include "stored/session-private.h"
+
+/* Of a copy that brings back. */
+struct copy_back {
+	struct lost_box box;
+	struct lost_pick pick;
+	uint32_t *picks; /* indexes into the box's columns */
+	bool *touched;   /* runs of the portion */
+	size_t n_picks;
+	size_t portion, next; /* picks of the portion under way: first, and behind the last */
+	size_t n_done;
+	uint64_t bytes_done;
+	copy_restored_fn *fn;
+	void *arg;
+};
 
 struct copy {
 	struct op op;
 	TAILQ_ENTRY(copy) link; /* of its account */
 	struct mbox *from, *to; /* pinned */
+	struct copy_back *back; /* or NULL */
 	bool move, running;
 	bool held_from, held_to;
 	struct cols_view see;
@@ -45,6 +62,18 @@ static inline struct copy *copy_of(struct txn *t)
 
 /* copy.c: the portion is over: the next, or the answer. */
 void copy_portion_done(struct copy *c, int status);
+
+/* copy-back.c: what can be brought back is read and chosen, then fn(c, status). */
+void copy_back_load(struct copy *c, void (*fn)(struct copy *c, int status));
+/* The next portion, as copy_collect(). */
+int copy_back_collect(struct copy *c);
+/* Its messages are among the lost no more: into that batch, and its head. False when it does not
+ * fit. */
+bool copy_back_rows(struct copy *c, struct txn *t);
+/* The portion is durable. */
+void copy_back_publish(struct copy *c);
+/* Answers, with c->status. */
+void copy_back_end(struct copy *c);
 
 /* copy-facts.c: what is known of the portion's messages, then copy_store(). */
 void copy_facts(struct copy *c);

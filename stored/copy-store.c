@@ -73,6 +73,8 @@ static void publish(struct copy *c)
 	if (c->keywords.n > c->to->keywords.n)
 		mbox_take_keywords(c->to, &c->keywords);
 	mbox_add(c->to, c->op.session, c->op.seq, c->rows, c->n);
+	if (c->back != NULL)
+		copy_back_publish(c);
 }
 
 static void answered(struct copy *c, int status)
@@ -102,7 +104,7 @@ static void on_gone(struct txn *t, int status)
 {
 	struct copy *c = (struct copy *)((char *)t - offsetof(struct copy, gone));
 
-	if (status == IPC_ST_OK) {
+	if (status == IPC_ST_OK && c->move) {
 		c->gone.session = c->op.session;
 		c->gone.modseq = t->head.modseq;
 		change_publish(&c->gone);
@@ -212,6 +214,7 @@ static void gone_init(struct copy *c)
 
 	g->kind = CHANGE_EXPUNGE;
 	g->mbox = c->from;
+	g->moved = true;
 	g->seq = c->op.seq;
 	g->see = c->see;
 }
@@ -232,6 +235,12 @@ static int portion_allowed(struct copy *c)
 	return keywords_copy(&c->keywords, &c->to->keywords) == 0 ? IPC_ST_OK : IPC_ST_TRYLATER;
 }
 
+/* The same, or what is brought back. */
+static bool taken_rows(struct copy *c)
+{
+	return c->back != NULL ? copy_back_rows(c, &c->gone.txn) : gone_rows(c);
+}
+
 /* Both mailboxes of a move; IPC_ST_OK: under way. */
 static int commit_both(struct copy *c)
 {
@@ -242,8 +251,9 @@ static int commit_both(struct copy *c)
 		txn_abort(t[0]);
 		return r;
 	}
-	t[1]->head.modseq = t[0]->head.modseq;
-	if (!gone_rows(c) || !new_rows(c, t[0])) {
+	if (c->move)
+		t[1]->head.modseq = t[0]->head.modseq;
+	if (!taken_rows(c) || !new_rows(c, t[0])) {
 		txn_abort(t[0]);
 		txn_abort(t[1]);
 		return IPC_ST_LIMIT;
@@ -258,9 +268,9 @@ static int commit_one(struct copy *c)
 	struct txn *t = &c->txn;
 	bool good = true;
 
-	if (c->move) {
+	if (c->move || c->back != NULL) {
 		c->gone.txn = *t;
-		good = gone_rows(c);
+		good = taken_rows(c);
 		t->head = c->gone.txn.head;
 	}
 	if (!good || !new_rows(c, t)) {
@@ -282,7 +292,7 @@ static int store(struct copy *c)
 	c->txn.head.modseq = ++c->op.account->modseq;
 	keywords_map(c);
 	gone_init(c);
-	return c->move && c->from != c->to ? commit_both(c) : commit_one(c);
+	return (c->move || c->back != NULL) && c->from != c->to ? commit_both(c) : commit_one(c);
 }
 
 void copy_store(struct copy *c)

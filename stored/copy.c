@@ -32,6 +32,12 @@ static void copy_free(struct copy *c)
 	free(c->rows);
 	free(c->gone.uids);
 	free(c->gone.keep);
+	if (c->back != NULL) {
+		lost_box_fini(&c->back->box);
+		free(c->back->picks);
+		free(c->back->touched);
+		free(c->back);
+	}
 	free(c);
 }
 
@@ -44,6 +50,8 @@ static void copy_finish(struct copy *c, int status)
 	account_ref(a);
 	if (c->op.session != NULL)
 		answer(c->op.session, c, c->to);
+	if (c->back != NULL)
+		copy_back_end(c);
 	TAILQ_REMOVE(&a->copies, c, link);
 	op_end(&c->op);
 	copy_free(c);
@@ -59,7 +67,7 @@ static void copy_finish(struct copy *c, int status)
 void copy_portion_done(struct copy *c, int status)
 {
 	if (status == IPC_ST_OK && c->next_uid != 0)
-		status = copy_collect(c);
+		status = c->back != NULL ? copy_back_collect(c) : copy_collect(c);
 	else if (status == IPC_ST_OK)
 		c->n = 0;
 	if (status == IPC_ST_OK && c->n > 0)
@@ -85,11 +93,8 @@ static void on_held_to(void *arg, int status)
 		copy_finish(c, status);
 }
 
-static void on_held_from(void *arg, int status)
+static void hold_to(struct copy *c, int status)
 {
-	struct copy *c = arg;
-
-	c->held_from = status == IPC_ST_OK;
 	if (status != IPC_ST_OK)
 		copy_finish(c, status);
 	else if (c->from == c->to)
@@ -97,6 +102,17 @@ static void on_held_from(void *arg, int status)
 	else
 		change_hold(
 		    c->to, c->from->keywords.n > 0 && c->to->pub.keywords > 0, on_held_to, c);
+}
+
+static void on_held_from(void *arg, int status)
+{
+	struct copy *c = arg;
+
+	c->held_from = status == IPC_ST_OK;
+	if (status == IPC_ST_OK && c->back != NULL)
+		copy_back_load(c, hold_to);
+	else
+		hold_to(c, status);
 }
 
 static void copy_next(struct account *a)
@@ -163,6 +179,33 @@ static void on_copy(struct session *s, const struct ipc_msg_copy *q)
 	op_begin(&c->op, s, q->seq, q->uids.n);
 	TAILQ_INSERT_TAIL(&s->account->copies, c, link);
 	copy_next(s->account);
+}
+
+void copy_restore(struct mbox *from, struct mbox *to, const struct lost_pick *pick,
+    copy_restored_fn *fn, void *arg)
+{
+	struct copy *c = calloc(1, sizeof(*c));
+	struct copy_back *b = calloc(1, sizeof(*b));
+
+	if (c == NULL || b == NULL) {
+		free(c);
+		free(b);
+		fn(arg, IPC_ST_TRYLATER, 0, 0);
+		return;
+	}
+	b->pick = *pick;
+	b->fn = fn;
+	b->arg = arg;
+	c->back = b;
+	c->from = from;
+	c->to = to;
+	from->pins++;
+	to->pins++;
+	c->pairs.max = SIZE_MAX;
+	c->facts.max = COPY_FACTS_MAX;
+	op_begin_own(&c->op, from->account);
+	TAILQ_INSERT_TAIL(&from->account->copies, c, link);
+	copy_next(from->account);
 }
 
 bool copy_on_msg(struct session *s, enum ipc_type type, const union ipc_any *m)

@@ -30,7 +30,14 @@ enum {
 	COPY_FACTS_MAX = 12 << 20,      /* bytes of facts in one batch */
 	ACCOUNT_DEAD_MAX = 400000,      /* expunged messages that views of an account still see */
 	SESSION_DEAD_MAX = 400,         /* of these, for one session, when there are more */
-	GONE_KEEP_MAX = 50000,          /* rows of history after which it is cut */
+	LOST_MBOXES_MAX = 1000,         /* deleted mailboxes of an account that can be restored */
+	LOST_ROWS_MAX = 10000,          /* messages in one list of what can be restored */
+	LOST_DEAD_MAX = 10000,          /* a purge waits while views still see more */
+	LOST_PURGE_RUNS = 1024,         /* runs in one batch of a purge */
+	LOST_SWEEP_ACCOUNTS = 20,       /* looked at in one tick for what is too old */
+	LOST_SWEEP_S = 3600,            /* from one such round to the next, at least */
+	RESTORES_PER_DAY = 10000,
+	GONE_KEEP_MAX = 50000,   /* rows of history after which it is cut */
 	GONE_ROWS_MAX = 1 << 18, /* of the history in one answer; beyond, all that is not there */
 	/* the store */
 	STORE_SHARDS_MAX = 16,

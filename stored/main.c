@@ -11,6 +11,7 @@
  * If taken: the intruder reads and changes all mail; no password, no key of TLS.
  */
 #include "common/base/log.h"
+#include "common/conf/conf.h"
 #include "common/database/database.h"
 #include "stored/store.h"
 
@@ -49,6 +50,7 @@ static int start(struct proc *p, void *arg)
 	struct store_conf conf = { .base = proc_base(p),
 		.engine = g->db.engine,
 		.instance = proc_instance(p),
+		.undelete_s = conf_get_u64(proc_conf(p), CONF_undelete_period) / 1000,
 		.on_broken = on_broken,
 		.arg = g };
 	int r = engine_start(g->db.engine);

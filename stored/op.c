@@ -19,6 +19,12 @@ void op_begin(struct op *op, struct session *s, uint32_t seq, size_t held)
 	account_ref(op->account);
 }
 
+void op_begin_own(struct op *op, struct account *a)
+{
+	*op = (struct op){ .account = a };
+	account_ref(a);
+}
+
 struct ipc_chan *op_chan(const struct op *op)
 {
 	return op->session != NULL ? op->session->chan : NULL;

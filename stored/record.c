@@ -2,6 +2,11 @@
 
 #include "common/base/wire.h"
 
+#include <assert.h>
+
+/* The second version of a header counts what can be restored. */
+enum { HEAD_VERSION = 2, HEAD_BYTES_1 = 64 };
+
 struct rec_key key_group_store(void)
 {
 	return (struct rec_key){ { 's' }, 1 };
@@ -57,12 +62,29 @@ struct rec_key key_gone(uint64_t modseq, uint32_t first_uid)
 	return key;
 }
 
+struct rec_key key_run(uint64_t modseq, uint32_t first_uid)
+{
+	struct rec_key key = key_gone(modseq, first_uid);
+
+	key.p[0] = REC_RUN;
+	return key;
+}
+
 struct rec_key key_facts(uint32_t uid, enum facts_source source)
 {
 	struct rec_key key = key_u32(REC_FACTS, uid);
 
 	key.p[key.n++] = (uint8_t)source;
 	return key;
+}
+
+struct rec_key key_after(struct slice key)
+{
+	struct rec_key next = { .n = (uint8_t)(key.n + 1) };
+
+	assert(key.n < RECORD_KEY_MAX);
+	memcpy(next.p, key.p, key.n);
+	return next;
 }
 
 int key_get_u32(struct slice key, enum record_kind k, uint32_t *ret_uid)
@@ -84,7 +106,7 @@ int key_get_u64(struct slice key, enum record_kind k, uint64_t *ret_id)
 void head_pack(const struct mbox_head *h, uint8_t out[RECORD_HEAD_BYTES])
 {
 	memset(out, 0, RECORD_HEAD_BYTES);
-	out[0] = RECORD_VERSION;
+	out[0] = HEAD_VERSION;
 	out[1] = (uint8_t)h->kind;
 	wire_store_u32(out + 4, h->uidvalidity);
 	wire_store_u32(out + 8, h->uidnext);
@@ -97,11 +119,17 @@ void head_pack(const struct mbox_head *h, uint8_t out[RECORD_HEAD_BYTES])
 	wire_store_u64(out + 48, h->gone_floor);
 	wire_store_u32(out + 56, h->keywords);
 	wire_store_u32(out + 60, h->gone_rows);
+	wire_store_u64(out + 64, h->lost_bytes);
+	wire_store_u32(out + 72, h->lost);
 }
 
 int head_unpack(struct slice v, struct mbox_head *ret)
 {
-	if (v.n != RECORD_HEAD_BYTES || v.p[0] != RECORD_VERSION || v.p[1] > MBOX_EXTERNAL)
+	bool old = v.n == HEAD_BYTES_1 && v.p[0] == 1;
+
+	if (!old && (v.n != RECORD_HEAD_BYTES || v.p[0] != HEAD_VERSION))
+		return 1;
+	if (v.p[1] > MBOX_EXTERNAL)
 		return 1;
 	*ret = (struct mbox_head){ .kind = v.p[1],
 		.uidvalidity = wire_load_u32(v.p + 4),
@@ -115,6 +143,10 @@ int head_unpack(struct slice v, struct mbox_head *ret)
 		.recent_from = wire_load_u32(v.p + 20),
 		.keywords = wire_load_u32(v.p + 56),
 		.gone_rows = wire_load_u32(v.p + 60) };
+	if (!old) {
+		ret->lost_bytes = wire_load_u64(v.p + 64);
+		ret->lost = wire_load_u32(v.p + 72);
+	}
 	return ret->uidnext == 0;
 }
 
@@ -169,6 +201,7 @@ void root_pack(const struct root_rec *r, uint8_t out[RECORD_ROOT_BYTES])
 {
 	memset(out, 0, RECORD_ROOT_BYTES);
 	out[0] = RECORD_VERSION;
+	out[1] = r->hold;
 	wire_store_u32(out + 4, r->next_uidvalidity);
 	wire_store_u64(out + 8, r->account);
 	wire_store_u64(out + 16, (uint64_t)r->created);
@@ -176,22 +209,27 @@ void root_pack(const struct root_rec *r, uint8_t out[RECORD_ROOT_BYTES])
 
 int root_unpack(struct slice v, struct root_rec *ret)
 {
-	if (v.n != RECORD_ROOT_BYTES || v.p[0] != RECORD_VERSION)
+	if (v.n != RECORD_ROOT_BYTES || v.p[0] != RECORD_VERSION || v.p[1] > 1)
 		return 1;
 	*ret = (struct root_rec){ .next_uidvalidity = wire_load_u32(v.p + 4),
 		.account = wire_load_u64(v.p + 8),
-		.created = (int64_t)wire_load_u64(v.p + 16) };
+		.created = (int64_t)wire_load_u64(v.p + 16),
+		.hold = v.p[1] != 0 };
 	return 0;
 }
 
-size_t mbox_pack(const struct mbox_rec *m, uint8_t *out)
+static void mbox_head_bytes(const struct mbox_rec *m, uint8_t *out)
 {
-	memset(out, 0, RECORD_MBOX_BYTES);
 	out[0] = RECORD_VERSION;
 	out[1] = (uint8_t)m->kind;
 	out[2] = (uint8_t)m->attrs;
 	out[3] = (uint8_t)(m->attrs >> 8);
 	wire_store_u32(out + 4, m->uidvalidity);
+}
+
+size_t mbox_pack(const struct mbox_rec *m, uint8_t *out)
+{
+	mbox_head_bytes(m, out);
 	memcpy(out + RECORD_MBOX_BYTES, m->name.p, m->name.n);
 	return RECORD_MBOX_BYTES + m->name.n;
 }
@@ -220,5 +258,65 @@ int name_unpack(struct slice v, struct slice *ret_name)
 	if (v.n <= RECORD_NAME_BYTES || v.p[0] != RECORD_VERSION)
 		return 1;
 	*ret_name = slice_from(v, RECORD_NAME_BYTES);
+	return 0;
+}
+
+void run_pack(const struct run_rec *r, uint8_t out[RECORD_RUN_BYTES])
+{
+	memset(out, 0, RECORD_RUN_BYTES);
+	out[0] = RECORD_VERSION;
+	wire_store_u32(out + 4, r->last);
+	wire_store_u32(out + 8, r->n);
+	wire_store_u64(out + 16, r->bytes);
+	wire_store_u64(out + 24, (uint64_t)r->when);
+}
+
+int run_unpack(struct slice key, struct slice v, struct run_rec *ret)
+{
+	if (key.n != 13 || key.p[0] != REC_RUN || v.n != RECORD_RUN_BYTES ||
+	    v.p[0] != RECORD_VERSION)
+		return 1;
+	*ret = (struct run_rec){ .modseq = wire_load_u64be(key.p + 1),
+		.first = wire_load_u32be(key.p + 9),
+		.last = wire_load_u32(v.p + 4),
+		.n = wire_load_u32(v.p + 8),
+		.bytes = wire_load_u64(v.p + 16),
+		.when = (int64_t)wire_load_u64(v.p + 24) };
+	return ret->first == 0 || ret->last < ret->first || ret->last == UINT32_MAX;
+}
+
+size_t lost_pack(const struct lost_rec *l, uint8_t *out)
+{
+	mbox_head_bytes(&l->mbox, out);
+	wire_store_u64(out + RECORD_MBOX_BYTES, (uint64_t)l->when);
+	memcpy(out + RECORD_LOST_BYTES, l->mbox.name.p, l->mbox.name.n);
+	return RECORD_LOST_BYTES + l->mbox.name.n;
+}
+
+int lost_unpack(struct slice v, struct lost_rec *ret)
+{
+	struct lost_rec l;
+
+	if (v.n <= RECORD_LOST_BYTES || mbox_unpack(v, &l.mbox) != 0)
+		return 1;
+	l.when = (int64_t)wire_load_u64(v.p + RECORD_MBOX_BYTES);
+	l.mbox.name = slice_from(v, RECORD_LOST_BYTES);
+	*ret = l;
+	return 0;
+}
+
+void allow_pack(const struct allow_rec *a, uint8_t out[RECORD_ALLOW_BYTES])
+{
+	memset(out, 0, RECORD_ALLOW_BYTES);
+	out[0] = RECORD_VERSION;
+	wire_store_u32(out + 4, a->day);
+	wire_store_u32(out + 8, a->n);
+}
+
+int allow_unpack(struct slice v, struct allow_rec *ret)
+{
+	if (v.n != RECORD_ALLOW_BYTES || v.p[0] != RECORD_VERSION)
+		return 1;
+	*ret = (struct allow_rec){ wire_load_u32(v.p + 4), wire_load_u32(v.p + 8) };
 	return 0;
 }

@@ -8,15 +8,20 @@
 
 #include "common/base/slice.h"
 
+#include <stdbool.h>
+
 enum {
 	RECORD_VERSION = 1,
 	RECORD_KEY_MAX = 16,
-	RECORD_HEAD_BYTES = 64,
+	RECORD_HEAD_BYTES = 80,
 	RECORD_MSG_BYTES = 64,
 	RECORD_FLAGS_BYTES = 24,
 	RECORD_ROOT_BYTES = 24,
 	RECORD_MBOX_BYTES = 8, /* and the name */
 	RECORD_NAME_BYTES = 4, /* and the name */
+	RECORD_RUN_BYTES = 32,
+	RECORD_LOST_BYTES = 16, /* and the name */
+	RECORD_ALLOW_BYTES = 12,
 };
 
 /* First byte of a key; groups are ordered by it. */
@@ -27,9 +32,12 @@ enum record_kind {
 	REC_MBOX = 'b',     /* root: mailbox id -> name */
 	REC_DIR = 'p',      /* root: id -> name that only holds others */
 	REC_SUB = 'n',      /* root: id -> name that is subscribed */
+	REC_ALLOW = 'q',    /* root: what the user restored today */
+	REC_LOST = 'z',     /* root: id -> mailbox that was deleted and can be restored */
 	REC_DOOMED = 'd',   /* mailbox: expunged, still in a session's view */
 	REC_FLAGS = 'f',    /* mailbox: flags of a message, changed since it arrived */
 	REC_KEYWORDS = 'k', /* mailbox: the one row of names, see keywords.h */
+	REC_RUN = 't',      /* mailbox: messages that were expunged and can be restored */
 	REC_MSG = 'u',      /* mailbox: a message */
 	REC_GONE = 'v',     /* mailbox: history of expunges */
 	REC_FACTS = 'x',    /* mailbox: facts of a message */
@@ -59,7 +67,11 @@ struct rec_key key_kind_end(enum record_kind k);              /* behind all keys
 struct rec_key key_u32(enum record_kind k, uint32_t uid);     /* by uid */
 struct rec_key key_u64(enum record_kind k, uint64_t id);      /* by id */
 struct rec_key key_gone(uint64_t modseq, uint32_t first_uid); /* REC_GONE */
+struct rec_key key_run(uint64_t modseq, uint32_t first_uid);  /* REC_RUN */
 struct rec_key key_facts(uint32_t uid, enum facts_source source);
+
+/* The least key behind this one, for the next page of a scan. */
+struct rec_key key_after(struct slice key);
 
 /* The number in a key of that kind: 0, or 1 when the key is not one. */
 int key_get_u32(struct slice key, enum record_kind k, uint32_t *ret_uid);
@@ -74,6 +86,8 @@ struct mbox_head {
 	uint32_t recent_from; /* no view was told of messages from this uid on */
 	uint32_t keywords;    /* how many names the dictionary has */
 	uint32_t gone_rows;   /* rows of history since it was cut */
+	uint32_t lost;        /* messages that can be restored, not among the above */
+	uint64_t lost_bytes;
 };
 
 struct msg_rec {
@@ -93,6 +107,7 @@ struct root_rec {
 	uint64_t account;
 	uint32_t next_uidvalidity;
 	int64_t created;
+	bool hold; /* nothing that can be restored is purged */
 };
 
 struct mbox_rec {
@@ -100,6 +115,27 @@ struct mbox_rec {
 	uint32_t uidvalidity;
 	uint32_t attrs;    /* special uses: IPC_ATTR_... */
 	struct slice name; /* into the value */
+};
+
+/*
+ * Messages that one change expunged and that can be restored: their rows are still there. A uid in
+ * several runs belongs to the oldest. Nothing else lies between the first and the last.
+ */
+struct run_rec {
+	uint64_t modseq;
+	uint32_t first, last, n;
+	uint64_t bytes;
+	int64_t when; /* s */
+};
+
+/* A mailbox that was deleted. */
+struct lost_rec {
+	struct mbox_rec mbox;
+	int64_t when; /* s */
+};
+
+struct allow_rec {
+	uint32_t day, n; /* days since 1970; messages */
 };
 
 void head_pack(const struct mbox_head *h, uint8_t out[RECORD_HEAD_BYTES]);
@@ -110,6 +146,10 @@ void root_pack(const struct root_rec *r, uint8_t out[RECORD_ROOT_BYTES]);
 size_t mbox_pack(const struct mbox_rec *m, uint8_t *out);
 /* A directory or a subscription: RECORD_NAME_BYTES and the name. */
 size_t name_pack(struct slice name, uint8_t *out);
+void run_pack(const struct run_rec *r, uint8_t out[RECORD_RUN_BYTES]);
+/* `out` has RECORD_LOST_BYTES + name.n bytes; returns that. */
+size_t lost_pack(const struct lost_rec *l, uint8_t *out);
+void allow_pack(const struct allow_rec *a, uint8_t out[RECORD_ALLOW_BYTES]);
 
 /* All: 0, or 1 when the value is damaged or of a newer version. */
 int head_unpack(struct slice v, struct mbox_head *ret);
@@ -118,3 +158,6 @@ int flags_unpack(struct slice v, struct flags_rec *ret);
 int root_unpack(struct slice v, struct root_rec *ret);
 int mbox_unpack(struct slice v, struct mbox_rec *ret);
 int name_unpack(struct slice v, struct slice *ret_name);
+int run_unpack(struct slice key, struct slice v, struct run_rec *ret);
+int lost_unpack(struct slice v, struct lost_rec *ret);
+int allow_unpack(struct slice v, struct allow_rec *ret);

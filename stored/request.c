@@ -5,6 +5,7 @@
  * senseless question gets its answer and counts against the session; one that breaks the protocol's
  * limits ends it.
  */
+#include "stored/lost.h"
 #include "stored/session-private.h"
 
 #include "common/base/wire.h"
@@ -274,7 +275,8 @@ void session_on_msg(
 		break;
 	default:
 		if (!tree_on_msg(s, type, m) && !append_on_msg(s, type, m) &&
-		    !keyword_on_msg(s, type, m) && !copy_on_msg(s, type, m))
+		    !keyword_on_msg(s, type, m) && !copy_on_msg(s, type, m) &&
+		    !lost_on_session_msg(s, type, m))
 			session_bad(s, "message");
 		break;
 	}

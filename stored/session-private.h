@@ -110,6 +110,8 @@ void session_unstash(struct session *s);
 
 /* Admitted before; op_end() gives the allowance back. */
 void op_begin(struct op *op, struct session *s, uint32_t seq, size_t held);
+/* For nobody. */
+void op_begin_own(struct op *op, struct account *a);
 /* The channel to answer on, or NULL. */
 struct ipc_chan *op_chan(const struct op *op);
 void op_end(struct op *op);

@@ -35,6 +35,12 @@ enum account_state {
 /* `a` is NULL unless status is IPC_ST_OK; the callee takes its own reference to keep it. */
 typedef void account_fn(void *arg, int status, struct account *a);
 
+/* What an account may; from its settings. */
+struct account_policy {
+	int64_t undelete_s;        /* what is expunged can be restored for so long */
+	uint32_t restores_per_day; /* messages that the user may restore without an administrator */
+};
+
 struct account_waiter {
 	STAILQ_ENTRY(account_waiter) link;
 	account_fn *fn;
@@ -71,6 +77,10 @@ struct account {
 	TAILQ_HEAD(, copy) copies; /* the first is under way */
 	struct mbox **gone;        /* deleted, somebody still points at them */
 	size_t n_gone;
+	struct mbox **lost; /* deleted, and can be restored; in no order */
+	size_t n_lost;
+	struct allow_rec allow; /* what the user restored today */
+	struct account_policy policy;
 	uint64_t modseq; /* highest handed out */
 	uint64_t quota;  /* bytes, as told last; 0: none */
 	size_t n_dead;   /* in the columns of all its mailboxes */
@@ -93,6 +103,7 @@ enum cols_state { COLS_NONE, COLS_LOADING, COLS_READY };
 
 struct txn;
 struct change;
+struct mbox_load;
 
 struct view {
 	LIST_ENTRY(view) link; /* of its mailbox */
@@ -139,6 +150,8 @@ struct mbox {
 	LIST_HEAD(, view) views;
 	TAILQ_HEAD(, change) changes, opens; /* the first change may be running */
 	bool change_running, change_looping, doomed_rows, load_failed;
+	bool doomed;       /* there may be rows for what views still see */
+	int64_t deleted_s; /* it was deleted then, and is in account->lost or on its way there */
 };
 
 /* One batch for one mailbox, from txn_begin() to the call of `done`. Embedded in its owner's
@@ -201,6 +214,7 @@ struct store_counts {
 };
 
 struct parse_job;
+struct lost_sweep;
 
 struct store {
 	struct event_base *base;
@@ -227,6 +241,8 @@ struct store {
 	TAILQ_HEAD(, parse_job) jobs;
 	unsigned n_jobs;
 	uint32_t parse_seq;
+	struct account_policy policy; /* of accounts that have none of their own */
+	struct lost_sweep *sweep;
 	struct store_counts counts;
 };
 
@@ -261,8 +277,16 @@ enum { ACCOUNT_CREATE = 1 };
 void account_get(struct store *st, uint64_t id, unsigned flags, account_fn *fn, void *arg);
 void account_ref(struct account *a);
 void account_unref(struct account *a);
-/* Bytes of all its mailboxes, with what is in flight. */
+/* Bytes of all its mailboxes, with what is in flight; not what is expunged. */
 uint64_t account_usage(const struct account *a);
+/* What is expunged can be restored. */
+static inline bool account_keeps(const struct account *a)
+{
+	return a->policy.undelete_s > 0 || a->rec.hold;
+}
+/* Every mailbox that has a group: those that are there, then the deleted ones that can be restored.
+ * NULL behind the last. */
+struct mbox *account_nth(const struct account *a, size_t i);
 /* IPC_ST_OK after nothing of it is left. Ends its sessions. */
 void account_drop(struct store *st, uint64_t id, account_fn *fn, void *arg);
 /* account-load.c: finds out whether it exists, reads its mailboxes' headers, makes it when
@@ -272,6 +296,8 @@ void account_loaded(struct account *a, int status);
 /* The next user loads it anew: its memory may differ from what is stored. Ends its sessions. */
 void account_forget(struct account *a);
 void account_evict(struct store *st, bool all);
+/* Out of memory, if nobody uses it. */
+void account_let_go(struct store *st, uint64_t id);
 /* The name's mailbox: NULL and *ret_status, when there is none or it is only a directory. */
 struct mbox *account_mbox(struct account *a, struct slice name, int *ret_status);
 struct mbox *account_mbox_id(struct account *a, uint64_t id);
@@ -295,14 +321,19 @@ int txn_commit(struct store *st, struct txn **txns, unsigned n) __attribute__((w
 /* mbox.c */
 struct mbox *mbox_new(struct account *a, uint64_t id, const struct mbox_rec *rec);
 void mbox_free(struct mbox **m);
-/* Loads the columns; views' sessions and changes are poked when they are there. */
+/* mbox-load.c: loads the columns; views' sessions and changes are poked when they are there. */
 void mbox_load(struct mbox *m);
+/* Rows that became durable while the columns are being loaded. 0 or -ENOMEM. */
+int mbox_load_late(struct mbox_load *l, const struct cols_row *rows, size_t n)
+    __attribute__((warn_unused_result));
 /* Durable messages, ascending, join the columns (if they are loaded) and the feed. `by` (or NULL)
  * asked for it with `seq`. */
 void mbox_add(
     struct mbox *m, const struct session *by, uint32_t seq, const struct cols_row *rows, size_t n);
 /* The highest modseq for a client: never 0 (RFC 7162 7), and no later change has it. */
 uint64_t mbox_tell_modseq(struct mbox *m);
+/* Rows of messages: false when they do not fit. */
+bool mbox_del_rows(struct engine_batch *b, uint32_t first, uint32_t last);
 /* A batch with new names is durable: takes them, and tells. */
 void mbox_take_keywords(struct mbox *m, struct keywords *take);
 /* The row of the names, and their count in the header. */

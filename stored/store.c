@@ -1,4 +1,4 @@
-#include "stored/store-private.h"
+#include "stored/lost.h"
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
@@ -54,6 +54,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 		meta_reopen(st);
 	post_expire(st, clock_mono_ms());
 	account_evict(st, false);
+	lost_sweep_tick(st);
 }
 
 static void on_sweep(evutil_socket_t fd, short what, void *arg)
@@ -115,6 +116,7 @@ int store_new(const struct store_conf *conf, struct store **ret_st)
 	st->shards[0].engine = conf->engine;
 	st->n_shards = 1;
 	st->instance = conf->instance;
+	st->policy = (struct account_policy){ (int64_t)conf->undelete_s, RESTORES_PER_DAY };
 	st->on_broken = conf->on_broken;
 	st->arg = conf->arg;
 	TAILQ_INIT(&st->idle);
@@ -161,6 +163,7 @@ void store_free(struct store **stp)
 	/* Callbacks of what is in flight hold pointers to us: see them through. */
 	for (int turns = 0; st->in_flight > 0 && turns < 1000; turns++)
 		store_engine_turn(st, 10);
+	lost_sweep_fini(st);
 	account_evict(st, true);
 	idmap_fini(&st->accounts);
 	idmap_fini(&st->conns);

@@ -28,12 +28,17 @@ static void op_finish(struct tree_op *op, int status)
 	struct account *a = op->account;
 	bool made =
 	    status == IPC_ST_OK && op->kind == TREE_CREATE && !(op->attrs & IPC_ATTR_NOSELECT);
+	uint64_t id = made ? op->id : 0;
+	tree_done_fn *done = op->done;
+	void *arg = op->arg;
 
 	TAILQ_REMOVE(&a->ops, op, link);
 	a->n_ops--;
 	if (op->session != NULL)
-		session_mbox_done(op->session, op->seq, status, made ? op->id : 0);
+		session_mbox_done(op->session, op->seq, status, id);
 	op_free(op);
+	if (done != NULL)
+		done(arg, status, id);
 	account_unref(a);
 }
 
@@ -102,37 +107,112 @@ static void tree_next(struct account *a)
 	account_unref(a);
 }
 
+static struct tree_op *op_new(struct account *a, enum tree_kind kind)
+{
+	struct tree_op *op = calloc(1, sizeof(*op));
+
+	if (op == NULL)
+		return NULL;
+	op->kind = kind;
+	op->account = a;
+	return op;
+}
+
+static bool names_set(struct tree_op *op, struct slice name, struct slice to)
+{
+	return tree_name_good(name, op->name_space, &op->name) &&
+	       tree_name_good(to, op->to_space, &op->to);
+}
+
+static void queue(struct tree_op *op, bool good)
+{
+	struct account *a = op->account;
+
+	account_ref(a);
+	TAILQ_INSERT_TAIL(&a->ops, op, link);
+	a->n_ops++;
+	/* A name that cannot be is not there; but nobody may make it. */
+	if (!good)
+		op_finish(op, op->kind == TREE_DELETE ? IPC_ST_NOTFOUND : IPC_ST_CANNOT);
+	else if (a->n_ops > TREE_OPS_MAX)
+		op_finish(op, IPC_ST_TRYLATER);
+	else
+		tree_next(a);
+}
+
+/* ---- what we ask ourselves ---- */
+
+static struct tree_op *own(struct account *a, enum tree_kind kind, tree_done_fn *done, void *arg)
+{
+	struct tree_op *op = op_new(a, kind);
+
+	if (op == NULL) {
+		done(arg, IPC_ST_TRYLATER, 0);
+		return NULL;
+	}
+	op->done = done;
+	op->arg = arg;
+	return op;
+}
+
+void tree_make(struct account *a, struct slice name, uint32_t attrs, tree_done_fn *done, void *arg)
+{
+	struct tree_op *op = own(a, TREE_CREATE, done, arg);
+
+	if (op == NULL)
+		return;
+	op->attrs = attrs;
+	queue(op, names_set(op, name, name));
+}
+
+void tree_erase(struct account *a, uint64_t id, tree_done_fn *done, void *arg)
+{
+	struct tree_op *op = own(a, TREE_ERASE, done, arg);
+
+	if (op == NULL)
+		return;
+	op->id = id;
+	queue(op, true);
+}
+
+void tree_hold(struct account *a, bool on, tree_done_fn *done, void *arg)
+{
+	struct tree_op *op = own(a, TREE_HOLD, done, arg);
+
+	if (op == NULL)
+		return;
+	op->hold = on;
+	queue(op, true);
+}
+
+void tree_allow(struct account *a, size_t n, tree_done_fn *done, void *arg)
+{
+	struct tree_op *op = own(a, TREE_ALLOW, done, arg);
+
+	if (op == NULL)
+		return;
+	op->n_restored = n;
+	queue(op, true);
+}
+
 /* ---- what a session asks ---- */
 
 static void ask(struct session *s, uint32_t seq, enum tree_kind kind, uint32_t attrs,
     struct slice name, struct slice to)
 {
-	struct account *a = s->account;
-	struct tree_op *op = calloc(1, sizeof(*op));
+	struct tree_op *op = op_new(s->account, kind);
 	bool good;
 
 	if (op == NULL) {
 		session_mbox_done(s, seq, IPC_ST_TRYLATER, 0);
 		return;
 	}
-	op->kind = kind;
 	op->session = s;
 	op->seq = seq;
 	op->attrs = attrs;
-	op->account = a;
-	good = tree_name_good(name, op->name_space, &op->name) &&
-	       tree_name_good(to, op->to_space, &op->to);
+	good = names_set(op, name, to);
 	op->inbox = kind == TREE_RENAME && good && slice_eq(op->name, SLICE("INBOX"));
-	account_ref(a);
-	TAILQ_INSERT_TAIL(&a->ops, op, link);
-	a->n_ops++;
-	/* A name that cannot be is not there; but nobody may make it. */
-	if (!good)
-		op_finish(op, kind == TREE_DELETE ? IPC_ST_NOTFOUND : IPC_ST_CANNOT);
-	else if (a->n_ops > TREE_OPS_MAX)
-		op_finish(op, IPC_ST_TRYLATER);
-	else
-		tree_next(a);
+	queue(op, good);
 }
 
 void tree_create(struct session *s, const struct ipc_mbox_create *q)

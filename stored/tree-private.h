@@ -13,7 +13,10 @@ enum tree_kind {
 	TREE_RENAME,
 	TREE_SUBSCRIBE,
 	TREE_UNSUBSCRIBE,
-	TREE_PLACE
+	TREE_PLACE,
+	TREE_ERASE, /* a deleted mailbox with nothing left to restore */
+	TREE_HOLD,
+	TREE_ALLOW
 };
 
 /* One name that the commit makes a directory. */
@@ -34,6 +37,8 @@ struct tree_op {
 	enum tree_kind kind;
 	struct account *account;
 	struct session *session; /* NULL: nobody is answered */
+	tree_done_fn *done;      /* or NULL */
+	void *arg;
 	uint32_t seq, attrs;     /* attrs: of TREE_PLACE the uidvalidity */
 	bool running, inbox;     /* inbox: its messages are renamed, a new one is made */
 	struct slice name, to;   /* `to`: of what is made or renamed */
@@ -48,6 +53,12 @@ struct tree_op {
 	size_t n_parents;
 	struct tree_move *moves;
 	size_t n_moves;
+	bool lose;             /* what is deleted can be restored */
+	int64_t when;          /* of that */
+	struct mbox_head head; /* of that, then */
+	bool hold;
+	size_t n_restored; /* to be, of what one may restore today */
+	struct allow_rec allow;
 };
 
 /* Answer of a step: something else than IPC_ST_... */
@@ -62,5 +73,14 @@ void tree_resume(struct tree_op *op, int status);
 /* tree-rows.c: checks and rows of an operation: OP_UNDER_WAY or IPC_ST_... */
 int tree_start(struct tree_op *op);
 
-/* tree-publish.c: the commit is durable. False without memory: forget the account. */
+/* tree-lost.c: rows of a deleted mailbox that can be restored, into the root's batch and `rows`.
+ * IPC_ST_OK, or why not. */
+int tree_lose(struct tree_op *op, struct mbox *m, struct engine_batch *rows);
+int tree_lost_start(struct tree_op *op);
+void tree_lost_publish(struct tree_op *op);
+
+/* tree-publish.c: nobody may use it any more; it is freed, or joins the lost, when nobody points at
+ * it. */
+void tree_bury(struct account *a, struct mbox *m);
+/* The commit is durable. False without memory: forget the account. */
 bool tree_publish(struct tree_op *op);

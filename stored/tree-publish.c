@@ -5,17 +5,22 @@
 
 #include <stdlib.h>
 
-/* Nobody may use it any more; it is freed when nobody points at it. */
+static void list_add(struct mbox ***list, size_t *n, struct mbox *m)
+{
+	struct mbox **more = reallocarray(*list, *n + 1, sizeof(struct mbox *));
+
+	if (more == NULL)
+		abort();
+	*list = more;
+	more[(*n)++] = m;
+}
+
 static void bury(struct account *a, struct mbox *m)
 {
-	struct mbox **gone = reallocarray(a->gone, a->n_gone + 1, sizeof(struct mbox *));
 	bool found;
 	size_t i = tree_mboxes_lower(a, m->name, &found);
 
-	if (gone == NULL)
-		abort();
-	a->gone = gone;
-	gone[a->n_gone++] = m;
+	tree_bury(a, m);
 	a->n_mboxes--;
 	memmove(&a->mboxes[i], &a->mboxes[i + 1], (a->n_mboxes - i) * sizeof(*a->mboxes));
 }
@@ -34,16 +39,39 @@ static void views_end(struct mbox *m)
 	}
 }
 
+static bool quiet(const struct mbox *m)
+{
+	return TAILQ_EMPTY(&m->flight) && TAILQ_EMPTY(&m->unknown) && TAILQ_EMPTY(&m->changes) &&
+	       TAILQ_EMPTY(&m->opens) && LIST_EMPTY(&m->views) && m->load == NULL && m->pins == 0 &&
+	       !m->change_running && !parse_has(m);
+}
+
+/* Its messages can be restored: it is used again, but nobody finds it by its name or id. */
+static void join_lost(struct account *a, struct mbox *m)
+{
+	a->n_dead -= m->cols.n_dead;
+	cols_fini(&m->cols);
+	m->cols_state = COLS_NONE;
+	m->state = MBOX_READY;
+	list_add(&a->lost, &a->n_lost, m);
+}
+
+void tree_bury(struct account *a, struct mbox *m)
+{
+	list_add(&a->gone, &a->n_gone, m);
+}
+
 void tree_reap(struct account *a)
 {
 	size_t to = 0;
 
 	for (size_t i = 0; i < a->n_gone; i++) {
 		struct mbox *m = a->gone[i];
+		bool lost = m->deleted_s != 0;
 
-		if (TAILQ_EMPTY(&m->flight) && TAILQ_EMPTY(&m->unknown) &&
-		    TAILQ_EMPTY(&m->changes) && TAILQ_EMPTY(&m->opens) && LIST_EMPTY(&m->views) &&
-		    m->load == NULL && m->pins == 0 && !m->change_running && !parse_has(m))
+		if (quiet(m) && lost && a->state == ACCOUNT_READY)
+			join_lost(a, m);
+		else if (quiet(m) && !lost)
 			mbox_free(&m);
 		else
 			a->gone[to++] = m;
@@ -119,6 +147,10 @@ static bool delete_publish(struct tree_op *op)
 		return true;
 	}
 	op->doomed = NULL;
+	if (op->lose) {
+		m->deleted_s = op->when;
+		m->pub = m->pend = op->head;
+	}
 	views_end(m);
 	change_fail(m);
 	bury(a, m);
@@ -175,6 +207,10 @@ bool tree_publish(struct tree_op *op)
 		return delete_publish(op);
 	if (op->kind == TREE_SUBSCRIBE || op->kind == TREE_UNSUBSCRIBE)
 		return subscribe_publish(op);
+	if (op->kind != TREE_CREATE && op->kind != TREE_RENAME) {
+		tree_lost_publish(op);
+		return true;
+	}
 	for (size_t i = 0; i < op->n_parents; i++)
 		good &= tree_names_add(&a->dirs, op->parents[i].id,
 			    slice_part(op->to, 0, op->parents[i].n)) == 0;

@@ -164,8 +164,15 @@ static int delete_mbox(struct tree_op *op, struct mbox *m)
 		return IPC_ST_CANNOT;
 	if (m->state != MBOX_READY)
 		return IPC_ST_TRYLATER;
+	op->lose = account_keeps(a) && m->pend.exists + m->pend.lost > 0;
 	rows = engine_batch_new(m->group);
-	good = rows != NULL && engine_del_group(rows) == 0 && del_row(op, REC_MBOX, m->id);
+	r = op->lose && rows != NULL ? tree_lose(op, m, rows) : IPC_ST_OK;
+	if (r != IPC_ST_OK) {
+		engine_batch_free(&rows);
+		return r;
+	}
+	good = rows != NULL && del_row(op, REC_MBOX, m->id) &&
+	       (op->lose || engine_del_group(rows) == 0);
 	if (good && tree_has_children(a, op->name)) {
 		op->id = store_id(a->st);
 		good = op->id != 0 && put_name(op, REC_DIR, op->id, op->name);
@@ -353,7 +360,10 @@ int tree_start(struct tree_op *op)
 		return rename_start(op);
 	case TREE_PLACE:
 		return place_start(op);
-	default:
+	case TREE_SUBSCRIBE:
+	case TREE_UNSUBSCRIBE:
 		return subscribe_start(op);
+	default:
+		return tree_lost_start(op);
 	}
 }

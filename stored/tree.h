@@ -46,3 +46,16 @@ void tree_delete(struct session *s, const struct ipc_mbox_delete *q);
 void tree_rename(struct session *s, const struct ipc_mbox_rename *q);
 void tree_subscribe(struct session *s, const struct ipc_mbox_subscribe *q);
 void tree_place(struct session *s, const struct ipc_mbox_place *q);
+
+/* The same for ourselves; `id` is that of a new mailbox. Called later or at once. */
+typedef void tree_done_fn(void *arg, int status, uint64_t id);
+/* Again what was deleted: with its special uses. */
+void tree_make(struct account *a, struct slice name, uint32_t attrs, tree_done_fn *done, void *arg);
+/* A deleted mailbox that nothing is left of. IPC_ST_OK, too, when it is something else now. */
+void tree_erase(struct account *a, uint64_t id, tree_done_fn *done, void *arg);
+/* Nothing that can be restored is purged from now on; or it is again. */
+void tree_hold(struct account *a, bool on, tree_done_fn *done, void *arg);
+/* The user is about to restore so many messages: IPC_ST_LIMIT when that is too many for today. */
+void tree_allow(struct account *a, size_t n, tree_done_fn *done, void *arg);
+/* How many more it may be today. */
+uint32_t tree_allowed(const struct account *a);

@@ -195,6 +195,18 @@ enum ipc_status_want { IPC_STATUS_RECENT = 1 << 0, IPC_STATUS_DELETED = 1 << 1 }
 
 enum { IPC_ROW_BYTES = 56, IPC_EVENT_BYTES = 32, IPC_KEYWORDS_MAX = 64 };
 
+enum { IPC_LOST_BYTES = 40 };
+
+/* What is asked about messages that were expunged. */
+enum ipc_lost_what {
+	IPC_LOST_LIST = 1,
+	IPC_LOST_COUNT,
+	IPC_LOST_RESTORE,
+	IPC_LOST_PURGE,   /* what was expunged before `until` goes for good */
+	IPC_LOST_HOLD,    /* nothing is purged */
+	IPC_LOST_RELEASE, /* any more */
+};
+
 enum ipc_flags_op { IPC_FLAGS_SET, IPC_FLAGS_ADD, IPC_FLAGS_REMOVE };
 
 enum ipc_event_what { IPC_EV_NEW = 1, IPC_EV_FLAGS = 2, IPC_EV_EXPUNGED = 3 };

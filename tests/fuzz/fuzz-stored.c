@@ -48,7 +48,7 @@ static const enum ipc_type more_messages[] = { IPC_mbox_uids, IPC_gone_get, IPC_
 	IPC_keyword_make, IPC_append_begin, IPC_append_msg, IPC_append_data, IPC_append_end,
 	IPC_append_commit, IPC_append_abort, IPC_msg_copy, IPC_quota_get, IPC_mbox_list,
 	IPC_mbox_create, IPC_mbox_delete, IPC_mbox_rename, IPC_mbox_subscribe, IPC_mbox_status,
-	IPC_parts_get };
+	IPC_parts_get, IPC_lost_ask };
 
 enum {
 	N_MESSAGES = sizeof(messages) / sizeof(messages[0]),
@@ -235,6 +235,13 @@ static void message_likely(enum ipc_type type, union ipc_any *m)
 	case IPC_facts_get:
 		pairs_set(&m->facts_get.uids);
 		break;
+	case IPC_lost_ask:
+		m->lost_ask.what = 1 + m->lost_ask.what % 3;
+		m->lost_ask.until = INT64_MAX;
+		m->lost_ask.mbox = 0;
+		m->lost_ask.name = SLICE_NONE;
+		pairs_set(&m->lost_ask.uids);
+		break;
 	default:
 		break;
 	}
@@ -372,7 +379,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	struct world w = { .fd = -1 };
 	struct wire_reader r = wire_reader(slice_of(data, n));
-	struct store_conf conf = { 0 };
+	struct store_conf conf = { .undelete_s = 86400 };
 	uint8_t first = wire_get_u8(&r);
 
 	log_init(-1, false, LOG_EMERG);

@@ -22,7 +22,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { WAIT_MS = 10000, NOBODY = 65534 };
+enum { WAIT_MS = 10000, NOBODY = 65534, UNDELETE_S = 14 * 86400 };
 
 /* ---- clients ---- */
 
@@ -284,6 +284,15 @@ static void dir_send(struct rig *r, const char *name, int fd)
 	    0);
 }
 
+static void conf_send(struct rig *r)
+{
+	char text[100];
+
+	snprintf(text, sizeof(text), "engine = lmdb\nundelete_period = %llus\n",
+	    (unsigned long long)r->undelete_s);
+	rig_send(r->control, IPC_ctl_conf, &(struct ipc_ctl_conf){ slice_str(text) });
+}
+
 static void process_start(struct rig *r)
 {
 	int control[2], log[2];
@@ -301,7 +310,7 @@ static void process_start(struct rig *r)
 	r->log_fd = log[0];
 	r->control = adopt(r, control[0], IPC_CH_CONTROL, true);
 	ipc_chan_hello(r->control->chan, IPC_ROLE_MASTER, 1, IPC_ROLE_STORED, IPC_IN_SETUP);
-	rig_send(r->control, IPC_ctl_conf, &(struct ipc_ctl_conf){ SLICE("engine = lmdb\n") });
+	conf_send(r);
 	dir_send(r, "store", r->dir_fd);
 	daemons_start(r);
 	rig_send(r->control, IPC_ctl_go, &(struct ipc_ctl_go){});
@@ -324,7 +333,9 @@ void rig_init_process(struct rig *r, const char *program)
 {
 	char path[] = "/tmp/stored-test-XXXXXX";
 
-	*r = (struct rig){ .dir_fd = -1, .log_fd = -1, .program = program };
+	*r = (struct rig){
+		.dir_fd = -1, .log_fd = -1, .program = program, .undelete_s = UNDELETE_S
+	};
 	log_init(open("/dev/null", O_WRONLY | O_CLOEXEC), false, LOG_ERR);
 	assert_non_null(mkdtemp(path));
 	r->dir_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -338,7 +349,9 @@ void rig_init_process(struct rig *r, const char *program)
 
 static void store_start(struct rig *r)
 {
-	struct store_conf conf = { .base = r->base, .engine = r->engine, .instance = 1 };
+	struct store_conf conf = {
+		.base = r->base, .engine = r->engine, .instance = 1, .undelete_s = r->undelete_s
+	};
 
 	if (r->program != NULL) {
 		process_start(r);
@@ -352,7 +365,7 @@ void rig_init(struct rig *r, const char *spec)
 {
 	char path[] = "/tmp/stored-test-XXXXXX";
 
-	*r = (struct rig){ .dir_fd = -1, .log_fd = -1 };
+	*r = (struct rig){ .dir_fd = -1, .log_fd = -1, .undelete_s = UNDELETE_S };
 	snprintf(r->spec, sizeof(r->spec), "%s", spec);
 	log_init(open("/dev/null", O_WRONLY | O_CLOEXEC), false, LOG_ERR);
 	if (strcmp(spec, "lmdb") == 0) {
@@ -649,4 +662,14 @@ int rig_flags(
 	wire_store_u32(pair + 4, last);
 	rig_send(s, IPC_flags_store, &q);
 	return rig_done(s);
+}
+
+struct rig_client *rig_admin(struct rig *r, uint64_t rights)
+{
+	int fds[2];
+
+	assert_int_equal(ipc_pair(fds), 0);
+	ipc_send(r->authd->chan, IPC_store_open,
+	    &(struct ipc_store_open){ 77, SLICE("postmaster"), rights }, &fds[1]);
+	return rig_adopt(r, fds[0], IPC_CH_ADMIN_STORE);
 }

@@ -38,6 +38,8 @@ struct rig {
 	struct rig_client *clients, *authd, *routerd, *acceptor;
 	uint32_t seq;
 	uint64_t quota; /* of the sessions to come */
+	/* Of stored, from its next start: 14 days, if the test does not say otherwise. */
+	uint64_t undelete_s;
 	int dir_fd, log_fd;
 	char spec[64];
 };
@@ -86,5 +88,7 @@ int rig_body(struct rig_client *s, uint32_t mbox, uint32_t uid, uint8_t **ret_p,
 /* Facts of one message, valid until the next call; their status. */
 int rig_facts(struct rig_client *s, uint32_t mbox, uint32_t uid, struct slice *ret_facts);
 int rig_expunge(struct rig_client *s, uint32_t mbox, uint32_t first, uint32_t last);
+/* An administrator's channel. */
+struct rig_client *rig_admin(struct rig *r, uint64_t rights);
 int rig_flags(struct rig_client *s, uint32_t mbox, uint32_t first, uint32_t last, uint32_t op,
     uint32_t flags);

@@ -1000,20 +1000,10 @@ static void no_session_begins_on_an_account_that_goes(void **state)
 	assert_int_equal(rig_wait(r->routerd, IPC_account_done)->account_done.status, IPC_ST_OK);
 }
 
-static struct rig_client *admin(struct rig *r, uint64_t rights)
-{
-	int fds[2];
-
-	assert_int_equal(ipc_pair(fds), 0);
-	ipc_send(r->authd->chan, IPC_store_open,
-	    &(struct ipc_store_open){ 77, SLICE("postmaster"), rights }, &fds[1]);
-	return rig_adopt(r, fds[0], IPC_CH_ADMIN_STORE);
-}
-
 static void administrators_list_and_kick(void **state)
 {
 	struct rig *r = *state;
-	struct rig_client *ad = admin(r, IPC_RIGHT_MASTER), *none = admin(r, 0), *s;
+	struct rig_client *ad = rig_admin(r, IPC_RIGHT_MASTER), *none = rig_admin(r, 0), *s;
 	const union ipc_any *m;
 
 	rig_account(r, 7, IPC_account_make);
