@@ -57,6 +57,23 @@ const struct command ctl_commands[] = {
 	{ "router", "set", 1, 1, ctl_router_set, CTL_DRY, "FILE|-", "",
 	    "a new table in place of the old one",
 	    "With --dry-run the lines that would go and come." },
+	{ "undelete", "list", 1, 1, ctl_undelete_list, 0, "ACCOUNT",
+	    "mailbox=NAME since=TIME until=TIME uid=NUMBER",
+	    "messages that were deleted and can be restored",
+	    "--since and --until are moments of the deletion: a day (2025-11-22), a minute "
+	    "(\"2025-11-22 07:30\"), "
+	    "or so long ago (90m, 12h, 3d). At most 10,000 are listed." },
+	{ "undelete", "restore", 1, 1, ctl_undelete_restore, CTL_DRY, "ACCOUNT",
+	    "mailbox=NAME since=TIME until=TIME uid=NUMBER", "bring them back where they were",
+	    "A mailbox that was deleted is made again. Messages keep their flags (but \\Deleted), "
+	    "keywords and dates, "
+	    "and get new numbers." },
+	{ "undelete", "purge", 1, 1, ctl_undelete_purge, CTL_DRY, "ACCOUNT",
+	    "mailbox=NAME until=TIME", "remove them for good, before their time",
+	    "Nothing is purged of an account on hold." },
+	{ "undelete", "hold", 1, 2, ctl_undelete_hold, 0, "ACCOUNT [on|off]", "",
+	    "purge nothing of this account until it is off again; alone: how it is",
+	    "As long as it is on, the account cannot be deleted either." },
 	{ "stat", NULL, 0, 1, ctl_stat, 0, "[ACCOUNT]", "",
 	    "figures of the server or of one account", "" },
 	{ "store", "export", 2, 4096, ctl_store_export, CTL_DRY, "ACCOUNT [MAILBOX...] DIR",

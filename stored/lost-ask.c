@@ -33,6 +33,7 @@ bool lost_on_session_msg(struct session *s, enum ipc_type type, const union ipc_
 	if (!session_admit(s, q->uids.n))
 		return true;
 	ask = (struct lost_ask){ .session = s,
+		.own = true,
 		.account = s->account,
 		.seq = q->seq,
 		.what = q->what,
@@ -101,6 +102,14 @@ static bool sensible(const struct ipc_undelete_ask *q)
 	       pairs_good(q->uids);
 }
 
+/* A user may look for and restore what is his own. */
+static bool may(const struct peer *p, const struct ipc_undelete_ask *q)
+{
+	if ((p->rights & IPC_RIGHT_MASTER) != 0)
+		return true;
+	return p->account != 0 && p->account == q->account && q->what <= IPC_LOST_RESTORE;
+}
+
 bool lost_on_admin_msg(struct peer *p, enum ipc_type type, const union ipc_any *m)
 {
 	const struct ipc_undelete_ask *q = &m->undelete_ask;
@@ -108,7 +117,7 @@ bool lost_on_admin_msg(struct peer *p, enum ipc_type type, const union ipc_any *
 
 	if (type != IPC_undelete_ask)
 		return false;
-	if ((p->rights & IPC_RIGHT_MASTER) == 0 || !sensible(q)) {
+	if (!may(p, q) || !sensible(q)) {
 		answer(p, q->seq, sensible(q) ? IPC_ST_DENIED : IPC_ST_BAD);
 		return true;
 	}
@@ -123,6 +132,7 @@ bool lost_on_admin_msg(struct peer *p, enum ipc_type type, const union ipc_any *
 	if (q->uids.n > 0)
 		memcpy(u->text + q->name.n, q->uids.p, q->uids.n);
 	u->ask = (struct lost_ask){ .peer = p,
+		.own = (p->rights & IPC_RIGHT_MASTER) == 0,
 		.seq = q->seq,
 		.what = q->what,
 		.limit = q->limit,

@@ -201,7 +201,7 @@ static void restore_begin(struct lost_job *j)
 {
 	j->restoring = true;
 	j->mboxes.at = 0;
-	if (j->peer != NULL)
+	if (!j->ask.own)
 		job_next(j);
 	else
 		tree_allow(j->op.account, j->n, on_allowed, j);

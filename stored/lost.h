@@ -69,6 +69,7 @@ struct lost_ask {
 	struct peer *peer;
 	struct account *account;
 	uint32_t seq, what, limit;
+	bool own; /* a user asks, who may restore so many a day */
 	struct slice name;
 	uint64_t mbox;
 	int64_t since, until;

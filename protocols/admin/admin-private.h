@@ -207,6 +207,11 @@ ADMIN_VERB(run_kill_session);
 ADMIN_VERB(run_kill_account_sessions);
 ADMIN_VERB(run_list_stat);
 ADMIN_VERB(run_open_session);
+ADMIN_VERB(run_list_recoverable);
+ADMIN_VERB(run_count_recoverable);
+ADMIN_VERB(run_restore_messages);
+ADMIN_VERB(run_purge_messages);
+ADMIN_VERB(run_set_hold);
 
 /* ---- answers of routerd that have a form of their own, by file ---- */
 #define ADMIN_REPLY(fn) void fn(struct cmd *c, enum ipc_type type, const union ipc_any *m)

@@ -140,6 +140,10 @@ static uint32_t seq_of(enum ipc_type type, const union ipc_any *m)
 		return m->stat_reply.seq;
 	case IPC_sess_opened:
 		return m->sess_opened.seq;
+	case IPC_undelete_rows:
+		return m->undelete_rows.seq;
+	case IPC_undelete_done:
+		return m->undelete_done.seq;
 	default:
 		return 0;
 	}

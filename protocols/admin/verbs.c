@@ -102,6 +102,12 @@ const struct verb admin_verbs[] = {
 	{ "GetStatElement", "name", run_stat_element },
 	{ "GetNextStatName", "name", run_next_stat },
 	{ "GetAccountStat", "account [KEY name]", run_account_stat },
+
+	{ "ListRecoverable", "account [{picks}]", run_list_recoverable },
+	{ "CountRecoverable", "account [{picks}]", run_count_recoverable },
+	{ "RestoreMessages", "account [{picks}]", run_restore_messages },
+	{ "PurgeMessages", "account [{picks}]", run_purge_messages },
+	{ "SetRecoveryHold", "account YES|NO", run_set_hold },
 };
 /* clang-format on */
 

@@ -2,6 +2,7 @@
 """imap - what IMAP sessions do to each other, to POP and to deliveries, by Python's own client."""
 import contextlib
 import imaplib
+import json
 import os
 import re
 import signal
@@ -344,6 +345,31 @@ def apart(s):
             equal(other.select("Mine")[0], "NO", "another's mailbox")
             equal(other.select("~u2/Mine")[0], "NO", "another's mailbox by its name")
         good(m.delete("Mine"))
+
+
+@case("gatehousectl restores what a client expunged, with its flags, and a mailbox that it deleted")
+def undelete(s):
+    empty(s)
+    with session(s, "u1", None) as m:
+        good(m.create("Papers"))
+        for i in range(3):
+            good(m.append("Papers", "(\\Flagged Work)" if i == 1 else None, None, b"Subject: %d\r\n\r\ntext %d\r\n" % (i, i)))
+        good(m.select("Papers"))
+        good(m.store("2", "+FLAGS", "(\\Deleted)"))
+        good(m.expunge())
+        good(m.close())
+        rows = json.loads(s.ctl("undelete", "list", "u1", "--mailbox", "Papers", "--since", "1h", "--json"))
+        equal([(r["UID"], r["Flags"]) for r in rows], [(2, "Flagged Deleted")], "rows")
+        check("1 messages" in s.ctl("undelete", "restore", "u1", "--mailbox=Papers", "--dry-run"), "the dry run")
+        check("Papers" in s.ctl("undelete", "list", "u1"), "the table")
+        good(m.delete("Papers"))
+        equal(json.loads(s.ctl("undelete", "restore", "u1", "--mailbox=Papers", "--json"))["Messages"], 3, "restored")
+        good(m.select("Papers"))
+        equal([re.sub(rb"\D", b"", b.split(b"\r\n")[0]) for b in bodies(m)], [b"0", b"1", b"2"], "bodies")
+        flags = good(m.fetch("2", "(FLAGS)"))[0]
+        check(b"\\Flagged" in flags and b"Work" in flags and b"\\Deleted" not in flags, "flags %r", flags)
+    status, _, err = s.ctl("undelete", "list", "u1", "--since", "yesterday", ok=False)
+    check(status != 0 and "2025-11-22" in err, "a time that is none: %r", err)
 
 
 if __name__ == "__main__":

@@ -664,12 +664,12 @@ int rig_flags(
 	return rig_done(s);
 }
 
-struct rig_client *rig_admin(struct rig *r, uint64_t rights)
+struct rig_client *rig_admin(struct rig *r, uint64_t rights, uint64_t account)
 {
 	int fds[2];
 
 	assert_int_equal(ipc_pair(fds), 0);
 	ipc_send(r->authd->chan, IPC_store_open,
-	    &(struct ipc_store_open){ 77, SLICE("postmaster"), rights }, &fds[1]);
+	    &(struct ipc_store_open){ 77, SLICE("postmaster"), rights, account }, &fds[1]);
 	return rig_adopt(r, fds[0], IPC_CH_ADMIN_STORE);
 }

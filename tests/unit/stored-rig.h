@@ -88,7 +88,7 @@ int rig_body(struct rig_client *s, uint32_t mbox, uint32_t uid, uint8_t **ret_p,
 /* Facts of one message, valid until the next call; their status. */
 int rig_facts(struct rig_client *s, uint32_t mbox, uint32_t uid, struct slice *ret_facts);
 int rig_expunge(struct rig_client *s, uint32_t mbox, uint32_t first, uint32_t last);
-/* An administrator's channel. */
-struct rig_client *rig_admin(struct rig *r, uint64_t rights);
+/* A channel of an administrator, or of that account. */
+struct rig_client *rig_admin(struct rig *r, uint64_t rights, uint64_t account);
 int rig_flags(struct rig_client *s, uint32_t mbox, uint32_t first, uint32_t last, uint32_t op,
     uint32_t flags);

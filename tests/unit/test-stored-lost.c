@@ -368,7 +368,7 @@ static void what_is_moved_is_not_lost(void **state)
 static void some_of_them_come_back(void **state)
 {
 	struct rig *r = *state;
-	struct rig_client *s = rig_session(r, 7, 1, NULL), *ad = rig_admin(r, IPC_RIGHT_MASTER);
+	struct rig_client *s = rig_session(r, 7, 1, NULL), *ad = rig_admin(r, IPC_RIGHT_MASTER, 0);
 	uint8_t pairs[16];
 	struct ipc_mbox_opened o;
 
@@ -392,7 +392,7 @@ static void some_of_them_come_back(void **state)
 	assert_int_equal(ask(s, IPC_LOST_RESTORE, "", slice_of(pairs, 16)).count, 0);
 	rig_restart(r);
 	s = rig_session(r, 7, 1, NULL);
-	ad = rig_admin(r, IPC_RIGHT_MASTER);
+	ad = rig_admin(r, IPC_RIGHT_MASTER, 0);
 	o = rig_open(s, "INBOX", 0);
 	assert_int_equal(scan(s, o.mbox), 25);
 	assert_int_equal(row_u32(8, 0), 9);
@@ -451,7 +451,7 @@ static void many_runs(void **state)
 static void a_user_restores_so_many_a_day(void **state)
 {
 	struct rig *r = *state;
-	struct rig_client *s = rig_session(r, 7, 1, NULL), *ad = rig_admin(r, IPC_RIGHT_MASTER);
+	struct rig_client *s = rig_session(r, 7, 1, NULL), *ad = rig_admin(r, IPC_RIGHT_MASTER, 0);
 	struct ipc_mbox_opened o;
 	struct ipc_lost_done d;
 
@@ -470,8 +470,14 @@ static void a_user_restores_so_many_a_day(void **state)
 	assert_int_equal(d.status, IPC_ST_LIMIT);
 	assert_int_equal(d.count, 0);
 	assert_int_equal(d.left, 4000);
-	/* An administrator may. */
-	ad = rig_admin(r, IPC_RIGHT_MASTER);
+	/* Nor by a channel of the account; but an administrator may. */
+	ad = rig_admin(r, 0, 7);
+	assert_int_equal(undelete(ad, IPC_LOST_COUNT, "", 0, INT64_MAX).count, 6000);
+	assert_int_equal(undelete(ad, IPC_LOST_RESTORE, "", 0, INT64_MAX).status, IPC_ST_LIMIT);
+	assert_int_equal(undelete(ad, IPC_LOST_PURGE, "", 0, INT64_MAX).status, IPC_ST_DENIED);
+	ad = rig_admin(r, 0, 8);
+	assert_int_equal(undelete(ad, IPC_LOST_COUNT, "", 0, INT64_MAX).status, IPC_ST_DENIED);
+	ad = rig_admin(r, IPC_RIGHT_MASTER, 0);
 	assert_int_equal(undelete(ad, IPC_LOST_RESTORE, "", 0, INT64_MAX).count, 6000);
 	assert_int_equal(scan(s, rig_open(s, "INBOX", 0).mbox), 6000);
 }
@@ -479,8 +485,8 @@ static void a_user_restores_so_many_a_day(void **state)
 static void a_hold_keeps_everything(void **state)
 {
 	struct rig *r = *state;
-	struct rig_client *s = rig_session(r, 7, 1, NULL), *ad = rig_admin(r, IPC_RIGHT_MASTER);
-	struct rig_client *none = rig_admin(r, 0);
+	struct rig_client *s = rig_session(r, 7, 1, NULL), *ad = rig_admin(r, IPC_RIGHT_MASTER, 0);
+	struct rig_client *none = rig_admin(r, 0, 0);
 	struct ipc_mbox_opened o;
 
 	append_many(s, "INBOX", 5);
@@ -496,7 +502,7 @@ static void a_hold_keeps_everything(void **state)
 	r->undelete_s = 0;
 	rig_restart(r);
 	s = rig_session(r, 7, 1, NULL);
-	ad = rig_admin(r, IPC_RIGHT_MASTER);
+	ad = rig_admin(r, IPC_RIGHT_MASTER, 0);
 	o = rig_open(s, "INBOX", 0);
 	assert_int_equal(rig_expunge(s, o.mbox, 3, 3), IPC_ST_OK);
 	assert_int_equal(undelete(ad, IPC_LOST_PURGE, "", 0, INT64_MAX).status, IPC_ST_DENIED);
@@ -524,7 +530,7 @@ static void what_is_too_old_goes(void **state)
 	assert_int_equal(names(s, IPC_mbox_delete, "There"), IPC_ST_OK);
 	r->undelete_s = 1;
 	rig_restart(r);
-	ad = rig_admin(r, IPC_RIGHT_MASTER);
+	ad = rig_admin(r, IPC_RIGHT_MASTER, 0);
 	assert_int_equal(figure(ad, "recoverable"), 14);
 	for (int i = 0; i < 600 && figure(ad, "deleted-mailboxes") > 0; i++)
 		rig_spin(r, 100);
@@ -539,7 +545,7 @@ static void a_view_keeps_what_is_purged(void **state)
 {
 	struct rig *r = *state;
 	struct rig_client *s = rig_session(r, 7, 1, NULL), *other = rig_session(r, 7, 2, NULL);
-	struct rig_client *ad = rig_admin(r, IPC_RIGHT_MASTER);
+	struct rig_client *ad = rig_admin(r, IPC_RIGHT_MASTER, 0);
 	struct ipc_mbox_opened o, here;
 
 	append_many(s, "INBOX", 3);
@@ -563,7 +569,7 @@ static void nothing_is_kept_where_nothing_is_to_be(void **state)
 	r->undelete_s = 0;
 	rig_restart(r);
 	s = rig_session(r, 7, 1, NULL);
-	ad = rig_admin(r, IPC_RIGHT_MASTER);
+	ad = rig_admin(r, IPC_RIGHT_MASTER, 0);
 	assert_int_equal(names(s, IPC_mbox_create, "There"), IPC_ST_OK);
 	append_many(s, "There", 2);
 	append_many(s, "INBOX", 3);

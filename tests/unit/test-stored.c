@@ -1003,7 +1003,7 @@ static void no_session_begins_on_an_account_that_goes(void **state)
 static void administrators_list_and_kick(void **state)
 {
 	struct rig *r = *state;
-	struct rig_client *ad = rig_admin(r, IPC_RIGHT_MASTER), *none = rig_admin(r, 0), *s;
+	struct rig_client *ad = rig_admin(r, IPC_RIGHT_MASTER, 0), *none = rig_admin(r, 0, 0), *s;
 	const union ipc_any *m;
 
 	rig_account(r, 7, IPC_account_make);
@@ -1063,7 +1063,7 @@ static void an_account_lists_and_kicks_its_own(void **state)
 	assert_int_equal(rig_wait(own, IPC_stat_reply)->stat_reply.status, IPC_ST_OK);
 	rig_send(own, IPC_sess_kick, &(struct ipc_sess_kick){ 3, 42, 0 });
 	assert_int_equal(rig_wait(own, IPC_stat_reply)->stat_reply.count, 1);
-	again = admin(r, IPC_RIGHT_MASTER);
+	again = rig_admin(r, IPC_RIGHT_MASTER, 0);
 	rig_send(again, IPC_sess_kick, &(struct ipc_sess_kick){ 3, 0, 7 });
 	assert_int_equal(rig_wait(again, IPC_stat_reply)->stat_reply.count, 1);
 	assert_true(rig_gone(own, 2000));
