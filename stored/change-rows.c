@@ -257,6 +257,19 @@ static bool history_cut(struct change *c)
 	return engine_del_range(c->txn.batch, key_slice(&from), key_slice(&to)) == 0;
 }
 
+/*
+ * The next message continues the run: a deletion of rows from here to there must not take those of
+ * lost messages that lie between.
+ */
+static bool runs_on(const struct change *c, size_t i, bool lose)
+{
+	const struct cols *cols = &c->mbox->cols;
+
+	if (i + 1 >= cols->n)
+		return false;
+	return lose || c->txn.head.lost == 0 || cols->uid[i + 1] == cols->uid[i] + 1;
+}
+
 static bool expunge_rows(struct change *c)
 {
 	const struct cols *cols = &c->mbox->cols;
@@ -279,7 +292,7 @@ static bool expunge_rows(struct change *c)
 			run.first = c->uids[k];
 		run.last = c->uids[k];
 		run.bytes += cols->size[i];
-		if (k + 1 < c->n && i + 1 < cols->n && cols->uid[i + 1] == c->uids[k + 1])
+		if (k + 1 < c->n && runs_on(c, i, lose) && cols->uid[i + 1] == c->uids[k + 1])
 			continue;
 		good = good && expunge_run(c, lose, &run);
 		run = none;

@@ -365,6 +365,36 @@ static void what_is_moved_is_not_lost(void **state)
 	assert_int_equal(scan(s, rig_open(s, "INBOX", 0).mbox), 1);
 }
 
+/* What is moved or removed for good around a lost message leaves that alone. */
+static void what_lies_between_stays(void **state)
+{
+	struct rig *r = *state;
+	struct rig_client *s = rig_session(r, 7, 1, NULL);
+	uint8_t pair[8];
+	struct ipc_mbox_opened o;
+
+	append_many(s, "INBOX", 7);
+	assert_int_equal(names(s, IPC_mbox_create, "There"), IPC_ST_OK);
+	o = rig_open(s, "INBOX", 0);
+	assert_int_equal(rig_expunge(s, o.mbox, 2, 2), IPC_ST_OK);
+	assert_int_equal(rig_expunge(s, o.mbox, 6, 6), IPC_ST_OK);
+	wire_store_u32(pair, 1);
+	wire_store_u32(pair + 4, 3);
+	rig_send(s, IPC_msg_copy,
+	    &(struct ipc_msg_copy){ 1, o.mbox, 1, SLICE("There"), slice_of(pair, 8) });
+	assert_int_equal(rig_wait(s, IPC_copy_done)->copy_done.status, IPC_ST_OK);
+	r->undelete_s = 0;
+	rig_restart(r);
+	s = rig_session(r, 7, 1, NULL);
+	o = rig_open(s, "INBOX", 0);
+	assert_int_equal(rig_expunge(s, o.mbox, 5, 7), IPC_ST_OK);
+	assert_int_equal(ask(s, IPC_LOST_RESTORE, "", SLICE_NONE).count, 2);
+	o = rig_open(s, "INBOX", 0);
+	assert_int_equal(scan(s, o.mbox), 3);
+	body_is(s, o.mbox, 8, SLICE("m"));
+	body_is(s, o.mbox, 9, SLICE("m"));
+}
+
 static void some_of_them_come_back(void **state)
 {
 	struct rig *r = *state;
@@ -628,6 +658,7 @@ int main(int argc, char **argv)
 		CASE(an_expunged_message_comes_back_as_it_was),
 		CASE(a_deleted_mailbox_comes_back),
 		CASE(what_is_moved_is_not_lost),
+		CASE(what_lies_between_stays),
 		CASE(some_of_them_come_back),
 		CASE(many_runs),
 		CASE(a_user_restores_so_many_a_day),

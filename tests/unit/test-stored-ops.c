@@ -1,8 +1,10 @@
 /*
- * Appends, copies, moves, keywords, flags and expunges at random between two mailboxes while the
- * engine's commits are answered FULL, IO or UNKNOWN. After each of them both mailboxes are as they
- * were or as they were to be, and never between; when it was acknowledged, as they were to be. A
- * uid never changes what it names, and a message that was moved is in exactly one place.
+ * Appends, copies, moves, keywords, flags, expunges, restores and purges at random between two
+ * mailboxes while the engine's commits are answered FULL, IO or UNKNOWN. After each of them both
+ * mailboxes, and what is lost of them, are as they were or as they were to be, and never between;
+ * when it was acknowledged, as they were to be. A uid never changes what it names, and a message
+ * that was moved or restored is in exactly one place. The account's figures are the sums of what is
+ * there.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,7 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { ACCOUNT = 7, BOXES = 2, MSGS_MAX = 600, UIDS_MAX = 20000, STEPS = 250, NAMES = 12 };
+enum { ACCOUNT = 7, BOXES = 2, MSGS_MAX = 600, UIDS_MAX = 20000, STEPS = 280, NAMES = 12 };
 
 static const char *const boxes[BOXES] = { "INBOX", "There" };
 
@@ -28,9 +30,9 @@ struct msg {
 };
 
 struct box {
-	size_t n;
+	size_t n, n_lost;
 	uint32_t uidnext;
-	struct msg v[MSGS_MAX];
+	struct msg v[MSGS_MAX], lost[MSGS_MAX]; /* lost: by uid, keywords not looked at */
 };
 
 struct world {
@@ -41,6 +43,7 @@ struct world {
 	struct box now[BOXES], then[BOXES], found[BOXES]; /* then: if the step is done */
 	uint64_t bit_name[BOXES][64];                     /* number of the name of a bit */
 	uint64_t ids[BOXES][UIDS_MAX];
+	uint32_t names[BOXES][UIDS_MAX]; /* that the message of the uid had last */
 	unsigned done, failed;
 	bool killed;
 };
@@ -88,6 +91,41 @@ static bool session_open(struct world *w)
 	return w->s != NULL;
 }
 
+/* What is asked about the lost of a mailbox: its status, rows into `ret` (or NULL). */
+static int ask_lost(struct world *w, unsigned b, uint32_t what, struct slice uids, struct box *ret)
+{
+	struct ipc_lost_ask q = { .seq = 3,
+		.what = what,
+		.name = slice_str(boxes[b]),
+		.until = INT64_MAX,
+		.uids = uids };
+
+	rig_send(w->s, IPC_lost_ask, &q);
+	for (;;) {
+		enum ipc_type type;
+		const union ipc_any *m = rig_next(w->s, 10000, &type, NULL);
+
+		if (m == NULL || type == IPC_session_bye)
+			return IPC_ST_TRYLATER;
+		if (type == IPC_lost_done)
+			return (int)m->lost_done.status;
+		for (size_t i = 0; type == IPC_lost_rows && i < m->lost_rows.rows.n;
+		     i += IPC_LOST_BYTES) {
+			const uint8_t *p = m->lost_rows.rows.p + i;
+
+			assert_true(ret->n_lost < MSGS_MAX);
+			ret->lost[ret->n_lost++] = (struct msg){ .uid = wire_load_u32(p),
+				.flags = wire_load_u32(p + 4),
+				.size = (uint32_t)wire_load_u64(p + 8) };
+		}
+	}
+}
+
+static bool look_lost(struct world *w, unsigned b, struct box *ret)
+{
+	return ask_lost(w, b, IPC_LOST_LIST, SLICE_NONE, ret) == IPC_ST_OK;
+}
+
 static bool look(struct world *w, unsigned b, struct box *ret)
 {
 	static uint8_t rows[IPC_ROW_BYTES * MSGS_MAX];
@@ -106,6 +144,9 @@ static bool look(struct world *w, unsigned b, struct box *ret)
 	assert_int_equal(n, o.exists);
 	ret->n = n;
 	ret->uidnext = o.uidnext;
+	ret->n_lost = 0;
+	if (!look_lost(w, b, ret))
+		return false;
 	for (size_t i = 0; i < n; i++) {
 		const uint8_t *p = rows + i * IPC_ROW_BYTES;
 		struct msg *m = &ret->v[i];
@@ -122,6 +163,7 @@ static bool look(struct world *w, unsigned b, struct box *ret)
 		if (w->ids[b][m->uid] != 0 && w->ids[b][m->uid] != id)
 			fail_msg("uid %u of %s names another message now", m->uid, boxes[b]);
 		w->ids[b][m->uid] = id;
+		w->names[b][m->uid] = m->names;
 	}
 	return true;
 }
@@ -135,12 +177,47 @@ static void close_views(struct world *w)
 		}
 }
 
+/* The figures of the account are what the mailboxes have. */
+static void figures_check(struct world *w)
+{
+	struct rig_client *ad = rig_admin(&w->rig, IPC_RIGHT_MASTER, 0);
+	uint64_t want[4] = { 0 };
+	char text[200];
+	struct slice got;
+
+	for (unsigned b = 0; b < BOXES; b++) {
+		const struct box *box = &w->found[b];
+
+		want[0] += box->n;
+		want[2] += box->n_lost;
+		for (size_t i = 0; i < box->n; i++)
+			want[1] += box->v[i].size;
+		for (size_t i = 0; i < box->n_lost; i++)
+			want[3] += box->lost[i].size;
+	}
+	snprintf(text, sizeof(text),
+	    "mailboxes 2\nmessages %llu\nbytes %llu\nrecoverable %llu\nrecoverable-bytes %llu\n",
+	    (unsigned long long)want[0], (unsigned long long)want[1], (unsigned long long)want[2],
+	    (unsigned long long)want[3]);
+	rig_send(ad, IPC_stat_ask, &(struct ipc_stat_ask){ 2, ACCOUNT });
+	got = rig_wait(ad, IPC_stat_reply)->stat_reply.text;
+	if (!slice_starts(got, slice_str(text)))
+		fail_msg("the figures are %.*s, not %s", SLICE_FMT(got), text);
+	rig_client_close(ad);
+}
+
 /* The messages may have other uids than `want` says where it says 0: those above the old UIDNEXT.
  */
 static bool same(const struct box *want, const struct box *got, uint32_t uidnext)
 {
-	if (want->n != got->n)
+	if (want->n != got->n || want->n_lost != got->n_lost)
 		return false;
+	for (size_t i = 0; i < want->n_lost; i++) {
+		const struct msg *a = &want->lost[i], *b = &got->lost[i];
+
+		if (a->uid != b->uid || a->flags != b->flags || a->size != b->size)
+			return false;
+	}
 	for (size_t i = 0; i < want->n; i++) {
 		const struct msg *a = &want->v[i], *b = &got->v[i];
 
@@ -186,6 +263,7 @@ static void settle(struct world *w, const struct engine_faults *f, bool done, co
 		fail_msg("%s was acknowledged and is not there", what);
 	if (!after && !before)
 		fail_msg("%s is half there", what);
+	figures_check(w);
 	w->done += after;
 	w->failed += !done;
 	memcpy(w->now, w->found, sizeof(w->now));
@@ -219,6 +297,10 @@ static int answer(struct world *w, enum ipc_type want)
 		return (int)m->append_done.status;
 	if (type == IPC_append_ready)
 		return (int)m->append_ready.status;
+	if (type == IPC_lost_done)
+		return (int)m->lost_done.status;
+	if (type == IPC_undelete_done)
+		return (int)m->undelete_done.status;
 	return type == IPC_keyword_made ? (int)m->keyword_made.status : (int)m->store_done.status;
 }
 
@@ -299,6 +381,77 @@ static bool step_copy(struct world *w, bool move)
 	return answer(w, IPC_copy_done) == IPC_ST_OK;
 }
 
+static void then_lost(struct world *w, unsigned b, const struct msg *m)
+{
+	struct box *t = &w->then[b];
+	size_t at = t->n_lost;
+
+	while (at > 0 && t->lost[at - 1].uid > m->uid)
+		at--;
+	memmove(&t->lost[at + 1], &t->lost[at], (t->n_lost - at) * sizeof(t->lost[0]));
+	t->lost[at] = *m;
+	t->n_lost++;
+}
+
+/* All or some of what is lost of a mailbox. */
+static bool step_restore(struct world *w)
+{
+	unsigned b = rnd(w, BOXES);
+	struct box *t = &w->then[b];
+	const struct box *now = &w->now[b];
+	size_t from = 0, to = now->n_lost;
+	struct slice uids = SLICE_NONE;
+	uint8_t pair[8];
+
+	if (to > 0 && rnd(w, 2)) {
+		from = rnd(w, (uint32_t)to);
+		to = from + 1 + rnd(w, (uint32_t)(to - from));
+		wire_store_u32(pair, now->lost[from].uid);
+		wire_store_u32(pair + 4, now->lost[to - 1].uid);
+		uids = slice_of(pair, 8);
+	}
+	for (size_t i = from; i < to; i++) {
+		struct msg m = now->lost[i];
+
+		m.uid = 0;
+		m.names = w->names[b][now->lost[i].uid];
+		m.flags &= ~(uint32_t)IPC_FLAG_DELETED;
+		t->v[t->n++] = m;
+	}
+	memmove(&t->lost[from], &t->lost[to], (t->n_lost - to) * sizeof(t->lost[0]));
+	t->n_lost -= to - from;
+	rig_send(w->s, IPC_lost_ask,
+	    &(struct ipc_lost_ask){ .seq = 1,
+		.what = IPC_LOST_RESTORE,
+		.name = slice_str(boxes[b]),
+		.until = INT64_MAX,
+		.uids = uids });
+	return answer(w, IPC_lost_done) == IPC_ST_OK;
+}
+
+static bool step_purge(struct world *w)
+{
+	unsigned b = rnd(w, BOXES);
+	struct rig_client *ad, *s = w->s;
+	bool done;
+
+	w->then[b].n_lost = 0;
+	ad = rig_admin(&w->rig, IPC_RIGHT_MASTER, 0);
+	rig_send(ad, IPC_undelete_ask,
+	    &(struct ipc_undelete_ask){ .seq = 1,
+		.what = IPC_LOST_PURGE,
+		.account = ACCOUNT,
+		.name = slice_str(boxes[b]),
+		.until = INT64_MAX });
+	w->s = ad;
+	done = answer(w, IPC_undelete_done) == IPC_ST_OK;
+	if (w->killed)
+		return false;
+	rig_client_close(ad);
+	w->s = s;
+	return done;
+}
+
 static bool step_expunge(struct world *w)
 {
 	unsigned b = rnd(w, BOXES);
@@ -306,6 +459,8 @@ static bool step_expunge(struct world *w)
 	size_t from, to;
 
 	range(w, b, &from, &to, pair);
+	for (size_t i = from; i < to; i++)
+		then_lost(w, b, &w->now[b].v[i]);
 	then_gone(w, b, from, to);
 	rig_send(w->s, IPC_msg_expunge,
 	    &(struct ipc_msg_expunge){ 1, w->mbox[b], 0, slice_of(pair, 8) });
@@ -352,6 +507,11 @@ static void step(struct world *w, const struct engine_faults *f)
 	memcpy(w->then, w->now, sizeof(w->then));
 	if (what < 4 || w->now[0].n == 0 || w->now[1].n == 0) {
 		done = step_append(w);
+	} else if (what == 4 && rnd(w, 2)) {
+		bool purge = rnd(w, 4) == 0 || w->now[0].n_lost + w->now[1].n_lost > MSGS_MAX / 3;
+
+		name = purge ? "a purge" : "a restore";
+		done = purge ? step_purge(w) : step_restore(w);
 	} else if (w->now[0].n + w->now[1].n > MSGS_MAX / 2 || what == 4) {
 		name = "an expunge";
 		done = step_expunge(w);
