@@ -315,7 +315,7 @@ static int apply_range(struct map *m, struct slice prefix, const struct batch_op
 	return map_del_range(m, key_join(&a, prefix, from), slice_of(b.b, b.n));
 }
 
-static int apply_op(struct map *m, struct slice prefix, const struct batch_op *op)
+int batch_apply_op(struct map *m, struct slice prefix, const struct batch_op *op)
 {
 	struct key_buf k;
 
@@ -345,7 +345,7 @@ int batch_apply(struct map *m, struct slice encoded)
 	while (e == 0 && (more = batch_read_op(&r, &op)) != 0) {
 		if (more < 0)
 			return -EINVAL;
-		e = apply_op(m, r.prefix, &op);
+		e = batch_apply_op(m, r.prefix, &op);
 		ends_group = op.kind == OP_DEL_GROUP;
 	}
 	if (e != 0 || ends_group || r.prefix.p[0] == SYS_PREFIX)

@@ -189,6 +189,8 @@ enum { SYS_PREFIX = 0 };
 struct map;
 /* Applies one well-formed batch, header row included. 0 or -ENOMEM. */
 int batch_apply(struct map *m, struct slice encoded);
+/* One operation of it. */
+int batch_apply_op(struct map *m, struct slice prefix, const struct batch_op *op);
 
 /* First key behind all keys with this prefix, into b (prefix.n bytes of room). Returns its length.
  */

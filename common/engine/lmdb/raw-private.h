@@ -1,0 +1,41 @@
+/*
+ * raw-private - the parts of raw: the log (raw-log.c), the index (raw-index.c), rows and bodies
+ * (raw.c).
+ *
+ * Where the log has a gap before the index's checkpoint, changes may be missing in between. So rows
+ * are kept in two maps: `hi` has what frames behind the last such gap said, and wins over the
+ * index; `lo` has what frames before it said, and counts only where the index is lost, too.
+ */
+#pragma once
+
+#include "common/engine/lmdb/lmdb-private.h"
+#include "common/engine/raw.h"
+
+struct raw {
+	int dir_fd, lock_fd;
+	struct raw_conf conf;
+	struct raw_stats stats;
+	uint64_t store_id;
+	struct log_pos checkpoint; /* seq 0: not known */
+	struct map hi, lo, doubt;
+	struct map strange; /* rows of the index that no frame has: value -> key */
+	bool has_lo;        /* a gap before the checkpoint: the index is needed */
+	bool has_index;     /* it can be read, at least in part */
+	bool compared, index_damaged;
+	int failed; /* -ENOMEM from inside a callback */
+	/* the file that a body was read from last */
+	struct body_file file;
+	uint8_t *table;
+	size_t table_n;
+};
+
+void raw_tell(struct raw *r, const struct raw_finding *f);
+bool raw_keeps(const struct raw *r, struct slice encoded_key);
+/* A row that nothing vouches for. */
+int raw_put_doubt(struct raw *r, struct map *m, struct slice key, struct slice stored);
+
+int raw_log_read(struct raw *r);
+
+int raw_index_meta(struct raw *r);    /* store id and checkpoint, where they can be read */
+int raw_index_merge(struct raw *r);   /* into `hi`, after the log was read */
+int raw_index_compare(struct raw *r); /* `hi` is the state at the checkpoint */

@@ -1,0 +1,249 @@
+/* A store's directory without the engine: lock, rows in order, bodies. */
+#include "common/engine/lmdb/raw-private.h"
+
+#include "common/base/io.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+void raw_tell(struct raw *r, const struct raw_finding *f)
+{
+	if (r->conf.found != NULL)
+		r->conf.found(r->conf.arg, f);
+}
+
+static struct slice group_of(struct slice encoded)
+{
+	return encoded.n > 0 ? slice_part(encoded, 1, encoded.p[0]) : SLICE_NONE;
+}
+
+static struct slice key_of(struct slice encoded)
+{
+	return encoded.n > 0 ? slice_from(encoded, 1 + (size_t)encoded.p[0]) : SLICE_NONE;
+}
+
+bool raw_keeps(const struct raw *r, struct slice encoded_key)
+{
+	if (encoded_key.n == 0 || encoded_key.p[0] == SYS_PREFIX || key_of(encoded_key).n == 0)
+		return false;
+	return r->conf.keep == NULL ||
+	       r->conf.keep(r->conf.arg, group_of(encoded_key), key_of(encoded_key));
+}
+
+int raw_put_doubt(struct raw *r, struct map *m, struct slice key, struct slice stored)
+{
+	const struct map_node *n = map_find(m, key);
+	int rc = 0;
+
+	if (n != NULL && !n->deleted && slice_eq(map_val(n), stored))
+		return 0; /* it is there by itself */
+	rc = map_put(&r->doubt, key, stored);
+	return rc == 0 ? map_put(m, key, stored) : rc;
+}
+
+/* ---- opening ---- */
+
+/* Without a file to lock nobody ever opened this store, or somebody copied it without: it is free.
+ */
+static int lock(struct raw *r)
+{
+	r->lock_fd = openat(r->dir_fd, "lock", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (r->lock_fd < 0)
+		return errno == ENOENT ? 0 : ENGINE_IO;
+	if (flock(r->lock_fd, LOCK_EX | LOCK_NB) != 0)
+		return errno == EWOULDBLOCK ? ENGINE_BUSY : ENGINE_IO;
+	return 0;
+}
+
+static int load(struct raw *r)
+{
+	int rc = lock(r);
+
+	if (rc == 0)
+		rc = raw_index_meta(r);
+	if (rc == 0)
+		rc = raw_log_read(r);
+	if (rc == 0 && r->has_lo)
+		rc = raw_index_merge(r);
+	map_fini(&r->lo);
+	map_fini(&r->strange);
+	return rc;
+}
+
+int raw_open(int dir_fd, const struct raw_conf *conf, struct raw **ret_r)
+{
+	struct raw *r = calloc(1, sizeof(*r));
+	int rc;
+
+	if (r == NULL)
+		return -ENOMEM;
+	r->conf = *conf;
+	r->lock_fd = r->file.fd = -1;
+	map_init(&r->hi, true);
+	map_init(&r->lo, false);
+	map_init(&r->doubt, false);
+	map_init(&r->strange, false);
+	r->dir_fd = fcntl(dir_fd, F_DUPFD_CLOEXEC, 3);
+	rc = r->dir_fd < 0 ? -errno : load(r);
+	if (rc != 0)
+		raw_close(&r);
+	else
+		*ret_r = r;
+	return rc;
+}
+
+void raw_close(struct raw **r)
+{
+	if (*r == NULL)
+		return;
+	map_fini(&(*r)->hi);
+	map_fini(&(*r)->lo);
+	map_fini(&(*r)->doubt);
+	free((*r)->table);
+	fd_close(&(*r)->file.fd);
+	fd_close(&(*r)->lock_fd);
+	fd_close(&(*r)->dir_fd);
+	free(*r);
+	*r = NULL;
+}
+
+void raw_stats(const struct raw *r, struct raw_stats *ret_s)
+{
+	*ret_s = r->stats;
+	for (const struct map_node *n = r->hi.head[0]; n != NULL; n = n->next[0])
+		ret_s->rows += !n->deleted;
+}
+
+/* ---- rows ---- */
+
+/* The first row from this node on that is one. */
+static bool settle(const struct raw *r, const struct map_node *n, struct raw_row *ret)
+{
+	struct engine_row row;
+
+	for (; n != NULL; n = n->next[0]) {
+		const struct map_node *d;
+
+		if (n->deleted || map_key(n).p[0] == SYS_PREFIX || !row_decode(map_val(n), &row))
+			continue;
+		d = map_find(&r->doubt, map_key(n));
+		*ret = (struct raw_row){ .group = group_of(map_key(n)),
+			.key = key_of(map_key(n)),
+			.val = row.val,
+			.has_loc = row.has_loc,
+			.loc = row.loc,
+			.doubt = d != NULL && slice_eq(map_val(d), map_val(n)),
+			.at = n };
+		return true;
+	}
+	return false;
+}
+
+static size_t encode(uint8_t *b, struct slice group, struct slice key)
+{
+	b[0] = (uint8_t)group.n;
+	memcpy(b + 1, group.p, group.n);
+	if (key.n > 0)
+		memcpy(b + 1 + group.n, key.p, key.n);
+	return 1 + group.n + key.n;
+}
+
+bool raw_seek(struct raw *r, struct slice group, struct slice key, struct raw_row *ret_row)
+{
+	uint8_t b[ENGINE_KEY_ENCODED_MAX + 1];
+	struct slice from = SLICE_NONE;
+
+	if (group.n > ENGINE_GROUP_ID_MAX || key.n > ENGINE_KEY_MAX)
+		return false;
+	if (group.n > 0)
+		from = slice_of(b, encode(b, group, key));
+	return settle(r, map_seek(&r->hi, from), ret_row);
+}
+
+bool raw_next(struct raw *r, const struct raw_row *row, struct raw_row *ret_row)
+{
+	return settle(r, ((const struct map_node *)row->at)->next[0], ret_row);
+}
+
+bool raw_get(struct raw *r, struct slice group, struct slice key, struct raw_row *ret_row)
+{
+	return raw_seek(r, group, key, ret_row) && slice_eq(ret_row->group, group) &&
+	       slice_eq(ret_row->key, key);
+}
+
+/* ---- bodies ---- */
+
+static int body_open(struct raw *r, const struct loc_parts *p)
+{
+	char name[32];
+
+	if (r->file.fd >= 0 && r->file.kind == p->kind && r->file.no == p->file)
+		return 0;
+	fd_close(&r->file.fd);
+	if (p->kind == LOC_SEGMENT) {
+		r->file.fd = log_segment_open(r->dir_fd, p->file, O_RDONLY);
+	} else {
+		log_body_name(p->file, name);
+		r->file.fd = openat(r->dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	}
+	if (r->file.fd < 0) {
+		r->file.fd = -1;
+		return ENGINE_NOTFOUND;
+	}
+	r->file.kind = p->kind;
+	r->file.no = p->file;
+	return 0;
+}
+
+/* The sums of the chunks; empty when they are damaged, or there is only one chunk. */
+static int body_table(struct raw *r, const struct loc_parts *p, uint64_t base, struct slice *ret)
+{
+	size_t n = (p->size + ENGINE_BODY_CHUNK - 1) / ENGINE_BODY_CHUNK * 8;
+
+	*ret = SLICE_NONE;
+	if (!body_has_table(p->size))
+		return 0;
+	if (r->table_n < n) {
+		free(r->table);
+		r->table = malloc(n);
+		r->table_n = r->table != NULL ? n : 0;
+		if (r->table == NULL)
+			return -ENOMEM;
+	}
+	if (io_pread_all(r->file.fd, r->table, n, (off_t)(base + frame_pad(p->size))) == 0)
+		*ret = slice_of(r->table, n);
+	return 0;
+}
+
+int raw_body(struct raw *r, const struct engine_loc *loc, raw_bytes_fn *fn, void *arg)
+{
+	static uint8_t chunk[ENGINE_BODY_CHUNK];
+	struct loc_parts p;
+	struct slice table;
+	uint64_t base;
+	bool good = true;
+	int rc;
+
+	loc_decode(loc, &p);
+	if ((p.kind != LOC_SEGMENT && p.kind != LOC_FILE) || p.size > ENGINE_BODY_MAX ||
+	    body_open(r, &p) != 0)
+		return ENGINE_NOTFOUND;
+	base = p.kind == LOC_SEGMENT ? p.off : SEG_HEAD;
+	if ((rc = body_table(r, &p, base, &table)) != 0)
+		return rc;
+	for (uint64_t off = 0, i = 0; off < p.size || i == 0; off += sizeof(chunk), i++) {
+		size_t n = p.size - off < sizeof(chunk) ? p.size - off : sizeof(chunk);
+
+		if (io_pread_all(r->file.fd, chunk, n, (off_t)(base + off)) != 0) {
+			memset(chunk, 0, n);
+			good = false;
+		}
+		good = good && body_check(&p, i, slice_of(chunk, n), table);
+		if (n > 0 && (rc = fn(arg, slice_of(chunk, n))) != 0)
+			return rc;
+	}
+	return good ? 0 : ENGINE_CORRUPT;
+}
