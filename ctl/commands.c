@@ -118,6 +118,31 @@ const struct command ctl_commands[] = {
 	    "name the file. An account's lines are those of all its sessions, of refused logins "
 	    "under its "
 	    "name, and of changes that name it. --follow goes on as lines are written." },
+	{ "store", "verify", 0, 0, ctl_store_verify, CTL_OFFLINE, "", "offline=DIR",
+	    "read all of a store and name what is damaged",
+	    "DIR is the data directory of a server that is stopped, or a copy of one. Every frame "
+	    "of "
+	    "the log, every row of the index and every byte of every message is compared with its "
+	    "sum; each damaged item is named with account, mailbox and uid. Nothing is changed. "
+	    "The "
+	    "status is 0 when all is well, 1 when something is damaged, 3 when it could not be "
+	    "looked at." },
+	{ "store", "stat", 0, 0, ctl_store_stat, CTL_OFFLINE, "", "offline=DIR",
+	    "what a store holds, by account, and how much of its files that is", "" },
+	{ "store", "salvage", 2, 2, ctl_store_salvage, CTL_OFFLINE, "DIR OUT", "",
+	    "get out what is left of a store that the server refuses",
+	    "DIR is the data directory of a server that is stopped; nothing in it is changed. OUT "
+	    "is "
+	    "a new or empty directory. It gets a Maildir++ for each account with flags, keywords, "
+	    "uids and dates; manifest.jsonl with a line for each message; not-saved.jsonl with a "
+	    "line for each thing that is lost or in doubt, and why; damaged, with the bytes of "
+	    "messages that do not fit their sums; accounts.import, for account import. A run that "
+	    "was broken off goes on when it is started again. The status is 0 when everything was "
+	    "saved, 1 when not-saved.jsonl has lines, 3 when it could not be done." },
+	{ "store", "rebuild", 1, 1, ctl_store_rebuild, CTL_OFFLINE, "DIR", "",
+	    "make the index anew from the log",
+	    "DIR is the data directory of a server that is stopped. The old index stays beside the "
+	    "new one as data.mdb.aside-TIME, to be removed by hand." },
 	{ "cli", NULL, 0, 0, ctl_cli, 0, "", "", "the administration protocol itself, line by line",
 	    "Commands from standard input, replies to standard output." },
 };

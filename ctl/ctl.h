@@ -122,3 +122,7 @@ CTL(ctl_router_set);
 CTL(ctl_log);
 CTL(ctl_check);
 CTL(ctl_cli);
+CTL(ctl_store_verify);
+CTL(ctl_store_stat);
+CTL(ctl_store_rebuild);
+CTL(ctl_store_salvage);

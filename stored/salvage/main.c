@@ -1,0 +1,215 @@
+/*
+ * gatehouse-salvage - an operator's program for a store that no server has open: names what is
+ * damaged (verify), says what is in it (stat), makes its index anew (rebuild), and gets out of it
+ * what is left (salvage).
+ *
+ * Holds:    the databases' directories and their locks; the directory it writes to.
+ * May:      what the user may who runs it.
+ * May not:  write into the directory of a damaged store (rebuild alone does, and only its index);
+ *           open a socket.
+ * Trusts:   nobody's bytes: every number that was read is checked before it is used, and the index
+ *           is read without LMDB.
+ * If taken: the intruder has the rights of the operator who runs it, once.
+ */
+#include "stored/salvage/maildir.h"
+#include "stored/salvage/open.h"
+#include "stored/salvage/rebuild.h"
+#include "stored/salvage/stat.h"
+#include "stored/salvage/verify.h"
+
+#include "common/base/io.h"
+#include "common/base/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+struct tool {
+	struct report rep;
+	bool json, quiet;
+	const char *dir, *out;
+	char real[PATH_MAX];
+	int store_fd, directory_fd, secrets_fd;
+	struct names names;
+	struct model model;
+	struct raw *raw;
+};
+
+static int sub(int fd, const char *name)
+{
+	return openat(fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+/* DIR is the server's data directory, or that of one store. */
+static int dirs_open(struct tool *t)
+{
+	int fd = open(t->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0 || realpath(t->dir, t->real) == NULL) {
+		fd_close(&fd);
+		return report_fail(&t->rep, "%s: %s", t->dir, strerror(errno));
+	}
+	t->store_fd = sub(fd, "store");
+	if (t->store_fd < 0) {
+		t->store_fd = fd;
+		return 0;
+	}
+	t->directory_fd = sub(fd, "directory");
+	t->secrets_fd = sub(fd, "secrets");
+	close(fd);
+	return 0;
+}
+
+static int load(struct tool *t)
+{
+	int rc = dirs_open(t);
+
+	if (rc != 0)
+		return rc;
+	rc = names_load(&t->names, t->directory_fd, t->secrets_fd, &t->rep);
+	if (rc == 0)
+		rc = open_raw(t->store_fd, "store", model_keeps, &t->rep, &t->raw);
+	if (rc == 0)
+		rc = model_load(&t->model, t->raw, &t->names, &t->rep);
+	if (rc == 0)
+		return 0;
+	if (rc == ENGINE_BUSY)
+		return report_fail(&t->rep, "a running server has the store open; stop that first");
+	return report_fail(&t->rep, "%s: %s", t->dir, rc < 0 ? strerror(-rc) : engine_rc_name(rc));
+}
+
+static void unload(struct tool *t)
+{
+	model_fini(&t->model);
+	names_fini(&t->names);
+	raw_close(&t->raw);
+	fd_close(&t->store_fd);
+	fd_close(&t->directory_fd);
+	fd_close(&t->secrets_fd);
+}
+
+/* ---- verbs ---- */
+
+static int do_verify(struct tool *t)
+{
+	int rc = load(t);
+
+	if (rc != 0)
+		return rc;
+	rc = verify_store(&t->model, &t->rep);
+	return rc == 0 ? report_end(&t->rep) : report_fail(&t->rep, "%s", strerror(-rc));
+}
+
+static int do_stat(struct tool *t)
+{
+	int rc = load(t);
+
+	if (rc != 0)
+		return rc;
+	rc = stat_store(&t->model, &t->rep);
+	return rc == 0 ? report_end(&t->rep) : report_fail(&t->rep, "%s", strerror(-rc));
+}
+
+static int do_rebuild(struct tool *t)
+{
+	int rc = dirs_open(t);
+
+	if (rc == 0)
+		rc = rebuild_index(t->store_fd, "store", &t->rep);
+	if (rc == 0 && t->directory_fd >= 0)
+		rc = rebuild_index(t->directory_fd, "directory", &t->rep);
+	if (rc == 0 && t->secrets_fd >= 0)
+		rc = rebuild_index(t->secrets_fd, "secrets", &t->rep);
+	return rc == 0 ? report_end(&t->rep) : rc;
+}
+
+static int salvage_to(struct tool *t, struct out *o)
+{
+	struct maildir *d = maildir_new(o, &t->model, &t->rep);
+	struct sink s;
+	int rc = d == NULL ? -ENOMEM : 0;
+
+	if (rc == 0) {
+		s = maildir_sink(d);
+		rc = maildir_accounts(o, &t->names);
+	}
+	if (rc == 0)
+		rc = walk_messages(&t->model, &s, &t->rep);
+	maildir_free(&d);
+	return rc == 0 ? out_finish(o, &t->rep) : rc;
+}
+
+/* The target first: damage that is found on the way is written down there, too. */
+static int do_salvage(struct tool *t)
+{
+	struct out o = { .fd = -1 };
+	int rc;
+
+	if (realpath(t->dir, t->real) == NULL)
+		return report_fail(&t->rep, "%s: %s", t->dir, strerror(errno));
+	rc = out_begin(&o, t->out, t->real, &t->rep);
+	if (rc == 0)
+		rc = load(t);
+	if (rc == 0) {
+		rc = salvage_to(t, &o);
+		rc = rc == 0 ? report_end(&t->rep)
+			     : report_fail(&t->rep,
+				   "%s: %s; what was written stays, and the same command goes on "
+				   "with it",
+				   t->out, strerror(-rc));
+	}
+	out_fini(&o);
+	return rc;
+}
+
+static const struct verb {
+	const char *name;
+	int words;
+	int (*run)(struct tool *t);
+} verbs[] = {
+	{ "salvage", 2, do_salvage },
+	{ "verify", 1, do_verify },
+	{ "stat", 1, do_stat },
+	{ "rebuild", 1, do_rebuild },
+};
+
+static int usage(void)
+{
+	fprintf(stderr, "usage: gatehouse-salvage [--json] [--quiet] salvage DIR OUT\n"
+			"       gatehouse-salvage [--json] [--quiet] verify|stat|rebuild DIR\n");
+	return TOOL_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+	static struct tool t = { .store_fd = -1, .directory_fd = -1, .secrets_fd = -1 };
+	const char *words[3];
+	int n = 0, rc;
+
+	signal(SIGPIPE, SIG_IGN);
+	log_init(2, false, LOG_ERR);
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--json") == 0)
+			t.json = true;
+		else if (strcmp(argv[i], "--quiet") == 0)
+			t.quiet = true;
+		else if (argv[i][0] == '-' || n == 3)
+			return usage();
+		else
+			words[n++] = argv[i];
+	}
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
+		if (n == 0 || strcmp(words[0], verbs[i].name) != 0 || n != verbs[i].words + 1)
+			continue;
+		t.dir = words[1];
+		t.out = n > 2 ? words[2] : NULL;
+		report_init(&t.rep, verbs[i].name, t.json, t.quiet);
+		rc = verbs[i].run(&t);
+		unload(&t);
+		return rc;
+	}
+	return usage();
+}
