@@ -172,20 +172,32 @@ static void delete_final(void *arg, int rc)
 	op_end(op, IPC_DIR_OK, "");
 }
 
-static void delete_ask_peers(struct op *op)
+static void delete_away(struct op *op)
 {
-	struct routerd *rd = op->rd;
-	struct ipc_account_drop drop = { .seq = op->seq, .account = op->account };
-	struct ipc_secret_drop secret = { .seq = op->seq, .account = op->account };
+	op_end(op, IPC_DIR_TRYLATER, "a server is away; the rest is removed when it is back");
+}
 
-	if (rd->stored == NULL || rd->authd == NULL) {
-		op_end(
-		    op, IPC_DIR_TRYLATER, "a server is away; the rest is removed when it is back");
-		return;
-	}
-	op->waits = WAITS_STORED | WAITS_AUTHD;
-	ipc_send(rd->stored, IPC_account_drop, &drop, NULL);
-	ipc_send(rd->authd, IPC_secret_drop, &secret, NULL);
+/* stored may refuse it: the secrets go afterwards. */
+static void delete_ask_stored(struct op *op)
+{
+	struct ipc_account_drop m = { .seq = op->seq, .account = op->account };
+
+	op->waits = WAITS_STORED;
+	if (op->rd->stored == NULL || op->rd->authd == NULL)
+		delete_away(op);
+	else
+		ipc_send(op->rd->stored, IPC_account_drop, &m, NULL);
+}
+
+static void delete_ask_authd(struct op *op)
+{
+	struct ipc_secret_drop m = { .seq = op->seq, .account = op->account };
+
+	op->waits = WAITS_AUTHD;
+	if (op->rd->authd == NULL)
+		delete_away(op);
+	else
+		ipc_send(op->rd->authd, IPC_secret_drop, &m, NULL);
 }
 
 static void delete_noted(void *arg, int rc)
@@ -200,7 +212,7 @@ static void delete_noted(void *arg, int rc)
 		return;
 	}
 	account_tell_changed(op->rd, o);
-	delete_ask_peers(op);
+	delete_ask_stored(op);
 }
 
 void account_delete(struct routerd *rd, struct object *o, struct dir_answer a)
@@ -225,6 +237,31 @@ void account_delete(struct routerd *rd, struct object *o, struct dir_answer a)
 	engine_commit(rd->db.engine, &b, 1, delete_noted, op);
 }
 
+static void delete_undone(void *arg, int rc)
+{
+	struct op *op = arg;
+	struct object *o = directory_account(&op->rd->db.dir, op->account);
+
+	check_commit(op->rd, rc);
+	if (rc == 0)
+		o->state = STATE_ACTIVE;
+	op_end(op, IPC_DIR_DENIED, "the account is on hold: it cannot be deleted");
+}
+
+/* Its mail must stay: everything is as it was. */
+static void delete_refused(struct op *op, struct object *o)
+{
+	struct engine_batch *b = db_begin(&op->rd->db);
+	int rc = 0;
+
+	if (b != NULL) {
+		o->state = STATE_ACTIVE;
+		rc = db_put_object(b, o);
+		o->state = STATE_DELETING;
+	}
+	commit_or_end(op, b, rc, delete_undone);
+}
+
 static void delete_dropped(struct op *op, struct object *o)
 {
 	struct engine_batch *b = db_begin(&op->rd->db);
@@ -246,16 +283,15 @@ static void peer_answered(struct op *op, unsigned who, bool ok)
 {
 	struct object *o = directory_account(&op->rd->db.dir, op->account);
 
-	op->waits &= ~who;
+	op->waits = 0;
 	if (!ok) {
-		op->waits = 0;
 		op_end(op, IPC_DIR_TRYLATER, "the store cannot do it now; it follows later");
 		return;
 	}
-	if (op->waits != 0)
-		return;
 	if (o->state == STATE_CREATING)
 		create_made(op, o);
+	else if (who == WAITS_STORED)
+		delete_ask_authd(op);
 	else
 		delete_dropped(op, o);
 }
@@ -264,7 +300,14 @@ void account_on_done(struct routerd *rd, const struct ipc_account_done *m)
 {
 	struct op *op = op_waiting(rd, m->seq, WAITS_STORED);
 
-	if (op != NULL)
+	struct object *o = op != NULL ? directory_account(&rd->db.dir, op->account) : NULL;
+
+	if (op == NULL)
+		return;
+	op->waits = 0;
+	if (m->status == IPC_ST_DENIED && o->state == STATE_DELETING)
+		delete_refused(op, o);
+	else
 		peer_answered(op, WAITS_STORED, m->status == IPC_ST_OK);
 }
 
@@ -303,7 +346,7 @@ void account_resume_all(struct routerd *rd)
 		if (o->state == STATE_CREATING)
 			create_ask_stored(op);
 		else
-			delete_ask_peers(op);
+			delete_ask_stored(op);
 	}
 }
 

@@ -32,7 +32,7 @@ enum {
 	SESSION_DEAD_MAX = 400,         /* of these, for one session, when there are more */
 	LOST_MBOXES_MAX = 1000,         /* deleted mailboxes of an account that can be restored */
 	LOST_ROWS_MAX = 10000,          /* messages in one list of what can be restored */
-	LOST_DEAD_MAX = 10000,          /* a purge waits while views still see more */
+	LOST_DEAD_MAX = 200000,         /* a purge waits while views still see more */
 	LOST_PURGE_RUNS = 1024,         /* runs in one batch of a purge */
 	LOST_SWEEP_ACCOUNTS = 20,       /* looked at in one tick for what is too old */
 	LOST_SWEEP_S = 3600,            /* from one such round to the next, at least */

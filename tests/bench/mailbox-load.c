@@ -196,6 +196,31 @@ static void expunge_all(uint32_t mbox)
 		abort();
 }
 
+/* What was expunged: listed, brought back, expunged again and purged. */
+static void restore_all(void)
+{
+	struct rig_client *ad = rig_admin(&r, IPC_RIGHT_MASTER, 0);
+	struct ipc_undelete_ask q = {
+		.what = IPC_LOST_COUNT, .account = ACCOUNT, .until = INT64_MAX
+	};
+	static const char *const words[] = { [IPC_LOST_COUNT] = "count the lost",
+		[IPC_LOST_RESTORE] = "restore",
+		[IPC_LOST_PURGE] = "purge" };
+
+	if (r.undelete_s == 0)
+		return;
+	for (q.what = IPC_LOST_COUNT; q.what <= IPC_LOST_PURGE; q.what++) {
+		struct mark m = mark();
+
+		rig_send(ad, IPC_undelete_ask, &q);
+		if (rig_wait(ad, IPC_undelete_done)->undelete_done.count != messages)
+			abort();
+		report(words[q.what], m);
+		if (q.what == IPC_LOST_RESTORE)
+			expunge_all(open_uids("There", 0));
+	}
+}
+
 static void changes(uint32_t mbox)
 {
 	struct mark m = mark();
@@ -212,6 +237,7 @@ static void changes(uint32_t mbox)
 	m = mark();
 	expunge_all(mbox);
 	report("expunge", m);
+	restore_all();
 }
 
 static void listings(void)

@@ -77,6 +77,20 @@ def aliases(s):
     equal(s.ctl("alias", "list", "u1"), "", "aliases")
 
 
+@case("an account on hold is not deleted, and works on")
+def hold(s):
+    s.ctl("account", "create", "h1")
+    s.ctl("password", "set", "h1", stdin=PASSWORD)
+    s.ctl("undelete", "hold", "h1", "on")
+    check("YES" in s.ctl("undelete", "hold", "h1"), "the hold")
+    told(s, 1, "on hold", "undelete", "purge", "h1")
+    told(s, 1, "on hold", "account", "delete", "h1")
+    s.ctl("password", "check", "h1", stdin=PASSWORD)
+    s.ctl("undelete", "hold", "h1", "off")
+    s.ctl("account", "delete", "h1")
+    told(s, 1, "there is no such account", "account", "info", "h1")
+
+
 def verbs():
     """(group, name or None, knows --dry-run, options) of the table in ctl/commands.c."""
     with open(os.path.join(TOP, "ctl", "commands.c"), encoding="utf-8") as f:
