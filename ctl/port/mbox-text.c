@@ -126,6 +126,7 @@ struct fields {
 	size_t body; /* where the body begins */
 	bool has_length;
 	uint64_t length;
+	unsigned length_skip;
 	bool imap; /* X-IMAP: internal data of a program */
 	unsigned seen;
 };
@@ -217,12 +218,15 @@ static void fields_parse(
 	*f = (struct fields){ 0 };
 	while (header_next(&it, &field) == 0) {
 		for (unsigned k = 0; k < F_COUNT; k++) {
-			if ((f->seen & 1u << k) != 0 ||
+			/* Where lengths are not of the format, one is the message's own. */
+			if ((f->seen & 1u << k) != 0 || (k == F_LENGTH && !r->lengths) ||
 			    !slice_ieq(field.name, slice_str(field_names[k])))
 				continue;
 			if (!field_take(k, slice_trim(field.value), m, f, &validity, &last))
 				continue;
 			f->seen |= 1u << k;
+			if (k == F_LENGTH)
+				f->length_skip = m->unpack.n_skip;
 			m->unpack.skip[m->unpack.n_skip].at = field.start;
 			m->unpack.skip[m->unpack.n_skip++].end = field.end;
 		}
@@ -294,6 +298,8 @@ int mbox_next(struct mbox_reader *r, struct mbox_message *ret)
 		end = end_by_length(whole, start + f.body, f.length, &next);
 		ret->lied = end == 0;
 	}
+	if (ret->lied) /* it stays, as it says nothing of this file */
+		ret->unpack.skip[f.length_skip].end = ret->unpack.skip[f.length_skip].at;
 	if (end == 0)
 		end = end_by_scan(whole, start, start + f.body, &next);
 	ret->text = slice_part(whole, start, end - start);
