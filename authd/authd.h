@@ -17,6 +17,7 @@
 struct dialogue;
 struct work;
 struct admin;
+struct failure;
 struct op;
 
 struct authd {
@@ -35,6 +36,7 @@ struct authd {
 	unsigned worker_ms, client_safe_ms; /* as limits.h has them; tests wait less */
 	unsigned open[IPC_ROLES];           /* dialogue channels, by acceptor */
 	TAILQ_HEAD(, dialogue) wait_client; /* a challenge is out, the oldest first */
+	struct failure *failures;           /* by account */
 	LIST_HEAD(, admin) admins;          /* administrators' channels */
 	LIST_HEAD(, op) asking;             /* their requests that wait for routerd's word */
 };
@@ -56,6 +58,12 @@ void dialogue_on_session(struct authd *a, uint32_t seq, int *take_fd, uint32_t s
 void dialogue_on_peer_gone(struct authd *a);
 /* For log and figures: "credentials", "route" ... */
 const char *auth_status_word(enum ipc_auth_status status);
+
+/* ---- failures.c: failed logins of accounts ---- */
+/* Has it failed `most` times in its period (0: no limit)? Then nobody is to be let in. */
+bool failures_over(struct authd *a, uint64_t account, unsigned most);
+void failures_add(struct authd *a, uint64_t account, unsigned period_s);
+void failures_fini(struct authd *a);
 
 /* ---- pool.c: one worker process for one piece of work ---- */
 struct work_ops {

@@ -25,7 +25,9 @@ struct dialogue {
 	enum dialogue_state state;
 	unsigned attempts, starts, holds; /* holds: database answers under way */
 	bool dead, named;                 /* the worker has said whose secret it wants */
-	bool waits;                       /* in the list of those with a challenge out */
+	bool tls, hide; /* the link is encrypted now; unknown names look like wrong passwords */
+	unsigned fail_max, fail_s; /* as in route_login_reply */
+	bool waits;                /* in the list of those with a challenge out */
 	int64_t waits_since_ms;
 	TAILQ_ENTRY(dialogue) wait_link;
 	enum ipc_role role; /* of the acceptor */
@@ -48,6 +50,15 @@ void dialogue_ask_over(struct dialogue *d);
 void dialogue_set_deadline(struct dialogue *d, unsigned ms);
 /* Ends the attempt; what was our own failure does not count against the client. */
 void dialogue_refuse(struct dialogue *d, enum ipc_auth_status status, struct slice text);
+
+/* conditions.c */
+
+/* What speaks against this mechanism on this link, and then, with the account known, against this
+ * login: IPC_AUTH_OK when nothing. A clear-text password that may not have come is not even tried:
+ * whether it is right is not told to whoever listens. */
+enum ipc_auth_status conditions_of_start(const struct dialogue *d);
+enum ipc_auth_status conditions_of_account(
+    struct dialogue *d, const struct ipc_route_login_reply *m);
 
 /* grant.c */
 

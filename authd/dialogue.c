@@ -99,7 +99,8 @@ const char *auth_status_word(enum ipc_auth_status status)
 		[IPC_AUTH_NEEDTLS] = "cleartext",
 		[IPC_AUTH_TRYLATER] = "unavailable",
 		[IPC_AUTH_CANCELLED] = "cancelled",
-		[IPC_AUTH_DISABLED] = "disabled" };
+		[IPC_AUTH_DISABLED] = "disabled",
+		[IPC_AUTH_LIMIT] = "limit" };
 
 	return status < sizeof(words) / sizeof(words[0]) && words[status] != NULL ? words[status]
 										  : "unknown";
@@ -124,21 +125,6 @@ void dialogue_refuse(struct dialogue *d, enum ipc_auth_status status, struct sli
 	ipc_chan_set_state(d->chan, m.left > 0 ? IPC_IN_IDLE : IPC_IN_CLOSED);
 }
 
-static bool is_clear_text(const char *mech)
-{
-	return strcasecmp(mech, "PLAIN") == 0 || strcasecmp(mech, "LOGIN") == 0;
-}
-
-static bool mech_offered(const struct authd *a, struct slice mech)
-{
-	struct slice list = slice_str(a->mechs);
-
-	while (list.n > 0)
-		if (slice_ieq(slice_take(&list, ' '), mech))
-			return true;
-	return false;
-}
-
 /* ---- from the worker ---- */
 
 static void on_work_name(struct dialogue *d, const struct ipc_work_name *m)
@@ -146,7 +132,8 @@ static void on_work_name(struct dialogue *d, const struct ipc_work_name *m)
 	struct ipc_route_login ask = { .name = m->authcid,
 		.domain = slice_str(d->domain),
 		.local = buf_slice(&d->local),
-		.service = slice_str(d->service) };
+		.service = slice_str(d->service),
+		.flags = d->tls ? IPC_LOGIN_ENCRYPTED : 0 };
 
 	if (d->named) {
 		/* The secret of one account, then the name of another: it would open the other. */
@@ -210,20 +197,33 @@ static enum ipc_auth_status from_route(uint32_t status)
 	}
 }
 
+/* Where names are not to be found out, the worker goes on as with a name that has no secret. */
+static void refuse_named(struct dialogue *d, enum ipc_auth_status status, struct slice text)
+{
+	if (d->hide && status != IPC_AUTH_TRYLATER)
+		give_secret(d, SLICE_NONE);
+	else
+		dialogue_refuse(d, status, text);
+}
+
 void dialogue_on_route(struct authd *a, const struct ipc_route_login_reply *m)
 {
 	struct dialogue *d = NULL;
+	enum ipc_auth_status status;
 	uint32_t seq = m->seq;
 
 	HASH_FIND(hh, a->by_seq, &seq, sizeof(seq), d);
 	if (d == NULL || d->state != DLG_ROUTE)
 		return;
 	dialogue_ask_over(d);
+	d->hide = a->hide_unknown || (m->flags & IPC_LOGIN_HIDE) != 0;
 	if (m->status != IPC_ROUTE_OK) {
-		if (a->hide_unknown && m->status != IPC_ROUTE_TRYLATER)
-			give_secret(d, SLICE_NONE);
-		else
-			dialogue_refuse(d, from_route(m->status), m->text);
+		refuse_named(d, from_route(m->status), m->text);
+		return;
+	}
+	status = conditions_of_account(d, m);
+	if (status != IPC_AUTH_OK) {
+		refuse_named(d, status, SLICE_NONE);
 		return;
 	}
 	if (d->holds > 0) {
@@ -233,18 +233,25 @@ void dialogue_on_route(struct authd *a, const struct ipc_route_login_reply *m)
 	}
 	d->account = m->account;
 	d->quota = m->quota;
+	d->fail_max = m->fail_max;
+	d->fail_s = m->fail_s;
 	d->rights = m->rights;
 	buf_reset(&d->name);
 	buf_put(&d->name, m->name);
+	if ((m->flags & IPC_LOGIN_NO_PASSWORD) != 0) {
+		d->account = 0;
+		give_secret(d, SLICE_NONE);
+		return;
+	}
 	d->state = DLG_SECRET;
 	d->holds++;
 	secrets_get(&a->secrets, d->account, on_secret, d);
 }
 
 /* That a password is stored in a form that this mechanism cannot use tells that the name exists. */
-static enum ipc_auth_status from_worker(const struct authd *a, uint32_t status)
+static enum ipc_auth_status from_worker(const struct dialogue *d, uint32_t status)
 {
-	if (status > IPC_AUTH_DISABLED || (a->hide_unknown && status == IPC_AUTH_NOMECH))
+	if (status > IPC_AUTH_DISABLED || (d->hide && status == IPC_AUTH_NOMECH))
 		return IPC_AUTH_BAD;
 	return (enum ipc_auth_status)status;
 }
@@ -253,8 +260,13 @@ static void on_work_done(struct dialogue *d, const struct ipc_work_done *m)
 {
 	bool there = dialogue_can_grant(d);
 
+	enum ipc_auth_status status;
+
 	if (m->status != IPC_AUTH_OK) {
-		dialogue_refuse(d, from_worker(d->a, m->status), SLICE_NONE);
+		status = from_worker(d, m->status);
+		if (status == IPC_AUTH_BAD && d->account != 0)
+			failures_add(d->a, d->account, d->fail_s);
+		dialogue_refuse(d, status, SLICE_NONE);
 		return;
 	}
 	if (d->account == 0 || !there) {
@@ -336,7 +348,7 @@ static void on_start(struct dialogue *d, const struct ipc_auth_start *m)
 		.host = slice_str(a->host),
 		.has_initial = m->has_initial,
 		.initial = m->initial };
-	bool safe = m->tls != 0 || (d->flags & (IPC_CONN_TLS | IPC_CONN_PLAIN_LOGIN)) != 0;
+	enum ipc_auth_status status;
 
 	snprintf(d->mech, sizeof(d->mech), "%.*s", SLICE_FMT(m->mech));
 	snprintf(d->domain, sizeof(d->domain), "%.*s", SLICE_FMT(m->domain));
@@ -344,13 +356,12 @@ static void on_start(struct dialogue *d, const struct ipc_auth_start *m)
 	d->account = 0;
 	d->named = false;
 	d->starts++;
+	d->hide = a->hide_unknown;
+	d->tls = m->tls != 0 || (d->flags & IPC_CONN_TLS) != 0;
 	ipc_chan_set_state(d->chan, IPC_IN_DIALOGUE);
-	if (!mech_offered(a, m->mech)) {
-		dialogue_refuse(d, IPC_AUTH_NOMECH, SLICE_NONE);
-		return;
-	}
-	if (!safe && is_clear_text(d->mech)) {
-		dialogue_refuse(d, IPC_AUTH_NEEDTLS, SLICE_NONE);
+	status = conditions_of_start(d);
+	if (status != IPC_AUTH_OK) {
+		dialogue_refuse(d, status, SLICE_NONE);
 		return;
 	}
 	d->work = get_worker(d);

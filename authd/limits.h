@@ -12,5 +12,6 @@ enum {
 	PEER_WAIT_MS = 8000,      /* routerd's and stored's time for an answer */
 	ADMIN_OPS_MAX = 20000,    /* requests of one administrator under way */
 	MAY_OPS_MAX = 8,          /* of one who logged in with a password */
+	FAILURES_MAX = 20000,     /* accounts with failed logins that are remembered */
 	SECRET_STORED_MAX = 4096,
 };

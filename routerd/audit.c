@@ -12,31 +12,24 @@ struct audit {
 	char object[256];
 };
 
-/* A verb that is new is taken for one that changes. */
-static bool only_looks(const char *verb)
-{
-	static const char *const looks[] = { "main_domain", "domain_list", "domain_aliases",
-		"domain_ips", "account_list", "account_info", "account_aliases", "router_table",
-		"route", "login", "stat", "domain_info", "group_list", "group_get",
-		"forwarder_list", "forwarder_get", "forwarder_find", "list_list", "list_get",
-		"objects" };
-
-	for (size_t i = 0; i < sizeof(looks) / sizeof(looks[0]); i++)
-		if (strcmp(verb, looks[i]) == 0)
-			return true;
-	return false;
-}
-
-/* The first argument, an account with its domain; the Router's table is not shown. */
+/* The first argument, of settings whose they are; an object with its domain; no Router's table. */
 static void put_object(struct audit *au, const struct request *q)
 {
 	struct slice object = q->n > 0 ? slice_part(q->args[0], 0, 120) : SLICE_NONE;
 	struct slice domain = q->rd->db.dir.main->name;
 
-	if (strcmp(au->verb, "router_set_table") == 0)
+	bool named = strncmp(au->verb, "domain_", 7) != 0;
+
+	if (strcmp(au->verb, "router_set_table") == 0) {
 		object = SLICE("router");
-	if (strncmp(au->verb, "domain_", 7) != 0 && strcmp(au->verb, "router_set_table") != 0 &&
-	    slice_find(object, '@') < 0)
+		named = false;
+	}
+	if (strncmp(au->verb, "settings_", 9) == 0) {
+		named = slice_ieq(object, SLICE("account"));
+		if (q->n > 1 && q->args[1].n > 0)
+			object = slice_part(q->args[1], 0, 120);
+	}
+	if (named && slice_find(object, '@') < 0)
 		snprintf(au->object, sizeof(au->object), "%.*s@%.*s", SLICE_FMT(object),
 		    SLICE_FMT(domain));
 	else
@@ -45,7 +38,7 @@ static void put_object(struct audit *au, const struct request *q)
 
 void audit_begin(struct audits *as, const struct request *q, const char *verb)
 {
-	struct audit *au = only_looks(verb) ? NULL : calloc(1, sizeof(*au));
+	struct audit *au = calloc(1, sizeof(*au));
 
 	if (au == NULL)
 		return;

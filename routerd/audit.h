@@ -1,8 +1,8 @@
 /*
  * audit - what administrators change, for the log: who, which verb, of what, and how it ended.
  *
- * Invariant: every request but those that only look leaves one line, whatever becomes of the request,
- * the channel or the one who asked, as long as there is memory for it.
+ * Invariant: every request but those that only look leaves one line, whatever becomes of the
+ * request, the channel or the one who asked, as long as there is memory for it.
  */
 #pragma once
 

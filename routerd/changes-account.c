@@ -2,6 +2,7 @@
 #include "routerd/change.h"
 
 #include "routerd/names.h"
+#include "routerd/settings.h"
 
 void verb_account_create(struct request *q)
 {
@@ -15,6 +16,9 @@ void verb_account_create(struct request *q)
 		reply_error(q, IPC_DIR_BAD, "the quota is a number of bytes");
 		return;
 	}
+	if (!rights_allow_setting(
+		&q->rd->db.dir, &q->actor, setting_rows[SETTING_MaxAccountSize].right, dom, NULL))
+		quota = 0;
 	account_create(q->rd, dom, name, quota, q->answer);
 }
 
@@ -117,8 +121,8 @@ void verb_account_set_quota(struct request *q)
 		return;
 	}
 	future = *o;
-	future.quota_bytes = quota;
-	change_account(q, o, future, quota_apply, quota);
+	future.quota_bytes = quota == 0 ? QUOTA_UNLIMITED : quota;
+	change_account(q, o, future, quota_apply, future.quota_bytes);
 }
 
 static bool listed(const struct change *ch, struct slice name)

@@ -3,6 +3,7 @@
 #include "routerd/db-private.h"
 #include "routerd/db.h"
 #include "routerd/limits.h"
+#include "routerd/settings-db.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -144,6 +145,34 @@ static bool load_domain_alias(struct load *l, struct slice name, struct wire_rea
 	return dom != NULL && directory_add_domain_alias(&l->db->dir, dom, name) == 0;
 }
 
+static bool load_setting(struct load *l, struct slice key, struct wire_reader *v)
+{
+	struct domain *dom = NULL;
+	struct object *o = NULL;
+	struct settings_holder h;
+	struct settings_key k;
+
+	if (!settings_db_key(key, &k))
+		return false;
+	if (k.scope == SCOPE_ACCOUNT)
+		o = directory_account(&l->db->dir, k.id);
+	else if (k.scope >= SCOPE_DOMAIN)
+		dom = domain_by_id(l, k.id);
+	if (k.scope >= SCOPE_DOMAIN && dom == NULL && o == NULL)
+		return false;
+	h = settings_holder(&l->db->dir, k.scope, dom, o);
+	return settings_db_load(&h, k.name, wire_get_raw(v, wire_left(v))) == 0;
+}
+
+static bool load_rights(struct load *l, struct slice key, struct wire_reader *v)
+{
+	struct object *o =
+	    key.n == 8 ? directory_account(&l->db->dir, wire_load_u64be(key.p)) : NULL;
+
+	return o != NULL && settings_put_rights(&o->settings,
+				settings_db_rights(wire_get_raw(v, wire_left(v)))) == 0;
+}
+
 static bool load_row(struct load *l, struct slice key, struct slice val)
 {
 	struct slice rest = slice_from(key, 1);
@@ -175,6 +204,10 @@ static bool load_row(struct load *l, struct slice key, struct slice val)
 		return load_alias(l, rest, &v);
 	case ROW_LIST:
 		return load_list(l, rest, &v);
+	case ROW_RIGHTS:
+		return load_rights(l, rest, &v);
+	case ROW_SETTING:
+		return load_setting(l, rest, &v);
 	case ROW_DOMAIN_ALIAS:
 		return load_domain_alias(l, rest, &v);
 	default:

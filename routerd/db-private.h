@@ -14,6 +14,8 @@ enum db_row {
 	ROW_ACCOUNT = 'O',
 	ROW_ALIAS = 'P',
 	ROW_LIST = 'Q',
+	ROW_RIGHTS = 'R',
+	ROW_SETTING = 'S',
 	ROW_TABLE = 'T',
 	ROW_DOMAIN_ALIAS = 'd',
 };

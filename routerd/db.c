@@ -4,6 +4,7 @@
 #include "common/base/wire.h"
 #include "routerd/db-private.h"
 #include "routerd/limits.h"
+#include "routerd/settings-db.h"
 
 #include <errno.h>
 
@@ -296,6 +297,8 @@ int db_del_object(struct engine_batch *b, const struct object *o)
 		rc = db_del_aliases(b, o);
 	if (rc == 0 && o->kind == OBJECT_GROUP)
 		rc = members_del(b, o->id);
+	if (rc == 0 && o->kind == OBJECT_ACCOUNT)
+		rc = settings_db_forget_account(b, o);
 	return rc;
 }
 
@@ -307,5 +310,5 @@ int db_del_domain(struct db *db, struct engine_batch *b, const struct domain *do
 		rc = db_put_domain_aliases(db, b, dom, NULL, 0);
 	if (rc == 0)
 		rc = db_put_domain_ips(db, b, dom, NULL, 0);
-	return rc;
+	return rc == 0 ? settings_db_forget_domain(b, dom) : rc;
 }

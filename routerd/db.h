@@ -11,9 +11,11 @@
  *     M u64 group part  (u16) members in their order, each: u64 id, or 0 and an address with its
  *                       length (u32)
  *     N                 u64 next id, for domains and all objects alike
- *     O u64 domain name account: u8 state, u8 suspended, u64 id, u64 quota in bytes
+ *     O u64 domain name account: u8 state, u8 suspended, u64 id, u64 MaxAccountSize of its own in
+ *                       bytes, 0: none, all ones: no limit
  *     P u64 domain name alias: u64 id of its account
  *     Q u64 domain name mailing list: u64 id, u64 id of its owner's account
+ *     R, S              rights and settings (settings-db.h)
  *     T u16 part        Router table, its text in parts
  *     d name            other name of a domain: u64 domain id
  *
@@ -25,9 +27,6 @@
 #include "common/engine/engine.h"
 #include "routerd/directory.h"
 #include "routerd/group.h"
-
-/* Of the Main Domain: it exists from the first start on and cannot be done away with. */
-#define POSTMASTER SLICE("postmaster")
 
 struct db {
 	struct engine *engine;

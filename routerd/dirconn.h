@@ -3,11 +3,13 @@
  */
 #pragma once
 
+#include "routerd/rights.h"
 #include "routerd/routerd.h"
 
 struct request {
 	struct routerd *rd;
 	struct dir_answer answer;
+	struct actor actor; /* who asks, with the rights of this moment */
 	const struct slice *args;
 	size_t n;
 	uint64_t account; /* who asks; 0: Master by the kernel's word */
@@ -15,7 +17,7 @@ struct request {
 
 typedef void verb_fn(struct request *q);
 
-#define VERB(name, least, most) verb_fn verb_##name;
+#define VERB(name, ...) verb_fn verb_##name;
 #include "common/ipc/verbs.def"
 
 static inline void reply_error(struct request *q, enum ipc_dir_status status, const char *text)

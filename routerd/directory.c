@@ -2,6 +2,7 @@
 
 #include "routerd/limits.h"
 #include "routerd/names.h"
+#include "routerd/settings.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -201,6 +202,9 @@ void directory_remove_domain(struct directory *d, struct domain *dom)
 	HASH_DEL(d->domains, dom);
 	if (d->main == dom)
 		d->main = NULL;
+	settings_free(&dom->settings);
+	settings_free(&dom->account_defaults);
+	settings_free(&dom->account_template);
 	name_free(&dom->name);
 	free(dom);
 }
@@ -220,6 +224,9 @@ void directory_fini(struct directory *d)
 		}
 		directory_remove_domain(d, dom);
 	}
+	settings_free(&d->settings);
+	settings_free(&d->domain_defaults);
+	settings_free(&d->account_defaults);
 	table_free(&d->table);
 	idmap_fini(&d->domain_ids);
 	idmap_fini(&d->accounts);

@@ -15,6 +15,12 @@
 
 #include <uthash.h>
 
+/* Of the Main Domain: it exists from the first start on and cannot be done away with. */
+#define POSTMASTER SLICE("postmaster")
+
+/* An account's own MaxAccountSize that lifts the limit of its domain. */
+#define QUOTA_UNLIMITED UINT64_MAX
+
 enum object_kind {
 	OBJECT_ACCOUNT = 1,
 	OBJECT_ALIAS,
@@ -33,12 +39,15 @@ enum object_state {
 	STATE_DELETING = 3, /* durable intent: stored and authd are to forget it */
 };
 
+struct settings;
+
 struct domain {
 	struct slice name; /* lower case */
 	uint64_t id;
 	enum object_state state;
 	bool suspended;
 	struct nametab objects;
+	struct settings *settings, *account_defaults, *account_template; /* NULL: none set */
 	UT_hash_handle hh;
 };
 
@@ -68,13 +77,15 @@ struct object {
 	bool in_flow; /* a change is under way in this process: no other may begin */
 	uint64_t id;  /* of accounts, groups, lists: never used again */
 	union {
-		uint64_t quota_bytes; /* of an account; 0: no limit */
+		uint64_t quota_bytes; /* of an account, its own: 0 none, or QUOTA_UNLIMITED; see
+					 settings_quota() */
 		char *address;        /* of a forwarder */
 		struct group *group;  /* of a group: routerd/group.h */
 		uint64_t owner_id;    /* of a list: the account */
 	};
 	struct object *owner; /* of an alias: its account */
 	struct object *aliases, *next_alias;
+	struct settings *settings; /* of an account, with its rights; NULL: none set */
 	uint8_t bytes[];
 };
 
@@ -85,6 +96,7 @@ struct directory {
 	struct idmap domain_ids, accounts, groups, lists;
 	size_t counts[OBJECT_KINDS];
 	struct domain *main;
+	struct settings *settings, *domain_defaults, *account_defaults; /* of the server */
 	struct table *table;
 	uint64_t next_id;
 	uint64_t seed; /* of the hashes of names: whoever gives names cannot choose their places */

@@ -4,6 +4,7 @@
 #include "routerd/group.h"
 #include "routerd/limits.h"
 #include "routerd/names.h"
+#include "routerd/settings.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -145,7 +146,7 @@ void verb_account_info(struct request *q)
 	item_u64(q, o->id);
 	item(q, buf_slice(&name));
 	item(q, slice_str(state_word(o)));
-	item_u64(q, o->quota_bytes);
+	item_u64(q, settings_quota(&q->rd->db.dir, o));
 	buf_fini(&name);
 	done(q);
 }

@@ -2,6 +2,27 @@
 
 #include "common/metrics/metrics.h"
 #include "routerd/limits.h"
+#include "routerd/rights.h"
+#include "routerd/services.h"
+
+static bool hides_unknown(const struct directory *d)
+{
+	return setting_number(settings_effective_server(d, SETTING_HideAccountUnknown)) != 0;
+}
+
+/* What the account's settings want of the login; authd sees to it. */
+static void put_conditions(
+    const struct directory *d, const struct object *o, struct ipc_route_login_reply *reply)
+{
+	struct slice flow = settings_effective(d, o, SETTING_FailedLoginFlow);
+
+	if (setting_number(settings_effective(d, o, SETTING_RequireAPOP)) != 0)
+		reply->flags |= IPC_LOGIN_SECURE_ONLY;
+	if (setting_number(settings_effective(d, o, SETTING_UseAppPassword)) == 0)
+		reply->flags |= IPC_LOGIN_NO_PASSWORD;
+	reply->fail_max = (uint32_t)setting_number(flow);
+	reply->fail_s = (uint32_t)setting_period_s(flow);
+}
 
 static void on_route_login(struct routerd *rd, struct ipc_chan *c, const struct ipc_route_login *m)
 {
@@ -16,10 +37,16 @@ static void on_route_login(struct routerd *rd, struct ipc_chan *c, const struct 
 	metric_add(METRIC_route_lookups, "login", route_status_word(r->status), 1);
 	reply.status = r->status;
 	reply.text = slice_str(route_why(r));
-	if (r->status == IPC_ROUTE_OK) {
+	reply.flags = hides_unknown(&rd->db.dir) ? IPC_LOGIN_HIDE : 0;
+	if (r->status == IPC_ROUTE_OK && !services_allow(&rd->db.dir, r->account, m->service,
+					     (m->flags & IPC_LOGIN_ENCRYPTED) != 0)) {
+		reply.status = IPC_ROUTE_DISABLED;
+		reply.text = slice_str(route_status_text(IPC_ROUTE_OFF));
+	} else if (r->status == IPC_ROUTE_OK) {
+		put_conditions(&rd->db.dir, r->account, &reply);
 		put_object_name(&name, r->account);
 		reply.account = r->account->id;
-		reply.quota = r->account->quota_bytes;
+		reply.quota = settings_quota(&rd->db.dir, r->account);
 		reply.name = buf_slice(&name);
 	}
 	ipc_send(c, IPC_route_login_reply, &reply, NULL);
@@ -38,8 +65,18 @@ static void on_may(struct routerd *rd, struct ipc_chan *c, const struct ipc_may_
 {
 	struct ipc_may_reply reply = { .seq = m->seq };
 
-	reply.status = may_secret(rd, m->who, m->target, (enum ipc_may)m->what);
+	if (!rights_may(&rd->db.dir, m->who, m->what, m->target))
+		reply.status = IPC_DIR_DENIED;
 	ipc_send(c, IPC_may_reply, &reply, NULL);
+}
+
+void login_on_store_may(struct routerd *rd, struct ipc_chan *c, const struct ipc_store_may_ask *m)
+{
+	struct ipc_store_may_reply reply = { .seq = m->seq };
+
+	if (!rights_may(&rd->db.dir, m->who, m->what, m->target))
+		reply.status = IPC_DIR_DENIED;
+	ipc_send(c, IPC_store_may_reply, &reply, NULL);
 }
 
 void login_on_msg(

@@ -4,6 +4,7 @@
 #include "routerd/group.h"
 #include "routerd/limits.h"
 #include "routerd/names.h"
+#include "routerd/settings.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -202,6 +203,7 @@ static void object_destroy(struct directory *d, struct object *o)
 		free(o->address);
 	else if (o->kind == OBJECT_GROUP)
 		group_free(&o->group);
+	settings_free(&o->settings);
 	free(o);
 }
 

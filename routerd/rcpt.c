@@ -11,6 +11,7 @@
 #include "common/metrics/metrics.h"
 #include "routerd/group.h"
 #include "routerd/limits.h"
+#include "routerd/services.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -153,7 +154,7 @@ static bool ask_stored(struct rcpt_conn *rc, struct rcpt *r, const struct object
 		.sid = rc->sid,
 		.handle = t->handle,
 		.account = o->id,
-		.quota = o->quota_bytes,
+		.quota = settings_quota(&rd->db.dir, o),
 		.size = size };
 	ipc_send(rd->stored, IPC_post_target, &m, NULL);
 	return true;
@@ -163,6 +164,7 @@ static void ask_for_all(
     struct rcpt_conn *rc, const struct ipc_rcpt_ask *q, const uint64_t *accounts, size_t n)
 {
 	struct rcpt *r = calloc(1, sizeof(*r) + n * sizeof(r->handles[0]));
+	size_t off = 0;
 
 	if (r == NULL) {
 		answer(rc, q->seq, IPC_ROUTE_TRYLATER, NULL);
@@ -173,9 +175,14 @@ static void ask_for_all(
 	for (size_t i = 0; i < n && r->status == IPC_ROUTE_OK; i++) {
 		const struct object *o = directory_account(&rc->rd->db.dir, accounts[i]);
 
-		if (o == NULL || !ask_stored(rc, r, o, q->size))
+		/* Who has mail switched off is left out of a group, as who is suspended is. */
+		if (o != NULL && (services_of(&rc->rd->db.dir, o) & SERVICE_MAIL) == 0)
+			off++;
+		else if (o == NULL || !ask_stored(rc, r, o, q->size))
 			r->status = IPC_ROUTE_TRYLATER;
 	}
+	if (off > 0 && off == n)
+		r->status = IPC_ROUTE_OFF;
 	if (--r->waits == 0)
 		rcpt_end(rc, r);
 }
@@ -210,22 +217,42 @@ static void on_rcpt_ask(struct rcpt_conn *rc, const struct ipc_rcpt_ask *q)
 		ask_for_all(rc, q, &r->account->id, 1);
 }
 
+/* SenderAddresses of the account: the address itself, or *@ its domain. Kept in lower case. */
+static bool granted(const struct directory *d, const struct object *login, struct slice address)
+{
+	struct slice list = settings_effective(d, login, SETTING_SenderAddresses), item;
+	ptrdiff_t at = slice_rfind(address, '@');
+
+	while (at > 0 && setting_next(&list, &item)) {
+		if (slice_ieq(item, address))
+			return true;
+		if (slice_starts(item, SLICE("*@")) &&
+		    slice_ieq(slice_from(item, 2), slice_from(address, (size_t)at + 1)))
+			return true;
+	}
+	return false;
+}
+
 /*
  * An address is the login's when mail to it ends in the login's account and nowhere else: its name,
  * an alias, either with a detail or under another name of the domain, what the table sends there.
- * Looked up each time: an account may be suspended and an alias given away while we are connected.
+ * So is one that SenderAddresses grants. Looked up each time: an account may be suspended and an
+ * alias given away while we are connected.
  */
 static enum ipc_route_status sender_status(struct rcpt_conn *rc, struct slice address)
 {
 	const struct object *login = directory_account(&rc->rd->db.dir, rc->account);
 	struct route *r = &rc->rd->route;
 
-	if (login == NULL || login->state != STATE_ACTIVE || login->suspended)
+	if (login == NULL || login->state != STATE_ACTIVE || login->suspended ||
+	    (services_of(&rc->rd->db.dir, login) & SERVICE_RELAY) == 0)
 		return IPC_ROUTE_DISABLED;
 	if (address.n == 0)
 		return IPC_ROUTE_OK; /* <> belongs to nobody: for reports (RFC 8098 3) */
 	route_address(&rc->rd->db.dir, address, ROUTE_MAIL, r);
-	return r->status == IPC_ROUTE_OK && r->account == login ? IPC_ROUTE_OK : IPC_ROUTE_REFUSED;
+	if (r->status == IPC_ROUTE_OK && r->account == login)
+		return IPC_ROUTE_OK;
+	return granted(&rc->rd->db.dir, login, address) ? IPC_ROUTE_OK : IPC_ROUTE_REFUSED;
 }
 
 static void on_sender_ask(struct rcpt_conn *rc, const struct ipc_sender_ask *q)

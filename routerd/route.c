@@ -29,7 +29,8 @@ const char *route_status_word(enum ipc_route_status status)
 		[IPC_ROUTE_TRYLATER] = "unavailable",
 		[IPC_ROUTE_OVERQUOTA] = "quota",
 		[IPC_ROUTE_REFUSED] = "refused",
-		[IPC_ROUTE_DISCARD] = "dropped" };
+		[IPC_ROUTE_DISCARD] = "dropped",
+		[IPC_ROUTE_OFF] = "off" };
 
 	return status < sizeof(words) / sizeof(words[0]) ? words[status] : "unavailable";
 }
@@ -55,6 +56,8 @@ const char *route_status_text(enum ipc_route_status status)
 		return "this account is over its quota";
 	case IPC_ROUTE_DISCARD:
 		return "this name is dropped";
+	case IPC_ROUTE_OFF:
+		return "this service is switched off for the account";
 	default:
 		return "try again later";
 	}

@@ -33,6 +33,8 @@ struct routerd {
 /* ---- login.c: authd asks where a login name leads ---- */
 void login_on_msg(
     void *arg, struct ipc_chan *c, enum ipc_type type, const union ipc_any *m, int *fds);
+/* stored asks what an administrator may. */
+void login_on_store_may(struct routerd *rd, struct ipc_chan *c, const struct ipc_store_may_ask *m);
 
 /* ---- rcpt.c: recipients of a connection that delivers mail ---- */
 /* By the word of the acceptor behind `c`, which may name its own connections only, each once: any
@@ -52,14 +54,6 @@ void dir_on_open(struct routerd *rd, const struct ipc_dir_open *m, int take_fd);
 /* Whoever logged in as `account` has to do it again, but the connection `except_sid`. */
 void dir_on_logout(struct routerd *rd, uint64_t account, uint64_t except_sid);
 
-/* ---- may.c: what somebody may who is not Master ---- */
-struct request;
-/* Is this verb of common/ipc/verbs.def allowed to the account that asks, on what it names? */
-bool may_run(const struct request *q, uint32_t verb);
-/* authd asks about a secret: IPC_DIR_OK, or why not. */
-enum ipc_dir_status may_secret(
-    const struct routerd *rd, uint64_t who, uint64_t target, enum ipc_may what);
-
 /* An answer to an administrator, who may have gone: then nothing happens. */
 struct dir_answer {
 	uint64_t conn;
@@ -74,7 +68,7 @@ void dir_reply_item(struct routerd *rd, struct dir_answer a, struct slice item);
 
 /*
  * Makes the account and answers with its id when stored has it, too. `name` is valid and free.
- * quota_bytes 0: none.
+ * quota_bytes 0: what its domain gives.
  */
 void account_create(struct routerd *rd, struct domain *dom, struct slice name, uint64_t quota_bytes,
     struct dir_answer a);

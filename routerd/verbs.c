@@ -31,8 +31,11 @@ static const struct {
 	const char *name;
 	size_t least, most;
 	verb_fn *run;
+	struct verb_need need;
 } verbs[] = {
-#define VERB(name, least, most) { #name, least, most, verb_##name },
+#define HAS(right) IPC_RIGHT_##right
+#define VERB(name, least, most, kind, rights, target) \
+	{ #name, least, most, verb_##name, { kind, rights, TARGET_##target } },
 #include "common/ipc/verbs.def"
 };
 
@@ -228,12 +231,13 @@ static void on_ask(struct dir_conn *dc, const struct ipc_dir_ask *m)
 
 	while (wire_left(&r) > 0 && !r.bad && q.n < ARGS_MAX)
 		args[q.n++] = wire_get_bytes(&r, UINT32_MAX);
-	if (m->verb < sizeof(verbs) / sizeof(verbs[0]))
+	q.actor = rights_actor(&dc->rd->db.dir, dc->account, dc->rights);
+	if (m->verb < sizeof(verbs) / sizeof(verbs[0]) && verbs[m->verb].need.kind == CHANGES)
 		audit_begin(&dc->audits, &q, verbs[m->verb].name);
 	if (m->verb >= sizeof(verbs) / sizeof(verbs[0]) || !wire_done(&r))
 		reply_error(&q, IPC_DIR_BAD, "malformed request");
-	else if ((dc->rights & IPC_RIGHT_MASTER) == 0 && !may_run(&q, m->verb))
-		reply_error(&q, IPC_DIR_DENIED, "this needs the Master right");
+	else if (!rights_allow(&dc->rd->db.dir, &q.actor, &verbs[m->verb].need, args, q.n))
+		reply_error(&q, IPC_DIR_DENIED, "this needs a right that you do not have");
 	else if (q.n < verbs[m->verb].least || q.n > verbs[m->verb].most)
 		reply_error(&q, IPC_DIR_BAD, "wrong number of arguments");
 	else

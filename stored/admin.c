@@ -269,27 +269,37 @@ static void on_open(struct peer *p, const struct ipc_sess_open *m)
 	account_get(p->st, m->account, 0, on_open_account, q);
 }
 
-void admin_msg(struct peer *p, enum ipc_type type, const union ipc_any *m)
+void admin_refuse(struct peer *p, enum ipc_type type, const union ipc_any *m, int status)
 {
-	bool may = may_ask(p, type, m);
-
-	if (lost_on_admin_msg(p, type, m))
-		return;
-	if (type == IPC_sess_list && may)
-		session_list(p->st, p, &m->sess_list);
-	else if (type == IPC_sess_list)
+	if (type == IPC_sess_list)
 		(void)ipc_send(p->chan, IPC_sess_rows,
 		    &(struct ipc_sess_rows){ .seq = m->sess_list.seq }, NULL);
-	else if (type == IPC_sess_kick && may)
-		on_kick(p, &m->sess_kick);
-	else if (type == IPC_stat_ask && may)
-		on_stat(p, &m->stat_ask);
-	else if (type == IPC_sess_open && may)
-		on_open(p, &m->sess_open);
 	else if (type == IPC_sess_open)
-		reply(p, m->sess_open.seq, IPC_ST_DENIED, 0, NULL);
+		reply(p, m->sess_open.seq, status, 0, NULL);
 	else if (type == IPC_sess_kick)
-		reply(p, m->sess_kick.seq, IPC_ST_DENIED, 0, NULL);
+		reply(p, m->sess_kick.seq, status, 0, NULL);
 	else if (type == IPC_stat_ask)
-		reply(p, m->stat_ask.seq, IPC_ST_DENIED, 0, NULL);
+		reply(p, m->stat_ask.seq, status, 0, NULL);
+}
+
+void admin_do(struct peer *p, enum ipc_type type, const union ipc_any *m)
+{
+	if (type == IPC_sess_list)
+		session_list(p->st, p, &m->sess_list);
+	else if (type == IPC_sess_kick)
+		on_kick(p, &m->sess_kick);
+	else if (type == IPC_stat_ask)
+		on_stat(p, &m->stat_ask);
+	else if (type == IPC_sess_open)
+		on_open(p, &m->sess_open);
+}
+
+void admin_msg(struct peer *p, enum ipc_type type, const union ipc_any *m)
+{
+	if (lost_on_admin_msg(p, type, m))
+		return;
+	if (may_ask(p, type, m))
+		admin_do(p, type, m);
+	else
+		admin_ask(p, type, m);
 }

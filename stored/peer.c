@@ -11,6 +11,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 void peer_ref(struct peer *p)
@@ -35,6 +36,8 @@ void peer_end(struct peer *p)
 	ipc_chan_free(&p->chan);
 	if (p->kind == IPC_CH_ADMIN_STORE)
 		st->n_admins--;
+	if (p->kind == IPC_CH_ROUTE_STORE)
+		admin_may_gone(st);
 	if (st->parser == p) {
 		st->parser = NULL;
 		parse_peer_gone(st);
@@ -143,13 +146,16 @@ static void on_account(struct peer *p, enum ipc_type type, uint32_t seq, uint64_
 struct identity_ask {
 	struct store *st;
 	uint64_t except_sid;
+	char service[33]; /* empty: of every service */
 };
 
 static void on_identity_account(void *arg, int status, struct account *a)
 {
 	struct identity_ask *q = arg;
 
-	if (a != NULL)
+	if (a != NULL && q->service[0] != '\0')
+		session_end_service(a, slice_str(q->service), IPC_BYE_IDENTITY);
+	else if (a != NULL)
 		session_end_all(q->st, a, q->except_sid, IPC_BYE_IDENTITY);
 	free(q);
 }
@@ -158,7 +164,8 @@ static void on_identity_account(void *arg, int status, struct account *a)
  * Password, rights or state of an account changed: whoever is in was let in by the old ones. A
  * session that waits for its account to be loaded was let in before, too: this waits behind it.
  */
-static void identity_changed(struct store *st, uint64_t account, uint64_t except_sid)
+static void identity_changed(
+    struct store *st, uint64_t account, uint64_t except_sid, struct slice service)
 {
 	struct identity_ask *q;
 
@@ -168,8 +175,17 @@ static void identity_changed(struct store *st, uint64_t account, uint64_t except
 	q = malloc(sizeof(*q));
 	if (q == NULL)
 		abort(); /* the alternative is a session that should have ended */
-	*q = (struct identity_ask){ st, except_sid };
+	*q = (struct identity_ask){ .st = st, .except_sid = except_sid };
+	snprintf(q->service, sizeof(q->service), "%.*s", SLICE_FMT(service));
 	account_get(st, account, 0, on_identity_account, q);
+}
+
+static void service_off(struct store *st, const struct ipc_service_off *m)
+{
+	struct wire_reader r = wire_reader(m->accounts);
+
+	while (wire_left(&r) >= 8)
+		identity_changed(st, wire_get_u64(&r), 0, m->service);
 }
 
 static int fd_take(int *fd)
@@ -191,14 +207,18 @@ static void peer_on_msg(
 		on_session_open(p, &m->session_open);
 		break;
 	case IPC_identity_changed:
-		identity_changed(st, m->identity_changed.account, m->identity_changed.except_sid);
+		identity_changed(
+		    st, m->identity_changed.account, m->identity_changed.except_sid, SLICE_NONE);
 		break;
 	case IPC_account_changed:
-		identity_changed(st, m->account_changed.account, 0);
+		identity_changed(st, m->account_changed.account, 0, SLICE_NONE);
+		break;
+	case IPC_service_off:
+		service_off(st, &m->service_off);
 		break;
 	case IPC_accounts_changed:
 		for (struct slice s = m->accounts_changed.accounts; s.n >= 8; s = slice_from(s, 8))
-			identity_changed(st, wire_load_u64(s.p), 0);
+			identity_changed(st, wire_load_u64(s.p), 0, SLICE_NONE);
 		break;
 	case IPC_store_open:
 		admin_open(st, &m->store_open, fd_take(&fds[0]));
@@ -217,6 +237,9 @@ static void peer_on_msg(
 			post_attach(st, m->post_attach.sid, fd_take(&fds[0]));
 		else
 			ipc_chan_refuse(c, type, "another acceptor's connection");
+		break;
+	case IPC_store_may_reply:
+		admin_may_reply(st, &m->store_may_reply);
 		break;
 	case IPC_parse_facts:
 		parse_facts(st, &m->parse_facts);

@@ -205,6 +205,21 @@ unsigned session_end_all(struct store *st, struct account *a, uint64_t except_si
 	return n;
 }
 
+unsigned session_end_service(struct account *a, struct slice service, enum ipc_bye why)
+{
+	struct session *s, *next;
+	unsigned n = 0;
+
+	for (s = LIST_FIRST(&a->sessions); s != NULL; s = next) {
+		next = LIST_NEXT(s, account_link);
+		if (!slice_eq(s->service, service))
+			continue;
+		session_end(s, why);
+		n++;
+	}
+	return n;
+}
+
 unsigned session_kick(struct store *st, uint64_t sid)
 {
 	struct session *s, *next;
@@ -218,6 +233,16 @@ unsigned session_kick(struct store *st, uint64_t sid)
 		n++;
 	}
 	return n;
+}
+
+uint64_t session_account(const struct store *st, uint64_t sid)
+{
+	const struct session *s;
+
+	LIST_FOREACH(s, &st->sessions, link)
+	if (s->sid == sid)
+		return s->account->id;
+	return 0;
 }
 
 static void list_send(struct peer *to, uint32_t seq, bool more, struct buf *rows)

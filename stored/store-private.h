@@ -198,7 +198,8 @@ struct peer {
 	enum ipc_ch kind;
 	struct ipc_chan *chan; /* NULL: gone, kept for answers under way */
 	unsigned refs;
-	uint64_t rights, account; /* administrators; account: who logged in, 0: a user of this machine */
+	uint64_t rights,
+	    account; /* administrators; account: who logged in, 0: a user of this machine */
 	char who[IPC_WHO_MAX + 1];
 	uint64_t sid;
 };
@@ -215,6 +216,7 @@ struct store_counts {
 
 struct parse_job;
 struct lost_sweep;
+struct admin_may;
 
 struct store {
 	struct event_base *base;
@@ -235,6 +237,8 @@ struct store {
 	size_t n_idle, idle_rows;
 	unsigned in_flight, n_unattached, n_admins, n_sessions;
 	LIST_HEAD(, peer) peers;
+	LIST_HEAD(, admin_may) mays; /* administrators' requests of which routerd is asked */
+	uint32_t may_seq;
 	LIST_HEAD(, session) sessions, dead_sessions;
 	LIST_HEAD(, post_conn) conn_list, dead_conns;
 	struct peer *parser;
@@ -399,7 +403,11 @@ void session_free(struct session *s);
 /* Ends those of an account (all accounts: NULL) but `except_sid`; how many. */
 unsigned session_end_all(
     struct store *st, struct account *a, uint64_t except_sid, enum ipc_bye why);
+/* Those of one service ("pop3"). */
+unsigned session_end_service(struct account *a, struct slice service, enum ipc_bye why);
 unsigned session_kick(struct store *st, uint64_t sid);
+/* Whose session it is; 0: there is none. */
+uint64_t session_account(const struct store *st, uint64_t sid);
 void session_pump_all(struct account *a);
 void session_list(struct store *st, struct peer *to, const struct ipc_sess_list *q);
 
@@ -430,6 +438,15 @@ void admin_open(struct store *st, const struct ipc_store_open *q, int take_fd);
 /* Ends the channels of who logged in as this account, but for that of `except_sid`: how many. */
 unsigned admin_end_all(struct store *st, uint64_t account, uint64_t except_sid);
 void admin_msg(struct peer *p, enum ipc_type type, const union ipc_any *m);
+/* Carries out what is allowed; answers what is not. */
+void admin_do(struct peer *p, enum ipc_type type, const union ipc_any *m);
+void admin_refuse(struct peer *p, enum ipc_type type, const union ipc_any *m, int status);
+
+/* admin-may.c */
+void admin_ask(struct peer *from, enum ipc_type type, const union ipc_any *m);
+void admin_may_reply(struct store *st, const struct ipc_store_may_reply *r);
+/* routerd is away: what waits for it is put off. */
+void admin_may_gone(struct store *st);
 
 /* request.c and reader.c: a session's requests */
 struct ipc_chan *session_chan(const struct session *s); /* NULL when it is dead */

@@ -115,6 +115,7 @@ enum ipc_auth_status {
 	IPC_AUTH_TRYLATER, /* a server of ours is away or busy */
 	IPC_AUTH_CANCELLED,
 	IPC_AUTH_DISABLED, /* account or service switched off */
+	IPC_AUTH_LIMIT,    /* too many failed logins of this account: later again */
 };
 
 /* Answers of routing. */
@@ -129,6 +130,15 @@ enum ipc_route_status {
 	IPC_ROUTE_OVERQUOTA, /* over quota by policy: temporary for mail */
 	IPC_ROUTE_REFUSED,   /* special name "error" and the like */
 	IPC_ROUTE_DISCARD,   /* accepted and dropped ("null") */
+	IPC_ROUTE_OFF,       /* the service is switched off for now: temporary for mail */
+};
+
+/* What goes with a login: of the link, and what the account's settings want of it. */
+enum ipc_login_flags {
+	IPC_LOGIN_ENCRYPTED = 1 << 0,   /* asked: the link is encrypted */
+	IPC_LOGIN_SECURE_ONLY = 1 << 1, /* answered: no clear-text password on a link that is not */
+	IPC_LOGIN_NO_PASSWORD = 1 << 2, /* the account's own password does not open it */
+	IPC_LOGIN_HIDE = 1 << 3,        /* unknown names look like wrong passwords */
 };
 
 /* Answers of the store. */
@@ -158,10 +168,27 @@ enum ipc_dir_status {
 	IPC_DIR_TRYLATER,
 };
 
-enum ipc_right { IPC_RIGHT_MASTER = 1 << 0 };
+enum ipc_right_bit {
+#define RIGHT(id, name, level, sentence) IPC_RIGHT_BIT_##id,
+#include "common/ipc/rights.def"
+	IPC_RIGHTS
+};
 
-/* What authd asks routerd before it touches a secret for somebody who is not Master by the kernel's word. */
-enum ipc_may { IPC_MAY_SET_PASSWORD = 1, IPC_MAY_CHECK_PASSWORD };
+enum ipc_right {
+	IPC_RIGHT_NONE = 0,
+#define RIGHT(id, name, level, sentence) IPC_RIGHT_##id = 1 << IPC_RIGHT_BIT_##id,
+#include "common/ipc/rights.def"
+};
+
+/* What authd and stored ask routerd about an administrator that is an account: may he do it to that one? */
+enum ipc_may {
+	IPC_MAY_SET_PASSWORD = 1,
+	IPC_MAY_CHECK_PASSWORD,
+	IPC_MAY_SEE_SESSIONS,
+	IPC_MAY_END_SESSIONS,
+	IPC_MAY_SEE_FIGURES,
+};
+
 
 enum ipc_mbox_flags { IPC_MBOX_READONLY = 1 << 0, IPC_MBOX_EVENTS = 1 << 1 };
 

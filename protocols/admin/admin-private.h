@@ -11,7 +11,7 @@
 struct cmd;
 
 enum {
-#define VERB(name, least, most) VERB_##name,
+#define VERB(name, ...) VERB_##name,
 #include "common/ipc/verbs.def"
 };
 

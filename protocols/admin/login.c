@@ -391,6 +391,9 @@ static void refusal_text(struct admin *a, const struct ipc_auth_refused *m)
 	case IPC_AUTH_DISABLED:
 		buf_puts(b, "501 this service is switched off for the account");
 		break;
+	case IPC_AUTH_LIMIT:
+		buf_puts(b, "501 too many failed logins, try again later");
+		break;
 	case IPC_AUTH_NEEDTLS:
 		buf_puts(b, "501 clear-text passwords need TLS here");
 		break;

@@ -288,6 +288,7 @@ static void refusal(struct auth *a, const struct ipc_auth_refused *m)
 		[IPC_AUTH_CANCELLED] = { IMAP_BAD, NULL, "authentication was broken off" },
 		[IPC_AUTH_DISABLED] = { IMAP_NO, "AUTHORIZATIONFAILED",
 		    "this service is switched off for the account" },
+		[IPC_AUTH_LIMIT] = { IMAP_NO, "LIMIT", "too many failed logins, try again later" },
 	};
 	bool known = m->why < sizeof(rows) / sizeof(rows[0]) && rows[m->why].text != NULL;
 	uint32_t why = known ? m->why : IPC_AUTH_SYNTAX;

@@ -208,6 +208,9 @@ static void refusal_text(struct pop3 *s, const struct ipc_auth_refused *m)
 	case IPC_AUTH_DISABLED:
 		buf_puts(b, "[SYS/PERM] this service is switched off for the account");
 		break;
+	case IPC_AUTH_LIMIT:
+		buf_puts(b, "[SYS/TEMP] too many failed logins, try again later");
+		break;
 	case IPC_AUTH_NEEDTLS:
 		buf_puts(b, "clear-text passwords need TLS here");
 		break;

@@ -86,6 +86,8 @@ static const char *refusal_text(const struct smtp *s, uint32_t why)
 		return unavailable;
 	case IPC_AUTH_DISABLED:
 		return "525 5.7.13 this account is switched off";
+	case IPC_AUTH_LIMIT:
+		return "454 4.7.0 too many failed logins, try again later";
 	case IPC_AUTH_NEEDTLS:
 		return "538 5.7.11 clear-text passwords need TLS here";
 	case IPC_AUTH_NOMECH:

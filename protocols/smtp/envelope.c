@@ -209,6 +209,8 @@ static const char *route_text(enum smtp_mode mode, uint32_t status)
 		return "550 5.4.6 this address leads in a circle";
 	case IPC_ROUTE_DISABLED:
 		return "550 5.2.1 mail is switched off for this account";
+	case IPC_ROUTE_OFF:
+		return "450 4.2.1 mail is switched off for this account now";
 	case IPC_ROUTE_OVERQUOTA:
 		return "452 4.2.2 the mailbox is over its quota";
 	case IPC_ROUTE_REFUSED:
@@ -235,7 +237,8 @@ static void rcpt_answer(struct smtp *s, struct smtp_pending *p, uint32_t status,
 		status = IPC_ROUTE_TRYLATER;
 	buf_puts(&p->reply, full ? too_many : route_text(s->mode, status));
 	s->rcpts_refused +=
-	    !accept && status != IPC_ROUTE_TRYLATER && status != IPC_ROUTE_OVERQUOTA;
+	    !accept && status != IPC_ROUTE_TRYLATER && status != IPC_ROUTE_OVERQUOTA &&
+	    status != IPC_ROUTE_OFF;
 	if (status == IPC_ROUTE_REFUSED && text.n > 0) {
 		buf_puts(&p->reply, ": ");
 		text_put_safe(&p->reply, text, s->txn.utf8);

@@ -4,8 +4,16 @@
 
 #include <event2/event.h>
 #include <poll.h>
+#include <stdio.h>
 
 struct rig rig;
+
+static void service_off(const struct ipc_service_off *m)
+{
+	rig.services_off += (unsigned)(m->accounts.n / 8);
+	rig.last_off = wire_load_u64(m->accounts.p);
+	snprintf(rig.off_service, sizeof(rig.off_service), "%.*s", SLICE_FMT(m->service));
+}
 
 static void stored_msg(
     void *arg, struct ipc_chan *c, enum ipc_type type, const union ipc_any *m, int *fds)
@@ -17,6 +25,8 @@ static void stored_msg(
 		rig.changed++;
 	else if (type == IPC_accounts_changed)
 		rig.changed += m->accounts_changed.accounts.n / 8;
+	else if (type == IPC_service_off)
+		service_off(&m->service_off);
 	if (rig.stored_mute)
 		return;
 	if (type == IPC_account_make) {
@@ -68,6 +78,7 @@ static void admin_msg(
     void *arg, struct ipc_chan *c, enum ipc_type type, const union ipc_any *m, int *fds)
 {
 	if (type == IPC_sender_reply) {
+		rig.rcpt_replies++;
 		rig.status = m->sender_reply.status;
 		return;
 	}
@@ -89,6 +100,12 @@ static void gone(void *arg, struct ipc_chan *c, enum ipc_gone why)
 {
 }
 
+static void rcpt_gone(void *arg, struct ipc_chan *c, enum ipc_gone why)
+{
+	ipc_chan_free(&rig.rcpt_end);
+}
+
+static const struct ipc_ops submit_ops = { admin_msg, rcpt_gone, NULL };
 const struct ipc_ops rig_admin_ops = { admin_msg, gone, NULL };
 static const struct ipc_ops stored_ops = { stored_msg, gone, NULL },
 			    authd_ops = { authd_msg, gone, NULL },
@@ -248,4 +265,55 @@ uint32_t rig_rcpt(const char *address)
 	rig_spin();
 	assert_int_equal(rig.rcpt_replies, before + 1);
 	return rig.status;
+}
+
+void rig_submit(uint64_t account)
+{
+	static uint64_t sid = 100;
+	int sv[2];
+
+	ipc_chan_free(&rig.rcpt_end);
+	rig_spin();
+	assert_int_equal(ipc_pair(sv), 0);
+	rcpt_on_attach(
+	    &rig.rd, rig.rd.stored, &(struct ipc_rcpt_attach){ .sid = ++sid, .login = 1 }, &sv[0]);
+	rig.rcpt_end = ipc_chan_new(rig.rd.base, sv[1], IPC_CH_RCPT, false, &submit_ops, NULL);
+	assert_int_equal(rcpt_on_login(&rig.rd, sid, account), IPC_ROUTE_OK);
+}
+
+uint32_t rig_sender(const char *address)
+{
+	unsigned before = rig.rcpt_replies;
+	struct ipc_sender_ask m = { .seq = 4, .address = slice_str(address) };
+
+	ipc_send(rig.rcpt_end, IPC_sender_ask, &m, NULL);
+	rig_spin();
+	assert_int_equal(rig.rcpt_replies, before + 1);
+	return rig.status;
+}
+
+void rig_become(uint64_t account)
+{
+	struct ipc_dir_open m = { .account = account,
+		.name = SLICE("somebody"),
+		.rights = account == 0 ? IPC_RIGHT_MASTER : 0 };
+	int sv[2];
+
+	ipc_chan_free(&rig.admin_end);
+	rig_spin();
+	assert_int_equal(ipc_pair(sv), 0);
+	dir_on_open(&rig.rd, &m, sv[0]);
+	rig.admin_end =
+	    ipc_chan_new(rig.rd.base, sv[1], IPC_CH_ADMIN_DIR, false, &rig_admin_ops, NULL);
+}
+
+uint64_t rig_id(const char *name)
+{
+	uint64_t id = 0;
+	struct slice text;
+
+	assert_int_equal(ask(account_info, name), IPC_DIR_OK);
+	text = buf_slice(&rig.data);
+	assert_int_equal(slice_u64(slice_take(&text, '|'), UINT64_MAX, &id), 0);
+	return id;
 }

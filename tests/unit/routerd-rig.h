@@ -13,7 +13,7 @@
 #include "routerd/routerd.h"
 
 enum {
-#define VERB(name, least, most) VERB_##name,
+#define VERB(name, ...) VERB_##name,
 #include "common/ipc/verbs.def"
 	VERBS
 };
@@ -26,7 +26,9 @@ extern struct rig {
 	bool stored_mute;
 	uint32_t status_more;             /* the last reply is not the end of its answer */
 	uint32_t status, handle, members; /* of the last answers; a group: how many more handles */
-	uint64_t last_account;
+	uint64_t last_account, last_off;  /* made; lost a service */
+	unsigned services_off;            /* accounts that lost one */
+	char off_service[33];
 	uint64_t over_quota; /* an account that takes no mail; 1 as a quota means the same */
 	struct buf data;     /* items of the last answer, joined by '|' */
 } rig;
@@ -50,6 +52,14 @@ void rig_send(uint32_t verb, const char *const *args);
 /* One verb; its status. */
 uint32_t rig_ask(uint32_t verb, const char *const *args);
 uint32_t rig_rcpt(const char *address);
+/* Of a connection for submission, rig_submit() first. */
+uint32_t rig_sender(const char *address);
+/* The connection with mail is one for submission from now on, with this login; it may be ended. */
+void rig_submit(uint64_t account);
+/* From now on this account administers; 0: root. */
+void rig_become(uint64_t account);
+/* The number of an account, which must be there. */
+uint64_t rig_id(const char *name);
 
 #define ask(verb, ...) \
 	rig_ask(VERB_##verb, (const char *const[]){ __VA_ARGS__ __VA_OPT__(, ) NULL })

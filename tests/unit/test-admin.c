@@ -13,7 +13,7 @@
 #include <string.h>
 
 enum {
-#define VERB(name, least, most) VERB_##name,
+#define VERB(name, ...) VERB_##name,
 #include "common/ipc/verbs.def"
 };
 

@@ -1030,7 +1030,21 @@ static void administrators_list_and_kick(void **state)
 	assert_int_equal(rig_wait(s, IPC_session_bye)->session_bye.why, IPC_BYE_KICKED);
 }
 
-/* Who logged in as an account sees and ends its own sessions, and goes with them. */
+/* routerd is asked whether account 7 may do this to `target`. */
+static void routerd_says(
+    struct rig *r, enum ipc_may what, uint64_t target, enum ipc_dir_status status)
+{
+	const struct ipc_store_may_ask *m = &rig_wait(r->routerd, IPC_store_may_ask)->store_may_ask;
+
+	assert_int_equal(m->who, 7);
+	assert_int_equal(m->what, what);
+	assert_int_equal(m->target, target);
+	rig_send(r->routerd, IPC_store_may_reply,
+	    &(struct ipc_store_may_reply){ .seq = m->seq, .status = status });
+}
+
+/* Who logged in as an account sees and ends its own sessions, and goes with them; of others what
+ * routerd says each time. */
 static void an_account_lists_and_kicks_its_own(void **state)
 {
 	struct rig *r = *state;
@@ -1051,13 +1065,22 @@ static void an_account_lists_and_kicks_its_own(void **state)
 	assert_int_equal(wire_load_u64(m->sess_rows.rows.p), 42);
 	for (uint64_t account = 0; account < 9; account += 8) {
 		rig_send(own, IPC_sess_list, &(struct ipc_sess_list){ 1, account });
+		routerd_says(r, IPC_MAY_SEE_SESSIONS, account, IPC_DIR_DENIED);
 		assert_int_equal(rig_wait(own, IPC_sess_rows)->sess_rows.rows.n, 0);
 		rig_send(own, IPC_stat_ask, &(struct ipc_stat_ask){ 2, account });
+		routerd_says(r, IPC_MAY_SEE_FIGURES, account, IPC_DIR_DENIED);
 		assert_int_equal(rig_wait(own, IPC_stat_reply)->stat_reply.status, IPC_ST_DENIED);
 		rig_send(own, IPC_sess_kick, &(struct ipc_sess_kick){ 3, 0, account });
+		if (account != 0)
+			routerd_says(r, IPC_MAY_END_SESSIONS, account, IPC_DIR_DENIED);
 		assert_int_equal(rig_wait(own, IPC_stat_reply)->stat_reply.status, IPC_ST_DENIED);
 	}
+	rig_send(own, IPC_sess_list, &(struct ipc_sess_list){ 1, 8 });
+	routerd_says(r, IPC_MAY_SEE_SESSIONS, 8, IPC_DIR_OK);
+	m = rig_wait(own, IPC_sess_rows);
+	assert_int_equal(wire_load_u64(m->sess_rows.rows.p), 43);
 	rig_send(own, IPC_sess_kick, &(struct ipc_sess_kick){ 3, 43, 7 });
+	routerd_says(r, IPC_MAY_END_SESSIONS, 8, IPC_DIR_DENIED);
 	assert_int_equal(rig_wait(own, IPC_stat_reply)->stat_reply.status, IPC_ST_DENIED);
 	rig_send(own, IPC_stat_ask, &(struct ipc_stat_ask){ 2, 7 });
 	assert_int_equal(rig_wait(own, IPC_stat_reply)->stat_reply.status, IPC_ST_OK);

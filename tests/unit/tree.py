@@ -5,7 +5,8 @@
 - <lmdb.h> is included below common/engine/lmdb only.
 - every event and key that is logged is a row of common/base/events.def.
 - docs/configuration.md agrees with common/conf/options.def, docs/messages.md with common/ipc/schema.def,
-  docs/metrics.md with common/metrics/metrics.def, docs/log.md with common/base/events.def.
+  docs/metrics.md with common/metrics/metrics.def, docs/log.md with common/base/events.def,
+  docs/settings.md with common/settings/settings.def and common/ipc/rights.def.
 """
 import os
 import re
@@ -27,6 +28,7 @@ COMMON = {
     "proc": ["ipc", "conf", "sandbox", "metrics"],
     "tls": ["ipc"],
     "data": [],
+    "settings": ["data", "ipc"],
     "database": ["engine", "proc", "conf"],
     "front": ["ipc", "conf", "sandbox", "proc", "mail", "tls", "metrics"],
 }
@@ -172,6 +174,7 @@ def main():
     for name, errors in (("includes", include_errors()), ("privileged parse nothing", privilege_errors()), ("events", event_errors()),
                          ("options", page_errors("options-doc")),
                          ("messages", page_errors("messages-doc")), ("metrics", page_errors("metrics-doc")),
+                         ("settings", page_errors("settings-doc")),
                          ("events", page_errors("events-doc")), ("the rules themselves", self_errors())):
         found = list(errors)
         for e in found:

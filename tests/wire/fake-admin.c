@@ -16,7 +16,7 @@
 #include <stdlib.h>
 
 enum {
-#define VERB(name, least, most) VERB_##name,
+#define VERB(name, ...) VERB_##name,
 #include "common/ipc/verbs.def"
 };
 

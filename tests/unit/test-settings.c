@@ -1,0 +1,352 @@
+/* Settings: values from text and back, what counts where, what survives a restart, who loses a
+ * session. */
+#include "routerd/services.h"
+#include "routerd/settings.h"
+#include "tests/unit/routerd-rig.h"
+
+#include <stdio.h>
+
+static const struct {
+	const char *name, *in, *out; /* out NULL: refused */
+} values[] = {
+	{ "Suspended", "yes", "YES" },
+	{ "Suspended", "NO", "NO" },
+	{ "Suspended", "perhaps", NULL },
+	{ "Suspended", "", NULL },
+	{ "Suspended", "YES YES", NULL },
+	{ "Suspended", "(YES)", NULL },
+	{ "MaxAccountSize", "10240K", "10M" },
+	{ "MaxAccountSize", "1500", "1500" },
+	{ "MaxAccountSize", "#2048", "2K" },
+	{ "MaxAccountSize", "1t", "1T" },
+	{ "MaxAccountSize", "Unlimited", "unlimited" },
+	{ "MaxAccountSize", "0", "unlimited" },
+	{ "MaxAccountSize", "9000000000G", NULL },
+	{ "MaxAccountSize", "9223372036854775807", "9223372036854775807" },
+	{ "MaxAccountSize", "9223372036854775808", NULL },
+	{ "MaxAccountSize", "M", NULL },
+	{ "MaxAccountSize", "-5", NULL },
+	{ "MaxAccountSize", "5X", NULL },
+	{ "QuotaNotice", "1000", "1000" },
+	{ "QuotaNotice", "1001", NULL },
+	{ "UndeletePeriod", "336h", "14d" },
+	{ "UndeletePeriod", "2w", "14d" },
+	{ "UndeletePeriod", "0", "0" },
+	{ "UndeletePeriod", "90", "90s" },
+	{ "UndeletePeriod", "3651d", NULL },
+	{ "MailToUnknown", "rerouted TO", NULL },
+	{ "MailToUnknown", "\"rerouted TO\"", "\"Rerouted to\"" },
+	{ "MailToUnknown", "Accepted", NULL },
+	{ "AccessToUnknown", "Discarded", NULL },
+	{ "AccessModes", "all", "All" },
+	{ "AccessModes", "None", "(23)" },
+	{ "AccessModes", "()", "(23)" },
+	{ "AccessModes", "(6,imap,Mail)", "(23,Mail,IMAP)" },
+	{ "AccessModes", "(Mail,\"S/MIME\")", "(23,Mail,\"S/MIME\")" },
+	{ "AccessModes", "(Mail,6)", NULL },
+	{ "AccessModes", "(Gopher)", NULL },
+	{ "AccessModes", "((Mail))", NULL },
+	{ "RealName", "\"J. Smith \\\"the\\\" Third\"", "\"J. Smith \\\"the\\\" Third\"" },
+	{ "RealName", "\"\"", "\"\"" },
+	{ "RealName", "\"two\\elines\"", NULL },
+	{ "MailRerouteAddress", "\"*@other.example\"", "\"*@other.example\"" },
+	{ "MailRerouteAddress", "\"a b@c\"", NULL },
+	{ "SenderAddresses", "(\"Info@Other.Example\",\"*@third.example\")",
+	    "(\"info@other.example\",\"*@third.example\")" },
+	{ "SenderAddresses", "info@other.example", "(\"info@other.example\")" },
+	{ "SenderAddresses", "()", "()" },
+	{ "SenderAddresses", "(nodomain)", NULL },
+	{ "SenderAddresses", "(\"@d\")", NULL },
+	{ "SenderAddresses", "(\"a@\")", NULL },
+	{ "SenderAddresses", "(\"a@b,c@d\")", NULL },
+	{ "DefaultMailboxes", "(Drafts,\"Sent Items\")", "(Drafts,\"Sent Items\")" },
+	{ "MailboxAliases", "{\"mkt\"=\"~marketing/announce\";}",
+	    "{mkt=\"~marketing/announce\";}" },
+	{ "MailboxAliases", "()", "{}" },
+	{ "MailboxAliases", "(a)", NULL },
+	{ "FailedLoginFlow", "(10,60)", "(10,1m)" },
+	{ "FailedLoginFlow", "(0,60)", NULL },
+	{ "FailedLoginFlow", "(10)", NULL },
+	{ "FailedLoginFlow", "(10,1m,1)", NULL },
+	{ "FailedLoginFlow", "10", NULL },
+	{ "FailedLoginFlow", "(10,0)", NULL },
+};
+
+static void values_are_kept_in_one_form(void **state)
+{
+	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+		struct buf packed = BUF_INIT(SETTING_PACKED_MAX), text = BUF_INIT(SETTING_TEXT_MAX),
+			   again = BUF_INIT(SETTING_PACKED_MAX);
+		enum setting s = setting_find(slice_str(values[i].name));
+		const char *why = NULL;
+		int r = setting_parse(s, slice_str(values[i].in), &packed, &why);
+
+		if (values[i].out == NULL) {
+			if (r == 0)
+				fail_msg("%s takes %s", values[i].name, values[i].in);
+			assert_non_null(why);
+			assert_int_equal(packed.n, 0);
+			continue;
+		}
+		if (r != 0)
+			fail_msg("%s refuses %s: %s", values[i].name, values[i].in, why);
+		setting_put(&text, s, buf_slice(&packed));
+		assert_string_equal(buf_cstr(&text), values[i].out);
+		assert_int_equal(setting_parse(s, buf_slice(&text), &again, &why), 0);
+		assert_true(slice_eq(buf_slice(&packed), buf_slice(&again)));
+		buf_fini(&packed);
+		buf_fini(&text);
+		buf_fini(&again);
+	}
+}
+
+static void every_row_of_the_table_is_good(void **state)
+{
+	for (int i = 0; i < SETTINGS; i++) {
+		const struct setting_row *row = &setting_rows[i];
+		struct buf text = BUF_INIT(SETTING_TEXT_MAX);
+
+		assert_int_equal(setting_find(slice_str(row->name)), i);
+		assert_non_null(setting_default((enum setting)i).p);
+		setting_put(&text, (enum setting)i, setting_default((enum setting)i));
+		assert_string_equal(buf_cstr(&text), row->def);
+		buf_reset(&text);
+		setting_put_type(&text, (enum setting)i);
+		assert_true(text.n > 0 && !text.overflow);
+		assert_int_equal(row->sentence[strlen(row->sentence) - 1], '.');
+		buf_fini(&text);
+	}
+}
+
+/* The value of one setting in the answer of settings_get, copied. */
+static const char *value_of(const char *scope, const char *name, const char *view, const char *key)
+{
+	static char value[200];
+	struct slice rest;
+
+	assert_int_equal(ask(settings_get, scope, name, view), IPC_DIR_OK);
+	rest = buf_slice(&rig.data);
+	while (rest.n > 0) {
+		struct slice k = slice_take(&rest, '|'), v = slice_take(&rest, '|');
+
+		if (!slice_eq(k, slice_str(key)))
+			continue;
+		snprintf(value, sizeof(value), "%.*s", SLICE_FMT(v));
+		return value;
+	}
+	return "unset";
+}
+
+#define effective(scope, name, key) value_of(scope, name, "effective", key)
+#define explicit(scope, name, key) value_of(scope, name, "explicit", key)
+
+static void the_nearest_setting_counts(void **state)
+{
+	static const struct {
+		const char *scope, *name, *value,
+		    *then; /* set it; what counts for the account then */
+	} steps[] = {
+		{ "account-defaults-all", "", "1G", "1G" },
+		{ "account-defaults", "d.example", "2G", "2G" },
+		{ "account", "ann@d.example", "3G", "3G" },
+		{ "account-defaults", "d.example", "default", "3G" },
+		{ "account", "ann@d.example", "unlimited", "unlimited" },
+		{ "account", "ann@d.example", "Default", "1G" },
+		{ "account-defaults-all", "", "default", "unlimited" },
+	};
+	struct object *o;
+
+	assert_int_equal(ask(domain_create, "d.example"), IPC_DIR_OK);
+	assert_int_equal(ask(account_create, "ann@d.example"), IPC_DIR_OK);
+	o = directory_account(&rig.rd.db.dir, rig_id("ann@d.example"));
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		assert_int_equal(ask(settings_update, steps[i].scope, steps[i].name,
+				     "MaxAccountSize", steps[i].value),
+		    IPC_DIR_OK);
+		assert_string_equal(
+		    effective("account", "ann@d.example", "MaxAccountSize"), steps[i].then);
+		assert_int_equal(settings_quota(&rig.rd.db.dir, o),
+		    steps[i].then[0] == 'u' ? 0 : (uint64_t)(steps[i].then[0] - '0') << 30);
+	}
+	assert_int_equal(
+	    ask(settings_update, "domain-defaults", "", "MailToUnknown", "Discarded"), IPC_DIR_OK);
+	assert_string_equal(effective("domain", "d.example", "MailToUnknown"), "Discarded");
+	assert_string_equal(explicit("domain", "d.example", "MailToUnknown"), "unset");
+	assert_int_equal(
+	    ask(settings_update, "domain", "d.example", "mailtounknown", "Rejected"), IPC_DIR_OK);
+	assert_string_equal(effective("domain", "d.example", "MailToUnknown"), "Rejected");
+	assert_string_equal(effective("domain", "", "MailToUnknown"), "Discarded");
+}
+
+static void a_bad_request_changes_nothing(void **state)
+{
+	assert_int_equal(ask(account_create, "ann"), IPC_DIR_OK);
+	assert_int_equal(
+	    ask(settings_update, "account", "ann", "RealName", "Ann", "QuotaNotice", "many"),
+	    IPC_DIR_BAD);
+	assert_int_equal(
+	    ask(settings_update, "account", "ann", "RealName", "Ann", "NoSuchThing", "1"),
+	    IPC_DIR_BAD);
+	assert_int_equal(
+	    ask(settings_update, "account", "ann", "MailToUnknown", "Rejected"), IPC_DIR_BAD);
+	assert_int_equal(
+	    ask(settings_update, "account-defaults", "", "Suspended", "YES"), IPC_DIR_BAD);
+	assert_int_equal(ask(settings_update, "account", "ann", "RealName"), IPC_DIR_BAD);
+	assert_int_equal(
+	    ask(settings_update, "account", "nobody", "RealName", "x"), IPC_DIR_NOTFOUND);
+	assert_int_equal(ask(settings_update, "domain", "no.example"), IPC_DIR_NOTFOUND);
+	assert_int_equal(ask(settings_update, "moon", ""), IPC_DIR_BAD);
+	assert_int_equal(ask(settings_get, "account", "ann", "other"), IPC_DIR_BAD);
+	assert_int_equal(ask(settings_get, "account", "ann", "explicit"), IPC_DIR_OK);
+	assert_data("");
+}
+
+static void settings_survive_a_restart_and_go_with_their_holder(void **state)
+{
+	assert_int_equal(ask(domain_create, "d.example"), IPC_DIR_OK);
+	assert_int_equal(ask(account_create, "ann@d.example", "1000"), IPC_DIR_OK);
+	assert_int_equal(ask(settings_update, "account", "ann@d.example", "RealName", "\"Ann B.\"",
+			     "AccessModes", "(Mail,POP)", "SenderAddresses", "()"),
+	    IPC_DIR_OK);
+	assert_int_equal(
+	    ask(settings_update, "server", "", "HideAccountUnknown", "YES"), IPC_DIR_OK);
+	assert_int_equal(
+	    ask(settings_update, "template", "d.example", "DefaultMailboxes", "(Drafts)"),
+	    IPC_DIR_OK);
+	assert_int_equal(
+	    ask(rights_set, "ann@d.example", "Domain", "canaccessmailboxes"), IPC_DIR_OK);
+	for (int round = 0; round < 2; round++) {
+		assert_int_equal(
+		    ask(settings_get, "account", "ann@d.example", "explicit"), IPC_DIR_OK);
+		assert_data("RealName|\"Ann B.\"|AccessModes|(23,Mail,POP)|MaxAccountSize|1000|"
+			    "SenderAddresses|()");
+		assert_string_equal(explicit("server", "", "HideAccountUnknown"), "YES");
+		assert_string_equal(
+		    explicit("template", "d.example", "DefaultMailboxes"), "(Drafts)");
+		assert_int_equal(ask(rights_get, "ann@d.example"), IPC_DIR_OK);
+		assert_data("Domain|CanAccessMailboxes");
+		rig_restart();
+	}
+	assert_int_equal(
+	    ask(settings_set, "account", "ann@d.example", "QuotaAlert", "50"), IPC_DIR_OK);
+	assert_int_equal(ask(settings_get, "account", "ann@d.example", "explicit"), IPC_DIR_OK);
+	assert_data("QuotaAlert|50");
+}
+
+static void suspension_is_a_setting_too(void **state)
+{
+	assert_int_equal(ask(account_create, "ann"), IPC_DIR_OK);
+	assert_int_equal(ask(settings_update, "account", "ann", "Suspended", "YES"), IPC_DIR_OK);
+	assert_int_equal(rig.changed, 1);
+	assert_string_equal(explicit("account", "ann", "Suspended"), "YES");
+	assert_int_equal(ask(settings_set, "account", "ann"), IPC_DIR_OK);
+	assert_string_equal(effective("account", "ann", "Suspended"), "YES");
+	rig_restart();
+	assert_string_equal(effective("account", "ann", "Suspended"), "YES");
+	assert_int_equal(ask(account_resume, "ann"), IPC_DIR_OK);
+	assert_string_equal(explicit("account", "ann", "Suspended"), "unset");
+	assert_int_equal(ask(account_set_quota, "ann", "0"), IPC_DIR_OK);
+	assert_string_equal(explicit("account", "ann", "MaxAccountSize"), "unlimited");
+}
+
+static void a_service_is_on_for_both_or_off(void **state)
+{
+	struct directory *d = &rig.rd.db.dir;
+	struct object *o;
+	uint64_t ann, ben;
+
+	assert_int_equal(ask(account_create, "ann"), IPC_DIR_OK);
+	assert_int_equal(ask(account_create, "ben"), IPC_DIR_OK);
+	ann = rig_id("ann");
+	ben = rig_id("ben");
+	o = directory_account(d, ann);
+	assert_true(services_allow(d, o, SLICE("pop3"), false));
+	assert_int_equal(
+	    ask(settings_update, "account", "ann", "AccessModes", "(Mail,IMAP,TLS)"), IPC_DIR_OK);
+	assert_int_equal(rig.services_off, 1 + 1 + 1); /* POP, and PWD under both its names */
+	assert_int_equal(rig.last_off, ann);
+	assert_false(services_allow(d, o, SLICE("pop3"), false));
+	assert_true(services_allow(d, o, SLICE("imap"), true));
+	assert_false(services_allow(d, o, SLICE("smtp"), true));
+	rig.services_off = 0;
+	assert_int_equal(
+	    ask(settings_update, "domain", "", "DomainAccessModes", "(POP,PWD)"), IPC_DIR_OK);
+	assert_int_equal(rig.services_off, 3); /* IMAP of both, and of postmaster */
+	assert_string_equal(rig.off_service, "imap");
+	assert_false(services_allow(d, o, SLICE("imap"), false));
+	assert_false(
+	    services_allow(d, directory_account(d, ben), SLICE("pop3"), true)); /* no TLS */
+	assert_true(services_allow(d, directory_account(d, ben), SLICE("pop3"), false));
+}
+
+static void mail_waits_while_it_is_off(void **state)
+{
+	assert_int_equal(ask(account_create, "ann"), IPC_DIR_OK);
+	assert_int_equal(rig_rcpt("ann@company.com"), IPC_ROUTE_OK);
+	assert_int_equal(
+	    ask(settings_update, "account", "ann", "AccessModes", "(POP)"), IPC_DIR_OK);
+	assert_int_equal(rig_rcpt("ann@company.com"), IPC_ROUTE_OFF);
+	assert_int_equal(
+	    ask(settings_update, "account", "ann", "AccessModes", "default"), IPC_DIR_OK);
+	assert_int_equal(rig_rcpt("ann@company.com"), IPC_ROUTE_OK);
+	assert_int_equal(
+	    ask(settings_update, "domain-defaults", "", "DomainAccessModes", "None"), IPC_DIR_OK);
+	assert_int_equal(rig_rcpt("ann@company.com"), IPC_ROUTE_OFF);
+}
+
+static void senders_can_be_granted(void **state)
+{
+	static const struct {
+		const char *granted, *sender;
+		enum ipc_route_status status;
+	} cells[] = {
+		{ "()", "ann@company.com", IPC_ROUTE_OK },
+		{ "()", "ben@company.com", IPC_ROUTE_REFUSED },
+		{ "(\"ben@company.com\")", "Ben@Company.Com", IPC_ROUTE_OK },
+		{ "(\"ben@company.com\")", "ben@other.example", IPC_ROUTE_REFUSED },
+		{ "(\"x@y.example\",\"*@Far.example\")", "any.body@far.EXAMPLE", IPC_ROUTE_OK },
+		{ "(\"*@far.example\")", "a@sub.far.example", IPC_ROUTE_REFUSED },
+		{ "(\"*@far.example\")", "far.example", IPC_ROUTE_REFUSED },
+		{ "(\"*@far.example\")", "ann@company.com", IPC_ROUTE_OK },
+		{ "(\"b*@far.example\")", "ben@far.example", IPC_ROUTE_REFUSED },
+		{ "default", "any@far.example", IPC_ROUTE_REFUSED },
+	};
+
+	assert_int_equal(ask(account_create, "ann"), IPC_DIR_OK);
+	assert_int_equal(ask(account_create, "ben"), IPC_DIR_OK);
+	rig_submit(rig_id("ann"));
+	for (size_t i = 0; i < sizeof(cells) / sizeof(cells[0]); i++) {
+		assert_int_equal(
+		    ask(settings_update, "account", "ann", "SenderAddresses", cells[i].granted),
+		    IPC_DIR_OK);
+		if (rig_sender(cells[i].sender) != cells[i].status)
+			fail_msg("%s with %s: %u", cells[i].sender, cells[i].granted, rig.status);
+	}
+	assert_int_equal(
+	    ask(settings_update, "account", "ann", "AccessModes", "(Mail,IMAP)"), IPC_DIR_OK);
+	rig_spin();
+	assert_null(rig.rcpt_end); /* submission is over at once */
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(values_are_kept_in_one_form),
+		cmocka_unit_test(every_row_of_the_table_is_good),
+		cmocka_unit_test_setup_teardown(
+		    the_nearest_setting_counts, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(
+		    a_bad_request_changes_nothing, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(
+		    settings_survive_a_restart_and_go_with_their_holder, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(
+		    suspension_is_a_setting_too, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(
+		    a_service_is_on_for_both_or_off, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(
+		    mail_waits_while_it_is_off, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(senders_can_be_granted, rig_setup, rig_teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
