@@ -116,6 +116,8 @@ def spoken():
     found = set()
     folder = os.path.join(TOP, "protocols", "admin")
     for name in os.listdir(folder):
+        if not name.endswith(".c"):
+            continue
         with open(os.path.join(folder, name), encoding="utf-8") as f:
             found |= set(re.findall(r"VERB_(\w+)", f.read()))
     return found
