@@ -126,22 +126,37 @@ def spoken():
 @case("every change of the directory: who, verb, object, result; what only looks leaves no line")
 def changes(s):
     commands = {
-        "domain_create": "CreateDomain d.example", "domain_set_aliases": "SetDomainAliases d.example (e.example)",
-        "domain_set_ips": "UpdateDomainSettings d.example {IPAddresses=(#I[192.0.2.9]);}",
-        "account_create": "CreateAccount new@d.example {Password=\"%s new\";}" % SECRET,
-        "account_set_quota": "UpdateAccountSettings new@d.example {MaxAccountSize=5M;}",
-        "account_suspend": "UpdateAccountSettings new@d.example {Suspended=YES;}",
-        "account_resume": "UpdateAccountSettings new@d.example {Suspended=NO;}",
-        "account_set_aliases": "SetAccountAliases new@d.example (other)",
-        "account_delete": "DeleteAccount new@d.example", "domain_delete": "DeleteDomain d.example",
-        "router_set_table": "SetRouterTable \"; nothing but a word: %s\"" % SECRET}
+        "domain_create": ("CreateDomain d.example", "d.example"),
+        "domain_set_aliases": ("SetDomainAliases d.example (e.example)", "d.example"),
+        "domain_set_ips": ("UpdateDomainSettings d.example {IPAddresses=(#I[192.0.2.9]);}", "d.example"),
+        "domain_suspend": ("SuspendDomain d.example", "d.example"),
+        "domain_resume": ("ResumeDomain d.example", "d.example"),
+        "account_create": ("CreateAccount old@d.example {Password=\"%s new\";}" % SECRET, "old@d.example"),
+        "account_rename": ("RenameAccount old@d.example INTO new@d.example", "old@d.example"),
+        "account_set_quota": ("UpdateAccountSettings new@d.example {MaxAccountSize=5M;}", "new@d.example"),
+        "account_suspend": ("UpdateAccountSettings new@d.example {Suspended=YES;}", "new@d.example"),
+        "account_resume": ("UpdateAccountSettings new@d.example {Suspended=NO;}", "new@d.example"),
+        "account_set_aliases": ("SetAccountAliases new@d.example (other)", "new@d.example"),
+        "group_create": ("CreateGroup g@d.example", "g@d.example"),
+        "group_set": ("SetGroup g@d.example {Members=(new);}", "g@d.example"),
+        "group_rename": ("RenameGroup g@d.example INTO h@d.example", "g@d.example"),
+        "group_delete": ("DeleteGroup h@d.example", "h@d.example"),
+        "forwarder_create": ("CreateForwarder f@d.example TO new@d.example", "f@d.example"),
+        "forwarder_rename": ("RenameForwarder f@d.example INTO g@d.example", "f@d.example"),
+        "forwarder_delete": ("DeleteForwarder g@d.example", "g@d.example"),
+        "list_create": ("CreateList l@d.example FOR new@d.example", "l@d.example"),
+        "list_rename": ("RenameList l@d.example INTO m@d.example", "l@d.example"),
+        "list_delete": ("DeleteList m@d.example", "m@d.example"),
+        "account_delete": ("DeleteAccount new@d.example", "new@d.example"),
+        "domain_rename": ("RenameDomain d.example INTO f.example", "d.example"),
+        "domain_delete": ("DeleteDomain f.example", "f.example"),
+        "router_set_table": ("SetRouterTable \"; nothing but a word: %s\"" % SECRET, "router")}
     with open(os.path.join(TOP, "common", "ipc", "verbs.def"), encoding="utf-8") as f:
         verbs = set(re.findall(r"^VERB\((\w+), \d+, \d+, CHANGES,", f.read(), re.M))
     equal(sorted((verbs & spoken()) - set(commands)), [], "verbs without a line here")
     who = one(s, "auth.admin")["who"]
-    for verb, command in commands.items():
+    for verb, (command, what) in commands.items():
         equal(speak(s, command)[0], "200 done", "answer to " + command)
-        what = "router" if verb == "router_set_table" else "new@d.example" if verb.startswith("account") else "d.example"
         got = one(s, "admin.change", verb=verb, object=what)
         equal((got["who"], got["result"], got["process"]), (who, "ok", "routerd"), "line of " + verb)
     speak(s, "CreateDomain " + DOMAIN)
