@@ -18,7 +18,8 @@ static struct post_rcpt *rcpt_of(struct txn *t)
 static void rcpt_answer(struct post_rcpt *r, int status)
 {
 	struct post *p = r->post;
-	struct ipc_post_result res = { p->tag, r->handle, (uint32_t)status };
+	struct ipc_post_result res = { p->tag, r->handle, (uint32_t)status,
+		(uint32_t)(r - p->rcpts) };
 
 	assert(!r->answered && p->left > 0);
 	r->answered = true;

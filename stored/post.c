@@ -382,7 +382,7 @@ static void on_begin(struct post_conn *pc, const struct ipc_post_begin *q)
 	TAILQ_INSERT_TAIL(&pc->posts, p, link);
 	pc->n_posts++;
 	if (rcpts_find(pc, p, q->handles, &handle) != IPC_ST_OK) {
-		struct ipc_post_result res = { q->tag, handle, IPC_ST_DENIED };
+		struct ipc_post_result res = { q->tag, handle, IPC_ST_DENIED, p->n_rcpts };
 
 		(void)ipc_send(pc->chan, IPC_post_result, &res, NULL);
 		conn_refuse(pc, "handle");

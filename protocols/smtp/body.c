@@ -117,25 +117,33 @@ static void body_take(struct smtp *s, struct slice text, bool bare)
 	hops_check(s);
 }
 
-static bool handle_known(const struct smtp_txn *t, size_t before, uint32_t handle)
+static bool is_of_group(const struct smtp_txn *t, size_t i)
+{
+	return t->rcpts[i].joined || (i + 1 < t->n_rcpts && t->rcpts[i + 1].joined);
+}
+
+/* An earlier recipient, of no group, with the same account. */
+static const struct smtp_rcpt *told_before(const struct smtp_txn *t, size_t before, uint32_t handle)
 {
 	for (size_t i = 0; i < before; i++)
-		if (t->rcpts[i].handle == handle)
-			return true;
-	return false;
+		if (t->rcpts[i].handle == handle && !is_of_group(t, i))
+			return &t->rcpts[i];
+	return NULL;
 }
 
 /*
  * Several recipients may lead to one account: it gets one copy. A group's members are told with the
  * one before them, known or not: its sender hears one answer for all of them.
  */
-static void handles_put(const struct smtp_txn *t, struct buf *out)
+static void handles_put(struct smtp_txn *t, struct buf *out)
 {
 	for (size_t i = 0; i < t->n_rcpts; i++) {
-		const struct smtp_rcpt *r = &t->rcpts[i];
-		bool grouped = r->joined || (i + 1 < t->n_rcpts && t->rcpts[i + 1].joined);
+		struct smtp_rcpt *r = &t->rcpts[i];
+		const struct smtp_rcpt *same =
+		    is_of_group(t, i) ? NULL : told_before(t, i, r->handle);
 
-		if (r->handle != 0 && (grouped || !handle_known(t, i, r->handle)))
+		r->index = same != NULL ? same->index : (uint32_t)(out->n / 4);
+		if (r->handle != 0 && same == NULL)
 			wire_put_u32(out, r->handle | (r->joined ? IPC_HANDLE_JOINED : 0));
 	}
 }

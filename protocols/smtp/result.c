@@ -114,7 +114,7 @@ static void on_result(struct smtp *s, const struct ipc_post_result *m)
 	if (s->state != SMTP_RESULTS || m->tag != s->tag)
 		return;
 	for (size_t i = 0; i < t->n_rcpts; i++) {
-		if (t->rcpts[i].handle != m->handle || m->handle == 0)
+		if (t->rcpts[i].handle == 0 || t->rcpts[i].index != m->index)
 			continue;
 		t->rcpts[i].status = m->status;
 		t->rcpts[i].answered = true;

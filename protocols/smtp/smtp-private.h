@@ -53,6 +53,7 @@ enum smtp_body_fault {
 
 struct smtp_rcpt {
 	uint32_t handle; /* 0: discarded */
+	uint32_t index;  /* of the target in post_begin that it shares the fate of */
 	uint32_t status; /* enum ipc_store_status */
 	bool answered;
 	bool joined; /* of the same RCPT as the one before it, which was for a group */

@@ -365,7 +365,7 @@ static void post_commit(struct fake *f)
 	f->post_open = false;
 	for (unsigned i = 0; i < f->n_post_to; i++) {
 		uint32_t h = f->post_to[i];
-		struct ipc_post_result m = { .tag = f->post_tag, .handle = h };
+		struct ipc_post_result m = { .tag = f->post_tag, .handle = h, .index = i };
 
 		m.status = f->store_status != 0 ? f->store_status : f->handles[h - 1].status;
 		if (m.status == IPC_ST_OK)
