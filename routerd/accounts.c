@@ -4,6 +4,7 @@
  * what was begun.
  */
 #include "routerd/routerd.h"
+#include "routerd/settings.h"
 
 #include "common/base/log.h"
 #include "common/base/wire.h"
@@ -98,7 +99,11 @@ static void create_made(struct op *op, struct object *o)
 
 static void create_ask_stored(struct op *op)
 {
-	struct ipc_account_make m = { .seq = op->seq, .account = op->account };
+	const struct object *o = directory_account(&op->rd->db.dir, op->account);
+	struct ipc_account_make m = { .seq = op->seq,
+		.account = op->account,
+		.mailboxes = settings_first_mailboxes(o),
+		.subscriptions = settings_first_subscriptions(o) };
 
 	if (op->rd->stored == NULL) {
 		op_end(
@@ -145,6 +150,8 @@ void account_create(struct routerd *rd, struct domain *dom, struct slice name, u
 	o->quota_bytes = quota_bytes;
 	b = db_begin(&rd->db);
 	if (b != NULL)
+		rc = settings_apply_template(&rd->db.dir, o, b);
+	if (b != NULL && rc == 0)
 		rc = db_put_object(b, o);
 	if (b != NULL && rc == 0)
 		rc = db_put_next_id(&rd->db, b);

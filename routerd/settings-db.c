@@ -98,6 +98,37 @@ int settings_db_forget_domain(struct engine_batch *b, const struct domain *dom)
 	return rc == 0 ? forget_scope(b, SCOPE_TEMPLATE, dom->id) : rc;
 }
 
+/* ---- the template ---- */
+
+static int copy_one(struct engine_batch *b, const struct settings_holder *from,
+    const struct settings_holder *to, enum setting key)
+{
+	struct slice v = settings_explicit(from, key);
+	int rc;
+
+	if (v.p == NULL || !settings_scope_takes(SCOPE_ACCOUNT, key))
+		return 0;
+	if (settings_in_row(SCOPE_ACCOUNT, key)) {
+		if (to->account->quota_bytes == 0)
+			to->account->quota_bytes =
+			    setting_number(v) == 0 ? QUOTA_UNLIMITED : setting_number(v);
+		return 0;
+	}
+	rc = settings_put(to->at, key, v);
+	return rc == 0 ? settings_db_put(b, to, key, v) : rc;
+}
+
+int settings_apply_template(struct directory *d, struct object *o, struct engine_batch *b)
+{
+	struct settings_holder from = settings_holder(d, SCOPE_TEMPLATE, o->domain, NULL),
+			       to = settings_holder(d, SCOPE_ACCOUNT, NULL, o);
+	int rc = 0;
+
+	for (int i = 0; i < SETTINGS && rc == 0; i++)
+		rc = copy_one(b, &from, &to, (enum setting)i);
+	return rc;
+}
+
 /* ---- reading at start ---- */
 
 bool settings_db_key(struct slice key, struct settings_key *ret)

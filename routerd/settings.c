@@ -262,3 +262,18 @@ struct slice settings_effective_at(
 		return setting_default(key);
 	}
 }
+
+static struct slice of_template(const struct object *o, enum setting key)
+{
+	return or_default(find(o->domain->account_template, key), key);
+}
+
+struct slice settings_first_mailboxes(const struct object *o)
+{
+	return of_template(o, SETTING_DefaultMailboxes);
+}
+
+struct slice settings_first_subscriptions(const struct object *o)
+{
+	return of_template(o, SETTING_MailboxSubscription);
+}

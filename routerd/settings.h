@@ -74,3 +74,11 @@ int settings_put_rights(struct settings **at, uint32_t rights);
 bool settings_in_row(enum settings_scope scope, enum setting key);
 
 void settings_free(struct settings **s);
+
+/* A new account gets what the template of its domain says, in memory and in the batch; its row is
+ * not written yet. 0, -ENOMEM or the engine's answer. */
+struct engine_batch;
+int settings_apply_template(struct directory *d, struct object *o, struct engine_batch *b);
+/* What stored is to make besides INBOX: packed lists. */
+struct slice settings_first_mailboxes(const struct object *o);
+struct slice settings_first_subscriptions(const struct object *o);

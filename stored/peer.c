@@ -127,20 +127,17 @@ static void account_done(void *arg, int status, struct account *a)
 	ask_free(q);
 }
 
-static void on_account(struct peer *p, enum ipc_type type, uint32_t seq, uint64_t account)
+static void on_account_drop(struct peer *p, const struct ipc_account_drop *m)
 {
-	struct ask *q = ask_new(p, seq, 0);
+	struct ask *q = ask_new(p, m->seq, 0);
 
 	if (q == NULL) {
-		struct ipc_account_done d = { seq, IPC_ST_TRYLATER };
+		struct ipc_account_done d = { m->seq, IPC_ST_TRYLATER };
 
 		(void)ipc_send(p->chan, IPC_account_done, &d, NULL);
 		return;
 	}
-	if (type == IPC_account_make)
-		account_get(p->st, account, ACCOUNT_CREATE, account_done, q);
-	else
-		account_drop(p->st, account, account_done, q);
+	account_drop(p->st, m->account, account_done, q);
 }
 
 struct identity_ask {
@@ -224,10 +221,10 @@ static void peer_on_msg(
 		admin_open(st, &m->store_open, fd_take(&fds[0]));
 		break;
 	case IPC_account_make:
-		on_account(p, type, m->account_make.seq, m->account_make.account);
+		account_first(p, &m->account_make);
 		break;
 	case IPC_account_drop:
-		on_account(p, type, m->account_drop.seq, m->account_drop.account);
+		on_account_drop(p, &m->account_drop);
 		break;
 	case IPC_post_target:
 		post_target(st, &m->post_target, p);

@@ -434,6 +434,9 @@ void peer_ref(struct peer *p);
 void peer_unref(struct peer *p);
 
 /* admin.c */
+/* account-first.c: answers account_make. */
+void account_first(struct peer *p, const struct ipc_account_make *m);
+
 void admin_open(struct store *st, const struct ipc_store_open *q, int take_fd);
 /* Ends the channels of who logged in as this account, but for that of `except_sid`: how many. */
 unsigned admin_end_all(struct store *st, uint64_t account, uint64_t except_sid);

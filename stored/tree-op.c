@@ -165,6 +165,14 @@ void tree_make(struct account *a, struct slice name, uint32_t attrs, tree_done_f
 	queue(op, names_set(op, name, name));
 }
 
+void tree_want(struct account *a, struct slice name, tree_done_fn *done, void *arg)
+{
+	struct tree_op *op = own(a, TREE_SUBSCRIBE, done, arg);
+
+	if (op != NULL)
+		queue(op, names_set(op, name, name));
+}
+
 void tree_erase(struct account *a, uint64_t id, tree_done_fn *done, void *arg)
 {
 	struct tree_op *op = own(a, TREE_ERASE, done, arg);

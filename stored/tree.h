@@ -51,6 +51,8 @@ void tree_place(struct session *s, const struct ipc_mbox_place *q);
 typedef void tree_done_fn(void *arg, int status, uint64_t id);
 /* Again what was deleted: with its special uses. */
 void tree_make(struct account *a, struct slice name, uint32_t attrs, tree_done_fn *done, void *arg);
+/* A subscription; it need not be a mailbox. */
+void tree_want(struct account *a, struct slice name, tree_done_fn *done, void *arg);
 /* A deleted mailbox that nothing is left of. IPC_ST_OK, too, when it is something else now. */
 void tree_erase(struct account *a, uint64_t id, tree_done_fn *done, void *arg);
 /* Nothing that can be restored is purged from now on; or it is again. */

@@ -33,6 +33,10 @@ static void stored_msg(
 		rig.makes++;
 		done.seq = m->account_make.seq;
 		rig.last_account = m->account_make.account;
+		buf_reset(&rig.first);
+		buf_put(&rig.first, m->account_make.mailboxes);
+		buf_putc(&rig.first, '|');
+		buf_put(&rig.first, m->account_make.subscriptions);
 		ipc_send(c, IPC_account_done, &done, NULL);
 	} else if (type == IPC_account_drop) {
 		rig.drops++;
@@ -185,6 +189,7 @@ int rig_setup(void **state)
 
 	memset(&rig, 0, sizeof(rig));
 	rig.data = BUF_INIT(10 << 20);
+	rig.first = BUF_INIT(50000);
 	rig.rd.base = event_base_new();
 	route_init(&rig.rd.route);
 	assert_int_equal(engine_open("mem", -1, NULL, &rig.engine), 0);
@@ -214,6 +219,7 @@ int rig_teardown(void **state)
 	route_fini(&rig.rd.route);
 	event_base_free(rig.rd.base);
 	buf_fini(&rig.data);
+	buf_fini(&rig.first);
 	return 0;
 }
 

@@ -29,6 +29,7 @@ extern struct rig {
 	uint64_t last_account, last_off;  /* made; lost a service */
 	unsigned services_off;            /* accounts that lost one */
 	char off_service[33];
+	struct buf first;    /* of the last account made: packed mailboxes, '|', subscriptions */
 	uint64_t over_quota; /* an account that takes no mail; 1 as a quota means the same */
 	struct buf data;     /* items of the last answer, joined by '|' */
 } rig;

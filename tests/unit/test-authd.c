@@ -28,6 +28,7 @@ static struct {
 	uint32_t why, left, status, fds, changed, opened, logouts, post_status, may_asked,
 	    may_status;
 	struct ipc_may_ask may;
+	uint32_t login_flags, fail_max, fail_s, asked_flags; /* of route_login and its reply */
 	uint64_t except_sid, account;
 	int secrets; /* of an administrator's channels: the one to authd */
 	uint64_t post_sid, post_account;
@@ -78,11 +79,15 @@ static void routerd_msg(
 	if (type != IPC_route_login)
 		return;
 	r.seq = m->route_login.seq;
+	r.flags = seen.login_flags;
+	seen.asked_flags = m->route_login.flags;
 	for (int i = 0; i < 3; i++) {
 		if (!slice_eq(m->route_login.name, slice_str(names[i])))
 			continue;
 		r.status = IPC_ROUTE_OK;
 		r.account = (uint64_t)(7 + i);
+		r.fail_max = seen.fail_max;
+		r.fail_s = seen.fail_s;
 		r.name = slice_str(i == 0   ? "ann@example.test"
 				   : i == 1 ? "ben@example.test"
 					    : "cid@example.test");
@@ -279,6 +284,7 @@ static int teardown(void **state)
 	ipc_chan_free(&pool_end);
 	ipc_chan_free(&routerd_end);
 	ipc_chan_free(&stored_end);
+	failures_fini(&a);
 	secrets_close(&a.secrets);
 	engine_close(&engine);
 	gsasl_warm_free(&warm);
@@ -622,6 +628,77 @@ static void a_routerd_that_goes_leaves_nobody_waiting(void **state)
 	ipc_chan_free(&mine);
 }
 
+static void clear_text_is_refused_where_the_account_wants_it(void **state)
+{
+	seen.login_flags = IPC_LOGIN_SECURE_ONLY;
+	knock(IPC_CONN_PLAIN_LOGIN, 0, "pop3");
+	assert_int_equal(start("PLAIN", "\0ann\0secret", 11), IPC_auth_refused);
+	assert_int_equal(seen.why, IPC_AUTH_NEEDTLS);
+	assert_int_equal(seen.asked_flags, 0);
+	/* That it would be right or wrong is not told. */
+	assert_int_equal(start("PLAIN", "\0ann\0wrong", 10), IPC_auth_refused);
+	assert_int_equal(seen.why, IPC_AUTH_NEEDTLS);
+	knock(IPC_CONN_TLS, 0, "pop3");
+	assert_int_equal(start("PLAIN", "\0ann\0secret", 11), IPC_auth_granted);
+	assert_int_equal(seen.asked_flags, IPC_LOGIN_ENCRYPTED);
+}
+
+static void failures_are_counted_for_the_account(void **state)
+{
+	seen.fail_max = 2;
+	seen.fail_s = 3600;
+	knock(IPC_CONN_TLS, 0, "pop3");
+	assert_int_equal(start("PLAIN", "\0ann\0wrong", 10), IPC_auth_refused);
+	assert_int_equal(start("PLAIN", "\0ann\0secret", 11), IPC_auth_granted);
+	knock(IPC_CONN_TLS, 0, "smtp");
+	assert_int_equal(start("PLAIN", "\0ann\0wrong", 10), IPC_auth_refused);
+	assert_int_equal(seen.why, IPC_AUTH_BAD);
+	assert_int_equal(start("PLAIN", "\0ann\0secret", 11), IPC_auth_refused);
+	assert_int_equal(seen.why, IPC_AUTH_LIMIT);
+	/* Where names are hidden this looks like a wrong password, too. */
+	seen.login_flags = IPC_LOGIN_HIDE;
+	assert_int_equal(start("PLAIN", "\0ann\0secret", 11), IPC_auth_refused);
+	assert_int_equal(seen.why, IPC_AUTH_BAD);
+	/* Others are not concerned, and without a limit nobody is. */
+	seen.login_flags = 0;
+	put_secret(8, "plain", "b");
+	knock(IPC_CONN_TLS, 0, "pop3");
+	assert_int_equal(start("PLAIN", "\0ben\0b", 6), IPC_auth_granted);
+	seen.fail_max = 0;
+	knock(IPC_CONN_TLS, 0, "pop3");
+	assert_int_equal(start("PLAIN", "\0ann\0secret", 11), IPC_auth_granted);
+}
+
+static void failures_take_a_bounded_room(void **state)
+{
+	for (uint64_t id = 1; id <= 20010; id++)
+		failures_add(&a, id, 3600);
+	assert_false(failures_over(&a, 1, 1)); /* the oldest had to go */
+	assert_true(failures_over(&a, 20010, 1));
+	failures_add(&a, 20010, 3600);
+	assert_true(failures_over(&a, 20010, 2));
+	assert_false(failures_over(&a, 20010, 3));
+	failures_add(&a, 99999, 0);
+	assert_false(failures_over(&a, 99999, 1));
+}
+
+static void a_password_that_is_switched_off_opens_nothing(void **state)
+{
+	seen.login_flags = IPC_LOGIN_NO_PASSWORD;
+	knock(IPC_CONN_TLS, 0, "pop3");
+	assert_int_equal(start("PLAIN", "\0ann\0secret", 11), IPC_auth_refused);
+	assert_int_equal(seen.why, IPC_AUTH_BAD);
+}
+
+static void names_are_hidden_by_a_setting_too(void **state)
+{
+	seen.login_flags = IPC_LOGIN_HIDE;
+	knock(IPC_CONN_TLS, 0, "pop3");
+	assert_int_equal(start("PLAIN", "\0nobody\0x", 9), IPC_auth_refused);
+	assert_int_equal(seen.why, IPC_AUTH_BAD);
+	assert_string_equal(seen.text, "");
+}
+
 static void passwords_are_set_and_checked(void **state)
 {
 	struct ipc_secret_check check = { .account = 8, .password = SLICE("new") };
@@ -666,6 +743,11 @@ int main(void)
 		CASE(peers_that_are_away_mean_later),
 		CASE(cancel_leaves_the_dialogue_idle),
 		CASE(administrators_are_known_by_the_kernel),
+		CASE(clear_text_is_refused_where_the_account_wants_it),
+		CASE(failures_are_counted_for_the_account),
+		CASE(failures_take_a_bounded_room),
+		CASE(a_password_that_is_switched_off_opens_nothing),
+		CASE(names_are_hidden_by_a_setting_too),
 		CASE(passwords_are_set_and_checked),
 		CASE(who_logs_in_by_pwd_has_the_rights_of_the_account),
 		CASE(a_channel_of_pwd_ends_when_others_change_the_password),

@@ -328,6 +328,31 @@ static void senders_can_be_granted(void **state)
 	assert_null(rig.rcpt_end); /* submission is over at once */
 }
 
+static void a_new_account_begins_as_its_template_says(void **state)
+{
+	assert_int_equal(ask(domain_create, "d.example"), IPC_DIR_OK);
+	assert_int_equal(ask(settings_update, "template", "d.example", "DefaultMailboxes",
+			     "(Drafts,\"Sent Items\")", "MailboxSubscription", "(\"~all/news\")",
+			     "RealName", "New", "MaxAccountSize", "2G", "MailboxAliases", "{a=b;}"),
+	    IPC_DIR_OK);
+	assert_int_equal(ask(account_create, "ann@d.example"), IPC_DIR_OK);
+	assert_true(
+	    slice_eq(buf_slice(&rig.first), SLICE("\6\0Drafts\12\0Sent Items|\11\0~all/news")));
+	rig_restart();
+	assert_int_equal(ask(settings_get, "account", "ann@d.example", "explicit"), IPC_DIR_OK);
+	assert_data("RealName|New|MaxAccountSize|2G|MailboxAliases|{a=b;}");
+	assert_int_equal(ask(account_create, "ben@d.example", "1000"), IPC_DIR_OK);
+	assert_string_equal(explicit("account", "ben@d.example", "MaxAccountSize"), "1000");
+	assert_int_equal(
+	    ask(settings_set, "template", "d.example", "DefaultMailboxes", "()"), IPC_DIR_OK);
+	assert_string_equal(explicit("account", "ann@d.example", "RealName"), "New");
+	assert_int_equal(ask(account_create, "cid@d.example"), IPC_DIR_OK);
+	assert_true(slice_eq(buf_slice(&rig.first), SLICE("|")));
+	assert_int_equal(ask(account_create, "dora"), IPC_DIR_OK);
+	assert_int_equal(ask(settings_get, "account", "dora", "explicit"), IPC_DIR_OK);
+	assert_data("");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -346,6 +371,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 		    mail_waits_while_it_is_off, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(senders_can_be_granted, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(
+		    a_new_account_begins_as_its_template_says, rig_setup, rig_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

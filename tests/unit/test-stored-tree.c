@@ -346,6 +346,27 @@ static void names_wait_for_each_other(void **state)
 	list_is(s, "", "INBOX ");
 }
 
+/* What the account begins with besides INBOX; asked for twice, as after a crash. */
+static void a_new_account_has_its_first_mailboxes(void **state)
+{
+	struct rig *r = *state;
+	struct ipc_account_make m = { .account = 77,
+		.mailboxes = SLICE("\6\0Drafts\5\0a/b/c\5\0inbox\3\0//x\3\0a/b"),
+		.subscriptions = SLICE("\5\0INBOX\11\0~all/news") };
+
+	for (int i = 0; i < 2; i++) {
+		rig_send(r->routerd, IPC_account_make, &m);
+		assert_int_equal(
+		    rig_wait(r->routerd, IPC_account_done)->account_done.status, IPC_ST_OK);
+	}
+	list_is(rig_session(r, 77, 5, NULL), "", "Drafts INBOX+ a/ a/b a/b/c ~all/news+! ");
+	/* What is cut off is left out. */
+	m = (struct ipc_account_make){ .account = 78, .mailboxes = SLICE("\6\0Drafts\11\0cut") };
+	rig_send(r->routerd, IPC_account_make, &m);
+	assert_int_equal(rig_wait(r->routerd, IPC_account_done)->account_done.status, IPC_ST_OK);
+	list_is(rig_session(r, 78, 6, NULL), "", "Drafts INBOX ");
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -360,6 +381,7 @@ int main(int argc, char **argv)
 		CASE(status_looks_inside_when_asked),
 		CASE(an_empty_mailbox_has_a_modseq),
 		CASE(names_wait_for_each_other),
+		CASE(a_new_account_has_its_first_mailboxes),
 	};
 
 	if (argc > 1)
