@@ -1,6 +1,6 @@
 /* box-maildir - one Maildir: its files in the order of their uids, with flags, keywords and dates.
  */
-#include "ctl/port/maildir-text.h"
+#include "common/mail/maildir-text.h"
 #include "ctl/port/tree-private.h"
 
 #include "common/base/io.h"

@@ -3,7 +3,7 @@
  * one file for each message, byte for byte as it is in the store.
  */
 #include "ctl/port/export.h"
-#include "ctl/port/maildir-text.h"
+#include "common/mail/maildir-text.h"
 
 #include "common/base/io.h"
 

@@ -1,6 +1,6 @@
 /* export-mbox - a mailbox as one file, made anew each time and named when it is whole. */
 #include "ctl/port/export.h"
-#include "ctl/port/maildir-text.h"
+#include "common/mail/maildir-text.h"
 
 #include "common/base/io.h"
 

@@ -3,7 +3,7 @@
 
 #include "common/base/io.h"
 #include "common/base/wire.h"
-#include "ctl/port/maildir-text.h"
+#include "common/mail/maildir-text.h"
 
 #include <errno.h>
 #include <fcntl.h>

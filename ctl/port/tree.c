@@ -2,7 +2,7 @@
 #include "ctl/port/tree-private.h"
 
 #include "common/base/io.h"
-#include "ctl/port/maildir-text.h"
+#include "common/mail/maildir-text.h"
 
 #include <dirent.h>
 #include <errno.h>

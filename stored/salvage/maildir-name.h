@@ -1,6 +1,6 @@
 /*
- * maildir-name - names of files and directories of a Maildir++. Pure. Whatever a name of the store
- * has in it, what comes out is one name below a directory: no slash, no NUL, at most 255 octets.
+ * maildir-name - names of the directories of a Maildir++. Pure. Whatever a name of the store has in
+ * it, what comes out is one name below a directory: no slash, no NUL, at most 255 octets.
  */
 #pragma once
 
@@ -12,6 +12,3 @@ void maildir_account(struct slice name, char *to, size_t size);
 /* "" of INBOX; else ".Work.2024", each level in modified UTF-7. A name that is too long becomes
  * ".long-" and its id. */
 void maildir_folder(struct slice name, uint64_t id, char *to, size_t size);
-
-/* base:2,FLAGS; keywords are the letters a to z, as far as they go. */
-void maildir_file(const char *base, uint32_t flags, uint64_t keywords, char *to, size_t size);

@@ -1,7 +1,7 @@
 #include "stored/salvage/maildir.h"
 
 #include "common/base/io.h"
-#include "common/ipc/types.h"
+#include "common/mail/maildir-text.h"
 #include "stored/salvage/maildir-name.h"
 
 #include <errno.h>
@@ -208,6 +208,25 @@ static int flush(struct maildir *d)
 	return rc;
 }
 
+/* As store export gives them: store import takes such files byte for byte. */
+static void names_make(struct maildir *d, const struct sv_msg *m)
+{
+	const struct maildir_made made = { .date_s = m->rec.date,
+		.size = m->rec.size,
+		.uid = m->uid,
+		.uidvalidity = validity(m->mbox),
+		.flags = m->flags,
+		.letters = (uint32_t)m->keywords & ((1u << MAILDIR_LETTERS) - 1) };
+	struct buf b = BUF_INIT(sizeof(d->name) - 1);
+	struct maildir_name parsed;
+
+	maildir_name_put(&b, &made);
+	maildir_name_parse(buf_slice(&b), &parsed);
+	snprintf(d->name, sizeof(d->name), "%.*s", SLICE_FMT(buf_slice(&b)));
+	snprintf(d->base, sizeof(d->base), "%.*s", SLICE_FMT(parsed.base));
+	buf_fini(&b);
+}
+
 static int on_begin(void *arg, const struct sv_msg *m)
 {
 	struct maildir *d = arg;
@@ -215,10 +234,7 @@ static int on_begin(void *arg, const struct sv_msg *m)
 
 	if (ftello(d->uids) == 0)
 		uidlist_head(d, m->mbox);
-	snprintf(d->base, sizeof(d->base), "%lld.M%uP%llu.gatehouse,S=%llu",
-	    (long long)m->rec.saved, m->uid, (unsigned long long)m->mbox->id,
-	    (unsigned long long)m->rec.size);
-	maildir_file(d->base, m->flags, m->keywords, d->name, sizeof(d->name));
+	names_make(d, m);
 	EVP_DigestInit_ex(d->sha, EVP_sha256(), NULL);
 	buf_reset(&d->pending);
 	d->there = d->out->again && fstatat(d->cur_fd, d->name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&

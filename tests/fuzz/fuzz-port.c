@@ -3,7 +3,7 @@
  * reader must end, stay within what it was given, and give the same however it is read.
  */
 #include "ctl/port/imap-text.h"
-#include "ctl/port/maildir-text.h"
+#include "common/mail/maildir-text.h"
 #include "ctl/port/mbox-text.h"
 
 #include <assert.h>

@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "ctl/port/imap-text.h"
-#include "ctl/port/maildir-text.h"
+#include "common/mail/maildir-text.h"
 #include "ctl/port/mbox-text.h"
 
 #include <stdio.h>

@@ -323,11 +323,11 @@ static void test_names(void **state)
 		{ "INBOX", "" },
 		{ "Sent", ".Sent" },
 		{ "Work/2024", ".Work.2024" },
-		{ "a.b", ".a&AC4-b" },
+		{ "a.b", ".a\\2eb" },
 		{ "Tr\xc3\xbc"
 		  "b",
 		    ".Tr&APw-b" },
-		{ "..", ".&AC4-&AC4-" },
+		{ "..", ".\\2e\\2e" },
 		{ "x\ny", ".x&AAo-y" },
 	};
 	char to[256], long_name[400];
@@ -341,8 +341,6 @@ static void test_names(void **state)
 	assert_string_equal(to, ".long-5");
 	maildir_account(SLICE("../a b@x"), to, sizeof(to));
 	assert_string_equal(to, "_._a_b@x");
-	maildir_file("1.M2", IPC_FLAG_SEEN | IPC_FLAG_ANSWERED, 5, to, sizeof(to));
-	assert_string_equal(to, "1.M2:2,RSac");
 }
 
 static int setup(void **state)

@@ -1,4 +1,4 @@
-#include "ctl/port/maildir-text.h"
+#include "common/mail/maildir-text.h"
 
 #include "common/mail/utf7.h"
 #include "common/mail/utf8.h"
