@@ -118,6 +118,23 @@ const struct command ctl_commands[] = {
 	    "name the file. An account's lines are those of all its sessions, of refused logins "
 	    "under its "
 	    "name, and of changes that name it. --follow goes on as lines are written." },
+	{ "store", "backup", 2, 2, ctl_store_backup, CTL_OFFLINE, "DIR TARGET", "keep=N quick",
+	    "copy a server's data, as it is at one instant",
+	    "DIR is the data directory; the server may run, and nothing waits for the copy. TARGET "
+	    "gets "
+	    "one more generation, named by the time, which stands for itself; what the one before "
+	    "has "
+	    "already is shared with it by hard links. The copy is read back and compared with its "
+	    "sums, "
+	    "unless --quick is given. With --keep the oldest generations are removed, so that N "
+	    "stay." },
+	{ "store", "restore", 2, 2, ctl_store_restore, CTL_OFFLINE, "GENERATION DIR", "",
+	    "make a data directory of a backup",
+	    "DIR is the data directory of a server that is stopped; its folders store, directory "
+	    "and secrets "
+	    "must be missing or empty: nothing is written over. Uids, modseqs and ids go on behind "
+	    "any that "
+	    "the server can have given out since." },
 	{ "store", "verify", 0, 0, ctl_store_verify, CTL_OFFLINE, "", "offline=DIR",
 	    "read all of a store and name what is damaged",
 	    "DIR is the data directory of a server that is stopped, or a copy of one. Every frame "
@@ -129,16 +146,22 @@ const struct command ctl_commands[] = {
 	    "looked at." },
 	{ "store", "stat", 0, 0, ctl_store_stat, CTL_OFFLINE, "", "offline=DIR",
 	    "what a store holds, by account, and how much of its files that is", "" },
-	{ "store", "salvage", 2, 2, ctl_store_salvage, CTL_OFFLINE, "DIR OUT", "",
-	    "get out what is left of a store that the server refuses",
-	    "DIR is the data directory of a server that is stopped; nothing in it is changed. OUT "
-	    "is "
-	    "a new or empty directory. It gets a Maildir++ for each account with flags, keywords, "
-	    "uids and dates; manifest.jsonl with a line for each message; not-saved.jsonl with a "
-	    "line for each thing that is lost or in doubt, and why; damaged, with the bytes of "
-	    "messages that do not fit their sums; accounts.import, for account import. A run that "
-	    "was broken off goes on when it is started again. The status is 0 when everything was "
-	    "saved, 1 when not-saved.jsonl has lines, 3 when it could not be done." },
+	{ "store", "salvage", 2, 2, ctl_store_salvage, CTL_OFFLINE, "DIR OUT",
+	    "account=NAME mailbox=NAME", "get out what is left of a store that the server refuses",
+	    "DIR is the data directory of a server that is stopped, or a generation of a backup; "
+	    "nothing in "
+	    "it is changed. OUT is a new or empty directory. It gets a Maildir++ for each account "
+	    "with "
+	    "flags, keywords, uids and dates; manifest.jsonl with a line for each message; "
+	    "not-saved.jsonl with a line for each thing that is lost or in doubt, and why; "
+	    "damaged, with "
+	    "the bytes of messages that do not fit their sums; accounts.import, for account "
+	    "import. "
+	    "--account and --mailbox: only these. A run that was broken off goes on when it is "
+	    "started "
+	    "again. The status is 0 when everything was saved, 1 when not-saved.jsonl has lines, 3 "
+	    "when "
+	    "it could not be done." },
 	{ "store", "rebuild", 1, 1, ctl_store_rebuild, CTL_OFFLINE, "DIR", "",
 	    "make the index anew from the log",
 	    "DIR is the data directory of a server that is stopped. The old index stays beside the "

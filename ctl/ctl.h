@@ -122,6 +122,8 @@ CTL(ctl_router_set);
 CTL(ctl_log);
 CTL(ctl_check);
 CTL(ctl_cli);
+CTL(ctl_store_backup);
+CTL(ctl_store_restore);
 CTL(ctl_store_verify);
 CTL(ctl_store_stat);
 CTL(ctl_store_rebuild);

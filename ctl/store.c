@@ -1,4 +1,4 @@
-/* store - commands about a store that no server has open: gatehouse-salvage does them. */
+/* store - commands about a store's files: gatehouse-salvage and gatehouse-backup do them. */
 #include "ctl/ctl.h"
 
 #include <errno.h>
@@ -8,14 +8,15 @@
 enum { ARGS_MAX = 8 };
 
 /* Becomes the program: its exit statuses are ours. */
-static int become(struct ctl *c, const char *verb, const char *const *words, int n)
+static int become(
+    struct ctl *c, const char *program, const char *verb, const char *const *words, int n)
 {
-	const char *dir = getenv("GATEHOUSE_LIBEXEC"), *argv[ARGS_MAX] = { "gatehouse-salvage" };
+	const char *dir = getenv("GATEHOUSE_LIBEXEC"), *argv[2 * ARGS_MAX] = { program };
 	char path[4096];
 	int k = 1;
 
-	snprintf(path, sizeof(path), "%s/gatehouse-salvage",
-	    dir != NULL && dir[0] != '\0' ? dir : GH_LIBEXECDIR);
+	snprintf(path, sizeof(path), "%s/%s", dir != NULL && dir[0] != '\0' ? dir : GH_LIBEXECDIR,
+	    program);
 	if (c->json)
 		argv[k++] = "--json";
 	if (c->quiet)
@@ -33,7 +34,35 @@ static int offline(struct ctl *c, const char *verb)
 
 	if (dir == NULL)
 		return CTL_USAGE;
-	return become(c, verb, &dir, 1);
+	return become(c, "gatehouse-salvage", verb, &dir, 1);
+}
+
+/* Becomes gatehouse-backup: the options that it has, too. */
+static int backup(struct ctl *c, const char *verb)
+{
+	const char *words[ARGS_MAX];
+	char keep[40];
+	int n = 0;
+
+	if (ctl_opt(c, "keep") != NULL) {
+		snprintf(keep, sizeof(keep), "--keep=%.20s", ctl_opt(c, "keep"));
+		words[n++] = keep;
+	}
+	if (ctl_opt(c, "quick") != NULL)
+		words[n++] = "--quick";
+	words[n++] = c->argv[0];
+	words[n++] = c->argv[1];
+	return become(c, "gatehouse-backup", verb, words, n);
+}
+
+int ctl_store_backup(struct ctl *c)
+{
+	return backup(c, "backup");
+}
+
+int ctl_store_restore(struct ctl *c)
+{
+	return backup(c, "restore");
 }
 
 int ctl_store_verify(struct ctl *c)
@@ -48,10 +77,23 @@ int ctl_store_stat(struct ctl *c)
 
 int ctl_store_rebuild(struct ctl *c)
 {
-	return become(c, "rebuild", (const char *const *)c->argv, 1);
+	return become(c, "gatehouse-salvage", "rebuild", (const char *const *)c->argv, 1);
 }
 
 int ctl_store_salvage(struct ctl *c)
 {
-	return become(c, "salvage", (const char *const *)c->argv, 2);
+	static const char *const names[] = { "account", "mailbox" };
+	const char *words[ARGS_MAX];
+	char text[2][1100];
+	int n = 0;
+
+	for (size_t i = 0; i < 2; i++)
+		if (ctl_opt(c, names[i]) != NULL) {
+			snprintf(
+			    text[i], sizeof(text[i]), "--%s=%s", names[i], ctl_opt(c, names[i]));
+			words[n++] = text[i];
+		}
+	words[n++] = c->argv[0];
+	words[n++] = c->argv[1];
+	return become(c, "gatehouse-salvage", "salvage", words, n);
 }

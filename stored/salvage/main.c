@@ -30,7 +30,7 @@
 struct tool {
 	struct report rep;
 	bool json, quiet;
-	const char *dir, *out;
+	const char *dir, *out, *account, *mailbox;
 	char real[PATH_MAX];
 	int store_fd, directory_fd, secrets_fd;
 	struct names names;
@@ -134,12 +134,24 @@ static int salvage_to(struct tool *t, struct out *o)
 
 	if (rc == 0) {
 		s = maildir_sink(d);
+		if (t->account != NULL)
+			s.account = slice_str(t->account);
+		if (t->mailbox != NULL)
+			s.mailbox = slice_str(t->mailbox);
 		rc = maildir_accounts(o, &t->names);
 	}
 	if (rc == 0)
 		rc = walk_messages(&t->model, &s, &t->rep);
 	maildir_free(&d);
 	return rc == 0 ? out_finish(o, &t->rep) : rc;
+}
+
+static bool is_there(const struct tool *t)
+{
+	for (size_t i = 0; t->account != NULL && i < t->model.n; i++)
+		if (walk_is_account(t->model.accounts[i], slice_str(t->account)))
+			return true;
+	return t->account == NULL;
 }
 
 /* The target first: damage that is found on the way is written down there, too. */
@@ -153,6 +165,8 @@ static int do_salvage(struct tool *t)
 	rc = out_begin(&o, t->out, t->real, &t->rep);
 	if (rc == 0)
 		rc = load(t);
+	if (rc == 0 && !is_there(t))
+		rc = report_fail(&t->rep, "there is no account %s in it", t->account);
 	if (rc == 0) {
 		rc = salvage_to(t, &o);
 		rc = rc == 0 ? report_end(&t->rep)
@@ -178,7 +192,8 @@ static const struct verb {
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: gatehouse-salvage [--json] [--quiet] salvage DIR OUT\n"
+	fprintf(stderr, "usage: gatehouse-salvage [--json] [--quiet] [--account=NAME] "
+			"[--mailbox=NAME] salvage DIR OUT\n"
 			"       gatehouse-salvage [--json] [--quiet] verify|stat|rebuild DIR\n");
 	return TOOL_USAGE;
 }
@@ -196,6 +211,10 @@ int main(int argc, char **argv)
 			t.json = true;
 		else if (strcmp(argv[i], "--quiet") == 0)
 			t.quiet = true;
+		else if (strncmp(argv[i], "--account=", 10) == 0)
+			t.account = argv[i] + 10;
+		else if (strncmp(argv[i], "--mailbox=", 10) == 0)
+			t.mailbox = argv[i] + 10;
 		else if (argv[i][0] == '-' || n == 3)
 			return usage();
 		else

@@ -3,6 +3,7 @@
 #include "common/base/clock.h"
 #include "common/mail/utf8.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <unistd.h>
 
@@ -106,7 +107,9 @@ void report_item(struct report *r, enum verdict v, const struct place *at, const
 	vsnprintf(why, sizeof(why), fmt, ap);
 	va_end(ap);
 	clear_line(r);
-	if (r->json) {
+	if (r->held) {
+		/* counted, and not said */
+	} else if (r->json) {
 		printf("%s\n", before > 0 ? "," : "");
 		item_json(stdout, v, at, slice_str(why));
 	} else {
@@ -157,6 +160,18 @@ void report_figure(struct report *r, const char *name, uint64_t value)
 		printf("%-24s %llu\n", name, (unsigned long long)value);
 }
 
+void report_text(struct report *r, const char *name, struct slice text)
+{
+	clear_line(r);
+	close_items(r);
+	if (r->json) {
+		printf(", ");
+		json_member(stdout, name, text);
+	} else if (!r->quiet) {
+		printf("%-24s %.*s\n", name, SLICE_FMT(text));
+	}
+}
+
 int report_end(struct report *r)
 {
 	report_figure(r, "messages", r->messages);
@@ -176,11 +191,13 @@ int report_fail(struct report *r, const char *fmt, ...)
 	char why[400];
 	va_list ap;
 
+	if (r->held)
+		return TOOL_FAILED;
 	va_start(ap, fmt);
 	vsnprintf(why, sizeof(why), fmt, ap);
 	va_end(ap);
 	clear_line(r);
-	fprintf(stderr, "gatehouse-salvage: %s\n", why);
+	fprintf(stderr, "%s: %s\n", program_invocation_short_name, why);
 	close_items(r);
 	if (r->json) {
 		printf(", \"done\": false, ");

@@ -34,6 +34,7 @@ struct place {
 
 struct report {
 	bool json, quiet;
+	bool held; /* what goes wrong is counted and not said: it will be tried again */
 	const char *verb;
 	FILE *items; /* the same lines as JSON, one each; may be NULL */
 	uint64_t lost, doubts, notes;
@@ -54,6 +55,8 @@ void report_progress(struct report *r, const char *what, uint64_t done, uint64_t
 
 /* More members of the answer: between the first and report_end(). */
 void report_figure(struct report *r, const char *name, uint64_t value);
+
+void report_text(struct report *r, const char *name, struct slice text);
 
 /* The answer's end. Returns the exit status. */
 int report_end(struct report *r);

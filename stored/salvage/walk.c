@@ -138,7 +138,9 @@ static int mailbox(struct walk *w, struct sv_mbox *b)
 	struct raw_row row;
 	int rc;
 
-	if (b->deleted && !s->expunged)
+	if ((b->deleted && !s->expunged) ||
+	    (s->account.n > 0 && !walk_is_account(b->account, s->account)) ||
+	    (s->mailbox.n > 0 && !slice_eq(b->name, s->mailbox)))
 		return 0;
 	rc = s->mbox_begin != NULL ? s->mbox_begin(s->arg, b) : 0;
 	for (bool any = raw_seek(w->model->raw, key_slice(&group), key_slice(&from), &row);
@@ -146,6 +148,13 @@ static int mailbox(struct walk *w, struct sv_mbox *b)
 	     any = raw_next(w->model->raw, &row, &row))
 		rc = row_message(w, b, &row);
 	return rc == 0 && s->mbox_end != NULL ? s->mbox_end(s->arg, b) : rc;
+}
+
+bool walk_is_account(const struct sv_account *a, struct slice name)
+{
+	struct slice full = a->name;
+
+	return slice_ieq(full, name) || slice_ieq(slice_take(&full, '@'), name);
 }
 
 int walk_messages(struct model *m, const struct sink *s, struct report *rep)

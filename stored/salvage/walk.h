@@ -20,13 +20,17 @@ struct sv_msg {
 /* Each returns 0, or a negative number that ends the walk. Any may be NULL. */
 struct sink {
 	void *arg;
-	bool expunged; /* what can be restored is wanted, too */
+	bool expunged;                 /* what can be restored is wanted, too */
+	struct slice account, mailbox; /* only these; empty: all */
 	int (*mbox_begin)(void *arg, struct sv_mbox *b);
 	int (*begin)(void *arg, const struct sv_msg *m);
 	int (*bytes)(void *arg, struct slice s);
 	int (*end)(void *arg, const struct sv_msg *m, bool whole);
 	int (*mbox_end)(void *arg, struct sv_mbox *b);
 };
+
+/* Is it this account: by its whole name, or by the part before the @? */
+bool walk_is_account(const struct sv_account *a, struct slice name);
 
 /* 0, or what the sink returned. What is wrong goes to the report. */
 int walk_messages(struct model *m, const struct sink *s, struct report *rep);

@@ -148,6 +148,8 @@ JSON_OF = {  # a line for every verb, and what of the answer is looked at
     "undelete hold": (["u1"], lambda v: v["Hold"] == "NO"),
     "stat": ([], lambda v: v["sessions"] == 0), "log": (["1-1"], lambda v: v == []),
     "check": ([], lambda v: any(r["check"] == "store" and r["result"] == "ok" for r in v)),
+    "store backup": (["/nowhere", "/nowhere"], lambda v: not v["done"]),
+    "store restore": (["/nowhere", "/nowhere"], lambda v: not v["done"]),
     "store verify": (["--offline=/nowhere"], lambda v: not v["done"]),
     "store salvage": (["/nowhere", "/nowhere"], lambda v: not v["done"]),
     "store stat": (["--offline=/nowhere"], lambda v: not v["done"]), "store rebuild": (["/nowhere"], lambda v: not v["done"]),

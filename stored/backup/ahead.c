@@ -1,0 +1,203 @@
+/*
+ * The step ahead: what was given out after the backup was made is not known any more, and must not
+ * be given out again. So every mailbox goes on behind any uid and modseq that it can have reached.
+ */
+#include "stored/backup/backup.h"
+
+#include "common/base/io.h"
+#include "common/base/wire.h"
+#include "stored/salvage/model.h"
+#include "stored/salvage/open.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+
+enum { UIDS_AHEAD = 1 << 20, UIDVALIDITIES_AHEAD = 1 << 16 };
+
+#define UID_LATEST UINT32_C(0xf0000000)
+
+#define MODSEQS_AHEAD (UINT64_C(1) << 32)
+#define IDS_AHEAD     (UINT64_C(1) << 40)
+
+/* What a change is to be made to. */
+struct step {
+	uint8_t group[ENGINE_GROUP_BYTES];
+	size_t group_n;
+	bool root;
+	struct root_rec account; /* of a root group */
+	struct mbox_head head;   /* of a mailbox */
+};
+
+struct steps {
+	struct step *v;
+	size_t n, cap;
+	uint64_t ids;
+};
+
+static int step_add(struct steps *l, const struct raw_row *row)
+{
+	struct slice group = row->group;
+	struct step s = { .group_n = group.n, .root = group.p[0] == 'r' };
+
+	memcpy(s.group, group.p, group.n);
+	if (s.root ? root_unpack(row->val, &s.account) : head_unpack(row->val, &s.head))
+		return 0;
+	if (l->n == l->cap) {
+		size_t cap = l->cap == 0 ? 256 : 2 * l->cap;
+		struct step *v = realloc(l->v, cap * sizeof(*v));
+
+		if (v == NULL)
+			return -ENOMEM;
+		l->v = v;
+		l->cap = cap;
+	}
+	l->v[l->n++] = s;
+	return 0;
+}
+
+static bool heads_and_ids(void *arg, struct slice group, struct slice key)
+{
+	return key.n == 1 && (key.p[0] == REC_HEAD || key.p[0] == REC_IDS);
+}
+
+static int steps_find(int store_fd, struct report *rep, struct steps *ret)
+{
+	struct raw_row row;
+	struct raw *r;
+	int rc = open_raw(store_fd, "store", heads_and_ids, rep, &r);
+
+	if (rc != 0)
+		return rc < 0 ? rc : -EIO;
+	for (bool any = raw_seek(r, SLICE_NONE, SLICE_NONE, &row); any && rc == 0;
+	     any = raw_next(r, &row, &row)) {
+		if (row.group.n == 1 && row.key.p[0] == REC_IDS && row.val.n == 8)
+			ret->ids = wire_load_u64(row.val.p);
+		else if (row.group.n == 9 && row.key.p[0] == REC_HEAD &&
+			 (row.group.p[0] == 'm' || row.group.p[0] == 'r'))
+			rc = step_add(ret, &row);
+	}
+	raw_close(&r);
+	return rc;
+}
+
+/* ---- written by the engine, one after the other ---- */
+
+struct waiting {
+	bool answered;
+	int rc;
+	struct engine_group *group;
+};
+
+static void on_group(void *arg, int rc, struct engine_group *take_group)
+{
+	*(struct waiting *)arg = (struct waiting){ true, rc, take_group };
+}
+
+static void on_commit(void *arg, int rc)
+{
+	struct waiting *w = arg;
+
+	w->answered = true;
+	w->rc = rc;
+}
+
+static int wait_for(struct engine *e, struct waiting *w)
+{
+	while (!w->answered) {
+		struct pollfd p = { .fd = engine_fd(e), .events = POLLIN };
+
+		if (engine_dispatch(e, 0) == 0)
+			poll(&p, 1, 1000);
+	}
+	w->answered = false;
+	return w->rc == 0 ? 0 : w->rc < 0 ? w->rc : w->rc == ENGINE_FULL ? -ENOSPC : -EIO;
+}
+
+static int put_value(
+    struct engine *e, struct slice group, struct rec_key key, struct slice val, bool cut_history)
+{
+	struct rec_key from = key_kind(REC_GONE), to = key_kind_end(REC_GONE);
+	struct waiting w = { 0 };
+	struct engine_group *g;
+	struct engine_batch *b;
+	int rc;
+
+	engine_group_open(e, group, 0, 0, on_group, &w);
+	if ((rc = wait_for(e, &w)) != 0)
+		return rc;
+	g = w.group;
+	b = engine_batch_new(g);
+	rc = b == NULL ? -ENOMEM : engine_put(b, key_slice(&key), val);
+	if (rc == 0 && cut_history)
+		rc = engine_del_range(b, key_slice(&from), key_slice(&to));
+	if (rc == 0) {
+		engine_commit(e, &b, 1, on_commit, &w);
+		rc = wait_for(e, &w);
+	} else {
+		engine_batch_free(&b);
+		rc = rc < 0 ? rc : -EIO;
+	}
+	engine_group_close(&g);
+	return rc;
+}
+
+static int account_write(struct engine *e, const struct step *s)
+{
+	uint8_t val[RECORD_ROOT_BYTES];
+	struct root_rec r = s->account;
+
+	if (r.next_uidvalidity < UID_LATEST)
+		r.next_uidvalidity += UIDVALIDITIES_AHEAD;
+	root_pack(&r, val);
+	return put_value(e, slice_of(s->group, s->group_n), key_kind(REC_HEAD),
+	    slice_of(val, sizeof(val)), false);
+}
+
+/* The history ends here, too: whoever knows a later modseq is told of all that is not there. */
+static int mailbox_write(struct engine *e, const struct step *s)
+{
+	uint8_t val[RECORD_HEAD_BYTES];
+	struct mbox_head h = s->head;
+
+	if (h.uidnext < UID_LATEST)
+		h.uidnext += UIDS_AHEAD;
+	h.modseq += MODSEQS_AHEAD;
+	h.gone_floor = h.modseq;
+	h.gone_rows = 0;
+	head_pack(&h, val);
+	return put_value(e, slice_of(s->group, s->group_n), key_kind(REC_HEAD),
+	    slice_of(val, sizeof(val)), true);
+}
+
+static int ids_write(struct engine *e, uint64_t ids)
+{
+	struct rec_key group = key_group_store();
+	uint8_t val[8];
+
+	wire_store_u64(val, ids + IDS_AHEAD);
+	return put_value(
+	    e, key_slice(&group), key_kind(REC_IDS), slice_of(val, sizeof(val)), false);
+}
+
+int restore_step_ahead(int store_fd, struct report *rep)
+{
+	struct steps l = { 0 };
+	struct engine *e = NULL;
+	int rc = steps_find(store_fd, rep, &l);
+
+	if (rc == 0) {
+		rc = engine_open("lmdb", store_fd, NULL, &e);
+		rc = rc > 0 ? -EIO : rc;
+	}
+	if (rc == 0 && l.ids > 0)
+		rc = ids_write(e, l.ids);
+	for (size_t i = 0; i < l.n && rc == 0; i++) {
+		rc = l.v[i].root ? account_write(e, &l.v[i]) : mailbox_write(e, &l.v[i]);
+		report_progress(rep, "mailboxes", i + 1, l.n);
+	}
+	if (e != NULL)
+		engine_close(&e);
+	free(l.v);
+	return rc;
+}

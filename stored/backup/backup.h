@@ -1,0 +1,92 @@
+/*
+ * backup - generations of a server's data in a target directory, and a data directory made of one.
+ *
+ * Invariant: a generation's name without ".part" means that all of it is on the disk and, but for
+ * --quick, was read back and fitted its sums. docs/backup.md tells how one instant is found.
+ */
+#pragma once
+
+#include "common/engine/tail.h"
+#include "stored/salvage/report.h"
+
+#include <limits.h>
+
+enum { DBS = 3, FILE_NAME_BYTES = 32, GEN_NAME_BYTES = 64, ENGINE_GROUP_BYTES = 24 };
+
+extern const char *const db_names[DBS]; /* the data directory's folders; the store is the first */
+
+/* One file of a generation. */
+struct bfile {
+	unsigned db;
+	char name[FILE_NAME_BYTES];
+	uint64_t bytes, sum; /* XXH3 of them */
+};
+
+struct bfiles {
+	struct bfile *v;
+	size_t n, cap;
+};
+
+/* 0 or -ENOMEM. */
+int bfiles_add(struct bfiles *l, const struct bfile *f);
+void bfiles_fini(struct bfiles *l);
+const struct bfile *bfiles_find(const struct bfiles *l, unsigned db, const char *name);
+
+/* A data directory that is read from. */
+struct source {
+	int dir_fd, db_fd[DBS], pin_fd[DBS];
+	struct tail *tail[DBS];
+	struct tail_end end[DBS];
+	uint64_t tried; /* instants */
+};
+
+/* Each of these: 0, or TOOL_FAILED after report_fail(). */
+int source_open(struct source *s, const char *dir, struct report *rep);
+/* Links every file where nobody removes it, and finds the end of all three at one instant. */
+int source_cut(struct source *s, struct report *rep);
+/* Takes the links away. */
+void source_unpin(struct source *s);
+void source_close(struct source *s);
+
+/* ---- generation.c ---- */
+
+/* The newest complete generation, or -1; its name and files. */
+int gen_newest(
+    int target_fd, char ret_name[GEN_NAME_BYTES], struct bfiles *ret_files, int64_t *ret_made);
+/* Reads a generation's manifest. False: it is none, or not a complete one. */
+bool gen_manifest_read(
+    int gen_fd, struct bfiles *ret_files, struct tail_end ret_end[DBS], int64_t *ret_made);
+/* 0 or -errno. */
+int gen_manifest_write(
+    int gen_fd, const struct bfiles *files, const struct tail_end end[DBS], int64_t made);
+/* What was left by runs that were broken off; 0 or -errno. */
+int gen_sweep(int target_fd);
+/* Removes the oldest, so that `keep` stay (0: all). */
+int gen_trim(int target_fd, unsigned keep, unsigned *ret_removed);
+/* A directory and what is in it. 0 or -errno. */
+int tree_remove(int fd, const char *name);
+
+/* ---- copy.c ---- */
+
+struct copying {
+	struct report *rep;
+	uint64_t done, of;       /* bytes */
+	uint64_t copied, linked; /* files */
+};
+
+/* At most `max` bytes of a file, made durable; the sum of what was read. 0 or -errno. */
+int copy_file(struct copying *c, int from_fd, const char *from, int to_fd, const char *to,
+    uint64_t max, struct bfile *ret_f);
+
+/* ---- check.c ---- */
+
+/* Reads a generation back: every frame up to its end, every body. 0, or TOOL_FAILED after
+ * report_fail(). */
+int gen_check(int gen_fd, const struct tail_end end[DBS], struct report *rep);
+
+/* ---- restore.c ---- */
+
+/* A new data directory of a generation. */
+int restore(const char *gen, const char *dir, struct report *rep);
+/* Higher uids, modseqs and ids than any that were given out since. 0 or negative. */
+int restore_step_ahead(int store_fd, struct report *rep);

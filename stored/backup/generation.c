@@ -1,0 +1,237 @@
+/* Generations: their names, their manifests, and which of them stay. */
+#include "stored/backup/backup.h"
+
+#include "common/base/io.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/*
+ * manifest: lines. "gatehouse-backup 1"; "made SECONDS"; for each database
+ * "end NAME SEGMENT OFFSET FRAME"; for each file "file NAME FILE BYTES SUM"; "whole".
+ */
+static const char manifest[] = "manifest", first_line[] = "gatehouse-backup 1\n",
+		  last_line[] = "whole\n";
+
+enum { MANIFEST_MAX = 256 << 20 };
+
+int tree_remove(int fd, const char *name)
+{
+	int d = openat(fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW), rc = 0;
+	DIR *dir = d < 0 ? NULL : fdopendir(d);
+	struct dirent *de;
+
+	if (dir == NULL)
+		return errno == ENOENT ? 0 : -errno;
+	while (rc == 0 && (de = readdir(dir)) != NULL) {
+		if (strcmp(de->d_name, ".") == 0 || strcmp(de->d_name, "..") == 0)
+			continue;
+		if (unlinkat(dirfd(dir), de->d_name, 0) == 0 || errno == ENOENT)
+			continue;
+		rc = errno == EISDIR || errno == EPERM ? tree_remove(dirfd(dir), de->d_name)
+						       : -errno;
+	}
+	closedir(dir);
+	return rc == 0 && unlinkat(fd, name, AT_REMOVEDIR) != 0 ? -errno : rc;
+}
+
+int gen_manifest_write(
+    int gen_fd, const struct bfiles *files, const struct tail_end end[DBS], int64_t made)
+{
+	int fd = openat(gen_fd, manifest, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600), rc = 0;
+	FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
+
+	if (f == NULL)
+		return -errno;
+	fprintf(f, "%smade %lld\n", first_line, (long long)made);
+	for (unsigned i = 0; i < DBS; i++)
+		fprintf(f, "end %s %llu %llu %llu\n", db_names[i],
+		    (unsigned long long)end[i].segment, (unsigned long long)end[i].off,
+		    (unsigned long long)end[i].frame);
+	for (size_t i = 0; i < files->n; i++)
+		fprintf(f, "file %s %s %llu %016llx\n", db_names[files->v[i].db], files->v[i].name,
+		    (unsigned long long)files->v[i].bytes, (unsigned long long)files->v[i].sum);
+	fputs(last_line, f);
+	if (fflush(f) != 0 || fsync(fd) != 0)
+		rc = -errno;
+	if (fclose(f) != 0 && rc == 0)
+		rc = -errno;
+	return rc;
+}
+
+static int db_of(const char *name)
+{
+	for (int i = 0; i < DBS; i++)
+		if (strcmp(db_names[i], name) == 0)
+			return i;
+	return -1;
+}
+
+/* Whoever may write here may write anything; what is no file of a database is no manifest. */
+static bool line_read(
+    const char *line, struct bfiles *files, struct tail_end end[DBS], int64_t *made)
+{
+	unsigned long long a, b, c;
+	struct bfile f = { 0 };
+	struct tail_file kind;
+	char db[16];
+	long long t;
+	int i;
+
+	if (sscanf(line, "made %lld", &t) == 1) {
+		*made = t;
+		return true;
+	}
+	if (sscanf(line, "end %15s %llu %llu %llu", db, &a, &b, &c) == 4 && (i = db_of(db)) >= 0) {
+		end[i] = (struct tail_end){ a, b, c };
+		return true;
+	}
+	if (sscanf(line, "file %15s %31s %llu %llx", db, f.name, &a, &b) != 4 ||
+	    (i = db_of(db)) < 0 || !tail_is_file(f.name, &kind))
+		return false;
+	f.db = (unsigned)i;
+	f.bytes = a;
+	f.sum = b;
+	return bfiles_add(files, &f) == 0;
+}
+
+bool gen_manifest_read(
+    int gen_fd, struct bfiles *ret_files, struct tail_end ret_end[DBS], int64_t *ret_made)
+{
+	int fd = openat(gen_fd, manifest, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	char *line = NULL;
+	uint8_t *p = NULL;
+	size_t n = 0;
+	struct slice rest;
+	bool good = fd >= 0 && io_slurp(fd, MANIFEST_MAX, &p, &n) == 0, whole = false;
+
+	fd_close(&fd);
+	*ret_files = (struct bfiles){ 0 };
+	rest = slice_of(p, n);
+	good = good && slice_starts(rest, slice_str(first_line));
+	if (good)
+		(void)slice_take(&rest, '\n');
+	while (good && rest.n > 0 && !whole) {
+		struct slice s = slice_take(&rest, '\n');
+
+		whole = slice_eq(s, slice_part(slice_str(last_line), 0, sizeof(last_line) - 2));
+		free(line);
+		line = whole ? NULL : strndup((const char *)s.p, s.n);
+		good = whole || (line != NULL && line_read(line, ret_files, ret_end, ret_made));
+	}
+	free(line);
+	free(p);
+	if (!good || !whole)
+		bfiles_fini(ret_files);
+	return good && whole;
+}
+
+/* ---- which there are ---- */
+
+static bool is_part(const char *name)
+{
+	size_t n = strlen(name);
+
+	return n > 5 && strcmp(name + n - 5, ".part") == 0;
+}
+
+/* 2026-11-22T04-00-00Z, and what may follow */
+static bool is_generation(const char *name)
+{
+	static const char form[] = "dddd-dd-ddTdd-dd-ddZ";
+
+	if (strlen(name) >= GEN_NAME_BYTES)
+		return false;
+	for (size_t i = 0; i < sizeof(form) - 1; i++)
+		if (form[i] == 'd' ? !ascii_digit((uint8_t)name[i]) : name[i] != form[i])
+			return false;
+	return true;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
+/* Names of complete generations, oldest first; the caller frees. */
+static int list(int target_fd, bool parts, char (**ret)[GEN_NAME_BYTES], size_t *ret_n)
+{
+	int fd = openat(target_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc = 0;
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	char(*v)[GEN_NAME_BYTES] = NULL;
+	struct dirent *de;
+	size_t n = 0;
+
+	if (d == NULL)
+		return -errno;
+	while (rc == 0 && (de = readdir(d)) != NULL) {
+		char(*p)[GEN_NAME_BYTES];
+
+		if (!is_generation(de->d_name) || is_part(de->d_name) != parts)
+			continue;
+		p = realloc(v, (n + 1) * sizeof(*v));
+		if (p == NULL) {
+			rc = -ENOMEM;
+			break;
+		}
+		v = p;
+		strcpy(v[n++], de->d_name);
+	}
+	closedir(d);
+	if (rc == 0 && n > 0)
+		qsort(v, n, sizeof(*v), by_name);
+	*ret = v;
+	*ret_n = n;
+	return rc;
+}
+
+int gen_newest(
+    int target_fd, char ret_name[GEN_NAME_BYTES], struct bfiles *ret_files, int64_t *ret_made)
+{
+	char(*v)[GEN_NAME_BYTES];
+	struct tail_end end[DBS];
+	size_t n;
+	int fd = -1;
+
+	if (list(target_fd, false, &v, &n) != 0)
+		n = 0;
+	while (n-- > 0 && fd < 0) {
+		fd = openat(target_fd, v[n], O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+		if (fd >= 0 && !gen_manifest_read(fd, ret_files, end, ret_made))
+			fd_close(&fd);
+		if (fd >= 0)
+			strcpy(ret_name, v[n]);
+	}
+	free(v);
+	return fd;
+}
+
+int gen_sweep(int target_fd)
+{
+	char(*v)[GEN_NAME_BYTES];
+	size_t n;
+	int rc = list(target_fd, true, &v, &n);
+
+	for (size_t i = 0; i < n && rc == 0; i++)
+		rc = tree_remove(target_fd, v[i]);
+	free(v);
+	return rc;
+}
+
+int gen_trim(int target_fd, unsigned keep, unsigned *ret_removed)
+{
+	char(*v)[GEN_NAME_BYTES];
+	size_t n;
+	int rc = list(target_fd, false, &v, &n);
+
+	*ret_removed = 0;
+	for (size_t i = 0; rc == 0 && keep > 0 && i + keep < n; i++) {
+		rc = tree_remove(target_fd, v[i]);
+		*ret_removed += rc == 0;
+	}
+	free(v);
+	return rc;
+}

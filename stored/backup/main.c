@@ -1,0 +1,352 @@
+/*
+ * gatehouse-backup - copies a server's data while it runs, and makes a new data directory of a
+ * copy.
+ *
+ * Holds:    the data directory, the target; no lock and no channel of the server.
+ * May:      what the operator may who runs it: read the databases, make hard links below them.
+ * May not:  change a file of a database; open a socket.
+ * Trusts:   the server's files, as far as their sums go; a target that only the operator writes to.
+ * If taken: the intruder has the rights of the operator who runs it.
+ */
+#include "stored/backup/backup.h"
+
+#include "common/base/io.h"
+#include "common/base/log.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { TRIES = 3, EDGE = 4096 };
+
+struct tool {
+	struct report rep;
+	bool json, quiet, quick;
+	unsigned keep;
+	struct source src;
+	int target_fd, prev_fd, gen_fd;
+	char name[GEN_NAME_BYTES], part[GEN_NAME_BYTES], prev_name[GEN_NAME_BYTES];
+	struct bfiles prev, files;
+	int64_t prev_made, made;
+	struct copying copying;
+};
+
+/* ---- what the generation before has already ---- */
+
+static bool same_bytes(int a_fd, int b_fd, const char *name, off_t at, size_t n)
+{
+	uint8_t a[EDGE], b[EDGE];
+	int x = openat(a_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	int y = openat(b_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	bool same = x >= 0 && y >= 0 && io_pread_all(x, a, n, at) == 0 &&
+		    io_pread_all(y, b, n, at) == 0 && memcmp(a, b, n) == 0;
+
+	fd_close(&x);
+	fd_close(&y);
+	return same;
+}
+
+/*
+ * The same file? Begin and end tell it from a file of another store. A body's end has the sums of
+ * all of it; a segment's has not, so that one may not have been touched since that generation was
+ * begun (by a second, which is more than the clock of files lags behind).
+ */
+static const struct bfile *known(struct tool *t, unsigned db, const char *name, uint64_t bytes)
+{
+	const struct bfile *f = bfiles_find(&t->prev, db, name);
+	size_t edge = bytes < EDGE ? bytes : EDGE;
+	struct tail_file is;
+	struct stat st;
+	int prev_db;
+	bool same;
+
+	if (!tail_is_file(name, &is) || f == NULL || f->bytes != bytes ||
+	    fstatat(t->src.pin_fd[db], name, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
+	    (is.segment && st.st_mtime + 1 >= t->prev_made))
+		return NULL;
+	prev_db = openat(t->prev_fd, db_names[db], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	same = prev_db >= 0 && same_bytes(t->src.pin_fd[db], prev_db, name, 0, edge) &&
+	       same_bytes(t->src.pin_fd[db], prev_db, name, (off_t)(bytes - edge), edge);
+	fd_close(&prev_db);
+	return same ? f : NULL;
+}
+
+static int link_known(struct tool *t, int db_fd, const struct bfile *f)
+{
+	int prev_db = openat(t->prev_fd, db_names[f->db], O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc;
+
+	rc = prev_db < 0 || linkat(prev_db, f->name, db_fd, f->name, 0) != 0 ? -errno : 0;
+	fd_close(&prev_db);
+	t->copying.linked += rc == 0;
+	return rc;
+}
+
+/* ---- one generation ---- */
+
+/* How much of a file belongs to the instant; 0: nothing. */
+static uint64_t bytes_of(const struct tool *t, unsigned db, const char *name)
+{
+	const struct tail_end *end = &t->src.end[db];
+	struct tail_file f;
+	struct stat st;
+
+	if (!tail_is_file(name, &f) ||
+	    fstatat(t->src.pin_fd[db], name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+		return 0;
+	if (!f.segment || f.no < end->segment)
+		return (uint64_t)st.st_size;
+	return f.no == end->segment ? end->off : 0;
+}
+
+static int take_file(struct tool *t, unsigned db, int db_fd, const char *name, bool count_only)
+{
+	uint64_t bytes = bytes_of(t, db, name);
+	struct bfile f = { .db = db };
+	const struct bfile *k;
+	int rc;
+
+	if (bytes == 0)
+		return 0;
+	k = t->prev_fd >= 0 ? known(t, db, name, bytes) : NULL;
+	if (count_only) {
+		t->copying.of += k == NULL ? bytes : 0;
+		return 0;
+	}
+	if (k != NULL) {
+		f = *k;
+		rc = link_known(t, db_fd, k);
+	} else {
+		rc = copy_file(&t->copying, t->src.pin_fd[db], name, db_fd, name, bytes, &f);
+		snprintf(f.name, sizeof(f.name), "%.31s", name);
+		t->copying.copied += rc == 0;
+	}
+	return rc == 0 ? bfiles_add(&t->files, &f) : rc;
+}
+
+static int take_db(struct tool *t, unsigned db, bool count_only)
+{
+	int db_fd = -1, fd = openat(t->src.pin_fd[db], ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *de;
+	int rc = d == NULL ? -errno : 0;
+
+	if (rc == 0 && !count_only) {
+		if (mkdirat(t->gen_fd, db_names[db], 0700) == 0)
+			db_fd = openat(t->gen_fd, db_names[db], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		rc = db_fd < 0 ? -errno : 0;
+	}
+	while (rc == 0 && (de = readdir(d)) != NULL)
+		rc = take_file(t, db, db_fd, de->d_name, count_only);
+	if (rc == 0 && db_fd >= 0 && fsync(db_fd) != 0)
+		rc = -errno;
+	fd_close(&db_fd);
+	if (d != NULL)
+		closedir(d);
+	return rc;
+}
+
+static int room(struct tool *t)
+{
+	struct statvfs v;
+	int rc = 0;
+
+	t->copying = (struct copying){ .rep = &t->rep };
+	for (unsigned i = 0; i < DBS && rc == 0; i++)
+		rc = take_db(t, i, true);
+	if (rc == 0 && fstatvfs(t->target_fd, &v) == 0 &&
+	    (uint64_t)v.f_bavail * v.f_frsize < t->copying.of)
+		rc = -ENOSPC;
+	return rc;
+}
+
+static int take_all(struct tool *t)
+{
+	int rc = room(t);
+
+	t->files.n = 0;
+	if (rc == 0 && mkdirat(t->target_fd, t->part, 0700) != 0)
+		rc = -errno;
+	if (rc == 0) {
+		t->gen_fd = openat(t->target_fd, t->part, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		rc = t->gen_fd < 0 ? -errno : 0;
+	}
+	for (unsigned i = 0; i < DBS && rc == 0; i++)
+		rc = take_db(t, i, false);
+	return rc;
+}
+
+static int finish(struct tool *t)
+{
+	int rc = gen_manifest_write(t->gen_fd, &t->files, t->src.end, t->made);
+
+	if (rc == 0 && fsync(t->gen_fd) != 0)
+		rc = -errno;
+	if (rc == 0 && renameat(t->target_fd, t->part, t->target_fd, t->name) != 0)
+		rc = -errno;
+	if (rc == 0 && fsync(t->target_fd) != 0)
+		rc = -errno;
+	return rc;
+}
+
+/* The frame at the end may be taken back by the server when its disk fails: then the copy does not
+ * fit, and another instant is taken. */
+static int generation(struct tool *t, bool last_try)
+{
+	int rc;
+
+	t->made = time(NULL);
+	if (source_cut(&t->src, &t->rep) != 0)
+		return -1;
+	rc = take_all(t);
+	if (rc == 0 && !t->quick) {
+		t->rep.held = !last_try;
+		rc = gen_check(t->gen_fd, t->src.end, &t->rep);
+		t->rep.held = false;
+		if (rc != 0 && !last_try)
+			t->rep.lost = t->rep.doubts = t->rep.notes = 0;
+		if (rc != 0) {
+			fd_close(&t->gen_fd);
+			(void)tree_remove(t->target_fd, t->part);
+			return rc;
+		}
+	}
+	if (rc == 0)
+		rc = finish(t);
+	if (rc == 0)
+		return 0;
+	fd_close(&t->gen_fd);
+	(void)tree_remove(t->target_fd, t->part);
+	(void)report_fail(&t->rep, "the copy was not finished, and is removed: %s", strerror(-rc));
+	return -1;
+}
+
+static void gen_name(struct tool *t)
+{
+	time_t now = time(NULL);
+	char base[32];
+	struct tm tm;
+
+	gmtime_r(&now, &tm);
+	strftime(base, sizeof(base), "%Y-%m-%dT%H-%M-%SZ", &tm);
+	snprintf(t->name, sizeof(t->name), "%s", base);
+	/* Two in one second. */
+	for (unsigned i = 2; faccessat(t->target_fd, t->name, F_OK, 0) == 0; i++)
+		snprintf(t->name, sizeof(t->name), "%s-%u", base, i);
+	snprintf(t->part, sizeof(t->part), "%.50s.part", t->name);
+}
+
+static int target_open(struct tool *t, const char *path)
+{
+	int rc;
+
+	if (mkdir(path, 0700) != 0 && errno != EEXIST)
+		return report_fail(&t->rep, "%s cannot be made: %s", path, strerror(errno));
+	t->target_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (t->target_fd < 0)
+		return report_fail(&t->rep, "%s: %s", path, strerror(errno));
+	if (flock(t->target_fd, LOCK_EX | LOCK_NB) != 0)
+		return report_fail(&t->rep, "%s: another backup is being made there", path);
+	rc = gen_sweep(t->target_fd);
+	if (rc != 0)
+		return report_fail(&t->rep, "%s: %s", path, strerror(-rc));
+	t->prev_fd = gen_newest(t->target_fd, t->prev_name, &t->prev, &t->prev_made);
+	return 0;
+}
+
+static int say_done(struct tool *t, unsigned removed)
+{
+	struct report *r = &t->rep;
+
+	report_text(r, "generation", slice_str(t->name));
+	report_figure(r, "files-copied", t->copying.copied);
+	report_figure(r, "files-linked", t->copying.linked);
+	report_figure(r, "bytes-copied", t->copying.done);
+	report_figure(r, "instants-tried", t->src.tried);
+	report_figure(r, "generations-removed", removed);
+	return report_end(r);
+}
+
+static int do_backup(struct tool *t, const char *dir, const char *target)
+{
+	unsigned removed = 0;
+	int rc = source_open(&t->src, dir, &t->rep);
+
+	if (rc == 0)
+		rc = target_open(t, target);
+	if (rc != 0)
+		return rc;
+	gen_name(t);
+	for (int i = 1; i <= TRIES; i++) {
+		rc = generation(t, i == TRIES);
+		if (rc <= 0)
+			break;
+	}
+	source_unpin(&t->src);
+	if (rc != 0)
+		return TOOL_FAILED;
+	rc = gen_trim(t->target_fd, t->keep, &removed);
+	if (rc != 0)
+		return report_fail(&t->rep, "%s is whole, but an old one cannot be removed: %s",
+		    t->name, strerror(-rc));
+	return say_done(t, removed);
+}
+
+static int usage(void)
+{
+	fprintf(stderr,
+	    "usage: gatehouse-backup [--json] [--quiet] [--keep=N] [--quick] backup DIR TARGET\n"
+	    "       gatehouse-backup [--json] [--quiet] restore GENERATION DIR\n");
+	return TOOL_USAGE;
+}
+
+static bool option(struct tool *t, const char *arg)
+{
+	if (strcmp(arg, "--json") == 0)
+		t->json = true;
+	else if (strcmp(arg, "--quiet") == 0)
+		t->quiet = true;
+	else if (strcmp(arg, "--quick") == 0)
+		t->quick = true;
+	else
+		return sscanf(arg, "--keep=%u", &t->keep) == 1 && t->keep > 0;
+	return true;
+}
+
+int main(int argc, char **argv)
+{
+	static struct tool t = { .target_fd = -1, .prev_fd = -1, .gen_fd = -1 };
+	const char *words[3] = { 0 };
+	int n = 0, rc = TOOL_USAGE;
+
+	signal(SIGPIPE, SIG_IGN);
+	log_init(2, false, LOG_ERR);
+	umask(077);
+	for (int i = 1; i < argc; i++) {
+		if (argv[i][0] == '-' ? !option(&t, argv[i]) : n == 3)
+			return usage();
+		if (argv[i][0] != '-')
+			words[n++] = argv[i];
+	}
+	if (n != 3 || (strcmp(words[0], "backup") != 0 && strcmp(words[0], "restore") != 0))
+		return usage();
+	report_init(&t.rep, words[0], t.json, t.quiet);
+	if (words[0][0] == 'b') {
+		rc = do_backup(&t, words[1], words[2]);
+		source_close(&t.src);
+	} else {
+		rc = restore(words[1], words[2], &t.rep);
+	}
+	bfiles_fini(&t.prev);
+	bfiles_fini(&t.files);
+	fd_close(&t.gen_fd);
+	fd_close(&t.prev_fd);
+	fd_close(&t.target_fd);
+	return rc;
+}

@@ -1,0 +1,165 @@
+/* A new data directory of a generation. */
+#include "stored/backup/backup.h"
+
+#include "common/base/io.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Who opens each database; as an ordinary user everything stays his. */
+static const char *const db_users[DBS] = { "gatehouse-stored", "gatehouse-routerd",
+	"gatehouse-authd" };
+
+struct restoring {
+	int gen_fd, dir_fd;
+	const char *dir;
+	struct bfiles files;
+	struct tail_end end[DBS];
+	int64_t made;
+	struct copying copying;
+};
+
+static void part_name(unsigned db, char to[GEN_NAME_BYTES])
+{
+	snprintf(to, GEN_NAME_BYTES, "%s.restoring", db_names[db]);
+}
+
+/* Nothing is ever written over: the folders are missing, or empty. */
+static int make_free(struct restoring *r, struct report *rep)
+{
+	for (unsigned i = 0; i < DBS; i++)
+		if (unlinkat(r->dir_fd, db_names[i], AT_REMOVEDIR) != 0 && errno != ENOENT)
+			return report_fail(rep,
+			    "%s/%s is there and not empty; nothing is written over: move it away "
+			    "first",
+			    r->dir, db_names[i]);
+	return 0;
+}
+
+static int owner_set(int fd, unsigned db)
+{
+	const struct passwd *p = geteuid() == 0 ? getpwnam(db_users[db]) : NULL;
+
+	return p != NULL && fchown(fd, p->pw_uid, (gid_t)-1) != 0 ? -errno : 0;
+}
+
+static int file_restore(struct restoring *r, const struct bfile *f, int from, int to)
+{
+	struct bfile got = { 0 };
+	int rc = copy_file(&r->copying, from, f->name, to, f->name, UINT64_MAX, &got), fd;
+
+	if (rc == 0 && (got.bytes != f->bytes || got.sum != f->sum))
+		rc = -EUCLEAN;
+	if (rc != 0)
+		return rc;
+	fd = openat(to, f->name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	rc = fd < 0 ? -errno : owner_set(fd, f->db);
+	fd_close(&fd);
+	return rc;
+}
+
+static int db_restore(struct restoring *r, unsigned db, const char **ret_what)
+{
+	char part[GEN_NAME_BYTES];
+	int from = openat(r->gen_fd, db_names[db], O_RDONLY | O_DIRECTORY | O_CLOEXEC), to = -1, rc;
+
+	part_name(db, part);
+	*ret_what = db_names[db];
+	rc = from < 0 ? -errno : tree_remove(r->dir_fd, part);
+	if (rc == 0 && mkdirat(r->dir_fd, part, 0750) != 0)
+		rc = -errno;
+	if (rc == 0) {
+		to = openat(r->dir_fd, part, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		rc = to < 0 ? -errno : fchmod(to, 0750) != 0 ? -errno : owner_set(to, db);
+	}
+	for (size_t i = 0; i < r->files.n && rc == 0; i++) {
+		if (r->files.v[i].db != db)
+			continue;
+		*ret_what = r->files.v[i].name;
+		rc = file_restore(r, &r->files.v[i], from, to);
+	}
+	if (rc == 0 && fsync(to) != 0)
+		rc = -errno;
+	fd_close(&from);
+	fd_close(&to);
+	return rc;
+}
+
+/* The store last: a server that starts in between has names and no mail, and says so. */
+static int show(struct restoring *r)
+{
+	int rc = 0;
+
+	for (int i = DBS - 1; i >= 0 && rc == 0; i--) {
+		char part[GEN_NAME_BYTES];
+
+		part_name((unsigned)i, part);
+		if (renameat(r->dir_fd, part, r->dir_fd, db_names[i]) != 0)
+			rc = -errno;
+	}
+	return rc == 0 && fsync(r->dir_fd) != 0 ? -errno : rc;
+}
+
+static int begin(struct restoring *r, const char *gen, struct report *rep)
+{
+	r->gen_fd = open(gen, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (r->gen_fd < 0)
+		return report_fail(rep, "%s: %s", gen, strerror(errno));
+	if (!gen_manifest_read(r->gen_fd, &r->files, r->end, &r->made))
+		return report_fail(rep, "%s is no complete generation of a backup", gen);
+	if (mkdir(r->dir, 0700) != 0 && errno != EEXIST)
+		return report_fail(rep, "%s cannot be made: %s", r->dir, strerror(errno));
+	r->dir_fd = open(r->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (r->dir_fd < 0)
+		return report_fail(rep, "%s: %s", r->dir, strerror(errno));
+	for (size_t i = 0; i < r->files.n; i++)
+		r->copying.of += r->files.v[i].bytes;
+	r->copying.rep = rep;
+	return make_free(r, rep);
+}
+
+/* Every byte was compared with the manifest's sums; then the store is opened for the step ahead,
+ * which makes its index. */
+static int run(struct restoring *r, struct report *rep)
+{
+	char part[GEN_NAME_BYTES];
+	const char *what = "";
+	int rc = 0, fd;
+
+	for (unsigned i = 0; i < DBS && rc == 0; i++)
+		rc = db_restore(r, i, &what);
+	if (rc == -EUCLEAN)
+		return report_fail(
+		    rep, "%s of the backup is damaged; salvage gets the rest out", what);
+	if (rc == 0) {
+		what = "the store";
+		part_name(0, part);
+		fd = openat(r->dir_fd, part, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		rc = fd < 0 ? -errno : restore_step_ahead(fd, rep);
+		fd_close(&fd);
+	}
+	if (rc == 0)
+		rc = show(r);
+	if (rc != 0)
+		return report_fail(
+		    rep, "%s: %s; the same command begins anew", what, strerror(-rc));
+	report_figure(rep, "files", r->files.n);
+	report_figure(rep, "bytes-copied", r->copying.done);
+	return report_end(rep);
+}
+
+int restore(const char *gen, const char *dir, struct report *rep)
+{
+	struct restoring r = { .gen_fd = -1, .dir_fd = -1, .dir = dir };
+	int rc = begin(&r, gen, rep);
+
+	if (rc == 0)
+		rc = run(&r, rep);
+	bfiles_fini(&r.files);
+	fd_close(&r.gen_fd);
+	fd_close(&r.dir_fd);
+	return rc;
+}

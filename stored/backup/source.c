@@ -1,0 +1,147 @@
+/* A running server's data directory, read at one instant. */
+#include "stored/backup/backup.h"
+
+#include "common/base/clock.h"
+#include "common/base/io.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { CUT_MS = 10000 };
+
+const char *const db_names[DBS] = { "store", "directory", "secrets" };
+
+static const char pin[] = "backup-pin";
+
+int source_open(struct source *s, const char *dir, struct report *rep)
+{
+	*s = (struct source){ .db_fd = { -1, -1, -1 }, .pin_fd = { -1, -1, -1 } };
+	s->dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (s->dir_fd < 0)
+		return report_fail(rep, "%s: %s", dir, strerror(errno));
+	for (unsigned i = 0; i < DBS; i++) {
+		s->db_fd[i] = openat(s->dir_fd, db_names[i], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (s->db_fd[i] < 0)
+			return report_fail(rep, "%s/%s: %s", dir, db_names[i], strerror(errno));
+	}
+	return 0;
+}
+
+/* A file that went away meanwhile is one that nothing needs any more. */
+static int pin_files(int db_fd, int pin_fd)
+{
+	int fd = openat(db_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc = 0;
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct tail_file f;
+	struct dirent *de;
+
+	if (d == NULL) {
+		rc = -errno;
+		fd_close(&fd);
+		return rc;
+	}
+	while (rc == 0 && (de = readdir(d)) != NULL)
+		if (tail_is_file(de->d_name, &f) &&
+		    linkat(db_fd, de->d_name, pin_fd, de->d_name, 0) != 0 && errno != EEXIST &&
+		    errno != ENOENT)
+			rc = -errno;
+	closedir(d);
+	return rc;
+}
+
+static int pin_begin(struct source *s)
+{
+	int rc = 0;
+
+	source_unpin(s);
+	for (unsigned i = 0; i < DBS && rc == 0; i++) {
+		if (mkdirat(s->db_fd[i], pin, 0700) != 0)
+			return -errno;
+		s->pin_fd[i] = openat(s->db_fd[i], pin, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		rc = s->pin_fd[i] < 0 ? -errno : pin_files(s->db_fd[i], s->pin_fd[i]);
+	}
+	return rc;
+}
+
+void source_unpin(struct source *s)
+{
+	for (unsigned i = 0; i < DBS; i++) {
+		fd_close(&s->pin_fd[i]);
+		if (s->db_fd[i] >= 0)
+			(void)tree_remove(s->db_fd[i], pin);
+	}
+}
+
+void source_close(struct source *s)
+{
+	source_unpin(s);
+	for (unsigned i = 0; i < DBS; i++) {
+		tail_close(&s->tail[i]);
+		fd_close(&s->db_fd[i]);
+	}
+	fd_close(&s->dir_fd);
+}
+
+static bool same_end(const struct tail_end *a, const struct tail_end *b)
+{
+	return a->segment == b->segment && a->off == b->off && a->frame == b->frame;
+}
+
+/*
+ * While directory and secrets stand still around it, the store's end is one at which all three
+ * stood. The other way round would wait for ever: the store never stands still.
+ */
+static int find_instant(struct source *s, bool *ret_found)
+{
+	struct tail_end before[DBS];
+	int rc = 0;
+
+	*ret_found = true;
+	for (unsigned i = 1; i < DBS && rc == 0; i++)
+		rc = tail_read(s->tail[i], &before[i]);
+	if (rc == 0)
+		rc = tail_read(s->tail[0], &s->end[0]);
+	for (unsigned i = 1; i < DBS && rc == 0; i++) {
+		rc = tail_read(s->tail[i], &s->end[i]);
+		*ret_found &= rc == 0 && same_end(&before[i], &s->end[i]);
+	}
+	return rc;
+}
+
+static int tails_open(struct source *s)
+{
+	int rc = 0;
+
+	for (unsigned i = 0; i < DBS && rc == 0; i++) {
+		tail_close(&s->tail[i]);
+		rc = tail_open(s->db_fd[i], &s->tail[i]);
+		if (rc == 0)
+			rc = tail_read(s->tail[i], &s->end[i]); /* the long way, once */
+	}
+	return rc;
+}
+
+int source_cut(struct source *s, struct report *rep)
+{
+	int64_t until = clock_mono_ms() + CUT_MS;
+	bool found = false;
+	int rc = pin_begin(s);
+
+	if (rc != 0)
+		return report_fail(rep, "the files cannot be linked: %s", strerror(-rc));
+	rc = tails_open(s);
+	for (; rc == 0 && !found && clock_mono_ms() < until; s->tried++)
+		rc = find_instant(s, &found);
+	if (rc != 0)
+		return report_fail(
+		    rep, "a log cannot be read: %s", rc < 0 ? strerror(-rc) : engine_rc_name(rc));
+	if (!found)
+		return report_fail(rep,
+		    "accounts or passwords are changed all the time; try again when they are not");
+	for (unsigned i = 0; i < DBS && rc == 0; i++)
+		rc = pin_files(s->db_fd[i], s->pin_fd[i]);
+	return rc == 0 ? 0 : report_fail(rep, "the files cannot be linked: %s", strerror(-rc));
+}

@@ -1,0 +1,204 @@
+#!/usr/bin/python3
+"""backup - copies of a server under load, each restored and started: what was acknowledged before is there, and fits."""
+import contextlib
+import glob
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import threading
+import time
+
+import suite
+from suite import DOMAIN, PASSWORD, behind_trace, case, check, equal, message
+
+U1 = "u1@" + DOMAIN
+SENT = []  # (when it was acknowledged, data)
+MADE = []  # (when, name) of accounts with passwords
+BACKUPS = []  # (when it was begun, generation's path)
+
+
+def data(s):
+    return os.path.join(s.dir, "data")
+
+
+def target(s):
+    return os.path.join(s.dir, "backup")
+
+
+def tool(s, *args, ok=(0,), run=subprocess.run):
+    env = dict(os.environ, GATEHOUSE_LIBEXEC=os.path.join(s.root, "usr/lib/gatehouse"))
+    done = run([os.path.join(s.root, "usr/bin/gatehousectl"), "--json", "store", *args], stdin=subprocess.DEVNULL,
+               stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env)
+    if run is not subprocess.run:
+        return done
+    check(done.returncode in ok, "store %s: status %d: %s %s", " ".join(args), done.returncode, done.stdout[-800:],
+          done.stderr[-800:])
+    return json.loads(done.stdout)
+
+
+class Load:
+    """Deliveries and new accounts, all the time."""
+
+    def __init__(self, s):
+        self.s, self.end, self.failed = s, threading.Event(), []
+        self.threads = [threading.Thread(target=self.run, args=(f,)) for f in (self.deliver, self.deliver, self.accounts)]
+
+    def __enter__(self):
+        for t in self.threads:
+            t.start()
+        return self
+
+    def __exit__(self, *unused):
+        self.end.set()
+        for t in self.threads:
+            t.join()
+        check(not self.failed, "the load failed: %s", self.failed)
+
+    def run(self, function):
+        try:
+            function()
+        except Exception as e:  # told by the thread that waits
+            self.failed.append(repr(e))
+
+    def deliver(self):
+        rnd = random.Random(threading.get_ident())
+        with self.s.lmtp() as l:
+            while not self.end.is_set():
+                big = rnd.random() < 0.02
+                one = message("%d" % rnd.getrandbits(60) + ("\r\n" + "x" * 70) * (17000 if big else rnd.choice((1, 30, 300))))
+                equal(l.data([U1], one)[0][0], 250, "the answer")
+                SENT.append((time.monotonic(), one))
+                time.sleep(0.003)  # enough to be under way at any moment; all of it is read back
+
+    def accounts(self):
+        while not self.end.is_set():
+            name = "b%d" % len(MADE)
+            self.s.ctl("account", "import", "-", stdin="%s:{PLAIN}pw-%s\n" % (name, name))
+            MADE.append((time.monotonic(), name))
+
+
+@case("three backups while messages and accounts come in; what the one before has is linked, not copied")
+def made(s):
+    with Load(s):
+        for k in range(3):
+            time.sleep(0.4)
+            begun = time.monotonic()
+            said = tool(s, "backup", data(s), target(s), "--keep=2")
+            BACKUPS.append((begun, os.path.join(target(s), said["generation"])))
+            check(said["files-copied"] >= 3 and (k == 0 or said["files-linked"] > 0), "it said %s", said)
+            check(said["instants-tried"] > 0 and said["lost"] == 0, "it said %s", said)
+    equal(len([g for g in os.listdir(target(s))]), 2, "generations that stay")
+    BACKUPS.pop(0)
+    equal(glob.glob(data(s) + "/*/backup-pin"), [], "links left in the data directory")
+    for _, path in BACKUPS:
+        equal(tool(s, "verify", "--offline=" + path)["lost"], 0, "lost in a generation")
+
+
+@case("each, restored and started: everything acknowledged before it was begun, whole; every account with its password")
+def restored(s):
+    s.stop()
+    os.rename(data(s), data(s) + ".was")
+    for begun, path in BACKUPS:
+        tool(s, "restore", path, data(s))
+        tool(s, "restore", path, data(s), ok=(3,))  # never over what is there
+        s.start_again()
+        with contextlib.closing(s.pop("u1")) as p:
+            count = p.stat()[0]
+        got = {behind_trace(m) for m in s.mail()}
+        want = {m for when, m in SENT if when < begun}
+        equal(len(want - got), 0, "messages that are not there, of %d" % len(want))
+        equal(len(got - {m for _, m in SENT}), 0, "messages that nobody sent")
+        equal(count, len(got), "messages that came twice")
+        names = set(json.loads(s.ctl("--json", "account", "list")))
+        early = [n for when, n in MADE if when < begun]
+        equal([n for n in early if n not in names], [], "accounts that are not there")
+        for name in random.Random(1).sample(early, min(3, len(early))):
+            with contextlib.closing(s.pop(name, "pw-" + name)) as p:
+                equal(p.stat()[0], 0, "messages of a new account")
+        s.deliver(U1, message("after the restore"))
+        equal(len(s.mail()), len(got) + 1, "messages with one more")
+        s.stop()
+        equal(tool(s, "verify", "--offline=" + data(s))["lost"], 0, "lost in what was restored")
+        shutil.rmtree(data(s))
+    os.rename(data(s) + ".was", data(s))
+    s.start_again()
+
+
+@case("kill -9 of a backup and of a restore at any moment: nothing looks whole, and the next one is")
+def killed(s):
+    before = set(os.listdir(target(s)))
+    for k in range(8):
+        p = tool(s, "backup", data(s), target(s), run=subprocess.Popen)
+        time.sleep(0.004 * k * k)
+        p.send_signal(signal.SIGKILL)
+        p.communicate()
+    for name in set(os.listdir(target(s))) - before:
+        if not name.endswith(".part"):
+            equal(tool(s, "verify", "--offline=" + os.path.join(target(s), name))["lost"], 0, "lost")
+    said = tool(s, "backup", data(s), target(s))
+    equal([n for n in os.listdir(target(s)) if n.endswith(".part")], [], "parts that were left")
+    equal(glob.glob(data(s) + "/*/backup-pin"), [], "links left in the data directory")
+    new = os.path.join(s.dir, "new")
+    for k in range(6):
+        p = tool(s, "restore", os.path.join(target(s), said["generation"]), new, run=subprocess.Popen)
+        time.sleep(0.005 * k * k)
+        p.send_signal(signal.SIGKILL)
+        p.communicate()
+        if os.path.isdir(os.path.join(new, "store")):
+            equal(tool(s, "verify", "--offline=" + new)["lost"], 0, "lost")
+            shutil.rmtree(new)
+    tool(s, "restore", os.path.join(target(s), said["generation"]), new)
+    equal(tool(s, "verify", "--offline=" + new)["lost"], 0, "lost")
+    shutil.rmtree(new)
+
+
+@case("one account out of a generation into a running server: what is there stays, and nothing comes twice")
+def one_account(s):
+    out = os.path.join(s.dir, "one")
+    want = [behind_trace(m) for m in s.mail()]
+    tool(s, "salvage", "--account=" + U1, "--mailbox=INBOX", BACKUPS[-1][1], out)
+    with open(os.path.join(out, "manifest.jsonl"), encoding="utf-8") as f:
+        rows = [json.loads(line) for line in f]
+    check(rows and {r["account"] for r in rows} == {U1}, "accounts saved: %s", {r["account"] for r in rows})
+    s.ctl("account", "import", "-", stdin="again:{PLAIN}%s\n" % PASSWORD)
+    for _ in range(2):
+        s.ctl("store", "import", "again", os.path.join(out, U1))
+        equal(len(s.mail("again")), len(rows), "messages moved in")
+    check({behind_trace(m) for m in s.mail("again")} <= set(want), "a message was changed on its way")
+    equal(tool(s, "salvage", "--account=nobody", BACKUPS[-1][1], os.path.join(s.dir, "none"), ok=(3,))["done"], False, "nobody")
+
+
+@case("a generation with a damaged byte is not restored, and says which file it is; an unfinished one neither")
+def damaged(s):
+    path = BACKUPS[-1][1]
+    victim = sorted(glob.glob(path + "/store/log-*"))[0]
+    with open(victim, "r+b") as f:
+        f.seek(3000)
+        was = f.read(1)
+        f.seek(3000)
+        f.write(bytes([was[0] ^ 1]))
+    new = os.path.join(s.dir, "new")
+    said = tool(s, "restore", path, new, ok=(3,))
+    check(os.path.basename(victim) in said["error"], "it said %s", said)
+    check(not os.path.exists(os.path.join(new, "store")), "a store is there")
+    os.unlink(os.path.join(path, "manifest"))
+    check("complete" in tool(s, "restore", path, new, ok=(3,))["error"], "it did not see that it is unfinished")
+
+
+@case("a target that is full: a clear word, no generation, and the server goes on")
+def full(s):
+    small = os.path.join(s.dir, "small")
+    os.mkdir(small)
+    script = 'mount -t tmpfs -o size=256k none "$2" && "$0" --json backup "$1" "$2"; echo $? >&2; ls "$2" >&2'
+    done = subprocess.run(["unshare", "-m", "sh", "-c", script,
+                           os.path.join(s.root, "usr/lib/gatehouse/gatehouse-backup"), data(s), small],
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
+    check(b"No space left" in done.stderr and done.stderr.endswith(b"\n3\n"), "it said %r", done.stderr)
+    s.deliver(U1)
+
+
+if __name__ == "__main__":
+    suite.main(14500)
