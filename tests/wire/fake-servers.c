@@ -57,6 +57,8 @@ static void login(struct fake *f, struct slice name, struct slice password)
 {
 	if (slice_eq(name, SLICE("off")))
 		refuse(f, IPC_AUTH_DISABLED, SLICE(""));
+	else if (slice_eq(name, SLICE("guessed")))
+		refuse(f, IPC_AUTH_LIMIT, SLICE(""));
 	else if (slice_eq(name, SLICE("later")))
 		refuse(f, IPC_AUTH_TRYLATER, SLICE(""));
 	else if (slice_eq(name, SLICE("astray")))
@@ -240,6 +242,7 @@ static const struct {
 	{ "remote", IPC_ROUTE_NOTLOCAL, 0 },
 	{ "loop", IPC_ROUTE_LOOP, 0 },
 	{ "off", IPC_ROUTE_DISABLED, 0 },
+	{ "asleep", IPC_ROUTE_OFF, 0 },
 	{ "later", IPC_ROUTE_TRYLATER, 0 },
 	{ "policy", IPC_ROUTE_OVERQUOTA, 0 },
 	{ "refused", IPC_ROUTE_REFUSED, 0 },
