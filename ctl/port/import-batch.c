@@ -158,18 +158,39 @@ static int store(struct import *im, struct batch_item *v, size_t n, uint32_t *re
 	return 0;
 }
 
-/* Again while somebody else's mail takes the uids, or the store is busy. */
-static int store_patiently(struct import *im, struct batch_item *v, size_t n, uint32_t *ret_status)
+/* Those that turned out to be there. */
+static size_t drop_done(struct import *im, struct batch_item *v, size_t n)
 {
-	for (int i = 0; i < TRIES; i++) {
-		int r = store(im, v, n, ret_status);
+	size_t kept = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (state_has(&im->state, v[i].item.key)) {
+			im->port.already++;
+			item_fini(&v[i].item);
+		} else {
+			v[kept++] = v[i];
+		}
+	}
+	return kept;
+}
+
+/* Again while somebody else's mail takes the uids, or the store is busy. */
+static int store_patiently(struct import *im, struct batch_item *v, size_t *n, uint32_t *ret_status)
+{
+	*ret_status = IPC_ST_OK;
+	for (int i = 0; i<TRIES && * n> 0; i++) {
+		int r = store(im, v, *n, ret_status);
+		bool stored;
 
 		if (r != 0 || (*ret_status != IPC_ST_EXISTS && *ret_status != IPC_ST_TRYLATER))
 			return r;
 		if (*ret_status == IPC_ST_TRYLATER)
 			usleep(100000u * (unsigned)(i + 1));
-		if (batch_look(im) != IMPORT_OK)
+		if (import_suspect(im, &stored) != 0 || batch_look(im) != IMPORT_OK)
 			return IMPORT_BROKEN;
+		*n = drop_done(im, v, *n);
+		if (*n == 0)
+			*ret_status = IPC_ST_OK;
 	}
 	return 0;
 }
@@ -185,9 +206,10 @@ static int store_each(struct import *im)
 {
 	for (size_t i = 0; i < im->n_batch; i++) {
 		struct batch_item *b = &im->batch[i];
+		size_t one = 1;
 		uint32_t status;
 
-		if (store_patiently(im, b, 1, &status) != 0)
+		if (store_patiently(im, b, &one, &status) != 0)
 			return IMPORT_BROKEN;
 		if (of_one(status)) {
 			port_left(&im->port, im->box->name, b->item.key, link_status_text(status));
@@ -205,7 +227,7 @@ int batch_store(struct import *im)
 	int r = IMPORT_OK;
 
 	if (im->n_batch > 0)
-		r = store_patiently(im, im->batch, im->n_batch, &status);
+		r = store_patiently(im, im->batch, &im->n_batch, &status);
 	if (r == IMPORT_OK && of_one(status)) {
 		r = store_each(im);
 	} else if (r == IMPORT_OK && status != IPC_ST_OK) {

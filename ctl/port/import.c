@@ -13,6 +13,7 @@ static int box_make(struct import *im)
 	struct ipc_mbox_place place = { .name = im->box->name,
 		.uidvalidity = im->box->uidvalidity };
 	uint32_t status, placed = IPC_ST_OK;
+	bool stored;
 	int r;
 
 	if (link_ask(l, IPC_mbox_create, &make, IPC_mbox_done) != 0)
@@ -27,6 +28,9 @@ static int box_make(struct import *im)
 	if (place.uidvalidity != 0)
 		placed = l->m.mbox_done.status;
 	r = batch_look(im);
+	if (r == IMPORT_OK && im->suspect.n > 0 && slice_eq(im->suspect.box, im->box->name) &&
+	    im->uidnext > im->suspect.want[0].uid)
+		r = import_suspect(im, &stored);
 	im->keep = r == IMPORT_OK && place.uidvalidity != 0 && im->uidvalidity == place.uidvalidity;
 	if (r == IMPORT_OK && place.uidvalidity != 0 && !im->keep)
 		port_note(&im->port, "%.*s: uids are new: %s", SLICE_FMT(im->box->name),
@@ -185,6 +189,7 @@ int ctl_store_import(struct ctl *c)
 		status = link_open(c, c->argv[0], &im->port.link);
 	if (status == CTL_DONE)
 		status = run(im, from);
+	suspect_forget(&im->suspect);
 	state_close(&im->state);
 	source_fini(&im->source);
 	port_fini(&im->port);

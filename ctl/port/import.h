@@ -15,10 +15,19 @@ struct batch_item {
 	uint32_t uid;                   /* that it will have */
 };
 
+/* A batch of an earlier run that was not found when it was looked for first. */
+struct suspect {
+	struct slice box; /* owned */
+	uint32_t uidvalidity;
+	struct state_want *want; /* owned, with their keys */
+	size_t n;
+};
+
 struct import {
 	struct port port;
 	struct source source;
 	struct state state;
+	struct suspect suspect;
 	/* the mailbox */
 	struct source_box *box;
 	uint32_t uidvalidity, uidnext;
@@ -46,3 +55,6 @@ int batch_uidnext(struct import *im, uint32_t uidnext);
 int batch_look(struct import *im);
 /* import-again.c: what the last run left undecided. 0 or IMPORT_BROKEN. */
 int import_again(struct import *im);
+/* Looks for it once more, as uids of its mailbox have been taken since. 0 or IMPORT_BROKEN. */
+int import_suspect(struct import *im, bool *ret_stored);
+void suspect_forget(struct suspect *g);

@@ -326,17 +326,29 @@ static int flush(struct state *s, bool sync)
 	return r != 0;
 }
 
+void state_give(struct state *s, struct state_want **ret_want, size_t *ret_n)
+{
+	*ret_want = s->want;
+	*ret_n = s->n_want;
+	s->want = NULL;
+	s->n_want = 0;
+	buf_puts(&s->out, "refused\n");
+}
+
 int state_sync(struct state *s)
 {
 	return flush(s, true);
 }
 
-/* Not synced: a decision that is lost is found out again. */
+/*
+ * Not synced: a decision that is lost is found out again. That a batch was refused is not even
+ * written before something else is: until then it may be the double of one that was stored.
+ */
 int state_decide(struct state *s, bool stored)
 {
 	want_end(s, stored);
 	if (s->fd < 0)
 		return 0;
 	buf_puts(&s->out, stored ? "stored\n" : "refused\n");
-	return flush(s, false);
+	return stored ? flush(s, false) : 0;
 }

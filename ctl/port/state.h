@@ -45,5 +45,8 @@ bool state_has(const struct state *s, struct slice key);
 void state_box(struct state *s, struct slice name, uint32_t uidvalidity);
 int state_add(struct state *s, uint32_t uid, const uint8_t *hash, struct slice key);
 int state_sync(struct state *s);
+/* The batch that nothing is decided of becomes the caller's; in the file it is refused by what is
+ * written next, and not before. */
+void state_give(struct state *s, struct state_want **ret_want, size_t *ret_n);
 /* Stored, or known not to be. */
 int state_decide(struct state *s, bool stored);

@@ -503,7 +503,7 @@ if LONG:
             same_maildir(d + "/out", want)
             r = random.Random(9)
             other = account(s, "big2")
-            n = killed(s, "import", [other, d + "/in"], 2.0, r)
+            n = killed(s, "import", [other, d + "/in"], 0.7, r)
             export_json(s, other, d + "/again")
             equal(tree_of(d + "/again"), tree_of(d + "/out"), "after %d kills" % n)
             print("        killed %d times" % n)
