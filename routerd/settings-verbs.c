@@ -3,7 +3,7 @@
  * then one batch is handed in; memory follows when it is durable, setting by setting, so that two
  * changes of one holder on their way at a time cannot undo each other.
  */
-#include "routerd/dirconn.h"
+#include "routerd/change.h"
 #include "routerd/services.h"
 #include "routerd/settings-db.h"
 
@@ -127,7 +127,7 @@ void verb_settings_table(struct request *q)
 
 /* ---- changes ---- */
 
-static void change_free(struct settings_change *ch)
+static void free_change(struct settings_change *ch)
 {
 	buf_fini(&ch->packed);
 	free(ch);
@@ -203,7 +203,7 @@ static void on_committed(void *arg, int rc)
 		apply(ch);
 	dir_reply_status(ch->rd, ch->answer, rc == 0 ? IPC_DIR_OK : IPC_DIR_TRYLATER,
 	    rc == 0 ? "" : "the disk is full or failing");
-	change_free(ch);
+	free_change(ch);
 }
 
 /* The rows of the change; those in the account's row as one. */
@@ -287,6 +287,9 @@ static bool take_pair(struct request *q, struct settings_change *ch,
 		reply_error(q, IPC_DIR_BAD, why);
 		return false;
 	}
+	if (key == SETTING_Suspended && ch->packed.p[at] != 0 &&
+	    change_is_postmaster(q, h->account))
+		return false;
 	return op_add(ch, key, true, at);
 }
 
@@ -330,7 +333,7 @@ static void change_settings(struct request *q, bool whole)
 		.account = h.account != NULL ? h.account->id : 0,
 		.packed = BUF_INIT(SETTING_PACKED_MAX * 8) };
 	if (!take_pairs(q, ch, &h, whole)) {
-		change_free(ch);
+		free_change(ch);
 		return;
 	}
 	if (h.account != NULL)

@@ -4,9 +4,9 @@
  * is good whose target stored has not taken, nor on a connection for submission before it was told
  * of a login and had a sender allowed; and nothing is left of connections that have gone.
  *
- * Input: a byte (bit 0: the administrator has the Master right), then operations: a byte that names
- * a message, then its fields: a number is a byte, bytes are a length byte and as much. The
- * arguments of a verb are one byte that counts them, then each as bytes.
+ * Input: a byte (bit 0: the administrator has the Master right; else the rest is its account), then
+ * operations: a byte that names a message, then its fields: a number is a byte, bytes are a length
+ * byte and as much. The arguments of a verb are one byte that counts them, then each as bytes.
  */
 #include "common/base/io.h"
 #include "common/base/log.h"
@@ -22,7 +22,7 @@ enum { OPS_MAX = 200 };
 
 static const enum ipc_type messages[] = { IPC_rcpt_ask, IPC_dir_ask, IPC_route_login,
 	IPC_secret_dropped, IPC_account_done, IPC_post_target_done, IPC_sender_ask, IPC_post_login,
-	IPC_post_logout };
+	IPC_post_logout, IPC_may_ask, IPC_store_may_ask };
 
 enum {
 	N_MESSAGES = sizeof(messages) / sizeof(messages[0]),
@@ -81,6 +81,8 @@ static void rd_msg(
 	} else if (type == IPC_post_target_done) {
 		w->taken += m->post_target_done.status == IPC_ST_OK;
 		rcpt_on_target_done(&w->rd, &m->post_target_done);
+	} else if (type == IPC_store_may_ask) {
+		login_on_store_may(&w->rd, c, &m->store_may_ask);
 	} else {
 		login_on_msg(&w->rd, c, type, m, fds);
 	}
@@ -226,7 +228,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	struct world *w = calloc(1, sizeof(*w));
 	struct wire_reader r = wire_reader(slice_of(data, n));
-	struct ipc_dir_open dir = { .rights = wire_get_u8(&r) & 1 };
+	uint8_t first = wire_get_u8(&r);
+	struct ipc_dir_open dir = { .rights = first & 1,
+		.account = (first & 1) != 0 ? 0 : first >> 1 };
 	int sv[2];
 
 	log_init(-1, false, LOG_EMERG);
