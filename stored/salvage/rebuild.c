@@ -2,12 +2,12 @@
 
 #include "common/base/io.h"
 #include "common/engine/engine.h"
+#include "common/engine/tail.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -22,9 +22,12 @@ static bool is_free(int dir_fd)
 
 static bool has_log(int dir_fd)
 {
-	struct stat st;
+	struct tail *t;
 
-	return fstatat(dir_fd, "log-00000000", &st, AT_SYMLINK_NOFOLLOW) == 0;
+	if (tail_open(dir_fd, &t) != 0)
+		return false;
+	tail_close(&t);
+	return true;
 }
 
 int rebuild_index(int dir_fd, const char *what, struct report *rep)

@@ -2,179 +2,17 @@
 #include "common/engine/lmdb/raw-private.h"
 
 #include "common/base/io.h"
-#include "common/base/wire.h"
 #include "common/engine/lmdb/scan.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { READ_STEP = 1 << 20, BLOCK = 4096 };
-
-/* ---- which files there are ---- */
-
-struct numbers {
-	uint64_t *v;
-	size_t n, cap;
-};
-
-static int number_add(struct numbers *l, uint64_t no)
-{
-	if (l->n == l->cap) {
-		size_t cap = l->cap == 0 ? 64 : 2 * l->cap;
-		uint64_t *p = realloc(l->v, cap * sizeof(*p));
-
-		if (p == NULL)
-			return -ENOMEM;
-		l->v = p;
-		l->cap = cap;
-	}
-	l->v[l->n++] = no;
-	return 0;
-}
-
-static int by_number(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return x < y ? -1 : x > y;
-}
-
-static void count_body(struct raw *r, const char *name)
-{
-	struct stat st;
-
-	if (fstatat(r->dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
-		return;
-	r->stats.body_files++;
-	r->stats.body_file_bytes += (uint64_t)st.st_size;
-}
-
-static int segments_list(struct raw *r, struct numbers *ret)
-{
-	int fd = openat(r->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc = 0;
-	DIR *d = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *de;
-
-	if (d == NULL) {
-		fd_close(&fd);
-		return ENGINE_IO;
-	}
-	while (rc == 0 && (de = readdir(d)) != NULL) {
-		char *end;
-		uint64_t no;
-
-		if (strncmp(de->d_name, "body-", 5) == 0)
-			count_body(r, de->d_name);
-		if (strncmp(de->d_name, "log-", 4) != 0 || strlen(de->d_name) != 12)
-			continue;
-		no = strtoull(de->d_name + 4, &end, 16);
-		if (*end == '\0')
-			rc = number_add(ret, no);
-	}
-	closedir(d);
-	if (rc == 0 && ret->n > 0)
-		qsort(ret->v, ret->n, sizeof(*ret->v), by_number);
-	return rc;
-}
-
-/* ---- a segment in memory ---- */
-
-struct segment {
-	uint64_t no;
-	uint8_t *p;
-	size_t n, cap;
-	bool unreadable; /* in part: those blocks are zeros here */
-	enum seg_rc head_rc;
-	struct seg_head head;
-};
-
-/* What the disk does not give is left as zeros, block by block. */
-static void read_part(struct segment *s, int fd, size_t off, size_t n)
-{
-	if (io_pread_all(fd, s->p + off, n, (off_t)off) == 0)
-		return;
-	for (size_t at = off; at < off + n; at += BLOCK) {
-		size_t k = off + n - at < BLOCK ? off + n - at : BLOCK;
-
-		if (io_pread_all(fd, s->p + at, k, (off_t)at) != 0) {
-			memset(s->p + at, 0, k);
-			s->unreadable = true;
-		}
-	}
-}
-
-static int segment_load(struct raw *r, struct segment *s, uint64_t no)
-{
-	int fd = log_segment_open(r->dir_fd, no, O_RDONLY);
-	struct stat st;
-	int rc = 0;
-
-	*s = (struct segment){ .no = no, .p = s->p, .cap = s->cap, .head_rc = SEG_BAD };
-	if (fd < 0 || fstat(fd, &st) != 0) {
-		fd_close(&fd);
-		return ENGINE_IO;
-	}
-	if ((size_t)st.st_size > s->cap) {
-		free(s->p);
-		s->cap = 0;
-		s->p = malloc((size_t)st.st_size);
-		if (s->p == NULL)
-			rc = -ENOMEM;
-		else
-			s->cap = (size_t)st.st_size;
-	}
-	if (rc == 0) {
-		s->n = (size_t)st.st_size;
-		for (size_t at = 0; at < s->n; at += READ_STEP)
-			read_part(s, fd, at, s->n - at < READ_STEP ? s->n - at : READ_STEP);
-		if (s->n >= SEG_HEAD)
-			s->head_rc = seg_head_decode(s->p, &s->head);
-	}
-	close(fd);
-	return rc;
-}
-
-/* ---- the id that seeds the sums ---- */
-
-/* Some header has it, or the index, or a header whose damage lies elsewhere. */
-static int find_store_id(struct raw *r, const struct numbers *l)
-{
-	uint8_t p[SEG_HEAD];
-	struct seg_head h;
-	uint64_t maybe = 0;
-
-	for (size_t i = 0; i < l->n; i++) {
-		int fd = log_segment_open(r->dir_fd, l->v[i], O_RDONLY);
-		int rc = fd < 0 ? 1 : io_pread_all(fd, p, sizeof(p), 0);
-
-		fd_close(&fd);
-		if (rc != 0)
-			continue;
-		switch (seg_head_decode(p, &h)) {
-		case SEG_OK:
-			r->store_id = h.store_id;
-			return 0;
-		case SEG_NEWER:
-			return ENGINE_VERSION;
-		case SEG_BAD:
-			if (maybe == 0)
-				maybe = wire_load_u64(p + 24);
-		}
-	}
-	if (r->store_id == 0) /* the index did not tell */
-		r->store_id = maybe;
-	return 0;
-}
-
-/* ---- frames ---- */
-
 struct replay {
 	struct raw *r;
-	struct segment seg;
+	struct raw_segment seg;
 	uint64_t next; /* number of the frame that should come; 0: any */
 	uint64_t bytes, of_bytes;
 };
@@ -331,7 +169,7 @@ static int segment_walk(struct replay *p, bool last)
 static int on_segment(struct replay *p, uint64_t no, bool last)
 {
 	struct raw *r = p->r;
-	int rc = segment_load(r, &p->seg, no);
+	int rc = raw_segment_load(r, &p->seg, no);
 
 	if (rc < 0)
 		return rc;
@@ -350,6 +188,10 @@ static int on_segment(struct replay *p, uint64_t no, bool last)
 	}
 	if (p->seg.head_rc == SEG_BAD)
 		raw_tell(r, &(struct raw_finding){ .what = RAW_HEADER, .segment = no });
+	if (p->next == 0 && p->seg.head_rc == SEG_OK && no == r->replay_from)
+		p->next = p->seg.head.first_seq;
+	else if (p->next == 0)
+		r->has_lo = true; /* nobody knows what was before: the index does */
 	rc = segment_walk(p, last);
 	p->bytes += p->seg.n;
 	if (r->conf.progress != NULL)
@@ -357,7 +199,7 @@ static int on_segment(struct replay *p, uint64_t no, bool last)
 	return rc;
 }
 
-static uint64_t sum_bytes(struct raw *r, const struct numbers *l)
+static uint64_t sum_bytes(struct raw *r, const struct raw_numbers *l)
 {
 	uint64_t n = 0;
 
@@ -372,19 +214,40 @@ static uint64_t sum_bytes(struct raw *r, const struct numbers *l)
 	return n;
 }
 
-static int log_walk(struct replay *p, const struct numbers *l)
+static void segment_count(struct raw *r, uint64_t no)
+{
+	int fd = log_segment_open(r->dir_fd, no, O_RDONLY);
+	struct stat st;
+
+	if (fd >= 0 && fstat(fd, &st) == 0) {
+		r->stats.segments++;
+		r->stats.log_bytes += (uint64_t)st.st_size;
+	}
+	fd_close(&fd);
+}
+
+static void segment_missing(struct raw *r, uint64_t no)
+{
+	raw_tell(
+	    r, &(struct raw_finding){ .what = RAW_SEGMENT, .segment = no, .why = "it is missing" });
+}
+
+static int log_walk(struct replay *p, const struct raw_numbers *l)
 {
 	struct raw *r = p->r;
+	uint64_t want = r->replay_from;
 	int rc = 0;
 
-	/* A log that was never cut begins with frame 1; one that was, with whatever is there. */
-	if (l->n > 0 && l->v[0] == 0)
+	if (r->replay_from == 0)
 		p->next = 1;
 	for (size_t i = 0; i < l->n && rc == 0; i++) {
-		for (uint64_t no = i == 0 ? l->v[0] : l->v[i - 1] + 1; no < l->v[i]; no++)
-			raw_tell(
-			    r, &(struct raw_finding){
-				   .what = RAW_SEGMENT, .segment = no, .why = "it is missing" });
+		if (l->v[i] < r->replay_from) {
+			segment_count(r, l->v[i]);
+			continue;
+		}
+		for (; want < l->v[i]; want++)
+			segment_missing(r, want);
+		want = l->v[i] + 1;
 		rc = on_segment(p, l->v[i], i + 1 == l->n);
 	}
 	if (rc == 0 && p->next < r->checkpoint.seq)
@@ -397,14 +260,14 @@ static int log_walk(struct replay *p, const struct numbers *l)
 
 int raw_log_read(struct raw *r)
 {
-	struct numbers l = { 0 };
+	struct raw_numbers l = { 0 };
 	struct replay p = { .r = r };
-	int rc = segments_list(r, &l);
+	int rc = raw_segments_list(r, &l);
 
 	if (rc == 0 && l.n == 0 && r->stats.index_bytes == 0)
 		rc = ENGINE_NOTFOUND;
 	if (rc == 0)
-		rc = find_store_id(r, &l);
+		rc = raw_heads_read(r, &l);
 	if (rc == 0) {
 		p.of_bytes = sum_bytes(r, &l);
 		rc = log_walk(&p, &l);

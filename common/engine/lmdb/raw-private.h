@@ -17,6 +17,7 @@ struct raw {
 	struct raw_stats stats;
 	uint64_t store_id;
 	struct log_pos checkpoint; /* seq 0: not known */
+	uint64_t replay_from; /* the log begins with this segment; older ones only keep bodies */
 	struct map hi, lo, doubt;
 	struct map strange; /* rows of the index that no frame has: value -> key */
 	bool has_lo;        /* a gap before the checkpoint: the index is needed */
@@ -35,6 +36,27 @@ bool raw_keeps(const struct raw *r, struct slice encoded_key);
 int raw_put_doubt(struct raw *r, struct map *m, struct slice key, struct slice stored);
 
 int raw_log_read(struct raw *r);
+
+/* raw-segment.c */
+struct raw_numbers {
+	uint64_t *v; /* owned, ascending */
+	size_t n, cap;
+};
+
+/* A segment in memory. */
+struct raw_segment {
+	uint64_t no;
+	uint8_t *p; /* owned; kept from one to the next */
+	size_t n, cap;
+	bool unreadable; /* in part: those blocks are zeros here */
+	enum seg_rc head_rc;
+	struct seg_head head;
+};
+
+int raw_segments_list(struct raw *r, struct raw_numbers *ret);
+/* Store id and where the log begins. */
+int raw_heads_read(struct raw *r, const struct raw_numbers *l);
+int raw_segment_load(struct raw *r, struct raw_segment *s, uint64_t no);
 
 int raw_index_meta(struct raw *r);    /* store id and checkpoint, where they can be read */
 int raw_index_merge(struct raw *r);   /* into `hi`, after the log was read */
