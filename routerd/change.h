@@ -50,5 +50,11 @@ bool change_name_free(
 /* The object of that very kind which the name means and which no change is working on; NULL after
  * having answered. An account may be named by an alias. */
 struct object *change_object(struct request *q, struct slice name, enum object_kind kind);
+/*
+ * Who administers the server must not lose the name by a slip of the pen: postmaster of the Main
+ * Domain is routed with the table in every mode. 0, or the line that leads it anywhere but to an
+ * account with the Master right.
+ */
+unsigned table_takes_postmaster(const struct directory *d, const struct table *t);
 /* Postmaster of the Main Domain, which stays. */
 bool change_is_postmaster(struct request *q, const struct object *o);

@@ -184,13 +184,11 @@ static void rename_apply(struct change *ch)
 static bool keeps_postmaster(struct request *q, struct slice name)
 {
 	struct directory *d = &q->rd->db.dir;
-	struct route *r = &q->rd->route;
 	struct slice old = d->main->name;
 	bool kept;
 
 	d->main->name = name;
-	route_address(d, POSTMASTER, ROUTE_MAIL, r);
-	kept = r->account != NULL && slice_eq(r->account->name, POSTMASTER);
+	kept = table_takes_postmaster(d, d->table) == 0;
 	d->main->name = old;
 	return kept;
 }

@@ -12,6 +12,7 @@ struct request {
 	struct actor actor; /* who asks, with the rights of this moment */
 	const struct slice *args;
 	size_t n;
+	struct buf *table_parts; /* of the administrator: a Router table that comes in parts */
 	uint64_t account; /* who asks; 0: Master by the kernel's word */
 };
 

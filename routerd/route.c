@@ -1,334 +1,237 @@
-#include "routerd/route.h"
+#include "routerd/route-private.h"
 
-#include "routerd/group.h"
+#include "routerd/host.h"
 #include "routerd/limits.h"
 #include "routerd/names.h"
 
 void route_init(struct route *r)
 {
 	*r = (struct route){ .queue = BUF_INIT(ADDRESS_MAX_BYTES),
-		.address = BUF_INIT(ADDRESS_MAX_BYTES),
-		.trace = BUF_INIT(TRACE_BYTES_MAX) };
+		.address = BUF_INIT(2 * ADDRESS_MAX_BYTES),
+		.mailbox = BUF_INIT(ADDRESS_MAX_BYTES),
+		.detail = BUF_INIT(ADDRESS_MAX_BYTES),
+		.trace = BUF_INIT(TRACE_BYTES_MAX),
+		.local = BUF_INIT(ADDRESS_MAX_BYTES),
+		.low = BUF_INIT(ADDRESS_MAX_BYTES),
+		.domain = BUF_INIT(ADDRESS_MAX_BYTES) };
 }
 
 void route_fini(struct route *r)
 {
 	buf_fini(&r->queue);
 	buf_fini(&r->address);
+	buf_fini(&r->mailbox);
+	buf_fini(&r->detail);
 	buf_fini(&r->trace);
+	buf_fini(&r->local);
+	buf_fini(&r->low);
+	buf_fini(&r->domain);
 }
 
-const char *route_status_word(enum ipc_route_status status)
+static void route_reset(struct route *r, enum route_mode mode)
 {
-	static const char *const words[] = { [IPC_ROUTE_OK] = "ok",
-		[IPC_ROUTE_UNKNOWN] = "unknown",
-		[IPC_ROUTE_NOTLOCAL] = "not-local",
-		[IPC_ROUTE_SYNTAX] = "syntax",
-		[IPC_ROUTE_LOOP] = "loop",
-		[IPC_ROUTE_DISABLED] = "suspended",
-		[IPC_ROUTE_TRYLATER] = "unavailable",
-		[IPC_ROUTE_OVERQUOTA] = "quota",
-		[IPC_ROUTE_REFUSED] = "refused",
-		[IPC_ROUTE_DISCARD] = "dropped",
-		[IPC_ROUTE_OFF] = "off" };
-
-	return status < sizeof(words) / sizeof(words[0]) ? words[status] : "unavailable";
+	buf_reset(&r->queue);
+	buf_reset(&r->address);
+	buf_reset(&r->mailbox);
+	buf_reset(&r->detail);
+	buf_reset(&r->trace);
+	r->status = IPC_ROUTE_SYNTAX;
+	r->mode = mode;
+	r->account = r->group = NULL;
+	r->module = r->why = NULL;
+	r->port = 0;
+	r->exact_host = false;
+	r->relay = ROUTE_RELAY_NONE;
+	r->steps = r->first_line = 0;
 }
 
-const char *route_status_text(enum ipc_route_status status)
+/* ---- what the steps share ---------------------------------------------------------------------
+ */
+
+void route_trace(struct work *w, const char *step, struct slice what)
 {
-	switch (status) {
-	case IPC_ROUTE_OK:
-		return "";
-	case IPC_ROUTE_UNKNOWN:
-		return "no such user here";
-	case IPC_ROUTE_NOTLOCAL:
-		return "this name does not lead to an account of this server";
-	case IPC_ROUTE_SYNTAX:
-		return "this is not a valid name";
-	case IPC_ROUTE_LOOP:
-		return "the routing of this name runs in a circle";
-	case IPC_ROUTE_DISABLED:
-		return "this account is suspended";
-	case IPC_ROUTE_REFUSED:
-		return "this name is refused";
-	case IPC_ROUTE_OVERQUOTA:
-		return "this account is over its quota";
-	case IPC_ROUTE_DISCARD:
-		return "this name is dropped";
-	case IPC_ROUTE_OFF:
-		return "this service is switched off for the account";
-	default:
-		return "try again later";
-	}
-}
+	struct route *r = w->r;
 
-const char *route_why(const struct route *r)
-{
-	return r->why != NULL ? r->why : route_status_text(r->status);
-}
-
-void put_object_name(struct buf *b, const struct object *o)
-{
-	buf_put(b, o->name);
-	buf_putc(b, '@');
-	buf_put(b, o->domain->name);
-}
-
-/* The address under work: two lower-case buffers, local part and domain part. */
-struct work {
-	const struct directory *d;
-	struct route *r;
-	enum route_mode mode;
-	struct buf local, domain;
-};
-
-static void trace(struct work *w, const char *step, struct slice what)
-{
-	struct buf *t = &w->r->trace;
-
-	buf_puts(t, step);
-	buf_puts(t, ": ");
-	buf_put(t, buf_slice(&w->local));
-	if (w->domain.n > 0) {
-		buf_putc(t, '@');
-		buf_put(t, buf_slice(&w->domain));
+	if (!r->want_trace)
+		return;
+	buf_puts(&r->trace, step);
+	buf_puts(&r->trace, ": ");
+	buf_put(&r->trace, buf_slice(&r->local));
+	if (r->domain.n > 0) {
+		buf_putc(&r->trace, '@');
+		buf_put(&r->trace, buf_slice(&r->domain));
 	}
 	if (what.n > 0) {
-		buf_puts(t, " <- ");
-		buf_put(t, what);
+		buf_puts(&r->trace, " <- ");
+		buf_put(&r->trace, what);
 	}
-	buf_putc(t, '\n');
+	buf_putc(&r->trace, '\n');
 }
 
-static void end(struct work *w, enum ipc_route_status status, const char *module)
+enum turn route_end(struct work *w, enum ipc_route_status status, const char *module)
 {
 	w->r->status = status;
 	w->r->module = module;
+	return TURN_END;
 }
 
-/* The address becomes `text`: 0, or 1 when it is none. `text` must not lie in the work's buffers.
- */
-static int take_address(struct work *w, struct slice text)
+/* The local part keeps its case, which another server may care for; we compare without. */
+void route_set_local(struct work *w, struct slice local)
+{
+	buf_reset(&w->r->local);
+	buf_reset(&w->r->low);
+	buf_put(&w->r->local, local);
+	put_lower(&w->r->low, local);
+}
+
+void route_set_domain(struct work *w, struct slice name)
+{
+	buf_reset(&w->r->domain);
+	put_lower(&w->r->domain, name);
+}
+
+int route_take_address(struct work *w, struct slice text)
 {
 	struct address a;
 
 	if (address_split(text, &a) != 0)
 		return 1;
-	buf_reset(&w->local);
-	buf_reset(&w->domain);
-	put_lower(&w->local, a.local);
-	put_lower(&w->domain, a.domain);
+	route_set_local(w, a.local);
+	route_set_domain(w, a.domain);
 	return 0;
 }
 
-/* The local part, freed of its domain, is examined as an address of its own. */
-static int retake_local(struct work *w)
+/* Does the local part hold a domain of its own? */
+bool route_is_path(const struct work *w)
 {
-	uint8_t copy[ADDRESS_MAX_BYTES];
-	size_t n = w->local.n;
+	struct slice local = buf_slice(&w->r->local);
 
-	if (n > sizeof(copy))
-		return 1;
-	memcpy(copy, w->local.p, n);
-	return take_address(w, slice_of(copy, n));
+	return slice_find(local, '@') >= 0 || slice_find(local, '%') >= 0 ||
+	       slice_find(local, '!') > 0;
 }
 
-static void set_domain(struct work *w, struct slice name)
+/* A way on to other servers was given: strangers may take it unless `no`. */
+void route_relay_by(struct work *w, bool no)
 {
-	buf_reset(&w->domain);
-	buf_put(&w->domain, name);
+	w->r->relay = no || w->r->relay == ROUTE_RELAY_NO ? ROUTE_RELAY_NO : ROUTE_RELAY_YES;
 }
 
-/* Steps answer: go on with the next step, start over with a new address, or the end is reached. */
-enum turn { TURN_ON, TURN_OVER, TURN_END };
+/* ---- steps ------------------------------------------------------------------------------------
+ */
 
 static enum turn step_own_domain(struct work *w)
 {
-	struct domain *dom = directory_domain_any(w->d, buf_slice(&w->domain));
+	uint8_t copy[ADDRESS_MAX_BYTES];
+	struct route *r = w->r;
+	size_t n = r->local.n;
 
-	if (w->domain.n == 0 || dom == NULL || dom != w->d->main)
+	w->dom = r->domain.n > 0 ? directory_domain_any(w->d, buf_slice(&r->domain)) : w->d->main;
+	if (r->domain.n == 0 || w->dom == NULL || w->dom != w->d->main)
 		return TURN_ON;
-	set_domain(w, SLICE_NONE);
-	if (slice_find(buf_slice(&w->local), '@') < 0 && slice_find(buf_slice(&w->local), '%') < 0)
+	route_set_domain(w, SLICE_NONE);
+	if (!route_is_path(w))
 		return TURN_ON;
-	if (retake_local(w) != 0) {
-		end(w, IPC_ROUTE_SYNTAX, NULL);
-		return TURN_END;
-	}
-	trace(w, "own domain", SLICE_NONE);
+	memcpy(copy, r->local.p, n);
+	if (route_take_address(w, slice_of(copy, n)) != 0)
+		return route_end(w, IPC_ROUTE_SYNTAX, NULL);
+	route_trace(w, "own domain", SLICE_NONE);
 	return TURN_OVER;
+}
+
+/* What wildcards took of the lower-case local part, as it was written. */
+static void parts_restore(const struct work *w, struct table_hit *hit)
+{
+	const uint8_t *low = w->r->low.p;
+
+	for (size_t i = 0; i < hit->n; i++)
+		if (hit->parts[i].p >= low && hit->parts[i].p <= low + w->r->low.n)
+			hit->parts[i].p = w->r->local.p + (hit->parts[i].p - low);
+}
+
+/* Who administers the server must not lose the name by a pattern: only a record that spells it
+ * out can move it, and table-guard.c looks at where to. */
+static bool is_postmaster(const struct work *w)
+{
+	return w->r->domain.n == 0 && slice_eq(buf_slice(&w->r->low), SLICE("postmaster"));
 }
 
 static enum turn step_table(struct work *w)
 {
-	struct slice local = buf_slice(&w->local), domain = buf_slice(&w->domain);
-	const struct record *rec = table_find(w->d->table, local, domain), *full = NULL;
+	struct route *r = w->r;
+	struct subject s = { .local = buf_slice(&r->low),
+		.domain = buf_slice(&r->domain),
+		.main_domain = w->d->main != NULL ? w->d->main->name : SLICE_NONE,
+		.mode = r->mode,
+		.literal = is_postmaster(w) };
+	struct buf made = BUF_INIT(ADDRESS_MAX_BYTES);
+	struct table_hit hit;
+	bool path, bad;
 
-	/* A record may also spell the Main Domain's name out. */
-	if (domain.n == 0 && w->d->main != NULL)
-		full = table_find(w->d->table, local, w->d->main->name);
-	if (full != NULL && !full->whole_domain && (rec == NULL || full->line < rec->line))
-		rec = full;
-	if (rec == NULL)
+	if (!table_find(w->d->table, &s, &hit))
 		return TURN_ON;
-	if (rec->whole_domain) {
-		buf_reset(&w->domain);
-		put_lower(&w->domain, rec->right);
-	} else if (take_address(w, rec->right) != 0) {
-		end(w, IPC_ROUTE_SYNTAX, NULL);
-		return TURN_END;
-	}
-	buf_printf(&w->r->trace, "table line %u\n", rec->line);
-	trace(w, "rewritten", SLICE_NONE);
+	path = route_is_path(w);
+	parts_restore(w, &hit);
+	template_put(&made, hit.rec->right, hit.parts, hit.n);
+	bad = made.overflow;
+	if (!bad && hit.rec->keeps_local)
+		route_set_domain(w, buf_slice(&made));
+	else if (!bad)
+		bad = route_take_address(w, buf_slice(&made)) != 0;
+	buf_fini(&made);
+	if (r->first_line == 0)
+		r->first_line = hit.rec->line;
+	route_relay_by(w, hit.rec->relay == RELAY_NO || (path && hit.rec->relay != RELAY_ALL));
+	if (r->want_trace)
+		buf_printf(&r->trace, "table line %u\n", hit.rec->line);
+	if (bad)
+		return route_end(w, IPC_ROUTE_SYNTAX, NULL);
+	route_trace(w, "rewritten", SLICE_NONE);
 	return TURN_OVER;
 }
 
 static enum turn step_domain_alias(struct work *w)
 {
-	struct domain *dom = directory_domain_any(w->d, buf_slice(&w->domain));
-
-	if (w->domain.n == 0 || dom == NULL || slice_eq(dom->name, buf_slice(&w->domain)))
+	if (w->r->domain.n == 0 || w->dom == NULL ||
+	    slice_eq(w->dom->name, buf_slice(&w->r->domain)))
 		return TURN_ON;
-	set_domain(w, dom->name);
-	trace(w, "domain alias", SLICE_NONE);
+	route_set_domain(w, w->dom->name);
+	route_trace(w, "domain alias", SLICE_NONE);
 	return TURN_OVER;
 }
 
 static enum turn step_special(struct work *w)
 {
-	if (w->domain.n > 0)
+	static const struct {
+		const char *text;
+		enum ipc_route_status status;
+		bool name, domain; /* of the Main Domain; every name of such a domain */
+	} rows[] = { { "null", IPC_ROUTE_DISCARD, true, true },
+		{ "error", IPC_ROUTE_REFUSED, true, true },
+		{ "spamtrap", IPC_ROUTE_DISCARD, true, false },
+		{ "blacklisted", IPC_ROUTE_REFUSED, false, true } };
+	struct route *r = w->r;
+	bool whole = r->domain.n > 0;
+	struct slice text = buf_slice(whole ? &r->domain : &r->low);
+
+	if (whole && w->dom != NULL)
 		return TURN_ON;
-	if (slice_eq(buf_slice(&w->local), SLICE("null")))
-		end(w, IPC_ROUTE_DISCARD, "SYSTEM");
-	else if (slice_eq(buf_slice(&w->local), SLICE("error")))
-		end(w, IPC_ROUTE_REFUSED, "SYSTEM");
-	else
-		return TURN_ON;
-	trace(w, "special name", SLICE_NONE);
-	return TURN_END;
-}
-
-/* account+detail: the detail does not matter for finding the account. */
-static struct object *find_object(const struct work *w, const struct domain *dom)
-{
-	struct slice local = buf_slice(&w->local);
-	struct object *o = directory_object(w->d, dom, local);
-	ptrdiff_t plus = slice_find(local, '+');
-
-	if (o == NULL && plus > 0)
-		o = directory_object(w->d, dom, slice_part(local, 0, (size_t)plus));
-	return o != NULL && o->state == STATE_ACTIVE ? o : NULL;
-}
-
-/* While a domain is suspended nobody logs in to it; mail waits where it is. */
-static enum turn end_suspended(struct work *w, const struct domain *dom)
-{
-	end(w, w->mode == ROUTE_MAIL ? IPC_ROUTE_TRYLATER : IPC_ROUTE_DISABLED, "LOCAL");
-	w->r->why = "this domain is suspended";
-	trace(w, "suspended", dom->name);
-	return TURN_END;
-}
-
-static enum turn reach_account(struct work *w, struct object *o)
-{
-	w->r->account = o;
-	end(w, o->suspended ? IPC_ROUTE_DISABLED : IPC_ROUTE_OK, "LOCAL");
-	put_object_name(&w->r->address, o);
-	trace(w, "account", o->name);
-	return TURN_END;
-}
-
-static enum turn reach_group(struct work *w, struct object *o)
-{
-	bool closed = (o->group->flags & GROUP_EMAIL_DISABLED) != 0;
-
-	if (w->mode == ROUTE_MAIL) {
-		w->r->group = o;
-		end(w, closed ? IPC_ROUTE_DISABLED : IPC_ROUTE_OK, "GROUP");
-	} else {
-		end(w, IPC_ROUTE_NOTLOCAL, "GROUP");
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		if (!(whole ? rows[i].domain : rows[i].name) ||
+		    !slice_eq(text, slice_str(rows[i].text)))
+			continue;
+		buf_puts(&r->queue, rows[i].text);
+		buf_put(&r->address, buf_slice(&r->local));
+		route_trace(w, "special name", SLICE_NONE);
+		return route_end(w, rows[i].status, "SYSTEM");
 	}
-	put_object_name(&w->r->address, o);
-	trace(w, "group", o->name);
-	return TURN_END;
-}
-
-static enum turn reach_list(struct work *w, struct object *o)
-{
-	if (w->mode == ROUTE_MAIL) {
-		end(w, IPC_ROUTE_REFUSED, "LIST");
-		w->r->why = "mailing lists take no mail yet";
-	} else {
-		end(w, IPC_ROUTE_NOTLOCAL, "LIST");
-	}
-	put_object_name(&w->r->address, o);
-	trace(w, "mailing list", o->name);
-	return TURN_END;
-}
-
-static enum turn reach_object(struct work *w, struct object *o)
-{
-	switch (o->kind) {
-	case OBJECT_ALIAS:
-		buf_reset(&w->local);
-		buf_put(&w->local, o->owner->name);
-		trace(w, "alias", o->name);
-		return TURN_OVER;
-	case OBJECT_FORWARDER:
-		if (take_address(w, slice_str(o->address)) != 0) {
-			end(w, IPC_ROUTE_SYNTAX, NULL);
-			return TURN_END;
-		}
-		trace(w, "forwarder", o->name);
-		return TURN_OVER;
-	case OBJECT_GROUP:
-		return reach_group(w, o);
-	case OBJECT_LIST:
-		return reach_list(w, o);
-	default:
-		return reach_account(w, o);
-	}
-}
-
-static enum turn step_local(struct work *w)
-{
-	struct domain *dom =
-	    w->domain.n == 0 ? w->d->main : directory_domain(w->d, buf_slice(&w->domain));
-	struct object *o;
-
-	if (dom == NULL || dom->state != STATE_ACTIVE)
-		return TURN_ON;
-	if (dom->suspended)
-		return end_suspended(w, dom);
-	o = find_object(w, dom);
-	if (o == NULL) {
-		end(w, IPC_ROUTE_UNKNOWN, NULL);
-		trace(w, "unknown", dom->name);
-		return TURN_END;
-	}
-	return reach_object(w, o);
-}
-
-static enum turn step_remote(struct work *w)
-{
-	if (w->domain.n == 0 || !domain_valid(buf_slice(&w->domain))) {
-		end(w, w->domain.n == 0 ? IPC_ROUTE_UNKNOWN : IPC_ROUTE_SYNTAX, NULL);
-		return TURN_END;
-	}
-	end(w, IPC_ROUTE_NOTLOCAL, "SMTP");
-	buf_put(&w->r->queue, buf_slice(&w->domain));
-	buf_put(&w->r->address, buf_slice(&w->local));
-	buf_putc(&w->r->address, '@');
-	buf_put(&w->r->address, buf_slice(&w->domain));
-	trace(w, "remote", SLICE_NONE);
-	return TURN_END;
+	return TURN_ON;
 }
 
 static enum turn one_round(struct work *w)
 {
 	static enum turn (*const steps[])(struct work *) = { step_own_domain, step_table,
-		step_domain_alias, step_special, step_local, step_remote };
+		step_domain_alias, step_special, route_step_host, route_step_local,
+		route_step_remote };
 	enum turn t = TURN_ON;
 
 	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]) && t == TURN_ON; i++)
@@ -341,65 +244,72 @@ static void follow(struct work *w)
 	while (one_round(w) == TURN_OVER) {
 		if (++w->r->steps < ROUTE_STEPS_MAX)
 			continue;
-		end(w, IPC_ROUTE_LOOP, NULL);
-		trace(w, "loop", SLICE_NONE);
+		route_end(w, IPC_ROUTE_LOOP, NULL);
+		route_trace(w, "loop", SLICE_NONE);
 		return;
 	}
-}
-
-static void route_reset(struct route *r)
-{
-	buf_reset(&r->queue);
-	buf_reset(&r->address);
-	buf_reset(&r->trace);
-	r->status = IPC_ROUTE_SYNTAX;
-	r->account = r->group = NULL;
-	r->module = r->why = NULL;
-	r->steps = 0;
 }
 
 void route_address(
     const struct directory *d, struct slice text, enum route_mode mode, struct route *r)
 {
-	struct work w = { .d = d,
-		.r = r,
-		.mode = mode,
-		.local = BUF_INIT(ADDRESS_MAX_BYTES),
-		.domain = BUF_INIT(ADDRESS_MAX_BYTES) };
+	struct work w = { .d = d, .r = r };
 
-	route_reset(r);
-	if (take_address(&w, text) == 0) {
-		trace(&w, "given", SLICE_NONE);
+	route_reset(r, mode);
+	if (route_take_address(&w, text) == 0) {
+		route_trace(&w, "given", SLICE_NONE);
 		follow(&w);
 	}
-	buf_fini(&w.local);
-	buf_fini(&w.domain);
 	if (mode == ROUTE_ACCESS && r->status == IPC_ROUTE_DISCARD)
 		r->status = IPC_ROUTE_NOTLOCAL;
+}
+
+/* The domain that completes a name without one; empty: the Main Domain. */
+static struct slice completion(
+    const struct directory *d, struct slice domain, const struct addr *local)
+{
+	const struct domain *by_ip;
+	struct host host;
+	struct addr ip = *local;
+	uint8_t low[DOMAIN_MAX_BYTES];
+
+	for (size_t i = 0; i < domain.n && i < sizeof(low); i++)
+		low[i] = ascii_lower(domain.p[i]);
+	if (domain.n > 0) {
+		if (domain.n > sizeof(low) || host_parse(slice_of(low, domain.n), &host) != 0 ||
+		    host.ip.family == 0)
+			return domain;
+		ip = host.ip;
+	}
+	by_ip = directory_domain_by_ip(d, &ip);
+	return by_ip != NULL ? by_ip->name : SLICE_NONE;
+}
+
+void route_typed(const struct directory *d, struct slice typed, struct slice domain,
+    const struct addr *local, enum route_mode mode, struct route *r)
+{
+	struct buf full = BUF_INIT(ADDRESS_MAX_BYTES);
+	struct slice with = SLICE_NONE;
+
+	typed = slice_trim(typed);
+	if (typed.n > 0 && slice_find(typed, '@') < 0 && slice_find(typed, '%') < 0)
+		with = completion(d, domain, local);
+	if (with.n == 0) {
+		route_address(d, typed, mode, r);
+		return;
+	}
+	buf_put(&full, typed);
+	buf_putc(&full, '@');
+	buf_put(&full, with);
+	if (full.overflow)
+		route_reset(r, mode);
+	else
+		route_address(d, buf_slice(&full), mode, r);
+	buf_fini(&full);
 }
 
 void route_login(const struct directory *d, struct slice typed, struct slice domain,
     const struct addr *local, struct route *r)
 {
-	struct buf full = BUF_INIT(ADDRESS_MAX_BYTES);
-	struct domain *by_ip = directory_domain_by_ip(d, local);
-
-	typed = slice_trim(typed);
-	buf_put(&full, typed);
-	if (typed.n > 0 && slice_find(typed, '@') < 0 && slice_find(typed, '%') < 0) {
-		struct slice with = domain.n > 0    ? domain
-				    : by_ip != NULL ? by_ip->name
-						    : SLICE_NONE;
-
-		if (with.n > 0) {
-			buf_putc(&full, '@');
-			buf_put(&full, with);
-		}
-	}
-	if (full.overflow) {
-		route_reset(r);
-	} else {
-		route_address(d, buf_slice(&full), ROUTE_ACCESS, r);
-	}
-	buf_fini(&full);
+	route_typed(d, typed, domain, local, ROUTE_ACCESS, r);
 }

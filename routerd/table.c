@@ -1,9 +1,7 @@
 #include "routerd/table.h"
 
-#include "common/base/arena.h"
-#include "common/base/buf.h"
 #include "routerd/limits.h"
-#include "routerd/names.h"
+#include "routerd/record.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -11,15 +9,33 @@
 
 struct row {
 	struct record rec;
-	struct slice key; /* "local@domain", or "@domain" for a whole domain */
+	struct pattern local, domain;
+	bool whole_domain;
+	struct row *next; /* a later line of the same list */
+};
+
+/* Rows in the order of their lines. */
+struct rows {
+	struct row *first, **last;
+};
+
+/*
+ * A list of rows by its key: literal records by "local@domain" ("@domain": a whole domain), those
+ * whose local part alone has wildcards by "domain".
+ */
+struct list {
+	struct slice key;
+	struct rows rows;
+	unsigned modes; /* for which there is a literal record: later ones would never be reached */
 	UT_hash_handle hh;
 };
 
 struct table {
 	struct arena mem;
 	struct slice text;
-	struct row *rows;
-	size_t count;
+	struct list *literal, *by_domain;
+	struct rows any_domain; /* the domain has wildcards */
+	size_t count, wild;
 };
 
 struct slice table_text(const struct table *t)
@@ -32,6 +48,11 @@ size_t table_records(const struct table *t)
 	return t != NULL ? t->count : 0;
 }
 
+size_t table_wild_records(const struct table *t)
+{
+	return t != NULL ? t->wild : 0;
+}
+
 void table_free(struct table **tp)
 {
 	struct table *t = *tp;
@@ -39,99 +60,98 @@ void table_free(struct table **tp)
 	*tp = NULL;
 	if (t == NULL)
 		return;
-	HASH_CLEAR(hh, t->rows);
+	HASH_CLEAR(hh, t->literal);
+	HASH_CLEAR(hh, t->by_domain);
 	arena_fini(&t->mem);
 	free(t);
 }
 
-/* The left side as a key: NULL when fine, else what is wrong. */
-static const char *left_key(struct slice left, struct buf *key, bool *ret_whole)
-{
-	struct address a;
+/* ---- compiling ---- */
 
-	if (slice_find(left, '*') >= 0 || slice_find(left, '(') >= 0)
-		return "wildcards are not supported by this version";
-	if (slice_find(left, ':') >= 0)
-		return "prefixes are not supported by this version";
-	*ret_whole = left.p[0] != '<';
-	if (*ret_whole) {
-		if (!domain_valid(left))
-			return "the left side is not a domain name";
-		buf_putc(key, '@');
-		put_lower(key, left);
+static void rows_add(struct rows *rows, struct row *row)
+{
+	if (rows->first == NULL)
+		rows->last = &rows->first;
+	*rows->last = row;
+	rows->last = &row->next;
+}
+
+static struct slice key_join(struct arena *mem, struct slice local, struct slice domain)
+{
+	uint8_t *p = arena_alloc(mem, local.n + 1 + domain.n);
+
+	if (p == NULL)
+		return SLICE_NONE;
+	if (local.n > 0)
+		memcpy(p, local.p, local.n);
+	p[local.n] = '@';
+	if (domain.n > 0)
+		memcpy(p + local.n + 1, domain.p, domain.n);
+	return slice_of(p, local.n + 1 + domain.n);
+}
+
+static struct list *list_of(struct table *t, struct list **all, struct slice key)
+{
+	struct list *l;
+
+	HASH_FIND(hh, *all, key.p, key.n, l);
+	if (l != NULL)
+		return l;
+	l = arena_alloc(&t->mem, sizeof(*l));
+	if (l == NULL)
+		return NULL;
+	l->key = key;
+	HASH_ADD_KEYPTR(hh, *all, l->key.p, l->key.n, l);
+	return l;
+}
+
+static const char *row_add(struct table *t, const struct record_line *line)
+{
+	bool literal = !line->wild_local && !line->wild_domain;
+	struct slice key = literal ? key_join(&t->mem, line->local, line->domain) : line->domain;
+	struct row *row = arena_alloc(&t->mem, sizeof(*row));
+	struct list *l;
+
+	if (row == NULL || (literal && key.p == NULL))
+		return "out of memory";
+	*row = (struct row){ .rec = line->rec,
+		.local = line->local_pattern,
+		.domain = line->domain_pattern,
+		.whole_domain = line->whole_domain };
+	t->count++;
+	t->wild += !literal;
+	if (line->wild_domain) {
+		rows_add(&t->any_domain, row);
 		return NULL;
 	}
-	if (left.p[left.n - 1] != '>')
-		return "'>' is missing";
-	left = slice_part(left, 1, left.n - 2);
-	if (address_split(left, &a) != 0 || (a.domain.n > 0 && !domain_valid(a.domain)))
-		return "the left side is not an address";
-	put_lower(key, a.local);
-	buf_putc(key, '@');
-	put_lower(key, a.domain);
+	if (key.p == NULL)
+		key = SLICE(""); /* no domain: the Main Domain */
+	l = list_of(t, literal ? &t->literal : &t->by_domain, key);
+	if (l == NULL)
+		return "out of memory";
+	if (literal && (line->rec.modes & ~l->modes) == 0)
+		return NULL;
+	l->modes |= literal ? line->rec.modes : 0;
+	rows_add(&l->rows, row);
 	return NULL;
 }
 
-static const char *right_check(struct slice right, bool whole)
+static const char *line_compile(struct table *t, struct slice text, unsigned number)
 {
-	struct address a;
+	struct record_line line;
+	const char *why;
 
-	if (slice_find(right, '*') >= 0)
-		return "wildcards are not supported by this version";
-	if (whole)
-		return right.n == 0 || domain_valid(right) ? NULL
-							   : "the right side is not a domain name";
-	return address_split(right, &a) == 0 ? NULL : "the right side is not an address";
-}
-
-static const char *row_add(
-    struct table *t, struct slice key, struct slice right, bool whole, unsigned line)
-{
-	struct row *row, *old;
-
-	HASH_FIND(hh, t->rows, key.p, key.n, old);
-	if (old != NULL)
-		return NULL; /* the earlier line wins, as when tried from top to bottom */
+	if (text.n > 0 && text.p[text.n - 1] == '\r')
+		text.n--;
+	if (text.n > TABLE_LINE_MAX)
+		return "the line is too long";
+	why = record_parse(text, &t->mem, &line);
+	if (why != NULL || line.empty)
+		return why;
 	if (t->count == TABLE_RECORDS_MAX)
 		return "too many records";
-	row = arena_alloc(&t->mem, sizeof(*row));
-	if (row == NULL)
-		return "out of memory";
-	row->key = arena_copy(&t->mem, key);
-	row->rec = (struct record){
-		.right = arena_copy(&t->mem, right), .line = line, .whole_domain = whole
-	};
-	if (row->key.p == NULL || row->rec.right.p == NULL)
-		return "out of memory";
-	HASH_ADD_KEYPTR(hh, t->rows, row->key.p, row->key.n, row);
-	t->count++;
-	return NULL;
-}
-
-static const char *line_compile(struct table *t, struct slice line, unsigned number)
-{
-	struct buf key = BUF_INIT(ADDRESS_MAX_BYTES + 2);
-	struct slice left, rest = slice_take(&line, ';');
-	const char *why;
-	bool whole;
-
-	rest = slice_trim(rest);
-	if (rest.n == 0)
-		return NULL;
-	if (slice_find(rest, '=') < 0)
-		return "'=' is missing";
-	left = slice_trim(slice_take(&rest, '='));
-	rest = slice_trim(rest);
-	if (left.n == 0)
-		return "the left side is empty";
-	why = left_key(left, &key, &whole);
-	if (why == NULL)
-		why = right_check(rest, whole);
-	if (why == NULL)
-		why = key.overflow ? "the left side is too long"
-				   : row_add(t, buf_slice(&key), rest, whole, number);
-	buf_fini(&key);
-	return why;
+	line.rec.line = number;
+	return row_add(t, &line);
 }
 
 int table_compile(struct slice text, struct table **ret, unsigned *ret_line, const char **ret_why)
@@ -141,7 +161,7 @@ int table_compile(struct slice text, struct table **ret, unsigned *ret_line, con
 
 	if (t == NULL)
 		return -ENOMEM;
-	arena_init(&t->mem, TABLE_BYTES_MAX * 8 + TABLE_RECORDS_MAX * (sizeof(struct row) + 64));
+	arena_init(&t->mem, TABLE_MEM_MAX);
 	*ret_line = 0;
 	*ret_why = text.n > TABLE_BYTES_MAX ? "the table is too long" : NULL;
 	if (*ret_why == NULL)
@@ -150,8 +170,6 @@ int table_compile(struct slice text, struct table **ret, unsigned *ret_line, con
 	while (*ret_why == NULL && rest.n > 0) {
 		struct slice line = slice_take(&rest, '\n');
 
-		if (line.n > 0 && line.p[line.n - 1] == '\r')
-			line.n--;
 		*ret_why = line_compile(t, line, ++*ret_line);
 	}
 	if (*ret_why != NULL) {
@@ -162,31 +180,96 @@ int table_compile(struct slice text, struct table **ret, unsigned *ret_line, con
 	return 0;
 }
 
-static const struct record *find_key(const struct table *t, struct slice local, struct slice domain)
-{
-	uint8_t key[ADDRESS_MAX_BYTES + 2];
-	struct row *row;
+/* ---- looking up ---- */
 
-	if (local.n + domain.n > ADDRESS_MAX_BYTES)
-		return NULL;
+static bool better(const struct row *row, const struct subject *s, const struct table_hit *hit)
+{
+	return (row->rec.modes & 1u << s->mode) != 0 &&
+	       (hit->rec == NULL || row->rec.line < hit->rec->line);
+}
+
+static void find_literal(const struct table *t, const struct subject *s, struct slice local,
+    struct slice domain, struct table_hit *hit)
+{
+	uint8_t key[ADDRESS_MAX_BYTES + DOMAIN_MAX_BYTES + 2];
+	struct list *l;
+
+	if (local.n > ADDRESS_MAX_BYTES || domain.n > DOMAIN_MAX_BYTES)
+		return;
 	if (local.n > 0)
 		memcpy(key, local.p, local.n);
 	key[local.n] = '@';
 	if (domain.n > 0)
 		memcpy(key + local.n + 1, domain.p, domain.n);
-	HASH_FIND(hh, t->rows, key, local.n + 1 + domain.n, row);
-	return row != NULL ? &row->rec : NULL;
+	HASH_FIND(hh, t->literal, key, local.n + 1 + domain.n, l);
+	for (struct row *row = l != NULL ? l->rows.first : NULL; row != NULL; row = row->next) {
+		if (!better(row, s, hit))
+			continue;
+		hit->rec = &row->rec;
+		hit->n = 0;
+		return;
+	}
 }
 
-const struct record *table_find(const struct table *t, struct slice local, struct slice domain)
+/* Does the row catch the subject? Wildcards of the local part come first in `parts`. */
+static bool catches(
+    const struct row *row, const struct subject *s, struct slice domain, struct table_hit *hit)
 {
-	const struct record *one, *whole;
+	struct slice parts[2 * PATTERN_WILDS_MAX];
+	size_t n = row->local.n;
 
+	if (!row->whole_domain && !pattern_match(&row->local, s->local, parts))
+		return false;
+	if (!pattern_match(&row->domain, domain, parts + n))
+		return false;
+	hit->rec = &row->rec;
+	hit->n = n + row->domain.n;
+	memcpy(hit->parts, parts, hit->n * sizeof(*parts));
+	return true;
+}
+
+static void find_wild(
+    const struct rows *rows, const struct subject *s, struct slice domain, struct table_hit *hit)
+{
+	for (const struct row *row = rows->first; row != NULL; row = row->next) {
+		if (hit->rec != NULL && row->rec.line > hit->rec->line)
+			return;
+		/* A record for domains is not for the Main Domain, whose name is taken off. */
+		if (better(row, s, hit) && !(row->whole_domain && s->domain.n == 0) &&
+		    catches(row, s, domain, hit))
+			return;
+	}
+}
+
+static void find_of_domain(
+    const struct table *t, const struct subject *s, struct slice domain, struct table_hit *hit)
+{
+	struct list *l;
+
+	find_literal(t, s, s->local, domain, hit);
+	if (s->literal)
+		return;
+	HASH_FIND(hh, t->by_domain, domain.p, domain.n, l);
+	if (l != NULL)
+		find_wild(&l->rows, s, domain, hit);
+}
+
+bool table_find(const struct table *t, const struct subject *s, struct table_hit *ret)
+{
+	struct slice name = s->domain.n > 0 ? s->domain : s->main_domain;
+
+	ret->rec = NULL;
+	ret->n = 0;
 	if (t == NULL || t->count == 0)
-		return NULL;
-	one = find_key(t, local, domain);
-	whole = domain.n > 0 ? find_key(t, SLICE_NONE, domain) : NULL;
-	if (one == NULL || whole == NULL)
-		return one != NULL ? one : whole;
-	return one->line < whole->line ? one : whole;
+		return false;
+	if (s->domain.n == 0)
+		find_of_domain(t, s, SLICE(""), ret);
+	else
+		find_literal(t, s, SLICE_NONE, s->domain, ret);
+	if (name.n > 0) {
+		find_of_domain(t, s, name, ret);
+		if (!s->literal)
+			find_wild(&t->any_domain, s, name, ret);
+	}
+	return ret->rec != NULL;
 }

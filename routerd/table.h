@@ -1,27 +1,49 @@
 /*
- * table - the Router's table: records "left = right", compiled for lookup by hash. Pure.
+ * table - the Router's table: one record a line, compiled for lookup. Pure.
  *
- * Of the grammar this version takes the literal records:
+ *     [prefix:]... name = other        every address of the domain
+ *     [prefix:]... <user> = address    one name of the Main Domain
+ *     [prefix:]... <user@domain> = address
  *
- *     name = other            every address of domain `name` becomes one of `other`
- *     name =                  `name` is handled as the Main Domain
- *     <user> = address        one name of the Main Domain
- *     <user@domain> = address one address
+ * Left sides may hold wildcards (pattern.h), right sides a `*` for what each of them took. Prefixes
+ * say for which modes a record is (Mail: M: Access: A: Signal: S:, none: all) and whether strangers
+ * may relay through it (Relay: NoRelay: RelayAll:). ';' starts a comment.
  *
- * with comments after ';'. What it does not take (wildcards, mode prefixes, relay marks) is an
- * error that names the line, never a record that is silently ignored.
+ * The first line that fits wins. Records without wildcards are found by hash; those with wildcards
+ * are tried one after the other, of those for one domain only the ones of that domain. What is no
+ * record is an error that names the line, never a line that is silently ignored.
  */
 #pragma once
 
-#include "common/base/slice.h"
+#include "routerd/pattern.h"
 
-struct table;
+enum route_mode { ROUTE_MAIL, ROUTE_ACCESS, ROUTE_SIGNAL, ROUTE_MODES };
+
+enum relay_mark { RELAY_UNMARKED, RELAY_YES, RELAY_NO, RELAY_ALL };
 
 struct record {
-	struct slice right; /* an address for an account record, a domain for a domain record */
+	struct slice right; /* a template; as it was written */
 	unsigned line;      /* from 1; earlier lines win */
-	bool whole_domain;
+	unsigned modes;     /* 1 << enum route_mode */
+	enum relay_mark relay;
+	bool keeps_local; /* `right` is a domain: the local part stays */
 };
+
+/* Whose record is looked for; all in lower case. */
+struct subject {
+	struct slice local, domain; /* no domain: a name of the Main Domain */
+	struct slice main_domain;   /* which a record may spell out */
+	enum route_mode mode;
+	bool literal; /* no wildcard may catch it */
+};
+
+struct table_hit {
+	const struct record *rec;
+	struct slice parts[2 * PATTERN_WILDS_MAX]; /* what the wildcards took, in the subject */
+	size_t n;
+};
+
+struct table;
 
 /*
  * Compiles `text`, which is copied. 0 with a new table; 1 with the line and a fixed text that says
@@ -32,9 +54,7 @@ void table_free(struct table **t);
 
 struct slice table_text(const struct table *t);
 size_t table_records(const struct table *t);
+size_t table_wild_records(const struct table *t);
 
-/*
- * The first record for this address (lower case; empty domain = Main Domain), NULL for none. A NULL
- * table has no records.
- */
-const struct record *table_find(const struct table *t, struct slice local, struct slice domain);
+/* The first record for the subject, if any. A NULL table has no records. */
+bool table_find(const struct table *t, const struct subject *s, struct table_hit *ret);

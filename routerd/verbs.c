@@ -22,7 +22,7 @@ struct dir_conn {
 	struct ipc_chan *chan;
 	uint64_t id, rights, account; /* account: with rights 0, who logged in */
 	struct audits audits;
-	struct buf items;
+	struct buf items, table_parts;
 	uint32_t items_seq;
 	struct dir_conn *next, **prev;
 };
@@ -139,58 +139,6 @@ struct object *request_object(struct request *q, struct slice name, enum object_
 	return o;
 }
 
-void verb_router_table(struct request *q)
-{
-	struct slice text = table_text(q->rd->db.dir.table);
-
-	while (text.n > 0)
-		item(q, slice_take(&text, '\n'));
-	done(q);
-}
-
-static void route_reply(struct request *q)
-{
-	struct route *r = &q->rd->route;
-	struct slice lines = buf_slice(&r->trace);
-
-	item(q, slice_str(r->module != NULL ? r->module : ""));
-	item(q, buf_slice(&r->queue));
-	item(q, buf_slice(&r->address));
-	item(q, slice_str(r->status == IPC_ROUTE_OK ? "ok" : route_why(r)));
-	while (lines.n > 0)
-		item(q, slice_take(&lines, '\n'));
-	done(q);
-}
-
-void verb_route(struct request *q)
-{
-	enum route_mode mode = ROUTE_ACCESS;
-
-	if (q->n > 1 && slice_ieq(q->args[1], SLICE("mail")))
-		mode = ROUTE_MAIL;
-	else if (q->n > 1 && slice_ieq(q->args[1], SLICE("signal")))
-		mode = ROUTE_SIGNAL;
-	else if (q->n > 1 && !slice_ieq(q->args[1], SLICE("access"))) {
-		reply_error(q, IPC_DIR_BAD, "the mode is mail, access or signal");
-		return;
-	}
-	route_address(&q->rd->db.dir, q->args[0], mode, &q->rd->route);
-	route_reply(q);
-}
-
-void verb_login(struct request *q)
-{
-	struct addr local = { 0 };
-
-	if (q->args[1].n > 0 && addr_parse_ip(q->args[1], &local) != 0) {
-		reply_error(q, IPC_DIR_BAD, "the local address is not an IP address");
-		return;
-	}
-	route_login(
-	    &q->rd->db.dir, q->args[0], q->n > 2 ? q->args[2] : SLICE_NONE, &local, &q->rd->route);
-	route_reply(q);
-}
-
 void verb_stat(struct request *q)
 {
 	struct routerd *rd = q->rd;
@@ -205,6 +153,7 @@ void verb_stat(struct request *q)
 		{ "directory.groups", rd->db.dir.counts[OBJECT_GROUP] },
 		{ "directory.lists", rd->db.dir.counts[OBJECT_LIST] },
 		{ "router.records", table_records(rd->db.dir.table) },
+		{ "router.wildcards", table_wild_records(rd->db.dir.table) },
 		{ "router.logins", rd->stat.logins },
 		{ "router.recipients", rd->stat.recipients },
 		{ "directory.changes", rd->stat.changes },
@@ -224,9 +173,11 @@ void verb_stat(struct request *q)
 static void on_ask(struct dir_conn *dc, const struct ipc_dir_ask *m)
 {
 	struct slice args[ARGS_MAX];
-	struct request q = {
-		.rd = dc->rd, .answer = { dc->id, m->seq }, .args = args, .account = dc->account
-	};
+	struct request q = { .rd = dc->rd,
+		.answer = { dc->id, m->seq },
+		.args = args,
+		.table_parts = &dc->table_parts,
+		.account = dc->account };
 	struct wire_reader r = wire_reader(m->args);
 
 	while (wire_left(&r) > 0 && !r.bad && q.n < ARGS_MAX)
@@ -260,6 +211,7 @@ static void conn_free(struct dir_conn *dc)
 		dc->next->prev = dc->prev;
 	ipc_chan_free(&dc->chan);
 	buf_fini(&dc->items);
+	buf_fini(&dc->table_parts);
 	free(dc);
 }
 
@@ -295,7 +247,8 @@ void dir_on_open(struct routerd *rd, const struct ipc_dir_open *m, int take_fd)
 		.rights = m->rights,
 		.account = m->account,
 		.audits = { .sid = m->sid },
-		.items = BUF_INIT(REPLY_BYTES + TABLE_BYTES_MAX),
+		.items = BUF_INIT(2 * REPLY_BYTES),
+		.table_parts = BUF_INIT(TABLE_BYTES_MAX),
 		.next = rd->dir_conns,
 		.prev = &rd->dir_conns };
 	snprintf(dc->audits.who, sizeof(dc->audits.who), "%.*s", SLICE_FMT(m->name));

@@ -1,0 +1,130 @@
+/*
+ * table-verbs - the Router's table is read and set. A new table comes whole or in parts, is checked
+ * wholly, and counts from when it is durable; until then, and after a refusal, the old one holds.
+ */
+#include "routerd/change.h"
+
+#include "routerd/limits.h"
+#include "routerd/rights.h"
+
+static void table_apply(struct change *ch)
+{
+	struct directory *d = &ch->rd->db.dir;
+	struct table *old = d->table;
+
+	d->table = ch->table;
+	ch->table = old;
+}
+
+static void table_commit(struct request *q, struct table *take_table)
+{
+	struct change *ch;
+	struct engine_batch *b;
+
+	q->n = 0; /* the text is in the table */
+	ch = change_new(q);
+	if (ch == NULL) {
+		table_free(&take_table);
+		return;
+	}
+	ch->table = take_table;
+	ch->apply = table_apply;
+	b = db_begin(&q->rd->db);
+	change_commit(ch, b, b != NULL ? db_put_table(b, table_text(ch->table)) : 0);
+}
+
+unsigned table_takes_postmaster(const struct directory *d, const struct table *t)
+{
+	struct directory probe = *d;
+	struct route r;
+	unsigned line = 0;
+
+	probe.table = (struct table *)t;
+	route_init(&r);
+	for (int mode = 0; mode < ROUTE_MODES && line == 0; mode++) {
+		route_address(&probe, SLICE("postmaster"), (enum route_mode)mode, &r);
+		if (r.first_line > 0 && (r.account == NULL || !rights_has_master(d, r.account)))
+			line = r.first_line;
+	}
+	route_fini(&r);
+	return line;
+}
+
+static void set_table(struct request *q, struct slice text)
+{
+	struct table *t = NULL;
+	struct buf refusal = BUF_INIT(200);
+	const char *why = NULL;
+	unsigned line = 0;
+	int rc = table_compile(text, &t, &line, &why);
+
+	if (rc == 0 && (line = table_takes_postmaster(&q->rd->db.dir, t)) > 0)
+		why = "postmaster of the Main Domain may only lead to an account with the Master "
+		      "right";
+	if (rc < 0) {
+		reply_error(q, IPC_DIR_TRYLATER, "out of memory");
+	} else if (why != NULL) {
+		if (line > 0)
+			buf_printf(&refusal, "line %u: %s", line, why);
+		else
+			buf_puts(&refusal, why);
+		reply_error(q, IPC_DIR_BAD, buf_cstr(&refusal));
+	} else {
+		table_commit(q, t);
+		t = NULL;
+	}
+	table_free(&t);
+	buf_fini(&refusal);
+}
+
+void verb_router_set_table(struct request *q)
+{
+	struct buf *parts = q->table_parts;
+	bool first, last;
+
+	if (q->n == 1) {
+		set_table(q, q->args[0]);
+		return;
+	}
+	first = slice_ieq(q->args[0], SLICE("first"));
+	last = slice_ieq(q->args[0], SLICE("last"));
+	if (!first && !last && !slice_ieq(q->args[0], SLICE("more"))) {
+		reply_error(q, IPC_DIR_BAD, "a part of the table is first, more or last");
+		return;
+	}
+	if (first)
+		buf_reset(parts);
+	buf_put(parts, q->args[1]);
+	if (parts->overflow) {
+		/* Stays so until the next first part: what follows is refused, too. */
+		reply_error(q, IPC_DIR_BAD, "the table is too long");
+		return;
+	}
+	if (!last) {
+		done(q);
+		return;
+	}
+	set_table(q, buf_slice(parts));
+	buf_fini(parts);
+}
+
+void verb_router_table(struct request *q)
+{
+	struct slice text = table_text(q->rd->db.dir.table);
+	uint64_t first = 1, count = UINT64_MAX;
+
+	if ((q->n > 0 && slice_u64(q->args[0], UINT32_MAX, &first) != 0) ||
+	    (q->n > 1 && slice_u64(q->args[1], UINT32_MAX, &count) != 0)) {
+		reply_error(q, IPC_DIR_BAD, "the first line and the count are numbers");
+		return;
+	}
+	for (uint64_t line = 1; text.n > 0 && count > 0; line++) {
+		struct slice one = slice_take(&text, '\n');
+
+		if (line < first)
+			continue;
+		item(q, one);
+		count--;
+	}
+	done(q);
+}

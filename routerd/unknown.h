@@ -1,0 +1,16 @@
+/*
+ * unknown - what a domain does with names that it does not have: its settings MailToUnknown,
+ * AccessToUnknown, SignalToUnknown and the addresses beside them. Pure.
+ */
+#pragma once
+
+#include "common/settings/settings.h"
+#include "routerd/directory.h"
+
+struct unknown {
+	unsigned action;      /* UNKNOWN_... */
+	struct slice address; /* rerouted: a template with '*' for the name */
+};
+
+struct unknown unknown_of(
+    const struct directory *d, const struct domain *dom, enum route_mode mode);
