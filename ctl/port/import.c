@@ -44,6 +44,7 @@ static int take(struct import *im, struct item *take_item)
 {
 	struct batch_item *b = &im->batch[im->n_batch];
 	const struct source_ops *ops = im->source.ops;
+	bool dry = im->port.ctl->dry_run;
 	int r;
 
 	if (state_has(&im->state, take_item->key)) {
@@ -51,13 +52,13 @@ static int take(struct import *im, struct item *take_item)
 		item_fini(take_item);
 		return IMPORT_SKIP;
 	}
-	r = ops->load(&im->source, im->box, take_item);
+	r = dry && im->source.remote ? 0 : ops->load(&im->source, im->box, take_item);
 	if (r != 0) {
 		item_fini(take_item);
 		return r < 0 ? IMPORT_BROKEN : IMPORT_SKIP;
 	}
 	*b = (struct batch_item){ .item = *take_item };
-	if (im->port.ctl->dry_run) {
+	if (dry) {
 		im->port.moved++;
 		im->port.bytes += b->item.size;
 		item_fini(&b->item);
@@ -161,6 +162,7 @@ static int run(struct import *im, const char *from)
 	free(path);
 	if (r != 0)
 		return CTL_REFUSED;
+	p->state = &im->state;
 	r = import_again(im);
 	for (size_t i = 0; r != IMPORT_BROKEN && i < im->source.n_box; i++) {
 		im->box = &im->source.box[i];
@@ -171,6 +173,11 @@ static int run(struct import *im, const char *from)
 	if (r != IMPORT_BROKEN && !p->ctl->dry_run)
 		r = subscribe(im);
 	return port_end(p, p->ctl->dry_run ? "to be moved" : "moved", r == IMPORT_BROKEN);
+}
+
+static bool is_url(const char *from)
+{
+	return strncmp(from, "imap://", 7) == 0 || strncmp(from, "imaps://", 8) == 0;
 }
 
 int ctl_store_import(struct ctl *c)
@@ -184,7 +191,8 @@ int ctl_store_import(struct ctl *c)
 	im->state.fd = -1;
 	port_init(&im->port, c);
 	/* The source first: what cannot be read at all leaves no trace of a session. */
-	status = tree_open(&im->port, from, &im->source);
+	status = is_url(from) ? imap_open(&im->port, from, &im->source)
+			      : tree_open(&im->port, from, &im->source);
 	if (status == CTL_DONE)
 		status = link_open(c, c->argv[0], &im->port.link);
 	if (status == CTL_DONE)

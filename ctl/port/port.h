@@ -9,6 +9,8 @@
 #include "ctl/port/link.h"
 #include "ctl/port/unpack.h"
 
+struct state;
+
 struct port_left {
 	char *what, *why;
 };
@@ -20,7 +22,8 @@ struct port {
 	size_t n_boxes;         /* mailboxes worked on */
 	struct port_left *left; /* what was not moved */
 	size_t n_left;
-	char **notes; /* what is not as it was */
+	const struct state *state; /* of an import: what is done already */
+	char **notes;              /* what is not as it was */
 	size_t n_notes;
 	/* the bar */
 	bool bar, bar_shown;
@@ -93,6 +96,7 @@ struct source {
 	size_t n_box;
 	struct slice *sub; /* subscriptions, owned */
 	size_t n_sub;
+	bool remote; /* bytes cost a network: a dry run does without */
 	void *impl;
 };
 

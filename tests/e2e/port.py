@@ -460,6 +460,55 @@ def hostile(s):
              b"Subject: nul\r\n\r\n\0\0\0\r\n\0"])], "lengths")
 
 
+@case("from another IMAP server, over TLS: flags, keywords, dates, uids, subscriptions; killed and continued")
+def from_imap(s):
+    name = account(s, "from1")
+    with folder() as d:
+        want = make_maildir(d + "/in", 10, 120)
+        big = b"Subject: big\r\n\r\n" + b"0123456789abcdef\r\n" * 300000
+        with open(d + "/in/.Work/dovecot-uidlist", "a", encoding="ascii") as f:
+            f.write("100000 :big\n")
+        write(d + "/in/.Work/cur/big:2,S", big, 1000000000)
+        import_json(s, name, d + "/in")
+        ca = ["--ca", os.path.join(s.dir, "tls", "ca.pem")]
+        url = "imaps://%s@localhost:%d/" % (name, s.port(993))
+
+        def take(to, *more, url=url, password=PASSWORD, status=0):
+            got, out, err = s.ctl("--json", "store", "import", to, url, "--state", d + "/state-" + to, *more,
+                                  stdin=password + "\n", ok=False)
+            check(got == status, "status %s: %s%s", got, out, err)
+            return json.loads(out), err
+        to = account(s, "to1")
+        equal(take(to, *ca, "--dry-run")[0]["to be moved"], 121, "dry run")
+        done, err = take(to, status=1)
+        check("not trusted" in err, "a certificate of nobody: %r", err)
+        done, err = take(to, *ca, password="wrong", status=1)
+        check("the login is refused" in err, "a wrong password: %r", err)
+        done = take(to, *ca)[0]
+        equal((done["moved"], done["left"], done["notes"]), (121, [], []), "import")
+        equal(take(to, *ca)[0]["already"], 121, "again")
+        export_json(s, name, d + "/out1")
+        export_json(s, to, d + "/out2")
+        equal(tree_of(d + "/out2"), tree_of(d + "/out1"), "what came")
+        equal(read_box(d + "/out2")[0], want["INBOX"][0], "INBOX")
+        r = random.Random(10)
+        to, kills = account(s, "to2"), 0
+        while True:
+            p = subprocess.Popen([os.path.join(s.root, "usr/bin/gatehousectl"), "--socket", s.admin, "store", "import", to, url,
+                                  "--state", d + "/state-to2", *ca], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+                                 stderr=subprocess.PIPE)
+            try:
+                err = p.communicate((PASSWORD + "\n").encode(), timeout=r.uniform(0.02, 0.3 + kills * 0.05))[1]
+                break
+            except subprocess.TimeoutExpired:
+                p.kill()
+                p.communicate()
+                kills += 1
+        equal(p.returncode, 0, "status: %r" % err)
+        export_json(s, to, d + "/out3")
+        equal(tree_of(d + "/out3"), tree_of(d + "/out1"), "after %d kills" % kills)
+
+
 @case("the quota holds: what is beyond it is told, and moved once there is room")
 def quota(s):
     name = account(s, "q1")
