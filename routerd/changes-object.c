@@ -73,7 +73,10 @@ void verb_list_create(struct request *q)
 	if (!change_name_free(q, q->args[0], &dom, &name))
 		return;
 	owner = change_object(q, q->args[1], OBJECT_ACCOUNT);
-	if (owner != NULL)
+	/* It cannot be deleted before its lists: nobody is to hold an account of another domain so. */
+	if (owner != NULL && owner->domain != dom)
+		reply_error(q, IPC_DIR_BAD, "the owner is an account of the list's own domain");
+	else if (owner != NULL)
 		commit_new(q, directory_add_list(d, dom, name, d->next_id, owner->id, STATE_NEW));
 }
 

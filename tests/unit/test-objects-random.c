@@ -203,9 +203,10 @@ static void delete_account(int d, const char *name, const char *full)
 /* Another kind of object of this name, or the end of one. */
 static void other_object(int d, const char *name, const char *full)
 {
-	int o = model_find(&w.now, d, name), owner = model_find(&w.now, 0, "n1");
+	int o = model_find(&w.now, d, name), owner = model_find(&w.now, d, "n1");
 	bool there = w.now.domains[d].there;
 	uint32_t refusal = there ? IPC_DIR_EXISTS : IPC_DIR_NOTFOUND;
+	char owner_name[64];
 
 	switch (rnd(6)) {
 	case 0:
@@ -221,7 +222,8 @@ static void other_object(int d, const char *name, const char *full)
 	case 2:
 		if (!usable(owner, M_ACCOUNT))
 			break;
-		if (answered(ask(list_create, full, "n1"), there && o < 0, refusal)) {
+		name_full(d, "n1", owner_name);
+		if (answered(ask(list_create, full, owner_name), there && o < 0, refusal)) {
 			o = model_add(&w.now, M_LIST, d, name);
 			w.now.objects[o].owner = owner;
 		}

@@ -203,6 +203,7 @@ static void lists_hold_their_names(void **state)
 {
 	prepare();
 	assert_int_equal(ask(list_create, "news", "nobody"), IPC_DIR_NOTFOUND);
+	assert_int_equal(ask(list_create, "news", "info@client1.com"), IPC_DIR_BAD);
 	assert_int_equal(ask(list_create, "news", "anne"), IPC_DIR_OK);
 	assert_route("news", "mail", "LIST||news@company.com|mailing lists take no mail yet");
 	assert_route("news", "access", "LIST||news@company.com|this name does not lead to");
