@@ -64,6 +64,8 @@ static void from_stored(
 		account_on_done(&g->rd, &m->account_done);
 	else if (type == IPC_post_target_done)
 		rcpt_on_target_done(&g->rd, &m->post_target_done);
+	else if (type == IPC_policy_ask)
+		policy_on_ask(&g->rd, c, m->policy_ask.account);
 	else if (type == IPC_store_may_ask)
 		login_on_store_may(&g->rd, c, &m->store_may_ask);
 }

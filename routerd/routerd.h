@@ -34,6 +34,8 @@ struct routerd {
 void login_on_msg(
     void *arg, struct ipc_chan *c, enum ipc_type type, const union ipc_any *m, int *fds);
 /* stored asks what an administrator may. */
+/* policy.c: stored asks what an account may. */
+void policy_on_ask(struct routerd *rd, struct ipc_chan *c, uint64_t account);
 void login_on_store_may(struct routerd *rd, struct ipc_chan *c, const struct ipc_store_may_ask *m);
 
 /* ---- rcpt.c: recipients of a connection that delivers mail ---- */

@@ -19,16 +19,6 @@ struct admin_may {
 	} m;
 };
 
-static struct peer *routerd(struct store *st)
-{
-	struct peer *p;
-
-	LIST_FOREACH(p, &st->peers, link)
-	if (p->kind == IPC_CH_ROUTE_STORE && p->chan != NULL)
-		return p;
-	return NULL;
-}
-
 /* What is asked for, and about whom; false when the request makes no sense or there is no session.
  */
 static bool wants(
@@ -84,7 +74,7 @@ void admin_ask(struct peer *from, enum ipc_type type, const union ipc_any *m)
 {
 	struct store *st = from->st;
 	struct ipc_store_may_ask ask = { .seq = ++st->may_seq, .who = from->account };
-	struct peer *to = routerd(st);
+	struct peer *to = peer_routerd(st);
 
 	if (from->account == 0 || !wants(from, type, m, &ask))
 		admin_refuse(from, type, m, IPC_ST_DENIED);

@@ -166,11 +166,9 @@ static int begin(struct append *a)
 {
 	struct account *account = a->mbox->account;
 	struct txn *t = &a->txn;
-	uint64_t after;
 	int r;
 
-	if (account->quota != 0 &&
-	    (add_overflows_u64(account_usage(account), a->bytes, &after) || after > account->quota))
+	if (!quota_lets(account, account->quota, a->bytes, a->n_msgs))
 		return IPC_ST_OVERQUOTA;
 	r = places_check(a);
 	if (r != IPC_ST_OK)

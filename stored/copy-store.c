@@ -222,12 +222,12 @@ static void gone_init(struct copy *c)
 static int portion_allowed(struct copy *c)
 {
 	struct account *a = c->op.account;
-	uint64_t after = account_usage(a);
+	uint64_t bytes = 0;
 
 	for (size_t i = 0; !c->move && i < c->n; i++)
-		if (add_overflows_u64(after, c->rows[i].size, &after))
+		if (add_overflows_u64(bytes, c->rows[i].size, &bytes))
 			return IPC_ST_OVERQUOTA;
-	if (!c->move && a->quota != 0 && after > a->quota)
+	if (!c->move && !quota_lets(a, a->quota, bytes, c->n))
 		return IPC_ST_OVERQUOTA;
 	if (c->to->pend.uidnext >= STORE_UID_MAX - c->n)
 		return IPC_ST_TOOBIG;

@@ -36,8 +36,9 @@ enum {
 	LOST_PURGE_RUNS = 1024,         /* runs in one batch of a purge */
 	LOST_SWEEP_ACCOUNTS = 20,       /* looked at in one tick for what is too old */
 	LOST_SWEEP_S = 3600,            /* from one such round to the next, at least */
-	RESTORES_PER_DAY = 10000,
-	GONE_KEEP_MAX = 50000,   /* rows of history after which it is cut */
+	RESTORES_PER_DAY = 1000,        /* where routerd does not say */
+	POLICY_AGE_MS = 60000,          /* after which routerd is asked again */
+	GONE_KEEP_MAX = 50000,          /* rows of history after which it is cut */
 	GONE_ROWS_MAX = 1 << 18, /* of the history in one answer; beyond, all that is not there */
 	/* the store */
 	STORE_SHARDS_MAX = 16,

@@ -1,6 +1,7 @@
 /*
  * lost-sweep - what is older than its account's settings say is purged: round after round over all
- * accounts, a few in each tick, one at a time.
+ * accounts, a few in each tick. In one tick routerd is asked what these say, in the next they are
+ * purged, one at a time; who has no answer waits for the next round.
  *
  * Nothing is remembered between rounds, so nothing is forgotten by a crash, a new setting or a hold
  * that ended.
@@ -20,7 +21,9 @@ struct lost_sweep {
 	bool busy, in_round;
 	bool looping, again;
 	uint64_t visitor; /* an account that only the sweep had in memory; 0: none */
-	int64_t next_ms;  /* when the next round begins */
+	bool visitors[LOST_SWEEP_ACCOUNTS];
+	bool asking;
+	int64_t next_ms; /* when the next round begins */
 };
 
 /* What is kept for hours only is looked at more often. */
@@ -46,7 +49,9 @@ static void on_account(void *arg, int status, struct account *a)
 {
 	struct lost_sweep *w = arg;
 
-	if (a == NULL)
+	if (a != NULL && w->asking)
+		policy_want(a);
+	if (a == NULL || w->asking || !a->policy_known)
 		sweep_next(w);
 	else
 		lost_purge(a, SLICE_NONE, clock_wall_s() - a->policy.undelete_s, on_purged, w);
@@ -62,11 +67,16 @@ static void sweep_step(struct lost_sweep *w)
 	w->visitor = 0;
 	if (w->at == w->n || st->stopping) {
 		w->busy = false;
+		w->at = w->asking ? 0 : w->n;
+		w->asking = false;
 		return;
 	}
-	id = w->ids[w->at++];
-	if (idmap_get(&st->accounts, id) == NULL)
+	id = w->ids[w->at];
+	if (w->asking)
+		w->visitors[w->at] = idmap_get(&st->accounts, id) == NULL;
+	else if (w->visitors[w->at])
 		w->visitor = id;
+	w->at++;
 	account_get(st, id, 0, on_account, w);
 }
 
@@ -90,6 +100,7 @@ static void on_rows(void *arg, int rc, const struct engine_row *rows, size_t n, 
 
 	w->st->in_flight--;
 	w->n = w->at = 0;
+	w->asking = true;
 	for (size_t i = 0; rc == ENGINE_OK && i < n; i++)
 		if (key_get_u64(rows[i].key, REC_ACCOUNT, &w->ids[w->n]) == 0)
 			w->n++;
@@ -115,6 +126,11 @@ void lost_sweep_tick(struct store *st)
 	}
 	if (w->busy || st->stopping || st->meta == NULL)
 		return;
+	if (w->at < w->n) {
+		w->busy = true;
+		sweep_next(w);
+		return;
+	}
 	if (!w->in_round && clock_mono_ms() < w->next_ms)
 		return;
 	if (!w->in_round)

@@ -11,14 +11,14 @@
  * If taken: the intruder reads and changes all mail; no password, no key of TLS.
  */
 #include "common/base/log.h"
-#include "common/conf/conf.h"
 #include "common/database/database.h"
 #include "stored/store.h"
 
 #include <errno.h>
 #include <event2/event.h>
 
-enum { STOP_POLL_MS = 5 };
+/* Of an account of which routerd has not spoken yet: as long as the setting is by default. */
+enum { STOP_POLL_MS = 5, UNDELETE_DEFAULT_S = 14 * 86400 };
 
 struct program {
 	struct proc *proc;
@@ -50,7 +50,7 @@ static int start(struct proc *p, void *arg)
 	struct store_conf conf = { .base = proc_base(p),
 		.engine = g->db.engine,
 		.instance = proc_instance(p),
-		.undelete_s = conf_get_u64(proc_conf(p), CONF_undelete_period) / 1000,
+		.undelete_s = UNDELETE_DEFAULT_S,
 		.on_broken = on_broken,
 		.arg = g };
 	int r = engine_start(g->db.engine);

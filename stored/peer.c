@@ -45,6 +45,16 @@ void peer_end(struct peer *p)
 	peer_unref(p);
 }
 
+struct peer *peer_routerd(struct store *st)
+{
+	struct peer *p;
+
+	LIST_FOREACH(p, &st->peers, link)
+	if (p->kind == IPC_CH_ROUTE_STORE && p->chan != NULL)
+		return p;
+	return NULL;
+}
+
 /* ---- questions that wait for an account ---- */
 
 struct ask {
@@ -234,6 +244,9 @@ static void peer_on_msg(
 			post_attach(st, m->post_attach.sid, fd_take(&fds[0]));
 		else
 			ipc_chan_refuse(c, type, "another acceptor's connection");
+		break;
+	case IPC_policy_is:
+		policy_is(st, &m->policy_is);
 		break;
 	case IPC_store_may_reply:
 		admin_may_reply(st, &m->store_may_reply);

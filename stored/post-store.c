@@ -103,10 +103,9 @@ static int rcpt_rows(struct post_rcpt *r)
 static int rcpt_check(const struct post_rcpt *r)
 {
 	const struct account *a = r->account;
-	uint64_t after;
 
-	if (r->quota != 0 && a->state == ACCOUNT_READY &&
-	    (add_overflows_u64(account_usage(a), r->post->size, &after) || after > r->quota))
+	if (a->state == ACCOUNT_READY &&
+	    !quota_lets(a, quota_of_mail(a, r->quota), r->post->size, 1))
 		return IPC_ST_OVERQUOTA;
 	return a->inbox->pend.uidnext < STORE_UID_MAX ? txn_check(a->inbox) : IPC_ST_TOOBIG;
 }

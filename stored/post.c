@@ -136,8 +136,11 @@ static void on_target(void *arg, int status, struct account *a)
 	struct store *st = q->peer->st;
 	struct post_conn *pc;
 
-	if (status == IPC_ST_OK && q->quota != 0 &&
-	    (account_usage(a) >= q->quota || q->size > q->quota - account_usage(a)))
+	if (status == IPC_ST_OK)
+		policy_want(a);
+	/* Of a size that is not known at least one octet. */
+	if (status == IPC_ST_OK &&
+	    !quota_lets(a, quota_of_mail(a, q->quota), q->size > 0 ? q->size : 1, 1))
 		d.status = IPC_ST_OVERQUOTA;
 	if (d.status == IPC_ST_OK) {
 		pc = conn_get(st, q->sid);

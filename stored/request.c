@@ -148,6 +148,7 @@ static void on_quota(struct session *s, uint32_t seq)
 		is.bytes += a->mboxes[i]->pub.bytes;
 		is.messages += a->mboxes[i]->pub.exists;
 	}
+	is.messages_max = a->policy.messages_max;
 	(void)ipc_send(s->chan, IPC_quota_is, &is, NULL);
 }
 

@@ -99,6 +99,7 @@ int session_new(struct account *a, const struct session_args *args, int *ret_fd)
 	}
 	account_ref(a);
 	a->quota = args->quota;
+	policy_want(a);
 	a->n_sessions++;
 	a->st->n_sessions++;
 	a->st->counts.sessions++;

@@ -39,6 +39,8 @@ typedef void account_fn(void *arg, int status, struct account *a);
 struct account_policy {
 	int64_t undelete_s;        /* what is expunged can be restored for so long */
 	uint32_t restores_per_day; /* messages that the user may restore without an administrator */
+	uint64_t messages_max;     /* 0: no limit */
+	uint32_t notice, alert, suspend; /* per cent of the quota; 0 of the first two: never */
 };
 
 struct account_waiter {
@@ -81,6 +83,10 @@ struct account {
 	size_t n_lost;
 	struct allow_rec allow; /* what the user restored today */
 	struct account_policy policy;
+	bool policy_known;       /* from routerd, not our default */
+	int64_t policy_asked_ms; /* when, last; 0: never */
+	uint32_t quota_level;    /* per cent: the highest that was passed; 0: none */
+	bool quota_seen, quota_untold;
 	uint64_t modseq; /* highest handed out */
 	uint64_t quota;  /* bytes, as told last; 0: none */
 	size_t n_dead;   /* in the columns of all its mailboxes */
@@ -427,7 +433,22 @@ void parse_drained(struct store *st);
 void parse_fini(struct store *st);
 bool parse_has(const struct mbox *m);
 
+/* policy.c: asks routerd what the account may, unless that is known since a short time. */
+void policy_want(struct account *a);
+void policy_is(struct store *st, const struct ipc_policy_is *m);
+
+/* quota.c: so many bytes and messages more are within `quota` bytes and the account's number of
+ * messages. */
+bool quota_lets(const struct account *a, uint64_t quota, uint64_t bytes, uint64_t n);
+/* What incoming mail may fill of it. */
+uint64_t quota_of_mail(const struct account *a, uint64_t quota);
+/* Something became durable: a level passed is told once. */
+void quota_look(struct account *a);
+/* A view with events was opened: it is told what nobody was there for. */
+void quota_tell_late(struct session *s);
+
 /* peer.c */
+struct peer *peer_routerd(struct store *st); /* NULL: away */
 struct peer *peer_new(struct store *st, int take_fd, enum ipc_ch kind);
 void peer_end(struct peer *p); /* closes; freed when no answer is under way */
 void peer_ref(struct peer *p);

@@ -116,7 +116,9 @@ int store_new(const struct store_conf *conf, struct store **ret_st)
 	st->shards[0].engine = conf->engine;
 	st->n_shards = 1;
 	st->instance = conf->instance;
-	st->policy = (struct account_policy){ (int64_t)conf->undelete_s, RESTORES_PER_DAY };
+	st->policy = (struct account_policy){ .undelete_s = (int64_t)conf->undelete_s,
+		.restores_per_day = RESTORES_PER_DAY,
+		.suspend = 100 };
 	st->on_broken = conf->on_broken;
 	st->arg = conf->arg;
 	TAILQ_INIT(&st->idle);

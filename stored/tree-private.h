@@ -39,9 +39,9 @@ struct tree_op {
 	struct session *session; /* NULL: nobody is answered */
 	tree_done_fn *done;      /* or NULL */
 	void *arg;
-	uint32_t seq, attrs;     /* attrs: of TREE_PLACE the uidvalidity */
-	bool running, inbox;     /* inbox: its messages are renamed, a new one is made */
-	struct slice name, to;   /* `to`: of what is made or renamed */
+	uint32_t seq, attrs;   /* attrs: of TREE_PLACE the uidvalidity */
+	bool running, inbox;   /* inbox: its messages are renamed, a new one is made */
+	struct slice name, to; /* `to`: of what is made or renamed */
 	uint8_t name_space[MBOX_NAME_MAX], to_space[MBOX_NAME_MAX];
 	/* what the commit changes */
 	struct engine_batch *root;

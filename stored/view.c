@@ -85,6 +85,8 @@ void session_mbox_opened(
 		o.modseq = mbox_tell_modseq(m);
 	}
 	(void)ipc_send(s->chan, IPC_mbox_opened, &o, NULL);
+	if (v != NULL && v->events)
+		quota_tell_late(s);
 }
 
 void view_told(struct session *s, const struct ipc_mbox_told *q)

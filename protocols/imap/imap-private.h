@@ -158,6 +158,8 @@ struct imap {
 	struct arena box_arena; /* of the selected mailbox: keywords */
 	struct set saved;       /* SEARCHRES: uids, normalised; may hold some that are gone */
 	bool idling;            /* changes are told at once */
+	uint32_t quota_level;   /* per cent that the client is to be told of; 0: none */
+	bool quota_over;
 };
 
 /* ---- imap.c ---- */
@@ -215,6 +217,8 @@ void imap_gather_reset(struct imap *s);
 
 /* ---- tell.c ---- */
 void imap_tell_begin(struct imap *s, bool gone);
+/* A level of the quota that was passed, once. */
+void imap_tell_quota(struct imap *s);
 /* Goes on as far as the output takes: true when all is told. */
 bool imap_tell_go(struct imap *s);
 void imap_tell_rows(struct imap *s, const struct ipc_mbox_rows *m);

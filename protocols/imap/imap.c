@@ -193,6 +193,8 @@ static bool job_step(struct imap *s, struct slice in, size_t *ret_used)
 {
 	struct imap_job *j = s->job;
 
+	if (s->idling && s->tell.step == IMAP_TELL_NOTHING)
+		imap_tell_quota(s);
 	if (s->idling && (s->tell.step != IMAP_TELL_NOTHING || view_pending(&s->view, true))) {
 		if (s->tell.step == IMAP_TELL_NOTHING)
 			imap_tell_begin(s, true);
@@ -361,6 +363,10 @@ static void session_msg(struct imap *s, enum ipc_type type, const union ipc_any 
 	case IPC_mbox_gone:
 		if (m->mbox_gone.mbox == v->mbox)
 			imap_mailbox_gone(s);
+		break;
+	case IPC_quota_level:
+		s->quota_level = m->quota_level.percent;
+		s->quota_over = m->quota_level.over != 0;
 		break;
 	case IPC_session_bye:
 		s->stopping = true;

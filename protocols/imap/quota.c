@@ -35,6 +35,11 @@ static void put_quota(struct imap *s, const struct ipc_quota_is *m)
 		write_number(&w, m->bytes / 1024 + (m->bytes % 1024 != 0));
 		write_number(&w, m->bytes_max / 1024);
 	}
+	if (m->messages_max > 0) {
+		write_atom(&w, "MESSAGE");
+		write_number(&w, m->messages);
+		write_number(&w, m->messages_max);
+	}
 	write_close(&w);
 	write_end(&w);
 }

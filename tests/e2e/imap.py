@@ -372,5 +372,26 @@ def undelete(s):
     check(status != 0 and "2025-11-22" in err, "a time that is none: %r", err)
 
 
+@case("a level of the quota that is passed is told once")
+def quota_levels(s):
+    empty(s)
+    s.ctl("account", "quota", "u1", "100K")
+    with session(s) as m:
+        told = []
+
+        def levels():
+            good(m.noop())
+            told.extend(t.split()[1] for t in m.response("OK")[1] or [] if t and b"[ALERT]" in t)
+            return told
+
+        for size, want in ((70000, []), (15000, [b"80"]), (1000, [b"80"]), (8000, [b"80", b"90"])):
+            with s.lmtp() as l:
+                equal(l.data([TO], message("x" * size))[0][0], 250, "a delivery")
+            wait(lambda: len(levels()) >= len(want), 60, "a level")
+            equal(told, want, "what was told")
+        good(m.getquota('""'))
+    s.ctl("account", "quota", "u1", "unlimited")
+
+
 if __name__ == "__main__":
     main(25500)

@@ -22,9 +22,25 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { WAIT_MS = 10000, NOBODY = 65534, UNDELETE_S = 14 * 86400 };
+enum { WAIT_MS = 10000, NOBODY = 65534, UNDELETE_S = 14 * 86400, RESTORES = 10000 };
 
 /* ---- clients ---- */
+
+/* As routerd would. */
+static void policy_tell(struct rig_client *k, uint64_t account)
+{
+	const struct rig *r = k->rig;
+	struct ipc_policy_is p = { .account = account,
+		.quota = r->quota,
+		.messages = r->messages_max,
+		.notice = r->notice,
+		.alert = r->alert,
+		.suspend = 100,
+		.restores = r->restores,
+		.undelete_s = r->undelete_s };
+
+	(void)ipc_send(k->chan, IPC_policy_is, &p, NULL);
+}
 
 static void on_msg(
     void *arg, struct ipc_chan *c, enum ipc_type type, const union ipc_any *m, int *fds)
@@ -37,6 +53,10 @@ static void on_msg(
 		k->window += m->post_credit.bytes;
 	if (type == IPC_append_credit)
 		k->window += m->append_credit.bytes;
+	if (type == IPC_policy_ask) {
+		policy_tell(k, m->policy_ask.account);
+		return;
+	}
 	if (type == IPC_append_ready)
 		k->window = IPC_WINDOW_BYTES;
 	assert_int_equal(ipc_encode(type, m, &out), 0);
@@ -284,15 +304,6 @@ static void dir_send(struct rig *r, const char *name, int fd)
 	    0);
 }
 
-static void conf_send(struct rig *r)
-{
-	char text[100];
-
-	snprintf(text, sizeof(text), "engine = lmdb\nundelete_period = %llus\n",
-	    (unsigned long long)r->undelete_s);
-	rig_send(r->control, IPC_ctl_conf, &(struct ipc_ctl_conf){ slice_str(text) });
-}
-
 static void process_start(struct rig *r)
 {
 	int control[2], log[2];
@@ -310,7 +321,7 @@ static void process_start(struct rig *r)
 	r->log_fd = log[0];
 	r->control = adopt(r, control[0], IPC_CH_CONTROL, true);
 	ipc_chan_hello(r->control->chan, IPC_ROLE_MASTER, 1, IPC_ROLE_STORED, IPC_IN_SETUP);
-	conf_send(r);
+	rig_send(r->control, IPC_ctl_conf, &(struct ipc_ctl_conf){ SLICE("engine = lmdb\n") });
 	dir_send(r, "store", r->dir_fd);
 	daemons_start(r);
 	rig_send(r->control, IPC_ctl_go, &(struct ipc_ctl_go){});
@@ -333,9 +344,11 @@ void rig_init_process(struct rig *r, const char *program)
 {
 	char path[] = "/tmp/stored-test-XXXXXX";
 
-	*r = (struct rig){
-		.dir_fd = -1, .log_fd = -1, .program = program, .undelete_s = UNDELETE_S
-	};
+	*r = (struct rig){ .dir_fd = -1,
+		.log_fd = -1,
+		.program = program,
+		.undelete_s = UNDELETE_S,
+		.restores = RESTORES };
 	log_init(open("/dev/null", O_WRONLY | O_CLOEXEC), false, LOG_ERR);
 	assert_non_null(mkdtemp(path));
 	r->dir_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -365,7 +378,9 @@ void rig_init(struct rig *r, const char *spec)
 {
 	char path[] = "/tmp/stored-test-XXXXXX";
 
-	*r = (struct rig){ .dir_fd = -1, .log_fd = -1, .undelete_s = UNDELETE_S };
+	*r = (struct rig){
+		.dir_fd = -1, .log_fd = -1, .undelete_s = UNDELETE_S, .restores = RESTORES
+	};
 	snprintf(r->spec, sizeof(r->spec), "%s", spec);
 	log_init(open("/dev/null", O_WRONLY | O_CLOEXEC), false, LOG_ERR);
 	if (strcmp(spec, "lmdb") == 0) {

@@ -40,6 +40,9 @@ struct rig {
 	uint64_t quota; /* of the sessions to come */
 	/* Of stored, from its next start: 14 days, if the test does not say otherwise. */
 	uint64_t undelete_s;
+	/* What routerd says of every account. */
+	uint64_t messages_max;
+	uint32_t notice, alert, restores;
 	int dir_fd, log_fd;
 	char spec[64];
 };
