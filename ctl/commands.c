@@ -132,15 +132,19 @@ const struct command ctl_commands[] = {
 	    "must be missing or empty: nothing is written over. Uids, modseqs and ids go on behind "
 	    "any that "
 	    "the server can have given out since." },
-	{ "store", "verify", 0, 0, ctl_store_verify, CTL_OFFLINE, "", "offline=DIR",
+	{ "store", "verify", 0, 0, ctl_store_verify, CTL_OFFLINE, "", "offline=DIR rate=MIB",
 	    "read all of a store and name what is damaged",
-	    "DIR is the data directory of a server that is stopped, or a copy of one. Every frame "
-	    "of "
-	    "the log, every row of the index and every byte of every message is compared with its "
-	    "sum; each damaged item is named with account, mailbox and uid. Nothing is changed. "
-	    "The "
-	    "status is 0 when all is well, 1 when something is damaged, 3 when it could not be "
-	    "looked at." },
+	    "Of the server that the configuration names, while it runs: its data as it is at one "
+	    "instant, "
+	    "read beside it. With --offline of a data directory whose server is stopped, a copy of "
+	    "one, or a "
+	    "generation of a backup; then the index is read, too. Every frame of the log and every "
+	    "byte of "
+	    "every message is compared with its sum; each damaged item is named with account, "
+	    "mailbox and "
+	    "uid. Nothing is changed. --rate: so many MiB of messages in a second at most. The "
+	    "status is 0 "
+	    "when all is well, 1 when something is damaged, 3 when it could not be looked at." },
 	{ "store", "stat", 0, 0, ctl_store_stat, CTL_OFFLINE, "", "offline=DIR",
 	    "what a store holds, by account, and how much of its files that is", "" },
 	{ "store", "salvage", 2, 2, ctl_store_salvage, CTL_OFFLINE, "DIR OUT",

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "common/conf/conf.h"
 #include "ctl/client.h"
 #include "ctl/print.h"
 
@@ -75,6 +76,8 @@ int ctl_refuse(const struct ctl *c, const char *fmt, ...) __attribute__((format(
 
 /* A whole file or standard input ("-"); NULL after a message. The caller frees. */
 uint8_t *read_input(const char *path, size_t *ret_n);
+/* The configuration into `conf`, which the caller has begun. False after a message. */
+bool read_conf(const struct ctl *c, struct conf *conf);
 /* One line of standard input, hidden when it is typed. False after a message. The caller wipes and
  * frees *ret_p. */
 bool read_password(struct slice *ret, uint8_t **ret_p);

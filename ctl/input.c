@@ -3,6 +3,7 @@
 
 #include "common/base/io.h"
 #include "common/base/secret.h"
+#include "common/conf/limits.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,6 +25,20 @@ uint8_t *read_input(const char *path, size_t *ret_n)
 	fprintf(stderr, "gatehousectl: cannot read %s: %s\n", path,
 	    r > 0 ? "it is too large" : strerror(-r));
 	return NULL;
+}
+
+bool read_conf(const struct ctl *c, struct conf *conf)
+{
+	struct buf errors = BUF_INIT(CONF_ERRORS_BYTES);
+	size_t n = 0;
+	uint8_t *text = read_input(c->conf, &n);
+	int r = text != NULL ? conf_parse(conf, c->conf, slice_of(text, n), &errors) : -1;
+
+	if (r != 0 && text != NULL)
+		fprintf(stderr, "%.*s", SLICE_FMT(buf_slice(&errors)));
+	buf_fini(&errors);
+	free(text);
+	return r == 0;
 }
 
 /* ---- passwords come from standard input, where no list of processes shows them ---- */

@@ -319,16 +319,7 @@ static int search_journal(struct search *s)
 
 static int from_conf(struct search *s, struct conf *conf)
 {
-	struct buf errors = BUF_INIT(CONF_ERRORS_BYTES);
-	size_t n = 0;
-	uint8_t *text = read_input(s->c->conf, &n);
-	int r = text != NULL ? conf_parse(conf, s->c->conf, slice_of(text, n), &errors) : -1;
-
-	if (r != 0 && text != NULL)
-		fprintf(stderr, "%.*s", SLICE_FMT(buf_slice(&errors)));
-	buf_fini(&errors);
-	free(text);
-	if (r != 0)
+	if (!read_conf(s->c, conf))
 		return ctl_refuse(s->c,
 		    "the configuration does not say where the log is; --file=PATH "
 		    "or --journal does");

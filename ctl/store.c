@@ -65,9 +65,39 @@ int ctl_store_restore(struct ctl *c)
 	return backup(c, "restore");
 }
 
+/* A server's own data directory, as the configuration has it. */
+static int online_verify(struct ctl *c, const char **words, int n)
+{
+	struct conf conf;
+	int status;
+
+	if (conf_init(&conf, NULL) != 0)
+		return ctl_refuse(c, "out of memory");
+	if (read_conf(c, &conf)) {
+		words[n++] = conf_get_str(&conf, CONF_data_dir);
+		status = become(c, "gatehouse-backup", "verify", words, n);
+	} else {
+		status = ctl_refuse(
+		    c, "the configuration does not say where the data is; --offline=DIR does");
+	}
+	conf_fini(&conf);
+	return status;
+}
+
 int ctl_store_verify(struct ctl *c)
 {
-	return offline(c, "verify");
+	const char *words[ARGS_MAX], *dir = ctl_opt(c, "offline"), *mib = ctl_opt(c, "rate");
+	char rate[40];
+	int n = 0;
+
+	if (mib != NULL) {
+		snprintf(rate, sizeof(rate), "--rate=%.20s", mib);
+		words[n++] = rate;
+	}
+	if (dir == NULL)
+		return online_verify(c, words, n);
+	words[n++] = dir;
+	return become(c, "gatehouse-salvage", "verify", words, n);
 }
 
 int ctl_store_stat(struct ctl *c)

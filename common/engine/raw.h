@@ -9,7 +9,7 @@
  */
 #pragma once
 
-#include "common/engine/engine.h"
+#include "common/engine/tail.h"
 
 struct raw;
 
@@ -42,12 +42,15 @@ struct raw_conf {
 	 * which no sum vouches for: is the index's the newer one? NULL: yes. */
 	bool (*newer)(void *arg, struct slice key, struct slice of_log, struct slice of_index);
 	void *arg;
+	/* Only what lies before it is read, and the store is not locked: it may be in use. NULL:
+	 * all. */
+	const struct tail_end *until;
 	bool check_index; /* compare the index with the log even where the log suffices */
 };
 
 /* Reads log and index. 0; ENGINE_NOTFOUND: there is no store here; ENGINE_BUSY: a process has it
  * open; ENGINE_VERSION; ENGINE_IO: the directory cannot be read; -ENOMEM. `dir_fd` is duplicated.
- * The store is locked until raw_close(). */
+ * The store is locked until raw_close(), but for `until`. */
 int raw_open(int dir_fd, const struct raw_conf *conf, struct raw **ret_r)
     __attribute__((warn_unused_result));
 void raw_close(struct raw **r);

@@ -65,7 +65,7 @@ static int steps_find(int store_fd, struct report *rep, struct steps *ret)
 {
 	struct raw_row row;
 	struct raw *r;
-	int rc = open_raw(store_fd, "store", heads_and_ids, rep, &r);
+	int rc = open_raw(store_fd, "store", NULL, heads_and_ids, rep, &r);
 
 	if (rc != 0)
 		return rc < 0 ? rc : -EIO;

@@ -84,6 +84,11 @@ int copy_file(struct copying *c, int from_fd, const char *from, int to_fd, const
  * report_fail(). */
 int gen_check(int gen_fd, const struct tail_end end[DBS], struct report *rep);
 
+/* ---- online.c ---- */
+
+/* Reads all of a running server's data at one instant; an exit status. */
+int verify_online(struct source *s, unsigned mib_per_s, struct report *rep);
+
 /* ---- restore.c ---- */
 
 /* A new data directory of a generation. */

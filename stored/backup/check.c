@@ -37,7 +37,7 @@ static int check_one(int gen_fd, unsigned db, const struct tail_end *end, struct
 	struct raw_stats s;
 	struct raw *r;
 
-	rc = open_raw(fd, db_names[db], db == 0 ? model_keeps : NULL, rep, &r);
+	rc = open_raw(fd, db_names[db], NULL, db == 0 ? model_keeps : NULL, rep, &r);
 	fd_close(&fd);
 	if (rc != 0)
 		return report_fail(rep, "the copy of %s cannot be read", db_names[db]);

@@ -29,7 +29,7 @@ enum { TRIES = 3, EDGE = 4096 };
 struct tool {
 	struct report rep;
 	bool json, quiet, quick;
-	unsigned keep;
+	unsigned keep, rate;
 	struct source src;
 	int target_fd, prev_fd, gen_fd;
 	char name[GEN_NAME_BYTES], part[GEN_NAME_BYTES], prev_name[GEN_NAME_BYTES];
@@ -302,7 +302,8 @@ static int usage(void)
 {
 	fprintf(stderr,
 	    "usage: gatehouse-backup [--json] [--quiet] [--keep=N] [--quick] backup DIR TARGET\n"
-	    "       gatehouse-backup [--json] [--quiet] restore GENERATION DIR\n");
+	    "       gatehouse-backup [--json] [--quiet] restore GENERATION DIR\n"
+	    "       gatehouse-backup [--json] [--quiet] [--rate=MIB] verify DIR\n");
 	return TOOL_USAGE;
 }
 
@@ -315,7 +316,8 @@ static bool option(struct tool *t, const char *arg)
 	else if (strcmp(arg, "--quick") == 0)
 		t->quick = true;
 	else
-		return sscanf(arg, "--keep=%u", &t->keep) == 1 && t->keep > 0;
+		return (sscanf(arg, "--keep=%u", &t->keep) == 1 && t->keep > 0) ||
+		       (sscanf(arg, "--rate=%u", &t->rate) == 1 && t->rate > 0);
 	return true;
 }
 
@@ -324,6 +326,7 @@ int main(int argc, char **argv)
 	static struct tool t = { .target_fd = -1, .prev_fd = -1, .gen_fd = -1 };
 	const char *words[3] = { 0 };
 	int n = 0, rc = TOOL_USAGE;
+	bool verify;
 
 	signal(SIGPIPE, SIG_IGN);
 	log_init(2, false, LOG_ERR);
@@ -334,10 +337,17 @@ int main(int argc, char **argv)
 		if (argv[i][0] != '-')
 			words[n++] = argv[i];
 	}
-	if (n != 3 || (strcmp(words[0], "backup") != 0 && strcmp(words[0], "restore") != 0))
+	verify = n == 2 && strcmp(words[0], "verify") == 0;
+	if (!verify &&
+	    (n != 3 || (strcmp(words[0], "backup") != 0 && strcmp(words[0], "restore") != 0)))
 		return usage();
 	report_init(&t.rep, words[0], t.json, t.quiet);
-	if (words[0][0] == 'b') {
+	if (verify) {
+		rc = source_open(&t.src, words[1], &t.rep);
+		if (rc == 0)
+			rc = verify_online(&t.src, t.rate, &t.rep);
+		source_close(&t.src);
+	} else if (words[0][0] == 'b') {
 		rc = do_backup(&t, words[1], words[2]);
 		source_close(&t.src);
 	} else {

@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -26,6 +27,11 @@ int source_open(struct source *s, const char *dir, struct report *rep)
 		s->db_fd[i] = openat(s->dir_fd, db_names[i], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		if (s->db_fd[i] < 0)
 			return report_fail(rep, "%s/%s: %s", dir, db_names[i], strerror(errno));
+	}
+	/* The links have one name. */
+	if (flock(s->db_fd[0], LOCK_EX | LOCK_NB) != 0) {
+		fd_close(&s->db_fd[0]); /* and are not ours to take away */
+		return report_fail(rep, "another backup or verify of %s is under way", dir);
 	}
 	return 0;
 }
@@ -70,7 +76,7 @@ void source_unpin(struct source *s)
 {
 	for (unsigned i = 0; i < DBS; i++) {
 		fd_close(&s->pin_fd[i]);
-		if (s->db_fd[i] >= 0)
+		if (s->db_fd[0] >= 0 && s->db_fd[i] >= 0)
 			(void)tree_remove(s->db_fd[i], pin);
 	}
 }
@@ -78,7 +84,7 @@ void source_unpin(struct source *s)
 void source_close(struct source *s)
 {
 	source_unpin(s);
-	for (unsigned i = 0; i < DBS; i++) {
+	for (unsigned i = DBS; i-- > 0;) {
 		tail_close(&s->tail[i]);
 		fd_close(&s->db_fd[i]);
 	}

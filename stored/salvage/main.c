@@ -30,6 +30,7 @@
 struct tool {
 	struct report rep;
 	bool json, quiet;
+	unsigned rate; /* MiB in a second; 0: all there is */
 	const char *dir, *out, *account, *mailbox;
 	char real[PATH_MAX];
 	int store_fd, directory_fd, secrets_fd;
@@ -71,7 +72,7 @@ static int load(struct tool *t)
 		return rc;
 	rc = names_load(&t->names, t->directory_fd, t->secrets_fd, &t->rep);
 	if (rc == 0)
-		rc = open_raw(t->store_fd, "store", model_keeps, &t->rep, &t->raw);
+		rc = open_raw(t->store_fd, "store", NULL, model_keeps, &t->rep, &t->raw);
 	if (rc == 0)
 		rc = model_load(&t->model, t->raw, &t->names, &t->rep);
 	if (rc == 0)
@@ -99,7 +100,7 @@ static int do_verify(struct tool *t)
 
 	if (rc != 0)
 		return rc;
-	rc = verify_store(&t->model, &t->rep);
+	rc = verify_store(&t->model, t->rate, &t->rep);
 	return rc == 0 ? report_end(&t->rep) : report_fail(&t->rep, "%s", strerror(-rc));
 }
 
@@ -211,6 +212,8 @@ int main(int argc, char **argv)
 			t.json = true;
 		else if (strcmp(argv[i], "--quiet") == 0)
 			t.quiet = true;
+		else if (sscanf(argv[i], "--rate=%u", &t.rate) == 1)
+			continue;
 		else if (strncmp(argv[i], "--account=", 10) == 0)
 			t.account = argv[i] + 10;
 		else if (strncmp(argv[i], "--mailbox=", 10) == 0)

@@ -147,15 +147,15 @@ static int secrets_load(struct names *n, struct raw *r)
 	return 0;
 }
 
-static int load_one(struct names *n, int fd, const char *what, struct report *rep,
-    int (*load)(struct names *n, struct raw *r))
+static int load_one(struct names *n, int fd, const char *what, const struct tail_end *until,
+    struct report *rep, int (*load)(struct names *n, struct raw *r))
 {
 	struct raw *r;
 	int rc;
 
 	if (fd < 0)
 		return 0;
-	rc = open_raw(fd, what, NULL, rep, &r);
+	rc = open_raw(fd, what, until, NULL, rep, &r);
 	if (rc != 0)
 		return rc == -ENOMEM ? rc : 0;
 	rc = load(n, r);
@@ -163,13 +163,30 @@ static int load_one(struct names *n, int fd, const char *what, struct report *re
 	return rc;
 }
 
-int names_load(struct names *n, int directory_fd, int secrets_fd, struct report *rep)
+static int load_both(
+    struct names *n, const int fd[2], const struct tail_end *const until[2], struct report *rep)
 {
 	int rc;
 
 	*n = (struct names){ 0 };
-	rc = load_one(n, directory_fd, "directory", rep, directory_load);
-	return rc == 0 ? load_one(n, secrets_fd, "secrets", rep, secrets_load) : rc;
+	rc = load_one(n, fd[0], "directory", until[0], rep, directory_load);
+	return rc == 0 ? load_one(n, fd[1], "secrets", until[1], rep, secrets_load) : rc;
+}
+
+int names_load(struct names *n, int directory_fd, int secrets_fd, struct report *rep)
+{
+	static const struct tail_end *const all[2];
+	const int fd[2] = { directory_fd, secrets_fd };
+
+	return load_both(n, fd, all, rep);
+}
+
+int names_load_until(
+    struct names *n, const int fd[2], const struct tail_end until[2], struct report *rep)
+{
+	const struct tail_end *const ends[2] = { &until[0], &until[1] };
+
+	return load_both(n, fd, ends, rep);
 }
 
 void names_fini(struct names *n)

@@ -6,9 +6,11 @@
 #pragma once
 
 #include "common/base/slice.h"
+#include "common/engine/tail.h"
 #include "common/base/idmap.h"
 
 struct report;
+
 
 struct named {
 	uint64_t id, quota_bytes;
@@ -26,6 +28,9 @@ struct names {
 /* What `directory_fd` and `secrets_fd` (-1: not there) still tell. Damage is reported; what cannot
  * be read at all is, too, and leaves the accounts without names. 0 or -ENOMEM. */
 int names_load(struct names *n, int directory_fd, int secrets_fd, struct report *rep);
+/* The same of databases that are in use. */
+int names_load_until(
+    struct names *n, const int fd[2], const struct tail_end until[2], struct report *rep);
 void names_fini(struct names *n);
 
 const struct named *names_get(const struct names *n, uint64_t account);

@@ -86,7 +86,7 @@ static bool newer(void *arg, struct slice key, struct slice of_log, struct slice
 	       (flags_unpack(of_index, &b) == 0 && b.modseq > a.modseq);
 }
 
-int open_raw(int dir_fd, const char *what,
+int open_raw(int dir_fd, const char *what, const struct tail_end *until,
     bool (*keep_rows)(void *arg, struct slice group, struct slice key), struct report *rep,
     struct raw **ret_r)
 {
@@ -97,6 +97,7 @@ int open_raw(int dir_fd, const char *what,
 		.progress = progress,
 		.newer = newer,
 		.arg = &t,
+		.until = until,
 		.check_index = true };
 	int rc = raw_open(dir_fd, &conf, ret_r);
 

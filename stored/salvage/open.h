@@ -6,8 +6,8 @@
 #include "common/engine/raw.h"
 #include "stored/salvage/report.h"
 
-/* `what` names it in the report: "store", "directory", "secrets". `keep`: see raw.h. 0, or what
- * raw_open() says after a line in the report. */
-int open_raw(int dir_fd, const char *what,
+/* `what` names it in the report: "store", "directory", "secrets". `until`, `keep`: see raw.h. 0, or
+ * what raw_open() says after a line in the report. */
+int open_raw(int dir_fd, const char *what, const struct tail_end *until,
     bool (*keep)(void *arg, struct slice group, struct slice key), struct report *rep,
     struct raw **ret_r);

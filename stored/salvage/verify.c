@@ -1,6 +1,30 @@
 #include "stored/salvage/verify.h"
 
+#include "common/base/clock.h"
 #include "common/base/wire.h"
+
+#include <time.h>
+
+struct pace {
+	struct report *rep;
+	uint64_t bytes_per_s, bytes;
+	int64_t begin_ms;
+};
+
+/* What was read before its time is waited for. */
+static int on_bytes(void *arg, struct slice s)
+{
+	struct pace *p = arg;
+	int64_t ahead_ms;
+
+	p->bytes += s.n;
+	if (p->bytes_per_s == 0)
+		return 0;
+	ahead_ms = (int64_t)(p->bytes * 1000 / p->bytes_per_s) - (clock_mono_ms() - p->begin_ms);
+	if (ahead_ms > 10)
+		nanosleep(&(struct timespec){ ahead_ms / 1000, ahead_ms % 1000 * 1000000 }, NULL);
+	return 0;
+}
 
 static void differs(
     struct report *rep, const struct sv_mbox *b, const char *what, uint64_t says, uint64_t is)
@@ -15,7 +39,7 @@ static void differs(
 /* Messages that are lost explain a difference of their own. */
 static int check_head(void *arg, struct sv_mbox *b)
 {
-	struct report *rep = arg;
+	struct report *rep = ((struct pace *)arg)->rep;
 	const struct mbox_head *h = &b->head;
 	struct place at = model_place(b, 0);
 
@@ -97,9 +121,12 @@ static void check_accounts(struct model *m, struct report *rep)
 	}
 }
 
-int verify_store(struct model *m, struct report *rep)
+int verify_store(struct model *m, unsigned mib_per_s, struct report *rep)
 {
-	const struct sink s = { .arg = rep, .expunged = true, .mbox_end = check_head };
+	struct pace p = { rep, (uint64_t)mib_per_s << 20, 0, clock_mono_ms() };
+	const struct sink s = {
+		.arg = &p, .expunged = true, .bytes = on_bytes, .mbox_end = check_head
+	};
 
 	check_accounts(m, rep);
 	check_flags(m, rep);

@@ -5,5 +5,6 @@
 
 #include "stored/salvage/walk.h"
 
-/* Reads every message; then compares headers with what they count. 0 or negative. */
-int verify_store(struct model *m, struct report *rep);
+/* Reads every message, at most so many MiB of them in a second (0: as fast as it goes); compares
+ * headers with what they count. 0 or negative. */
+int verify_store(struct model *m, unsigned mib_per_s, struct report *rep);

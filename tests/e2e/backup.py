@@ -30,7 +30,7 @@ def target(s):
 
 def tool(s, *args, ok=(0,), run=subprocess.run):
     env = dict(os.environ, GATEHOUSE_LIBEXEC=os.path.join(s.root, "usr/lib/gatehouse"))
-    done = run([os.path.join(s.root, "usr/bin/gatehousectl"), "--json", "store", *args], stdin=subprocess.DEVNULL,
+    done = run([os.path.join(s.root, "usr/bin/gatehousectl"), "--json", "--conf", s.conf, "store", *args], stdin=subprocess.DEVNULL,
                stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env)
     if run is not subprocess.run:
         return done
@@ -82,6 +82,9 @@ class Load:
 
 @case("three backups while messages and accounts come in; what the one before has is linked, not copied")
 def made(s):
+    one = message("a file of its own" + ("\r\n" + "y" * 70) * 17000)
+    s.deliver(U1, one)
+    SENT.append((time.monotonic(), one))
     with Load(s):
         for k in range(3):
             time.sleep(0.4)
@@ -90,6 +93,7 @@ def made(s):
             BACKUPS.append((begun, os.path.join(target(s), said["generation"])))
             check(said["files-copied"] >= 3 and (k == 0 or said["files-linked"] > 0), "it said %s", said)
             check(said["instants-tried"] > 0 and said["lost"] == 0, "it said %s", said)
+            equal(tool(s, "verify")["items"], [], "what verify found in a server under load")
     equal(len([g for g in os.listdir(target(s))]), 2, "generations that stay")
     BACKUPS.pop(0)
     equal(glob.glob(data(s) + "/*/backup-pin"), [], "links left in the data directory")
@@ -169,6 +173,18 @@ def one_account(s):
         equal(len(s.mail("again")), len(rows), "messages moved in")
     check({behind_trace(m) for m in s.mail("again")} <= set(want), "a message was changed on its way")
     equal(tool(s, "salvage", "--account=nobody", BACKUPS[-1][1], os.path.join(s.dir, "none"), ok=(3,))["done"], False, "nobody")
+
+
+@case("a body is damaged below a running server: verify names it, and its mailbox")
+def found(s):
+    for path in glob.glob(data(s) + "/store/body-*"):
+        with open(path, "r+b") as f:
+            f.seek(500000)
+            f.write(b"\0\0\0")
+    said = tool(s, "verify", ok=(1,))
+    check(said["lost"] > 0, "nothing was found")
+    equal({(i["mailbox"], i["why"]) for i in said["items"]}, {("INBOX", "its body is damaged")}, "what was found")
+    check(U1 in {i["account"] for i in said["items"]}, "the account is not named")
 
 
 @case("a generation with a damaged byte is not restored, and says which file it is; an unfinished one neither")

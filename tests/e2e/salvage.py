@@ -25,7 +25,7 @@ def data(s):
 def tool(s, *args, ok=(0,)):
     """gatehousectl store ...; (status, JSON)."""
     env = dict(os.environ, GATEHOUSE_LIBEXEC=os.path.join(s.root, "usr/lib/gatehouse"))
-    done = subprocess.run([os.path.join(s.root, "usr/bin/gatehousectl"), "--json", "store", *args],
+    done = subprocess.run([os.path.join(s.root, "usr/bin/gatehousectl"), "--json", "--conf", s.conf, "store", *args],
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120, env=env)
     check(done.returncode in ok, "store %s: status %d: %s %s", " ".join(args), done.returncode, done.stdout[-800:],
           done.stderr[-800:])
@@ -75,6 +75,9 @@ def well(s):
         note(i, box)
     i.logout()
     equal(tool(s, "verify", "--offline=" + data(s), ok=(3,))[1]["done"], False, "while the server runs")
+    said = tool(s, "verify", "--rate=1000")[1]
+    equal((said["messages"], said["expunged"]), (len(SENT), 2), "messages that verify saw beside the server")
+    equal(glob.glob(data(s) + "/*/backup-pin"), [], "links left in the data directory")
     s.stop()
     said = tool(s, "verify", "--offline=" + data(s))[1]
     equal((said["messages"], said["expunged"]), (len(SENT), 2), "messages that verify saw, and can be restored")

@@ -58,7 +58,7 @@ static void look(const char *dir, struct told *t)
 
 	t->n = 0;
 	report_init(&t->rep, "test", false, true);
-	assert_int_equal(open_raw(fd, "store", model_keeps, &t->rep, &raw), 0);
+	assert_int_equal(open_raw(fd, "store", NULL, model_keeps, &t->rep, &raw), 0);
 	assert_int_equal(model_load(&m, raw, &names, &t->rep), 0);
 	assert_int_equal(walk_messages(&m, &s, &t->rep), 0);
 	model_fini(&m);
@@ -308,9 +308,9 @@ static void test_busy(void **state)
 	int fd = open("closed", O_RDONLY | O_DIRECTORY);
 
 	report_init(&t.rep, "test", false, true);
-	assert_int_equal(open_raw(fd, "store", model_keeps, &t.rep, &raw), ENGINE_BUSY);
+	assert_int_equal(open_raw(fd, "store", NULL, model_keeps, &t.rep, &raw), ENGINE_BUSY);
 	engine_close(&e);
-	assert_int_equal(open_raw(fd, "store", model_keeps, &t.rep, &raw), 0);
+	assert_int_equal(open_raw(fd, "store", NULL, model_keeps, &t.rep, &raw), 0);
 	raw_close(&raw);
 	close(fd);
 }

@@ -66,7 +66,7 @@ int raw_segments_list(struct raw *r, struct raw_numbers *ret)
 		if (strncmp(de->d_name, "log-", 4) != 0 || strlen(de->d_name) != 12)
 			continue;
 		no = strtoull(de->d_name + 4, &end, 16);
-		if (*end == '\0')
+		if (*end == '\0' && (r->conf.until == NULL || no <= r->conf.until->segment))
 			rc = number_add(ret, no);
 	}
 	closedir(d);
@@ -114,6 +114,9 @@ int raw_segment_load(struct raw *r, struct raw_segment *s, uint64_t no)
 	}
 	if (rc == 0) {
 		s->n = (size_t)st.st_size;
+		if (r->conf.until != NULL && no == r->conf.until->segment &&
+		    r->conf.until->off < s->n)
+			s->n = r->conf.until->off;
 		for (size_t at = 0; at < s->n; at += READ_STEP)
 			read_part(s, fd, at, s->n - at < READ_STEP ? s->n - at : READ_STEP);
 		if (s->n >= SEG_HEAD)

@@ -60,7 +60,7 @@ static int lock(struct raw *r)
 
 static int load(struct raw *r)
 {
-	int rc = lock(r);
+	int rc = r->conf.until == NULL ? lock(r) : 0;
 
 	if (rc == 0)
 		rc = raw_index_meta(r);
