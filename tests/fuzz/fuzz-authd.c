@@ -303,6 +303,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	ipc_chan_free(&w->pool.chan);
 	ipc_chan_free(&w->routerd.chan);
 	ipc_chan_free(&w->stored.chan);
+	failures_fini(&w->a);
 	secrets_close(&w->a.secrets);
 	engine_close(&w->engine);
 	event_base_free(w->a.base);
