@@ -82,6 +82,16 @@ unsigned keywords_add(struct keywords *k, struct slice name)
 	return k->n++;
 }
 
+/* An atom (RFC 3501 9), which every door can say. */
+static bool is_atom(struct slice name)
+{
+	for (size_t i = 0; i < name.n; i++)
+		if (name.p[i] <= ' ' || name.p[i] >= 0x7f ||
+		    memchr("(){%*\"\\]", name.p[i], 8) != NULL)
+			return false;
+	return name.n > 0;
+}
+
 uint64_t keywords_add_all(struct keywords *k, struct slice names, bool *ret_all)
 {
 	uint64_t bits = 0;
@@ -93,7 +103,7 @@ uint64_t keywords_add_all(struct keywords *k, struct slice names, bool *ret_all)
 
 		if (name.n == 0)
 			continue;
-		bit = keywords_add(k, name);
+		bit = is_atom(name) ? keywords_add(k, name) : KEYWORDS_MAX;
 		if (bit < KEYWORDS_MAX)
 			bits |= UINT64_C(1) << bit;
 		else

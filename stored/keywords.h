@@ -32,7 +32,8 @@ struct slice keywords_at(const struct keywords *k, unsigned bit);
 unsigned keywords_find(const struct keywords *k, struct slice name);
 /* Its old or new bit; KEYWORDS_MAX: there is no room for it, or it is no name. */
 unsigned keywords_add(struct keywords *k, struct slice name);
-/* Bits of names with a space between them; those without room are left out, and *ret_all false. */
+/* Bits of names with a space between them; those without room and those that are no atoms are left
+ * out, and *ret_all false. */
 uint64_t keywords_add_all(struct keywords *k, struct slice names, bool *ret_all);
 
 /* The names from `first` on as mbox_opened and mbox_keywords tell them. */

@@ -18,11 +18,46 @@ int tree_compare(struct slice a, struct slice b)
 	return a.n == b.n ? 0 : a.n < b.n ? -1 : 1;
 }
 
+/* Octets of the UTF-8 character at the start (RFC 3629), 0: it is none. */
+static size_t utf8_step(struct slice s)
+{
+	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
+	uint8_t lead = s.p[0];
+	size_t n = lead < 0x80   ? 1
+		   : lead < 0xc2 ? 0
+		   : lead < 0xe0 ? 2
+		   : lead < 0xf0 ? 3
+		   : lead < 0xf5 ? 4
+				 : 0;
+	uint32_t c = n < 2 ? lead : lead & (0xffu >> (n + 1));
+
+	if (n > s.n)
+		return 0;
+	for (size_t i = 1; i < n; i++) {
+		if ((s.p[i] & 0xc0) != 0x80)
+			return 0;
+		c = c << 6 | (s.p[i] & 0x3f);
+	}
+	return c < least[n] || (c >= 0xd800 && c < 0xe000) || c > 0x10ffff ? 0 : n;
+}
+
+static bool is_utf8(struct slice s)
+{
+	while (s.n > 0) {
+		size_t n = utf8_step(s);
+
+		if (n == 0)
+			return false;
+		s = slice_from(s, n);
+	}
+	return true;
+}
+
 bool tree_name_good(struct slice name, uint8_t *out, struct slice *ret_name)
 {
 	size_t level = 0, levels = 1;
 
-	if (name.n == 0 || name.n > MBOX_NAME_MAX)
+	if (name.n == 0 || name.n > MBOX_NAME_MAX || !is_utf8(name))
 		return false;
 	for (size_t i = 0; i < name.n; i++) {
 		if (name.p[i] < ' ' || name.p[i] == 0x7f)

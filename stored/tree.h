@@ -20,7 +20,7 @@ int tree_compare(struct slice a, struct slice b);
 
 /*
  * The name as it is stored: INBOX in capitals where it is the first level. False when it cannot be
- * a name: empty, longer than MBOX_NAME_MAX, an empty level, a control character, more than
+ * a name: empty, longer than MBOX_NAME_MAX, not UTF-8, an empty level, a control character, more than
  * TREE_LEVELS_MAX levels. `out` has MBOX_NAME_MAX bytes.
  */
 bool tree_name_good(struct slice name, uint8_t *out, struct slice *ret_name);

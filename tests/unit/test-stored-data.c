@@ -219,6 +219,8 @@ static void keywords_have_bits(void **state)
 	o = rig_open(s, "INBOX", 0);
 	assert_int_equal(make(s, o.mbox, "One two", &bits), IPC_ST_OK);
 	assert_int_equal(bits, 3);
+	assert_int_equal(make(s, o.mbox, "no(atom \xc3\xa9 a\"b x]", &bits), IPC_ST_LIMIT);
+	assert_int_equal(bits, 0);
 	k = &rig_wait(other, IPC_mbox_keywords)->mbox_keywords;
 	assert_int_equal(k->first, 0);
 	assert_true(slice_eq(k->names, SLICE("\3\0\0\0One\3\0\0\0two")));

@@ -145,7 +145,10 @@ static void names_are_made_with_their_parents(void **state)
 
 static void names_that_cannot_be_are_refused(void **state)
 {
-	static const char *const bad[] = { "", "/", "/a", "a/", "a//b", "a\r", "\x7f", "a\tb" };
+	static const char *const bad[] = { "", "/", "/a", "a/", "a//b", "a\r", "\x7f", "a\tb",
+		"\xff", "a\xc0\x80", "\xc3", "\xed\xa0\x80", "\xe0\x80\xaf", "\xf4\x90\x80\x80" };
+	static const char *const good[] = { "\xc3\xa9", "\xe2\x82\xac/\xf0\x9f\x98\x80",
+		"\xf4\x8f\xbf\xbf" };
 	struct rig_client *s = session(*state);
 	char deep[300], longest[1026];
 
@@ -153,6 +156,8 @@ static void names_that_cannot_be_are_refused(void **state)
 		assert_int_equal(create(s, bad[i]), IPC_ST_CANNOT);
 		assert_int_equal(drop(s, bad[i]), IPC_ST_NOTFOUND);
 	}
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+		assert_int_equal(create(s, good[i]), IPC_ST_OK);
 	for (size_t i = 0; i < 130; i += 2)
 		memcpy(deep + i, "x/", 2);
 	deep[127] = 0;
