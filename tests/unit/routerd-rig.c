@@ -323,3 +323,19 @@ uint64_t rig_id(const char *name)
 	assert_int_equal(slice_u64(slice_take(&text, '|'), UINT64_MAX, &id), 0);
 	return id;
 }
+
+void rig_prepare(void)
+{
+	assert_int_equal(ask(domain_create, "client1.com"), IPC_DIR_OK);
+	assert_int_equal(ask(account_create, "ann", "1000"), IPC_DIR_OK);
+	assert_int_equal(ask(account_create, "ben"), IPC_DIR_OK);
+	assert_int_equal(ask(account_create, "info@client1.com"), IPC_DIR_OK);
+	assert_int_equal(ask(account_set_aliases, "ann", "anne"), IPC_DIR_OK);
+}
+
+void rig_assert_route(const char *address, const char *mode, const char *result)
+{
+	assert_int_equal(ask(route, address, mode), IPC_DIR_OK);
+	if (strncmp(buf_cstr(&rig.data), result, strlen(result)) != 0)
+		fail_msg("%s in mode %s: %s, not %s", address, mode, buf_cstr(&rig.data), result);
+}

@@ -62,6 +62,11 @@ void rig_become(uint64_t account);
 /* The number of an account, which must be there. */
 uint64_t rig_id(const char *name);
 
+/* client1.com; accounts ann (with an alias anne), ben, info@client1.com: ids 4 to 6. */
+void rig_prepare(void);
+/* Where the address leads begins with `result`: "MODULE|queue|address|text". */
+void rig_assert_route(const char *address, const char *mode, const char *result);
+
 #define ask(verb, ...) \
 	rig_ask(VERB_##verb, (const char *const[]){ __VA_ARGS__ __VA_OPT__(, ) NULL })
 #define assert_data(text)     assert_string_equal(buf_cstr(&rig.data), text)

@@ -1,0 +1,122 @@
+/* Groups: who is behind them, and that mail to them is taken for all or for nobody. */
+#include "tests/unit/routerd-rig.h"
+
+#include "routerd/group.h"
+
+#include <stdio.h>
+
+static void a_group_is_its_local_members(void **state)
+{
+	rig_prepare();
+	assert_int_equal(ask(group_create, "inner@client1.com", "Members", "info", "members",
+			     "anne@company.com"),
+	    IPC_DIR_OK);
+	assert_int_equal(ask(group_create, "staff", "Members", "ann", "Members", "ben", "Members",
+			     "nobody", "Members", "inner@client1.com", "Members", "staff"),
+	    IPC_DIR_OK);
+	assert_int_equal(ask(group_get, "staff"), IPC_DIR_OK);
+	assert_data("Expand|YES|RemoveToAndCc|NO|FinalDelivery|NO|EmailDisabled|NO|Members|"
+		    "ann@company.com|Members|ben@company.com|Members|nobody@company.com|Members|"
+		    "inner@client1.com|Members|staff@company.com");
+	rig_assert_route("staff", "mail", "GROUP||staff@company.com|ok|");
+	rig_assert_route("staff", "access", "GROUP||staff@company.com|this name does not lead to");
+	assert_int_equal(rig_rcpt("staff@company.com"), IPC_ROUTE_OK);
+	assert_int_equal(rig.members, 2); /* and one in `handle`: ann once, ben, info */
+	assert_int_equal(rig.targets, 3);
+	/* Without the groups among them. */
+	assert_int_equal(ask(group_set, "staff", "Expand", "no", "Members", "ben", "Members",
+			     "inner@client1.com"),
+	    IPC_DIR_OK);
+	assert_int_equal(rig_rcpt("staff@company.com"), IPC_ROUTE_OK);
+	assert_int_equal(rig.members, 0);
+	assert_int_equal(
+	    ask(group_set, "staff", "EmailDisabled", "YES", "Members", "ben"), IPC_DIR_OK);
+	assert_int_equal(rig_rcpt("staff@company.com"), IPC_ROUTE_DISABLED);
+	assert_int_equal(ask(group_set, "staff", "Members", "nobody"), IPC_DIR_OK);
+	assert_int_equal(rig_rcpt("staff@company.com"), IPC_ROUTE_REFUSED);
+	assert_int_equal(
+	    ask(group_set, "staff", "Members", "ben", "Members", "x@remote.example"), IPC_DIR_OK);
+	assert_int_equal(rig_rcpt("staff@company.com"), IPC_ROUTE_REFUSED);
+	assert_int_equal(ask(group_set, "staff", "Colour", "blue"), IPC_DIR_BAD);
+	assert_int_equal(ask(group_set, "staff", "Expand", "maybe"), IPC_DIR_BAD);
+	assert_int_equal(ask(group_set, "staff", "Members"), IPC_DIR_BAD);
+	assert_int_equal(ask(group_set, "staff", "Members", "two words"), IPC_DIR_BAD);
+}
+
+static void a_group_is_taken_whole_or_not_at_all(void **state)
+{
+	rig_prepare();
+	assert_int_equal(
+	    ask(group_create, "staff", "Members", "ann", "Members", "ben"), IPC_DIR_OK);
+	rig.over_quota = directory_account(&rig.rd.db.dir, 4)->id;
+	assert_int_equal(rig_rcpt("staff@company.com"), IPC_ROUTE_OVERQUOTA);
+	rig.over_quota = 0;
+	assert_int_equal(rig_rcpt("staff@company.com"), IPC_ROUTE_OK);
+	rig_lose_stored();
+	assert_int_equal(rig_rcpt("staff@company.com"), IPC_ROUTE_TRYLATER);
+	rig_connect_stored();
+	/* Who cannot have mail at all is left out. */
+	assert_int_equal(ask(account_suspend, "ann"), IPC_DIR_OK);
+	assert_int_equal(rig_rcpt("staff@company.com"), IPC_ROUTE_OK);
+	assert_int_equal(rig.members, 0);
+}
+
+static void members_follow_their_accounts(void **state)
+{
+	struct route r;
+	struct object *staff;
+
+	rig_prepare();
+	assert_int_equal(
+	    ask(group_create, "staff", "Members", "ann", "Members", "ben"), IPC_DIR_OK);
+	assert_int_equal(ask(account_rename, "ann", "ann.new@client1.com"), IPC_DIR_OK);
+	assert_int_equal(ask(group_get, "staff"), IPC_DIR_OK);
+	assert_data_has("|Members|ann.new@client1.com|Members|ben@company.com");
+	assert_int_equal(ask(group_rename, "staff", "crew@client1.com"), IPC_DIR_OK);
+	assert_int_equal(ask(account_delete, "ben"), IPC_DIR_OK);
+	assert_int_equal(ask(account_create, "ben"), IPC_DIR_OK);
+	rig_restart();
+	/* The new ben has not the place of the old one. */
+	assert_int_equal(ask(group_get, "crew@client1.com"), IPC_DIR_OK);
+	assert_data("Expand|YES|RemoveToAndCc|NO|FinalDelivery|NO|EmailDisabled|NO|Members|"
+		    "ann.new@client1.com");
+	staff = directory_object(
+	    &rig.rd.db.dir, directory_domain(&rig.rd.db.dir, SLICE("client1.com")), SLICE("crew"));
+	route_init(&r);
+	assert_true(group_has(&rig.rd.db.dir, staff, 4, &r));
+	assert_false(group_has(&rig.rd.db.dir, staff, 5, &r));
+	route_fini(&r);
+}
+
+static void groups_too_large_are_refused(void **state)
+{
+	char names[1001][16];
+	const char *args[2004] = { "many" };
+
+	rig_prepare();
+	for (int i = 0; i < 1001; i++) {
+		snprintf(names[i], sizeof(names[i]), "m%d", i);
+		args[1 + 2 * i] = "Members";
+		args[2 + 2 * i] = names[i];
+	}
+	assert_int_equal(rig_ask(VERB_group_create, args), IPC_DIR_BAD);
+	args[2001] = NULL;
+	assert_int_equal(rig_ask(VERB_group_create, args), IPC_DIR_OK);
+	rig_restart();
+	assert_int_equal(ask(group_get, "many"), IPC_DIR_OK);
+	assert_data_has("|Members|m0@company.com|Members|m1@company.com|");
+	assert_data_has("|m998@company.com|Members|m999@company.com");
+}
+
+int main(void)
+{
+#define CASE(f) cmocka_unit_test_setup_teardown(f, rig_setup, rig_teardown)
+	const struct CMUnitTest tests[] = {
+		CASE(a_group_is_its_local_members),
+		CASE(a_group_is_taken_whole_or_not_at_all),
+		CASE(members_follow_their_accounts),
+		CASE(groups_too_large_are_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
