@@ -300,6 +300,68 @@ static void test_damaged(void **state)
 	close(null);
 }
 
+/* The end of a log while another writes it, over the ends of segments. */
+static void test_tail(void **state)
+{
+	static const struct engine_conf small = { .segment_bytes = 64 << 10 };
+	struct tail_end before, now;
+	struct engine *e;
+	struct engine_group *g;
+	struct tail *t;
+	int fd;
+
+	assert_int_equal(mkdir("tail", 0700), 0);
+	e = store_open("lmdb", "tail", &small);
+	g = group_open(e, "g", ENGINE_CREATE, 0);
+	assert_int_equal(put(e, g, "first", "row"), 0);
+	fd = open("tail", O_RDONLY | O_DIRECTORY);
+	assert_int_equal(tail_open(fd, &t), 0);
+	assert_int_equal(tail_read(t, &before), 0);
+	assert_int_equal(before.frame, 2);
+	for (unsigned i = 0; i < 40; i++) {
+		struct engine_batch *b = engine_batch_new(g);
+		struct engine_body *body = body_make(e, 9000, i);
+
+		assert_int_equal(engine_put_body(b, SLICE("body"), SLICE("x"), body), 0);
+		assert_int_equal(commit(e, b), 0);
+		engine_body_free(&body);
+		assert_int_equal(tail_read(t, &now), 0);
+		assert_int_equal(now.frame, before.frame + 1);
+		assert_true(now.segment > before.segment ||
+			    (now.segment == before.segment && now.off > before.off));
+		before = now;
+	}
+	assert_true(now.segment >= 5);
+	assert_int_equal(tail_read(t, &now), 0);
+	assert_memory_equal(&now, &before, sizeof(now));
+	tail_close(&t);
+	close(fd);
+	engine_group_close(&g);
+	engine_close(&e);
+}
+
+/* Only what lies before the end counts, and nobody is locked out. */
+static void test_until(void **state)
+{
+	struct raw_conf conf = { 0 };
+	struct raw_stats all, part;
+	struct tail_end until = { 0, 0, 0 };
+	struct raw *raw;
+	int fd = open("closed", O_RDONLY | O_DIRECTORY);
+
+	assert_int_equal(raw_open(fd, &conf, &raw), 0);
+	raw_stats(raw, &all);
+	raw_close(&raw);
+	conf.until = &until;
+	until.segment = 1;
+	until.off = SEG_HEAD;
+	assert_int_equal(raw_open(fd, &conf, &raw), 0);
+	raw_stats(raw, &part);
+	raw_close(&raw);
+	assert_true(part.last_frame > 0 && part.last_frame < all.last_frame);
+	close(fd);
+}
+
 static void test_busy(void **state)
 {
 	struct told t;
@@ -371,6 +433,8 @@ int main(void)
 		cmocka_unit_test(test_without_index),
 		cmocka_unit_test(test_without_segment),
 		cmocka_unit_test(test_damaged),
+		cmocka_unit_test(test_tail),
+		cmocka_unit_test(test_until),
 		cmocka_unit_test(test_busy),
 		cmocka_unit_test(test_names),
 	};
