@@ -129,23 +129,32 @@ static int subscribe(struct import *im)
 	return IMPORT_OK;
 }
 
+static bool is_url(const char *from)
+{
+	return strncmp(from, "imap://", 7) == 0 || strncmp(from, "imaps://", 8) == 0;
+}
+
+/* The source by one name, however it was typed. The caller frees. */
+static char *source_name(const char *from)
+{
+	size_t n = strlen(from);
+	char *real = is_url(from) ? NULL : realpath(from, NULL);
+
+	while (n > 1 && from[n - 1] == '/')
+		n--;
+	return real != NULL ? real : strndup(from, n);
+}
+
 /* Beside the source, or where --state says. The caller frees. */
-static char *state_path(const struct import *im, const char *from)
+static char *state_path(const struct import *im, const char *source)
 {
 	const char *given = ctl_opt(im->port.ctl, "state");
 	struct buf b = BUF_INIT(8192);
-	size_t n = strlen(from);
 
 	if (given != NULL)
 		return strdup(given);
-	if (strncmp(from, "imap", 4) == 0 && strstr(from, "://") != NULL) {
-		for (; *from != '\0'; from++)
-			buf_putc(&b, strchr("/:@", *from) != NULL ? '_' : (uint8_t)*from);
-	} else {
-		while (n > 1 && from[n - 1] == '/')
-			n--;
-		buf_put(&b, slice_of(from, n));
-	}
+	for (bool url = is_url(source); *source != '\0'; source++)
+		buf_putc(&b, url && strchr("/:@", *source) != NULL ? '_' : (uint8_t)*source);
 	buf_printf(&b, ".%s.import", im->port.link.name);
 	if (buf_cstr(&b) == NULL)
 		abort();
@@ -155,13 +164,14 @@ static char *state_path(const struct import *im, const char *from)
 static int run(struct import *im, const char *from)
 {
 	struct port *p = &im->port;
-	char *path = state_path(im, from);
-	int r = path == NULL || state_open(path, slice_str(from), p->link.account, p->ctl->dry_run,
-				    &im->state) != 0;
+	char *source = source_name(from), *path = source != NULL ? state_path(im, source) : NULL;
+	int r = path == NULL || state_open(path, slice_str(source), p->link.account,
+				    p->ctl->dry_run, &im->state) != 0;
 
 	free(path);
+	free(source);
 	if (r != 0)
-		return CTL_REFUSED;
+		return ctl_refuse(p->ctl, "nothing was moved");
 	p->state = &im->state;
 	r = import_again(im);
 	for (size_t i = 0; r != IMPORT_BROKEN && i < im->source.n_box; i++) {
@@ -173,11 +183,6 @@ static int run(struct import *im, const char *from)
 	if (r != IMPORT_BROKEN && !p->ctl->dry_run)
 		r = subscribe(im);
 	return port_end(p, p->ctl->dry_run ? "to be moved" : "moved", r == IMPORT_BROKEN);
-}
-
-static bool is_url(const char *from)
-{
-	return strncmp(from, "imap://", 7) == 0 || strncmp(from, "imaps://", 8) == 0;
 }
 
 int ctl_store_import(struct ctl *c)

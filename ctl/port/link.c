@@ -29,7 +29,7 @@ static int lost(struct link *l, const char *why)
 }
 
 /* Both ends say their schema: what is of another build does not get as far as a question. */
-static int greet(struct link *l)
+static int greet(const struct ctl *c, struct link *l)
 {
 	union ipc_any m;
 	enum ipc_type type;
@@ -41,11 +41,10 @@ static int greet(struct link *l)
 		r = ipc_recv_wait(l->chan, 0, &type, &m, fds);
 	if (ipc_chan_state(l->chan) == IPC_IN_RUN)
 		return CTL_DONE;
-	fprintf(stderr,
-	    "gatehousectl: this program is not of the running server's version\n"
-	    "  restart the server after an upgrade, and use the gatehousectl that came with it\n");
 	ipc_chan_free(&l->chan);
-	return CTL_REFUSED;
+	return ctl_refuse(c,
+	    "this program is not of the running server's version; restart the server "
+	    "after an upgrade, and use the gatehousectl that came with it");
 }
 
 int link_open(struct ctl *c, const char *account, struct link *ret_l)
@@ -75,7 +74,7 @@ int link_open(struct ctl *c, const char *account, struct link *ret_l)
 	ret_l->chan = ipc_chan_new(NULL, fd, IPC_CH_SESSION, false, &ops, NULL);
 	if (ret_l->chan == NULL)
 		return ctl_refuse(c, "out of memory");
-	return greet(ret_l);
+	return greet(c, ret_l);
 }
 
 void link_close(struct link *l)

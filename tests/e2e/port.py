@@ -11,6 +11,7 @@ import imaplib
 import json
 import mailbox
 import os
+import pty
 import pwd
 import random
 import re
@@ -21,7 +22,7 @@ import sys
 import tempfile
 import time
 
-from suite import A1, PASSWORD, case, check, equal, main, message
+from suite import A1, PASSWORD, TOP, case, check, equal, main, message
 
 LONG = "--long" in sys.argv
 if LONG:
@@ -173,8 +174,8 @@ def maildir(s):
         check(not os.path.exists(d + "/in.m1@example.test.import"), "a dry run leaves a file")
         done = import_json(s, name, d + "/in")
         equal((done["moved"], done["already"], done["left"], done["notes"]), (480, 0, [], []), "import")
-        done = import_json(s, name, d + "/in")
-        equal((done["moved"], done["already"]), (0, 480), "second import")
+        done = import_json(s, name, d + "/../" + os.path.basename(d) + "/in/")
+        equal((done["moved"], done["already"]), (0, 480), "second import, named in another way")
         done = export_json(s, name, d + "/out")
         equal((done["written"], done["left"], done["notes"]), (480, [], []), "export")
         same_maildir(d + "/out", want)
@@ -525,6 +526,30 @@ def quota(s):
         equal((done["moved"] + done["already"], done["left"]), (20, []), "later")
 
 
+@case("at a terminal progress is shown, and nothing of a name steers it")
+def terminal(s):
+    name = account(s, "t1")
+    with folder() as d:
+        make_maildir(d + "/in", 12, 90)
+        os.mkdir(d + "/in/.x\x1b[31m")
+        os.mkdir(d + "/in/.x\x1b[31m/cur")
+        pid, fd = pty.fork()
+        if pid == 0:
+            program = os.path.join(s.root, "usr/bin/gatehousectl")
+            os.execv(program, [program, "--socket", s.admin, "store", "import", name, d + "/in"])
+        seen = b""
+        with contextlib.suppress(OSError):  # the end of a terminal
+            while True:
+                part = os.read(fd, 10000)
+                if not part:
+                    break
+                seen += part
+        os.close(fd)
+        equal(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), 1, "status")
+    check(b"] mailbox 1 of 4, " in seen and b"INBOX" in seen, "no progress in %r", seen)
+    check(b"90 messages moved" in seen and b"\\033[31m" in seen and b"\x1b[31m" not in seen, "it says %r", seen)
+
+
 @case("an administrator's session is in the log")
 def session(s):
     name = account(s, "s1")
@@ -538,6 +563,42 @@ def session(s):
 
 
 if LONG:
+    @case("from Dovecot by IMAP")
+    def from_dovecot(s):
+        sys.path.append(os.path.join(TOP, "tests", "imap"))
+        import servers
+        name = account(s, "dove1")
+        with folder() as d, servers.start("dovecot", 1, s.offset + 2000, format="maildir") as dovecot:
+            want = make_maildir(d + "/in", 11, 90)
+            boxes = {"INBOX": "INBOX", "Work": "Work", "Work/A\xe4.b": '"Work/A&AOQ-_b"'}
+            with imaplib.IMAP4("127.0.0.1", dovecot.imap) as c:
+                c.login("u1", dovecot.password)
+                for box, raw in boxes.items():
+                    c.create(raw)
+                    c.subscribe(raw)
+                    for data, flags, keywords, when in want[box][0].values():
+                        c.append(raw, " ".join(sorted(flags | keywords)), imaplib.Time2Internaldate(when), data)
+                c.select("Work")
+                c.store("3:5", "+FLAGS", "\\Deleted")
+                c.expunge()
+                c.select("Work", readonly=True)
+                validity, uidnext = [int(c.response(k)[1][0]) for k in ("UIDVALIDITY", "UIDNEXT")]
+            s.ctl("store", "import", name, "imap://u1@127.0.0.1:%d" % dovecot.imap, "--state", d + "/state",
+                  stdin=dovecot.password + "\n")
+        with folder() as d:
+            export_json(s, name, d)
+            for box, sub in (("INBOX", ""), ("Work", ".Work"), ("Work/A\xe4.b", ".Work.A&AOQ-_b")):
+                right = dict(enumerate(want[box][0].values(), 1))
+                if box == "Work":
+                    gone = sorted(u for u, m in right.items() if "\\Deleted" in m[1] or u in (3, 4, 5))
+                    right = {u: m for u, m in right.items() if u not in gone}
+                got = read_box(os.path.join(d, sub))
+                same_box(got, (right, *got[1:]), box)
+                if box == "Work":
+                    equal(got[1:], (validity, uidnext), "uidvalidity and uidnext")
+            with open(d + "/subscriptions", encoding="ascii") as f:
+                equal(sorted(f.read().split("\n")[2:]), ["", "INBOX", "Work", "Work\tA&AOQ-_b"], "subscriptions")
+
     @case("20,000 messages")
     def many(s):
         name = account(s, "big1")

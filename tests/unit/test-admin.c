@@ -301,6 +301,34 @@ static void sessions_and_figures(void **state)
 	buf_fini(&rows);
 }
 
+/* The descriptor goes with the first byte of its own reply, behind those that wait, and only to a
+ * program of this machine. */
+static void sessions_of_accounts_are_passed_on(void **state)
+{
+	union ipc_any m = { 0 };
+
+	type_in("OpenSession ann\n");
+	replies("501 only over the administration socket of this machine\r\n");
+	rig.facts.peer.family = 1;
+	type_in("INLINE\nOpenSession ann\nNOOP\n");
+	replies("200 done\r\n");
+	buf_puts(&rig.port.out, "waits");
+	dir(0, IPC_DIR_OK, false, ITEMS("7", "ann@d", "active", "1000"));
+	assert_int_equal(rig.asked[1].type, IPC_sess_open);
+	assert_false(rig.port.want_pass);
+	m.sess_opened = (struct ipc_sess_opened){ rig.asked[1].seq };
+	answer(FRONT_STORE, IPC_sess_opened, &m);
+	assert_true(rig.port.want_pass && rig.port.pass_at == 5);
+	replies("waits201 {AccountID=#7;Account=\"ann@d\";}\r\n200 done\r\n");
+	rig.port.want_pass = false;
+	type_in("OpenSession bob\n");
+	dir(2, IPC_DIR_OK, false, ITEMS("8", "bob@d", "active", "0"));
+	m.stat_reply = (struct ipc_stat_reply){ .seq = rig.asked[3].seq, .status = IPC_ST_DENIED };
+	answer(FRONT_STORE, IPC_stat_reply, &m);
+	replies("501 you may not open the mail of accounts\r\n");
+	assert_false(rig.port.want_pass);
+}
+
 /* Longer than what is held of a connection's input, with the Router's table in mind. */
 static void long_lines_come_in_pieces(void **state)
 {
@@ -354,6 +382,7 @@ int main(void)
 		CASE(wrong_commands_change_nothing),
 		CASE(passwords_find_their_account_first),
 		CASE(sessions_and_figures),
+		CASE(sessions_of_accounts_are_passed_on),
 		CASE(long_lines_come_in_pieces),
 		CASE(ends_are_told),
 		CASE(quit_comes_after_what_was_asked),
