@@ -24,7 +24,9 @@ static void put_object(struct audit *au, const struct request *q)
 		object = SLICE("router");
 		named = false;
 	}
-	if (strncmp(au->verb, "settings_", 9) == 0) {
+	if (strcmp(au->verb, "log_write") == 0)
+		named = false;
+	if (strncmp(au->verb, "settings_", 9) == 0 || strncmp(au->verb, "alert_", 6) == 0) {
 		named = slice_ieq(object, SLICE("account"));
 		if (q->n > 1 && q->args[1].n > 0)
 			object = slice_part(q->args[1], 0, 120);

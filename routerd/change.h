@@ -21,7 +21,8 @@ struct change {
 	struct object *held;   /* its future name */
 	struct table *table;   /* owned, as is the group */
 	struct group *group;
-	struct slice *args; /* copies */
+	struct alerts *alerts, *alerts_future; /* the second owned */
+	struct slice *args;                    /* copies */
 	size_t n;
 	uint8_t *bytes; /* behind args */
 };

@@ -42,6 +42,9 @@ void change_free(struct change *ch)
 {
 	table_free(&ch->table);
 	group_free(&ch->group);
+	if (ch->alerts_future != NULL)
+		alerts_clear(ch->alerts_future);
+	free(ch->alerts_future);
 	free(ch->args);
 	free(ch->bytes);
 	free(ch);

@@ -173,6 +173,16 @@ static bool load_rights(struct load *l, struct slice key, struct wire_reader *v)
 				settings_db_rights(wire_get_raw(v, wire_left(v)))) == 0;
 }
 
+/* Of an account or domain that is no more, too: nobody gets its number. */
+static bool load_alerts(struct load *l, struct slice key, struct wire_reader *v)
+{
+	struct alerts *a =
+	    key.n == 9 ? alerts_make(&l->db->dir.alerts, key.p[0], wire_load_u64be(key.p + 1))
+		       : NULL;
+
+	return a != NULL && a->n == 0 && alerts_get(a, v);
+}
+
 static bool load_row(struct load *l, struct slice key, struct slice val)
 {
 	struct slice rest = slice_from(key, 1);
@@ -204,6 +214,8 @@ static bool load_row(struct load *l, struct slice key, struct slice val)
 		return load_alias(l, rest, &v);
 	case ROW_LIST:
 		return load_list(l, rest, &v);
+	case ROW_ALERTS:
+		return load_alerts(l, rest, &v);
 	case ROW_RIGHTS:
 		return load_rights(l, rest, &v);
 	case ROW_SETTING:

@@ -17,5 +17,6 @@ enum db_row {
 	ROW_RIGHTS = 'R',
 	ROW_SETTING = 'S',
 	ROW_TABLE = 'T',
+	ROW_ALERTS = 'W',
 	ROW_DOMAIN_ALIAS = 'd',
 };

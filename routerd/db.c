@@ -161,6 +161,24 @@ static int members_del(struct engine_batch *b, uint64_t group)
 	return engine_del_range(b, members_key(from, group, 0), members_key(to, group + 1, 0));
 }
 
+int db_put_alerts(struct engine_batch *b, const struct alerts *a)
+{
+	struct buf value = BUF_INIT(ALERTS_MAX * (ALERT_TEXT_MAX + 16) + 1);
+	uint8_t key[10] = { ROW_ALERTS };
+	int rc;
+
+	memcpy(key + 1, a->key, sizeof(a->key));
+	wire_put_u8(&value, VALUE_VERSION);
+	alerts_put(a, &value);
+	if (a->n == 0)
+		rc = engine_del(b, slice_of(key, sizeof(key)));
+	else
+		rc = value.overflow ? -ENOMEM
+				    : engine_put(b, slice_of(key, sizeof(key)), buf_slice(&value));
+	buf_fini(&value);
+	return rc;
+}
+
 int db_put_members(struct engine_batch *b, uint64_t group, const struct group *g)
 {
 	struct buf part = BUF_INIT(MEMBERS_PART_BYTES + ADDRESS_MAX_BYTES + 16);

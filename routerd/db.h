@@ -17,6 +17,8 @@
  *     Q u64 domain name mailing list: u64 id, u64 id of its owner's account
  *     R, S              rights and settings (settings-db.h)
  *     T u16 part        Router table, its text in parts
+ *     W scope u64 id    alerts of the server, a domain, an account: u64 time, text with its length
+ *                       (u32), again and again
  *     d name            other name of a domain: u64 domain id
  *
  * Commits of one group keep their order, so the caller changes memory when it hands a batch in (in
@@ -50,6 +52,8 @@ int db_put_object(struct engine_batch *b, const struct object *o); /* a group wi
 int db_put_members(struct engine_batch *b, uint64_t group, const struct group *g);
 int db_put_next_id(struct db *db, struct engine_batch *b);
 int db_put_table(struct engine_batch *b, struct slice text);
+/* Those of one holder in place of what it had. */
+int db_put_alerts(struct engine_batch *b, const struct alerts *a);
 /* All other names (addresses) of the domain in place of the old ones. */
 int db_put_domain_aliases(struct db *db, struct engine_batch *b, const struct domain *dom,
     const struct slice *names, size_t n);

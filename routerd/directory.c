@@ -228,6 +228,7 @@ void directory_fini(struct directory *d)
 	settings_free(&d->domain_defaults);
 	settings_free(&d->account_defaults);
 	table_free(&d->table);
+	alerts_free_all(&d->alerts);
 	idmap_fini(&d->domain_ids);
 	idmap_fini(&d->accounts);
 	idmap_fini(&d->groups);

@@ -11,6 +11,7 @@
 #include "common/base/idmap.h"
 #include "common/base/slice.h"
 #include "routerd/nametab.h"
+#include "routerd/alerts.h"
 #include "routerd/table.h"
 
 #include <uthash.h>
@@ -98,6 +99,7 @@ struct directory {
 	struct domain *main;
 	struct settings *settings, *domain_defaults, *account_defaults; /* of the server */
 	struct table *table;
+	struct alerts *alerts;
 	uint64_t next_id;
 	uint64_t seed; /* of the hashes of names: whoever gives names cannot choose their places */
 };

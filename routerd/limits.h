@@ -17,6 +17,8 @@ enum {
 	GROUP_NESTED_MAX = 100,    /* groups behind one group */
 	GROUP_FOLLOWED_MAX = 4000, /* members looked at for one message */
 	PAGE_OBJECTS_MAX = 10000,  /* of one page of a listing in pages */
+	ALERTS_MAX = 20,           /* of the server, a domain, an account */
+	ALERT_TEXT_MAX = 500,
 	TRACE_BYTES_MAX = 8192,
 	RCPT_CONNS_MAX = 40000,  /* connections that deliver mail at a time */
 	RCPT_TARGETS_MAX = 4096, /* accounts that one of them may have registered */

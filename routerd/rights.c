@@ -157,7 +157,8 @@ static bool allow_scope(const struct directory *d, const struct actor *who,
 	case SCOPE_ACCOUNT:
 		return allow_name(d, who, need->rights, need->kind, args[1], false);
 	default:
-		return holds(who, IPC_RIGHT_SETTINGS, need->kind, NULL);
+		return holds(who, IPC_RIGHT_SETTINGS | (need->rights & level_rights(true)),
+		    need->kind, NULL);
 	}
 }
 

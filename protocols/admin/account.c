@@ -21,30 +21,6 @@ void cmd_account_list(struct cmd *c, enum ipc_type type, const union ipc_any *m)
 	cmd_data(c);
 }
 
-/* A size: bytes, or with K, M or G behind the number; "unlimited" is 0. False when it is none. */
-static bool size_parse(const struct data *d, struct cmd *c, struct slice *ret)
-{
-	static const char units[] = "KMG";
-	struct buf b = BUF_INIT(24);
-	struct slice s = d->text;
-	uint64_t v = 0, factor = 1;
-
-	if (d->kind == DATA_STRING && slice_ieq(s, SLICE("unlimited")))
-		s = SLICE("0");
-	if (s.n > 1 && strchr(units, ascii_upper(s.p[s.n - 1])) != NULL) {
-		factor = (uint64_t)1024
-			 << (10 * (strchr(units, ascii_upper(s.p[s.n - 1])) - units));
-		s.n--;
-	}
-	if ((d->kind != DATA_STRING && d->kind != DATA_NUMBER) ||
-	    slice_u64(s, INT64_MAX / factor, &v) != 0)
-		return false;
-	buf_putu(&b, v * factor);
-	*ret = arena_copy(&c->mem, buf_slice(&b));
-	buf_fini(&b);
-	return ret->p != NULL;
-}
-
 /* ---- CreateAccount ---- */
 
 /* An account whose password was refused is not made. */
@@ -93,17 +69,16 @@ static void ask_secret(struct cmd *c, struct slice scheme, struct slice password
 
 enum { CREATE_TYPE = 1, CREATE_LEGACY, CREATE_PATH, CREATE_SETTINGS };
 
-static void on_created(struct cmd *c, enum ipc_type type, const union ipc_any *m)
+/* What is not a setting in the settings of a new account. */
+static const char *const secret_keys[] = { "Password", "PasswordHash", "PasswordMethod", NULL };
+
+static void set_first_secret(struct cmd *c)
 {
 	const struct data *settings = c->arg[CREATE_SETTINGS];
 	const struct data *password = data_get(settings, "Password"),
 			  *hash = data_get(settings, "PasswordHash");
 	const struct data *method = data_get(settings, "PasswordMethod");
-	struct wire_reader r = wire_reader(m->dir_reply.data);
 
-	if (cmd_dir_failed(c, m))
-		return;
-	slice_u64(wire_get_bytes(&r, 20), UINT64_MAX, &c->account);
 	if (hash != NULL)
 		ask_secret(c, SLICE("given"), hash->text);
 	else if (password != NULL)
@@ -112,20 +87,42 @@ static void on_created(struct cmd *c, enum ipc_type type, const union ipc_any *m
 		cmd_ok(c);
 }
 
-static bool settings_known(struct cmd *c, const struct data *settings, const char *const *keys)
+static void on_first_settings(struct cmd *c, enum ipc_type type, const union ipc_any *m)
 {
-	for (const struct data *d = settings != NULL ? settings->first : NULL; d != NULL;
-	     d = d->next) {
-		const char *const *k = keys;
+	if (cmd_dir_failed(c, m))
+		cmd_undo(c, VERB_account_delete, cmd_text(c, 0));
+	else
+		set_first_secret(c);
+}
 
-		while (*k != NULL && !slice_ieq(d->key, slice_str(*k)))
-			k++;
-		if (*k == NULL)
-			cmd_error(c, "a setting is not known");
-		else if (d->kind != DATA_STRING && d->kind != DATA_NUMBER)
-			cmd_error(c, "the value of a setting is not a string");
-		else
+static void on_created(struct cmd *c, enum ipc_type type, const union ipc_any *m)
+{
+	struct wire_reader r = wire_reader(m->dir_reply.data);
+	size_t before;
+
+	if (cmd_dir_failed(c, m))
+		return;
+	slice_u64(wire_get_bytes(&r, 20), UINT64_MAX, &c->account);
+	cmd_put_arg(c, SLICE("account"));
+	cmd_put_arg(c, cmd_text(c, 0));
+	before = c->ask.n;
+	cmd_put_settings(c, c->arg[CREATE_SETTINGS], secret_keys);
+	if (c->ask.n > before) {
+		cmd_send(c, VERB_settings_update, on_first_settings);
+		return;
+	}
+	buf_reset(&c->ask);
+	set_first_secret(c);
+}
+
+static bool secret_right(struct cmd *c)
+{
+	for (const char *const *k = secret_keys; *k != NULL; k++) {
+		const struct data *d = data_get(c->arg[CREATE_SETTINGS], *k);
+
+		if (d == NULL || d->kind == DATA_STRING)
 			continue;
+		cmd_error(c, "a password, its hash and its method are strings");
 		return false;
 	}
 	return true;
@@ -133,13 +130,9 @@ static bool settings_known(struct cmd *c, const struct data *settings, const cha
 
 void run_create_account(struct cmd *c)
 {
-	static const char *const keys[] = { "Password", "PasswordHash", "PasswordMethod",
-		"MaxAccountSize", NULL };
-	const struct data *settings = c->arg[CREATE_SETTINGS],
-			  *size = data_get(settings, "MaxAccountSize");
-	struct slice args[2] = { cmd_text(c, 0), SLICE("0") };
+	struct slice name = cmd_text(c, 0);
 
-	if (!settings_known(c, settings, keys))
+	if (!secret_right(c))
 		return;
 	if (c->arg[CREATE_TYPE] != NULL &&
 	    !slice_ieq(cmd_text(c, CREATE_TYPE), SLICE("MultiMailbox"))) {
@@ -147,16 +140,12 @@ void run_create_account(struct cmd *c)
 		return;
 	}
 	if (c->arg[CREATE_LEGACY] != NULL || c->arg[CREATE_PATH] != NULL) {
-		cmd_error(c, "LEGACY and PATH are not possible: where mail lies is not the "
-			     "account's choice");
-		return;
-	}
-	if (size != NULL && !size_parse(size, c, &args[1])) {
 		cmd_error(c,
-		    "MaxAccountSize is a number of bytes, with K, M or G behind it, or unlimited");
+		    "LEGACY and PATH are not possible: where mail lies is not the account's "
+		    "choice");
 		return;
 	}
-	cmd_ask_dir(c, VERB_account_create, args, 2, on_created);
+	cmd_ask_dir(c, VERB_account_create, &name, 1, on_created);
 }
 
 /* ---- looking ---- */
@@ -216,87 +205,11 @@ void run_get_account_info(struct cmd *c)
 
 	if (c->arg[1] != NULL && c->arg[2] != NULL)
 		cmd_usage(c);
-	else
+	else if (c->arg[1] == NULL || cmd_list_right(c, c->arg[1]))
 		cmd_ask_dir(c, VERB_account_info, &name, 1, on_info);
 }
 
-static void on_settings(struct cmd *c, enum ipc_type type, const union ipc_any *m)
-{
-	struct wire_reader r = wire_reader(m->dir_reply.data);
-	struct slice state, quota;
-
-	if (cmd_dir_failed(c, m))
-		return;
-	wire_get_bytes(&r, 400);
-	wire_get_bytes(&r, 400);
-	state = wire_get_bytes(&r, 400);
-	quota = wire_get_bytes(&r, 400);
-	buf_putc(&c->data, '{');
-	data_put_pair(&c->data, "Suspended",
-	    slice_eq(state, SLICE("suspended")) ? SLICE("YES") : SLICE("NO"));
-	data_put_pair(
-	    &c->data, "MaxAccountSize", slice_eq(quota, SLICE("0")) ? SLICE("unlimited") : quota);
-	buf_putc(&c->data, '}');
-	cmd_data(c);
-}
-
-void run_get_account_settings(struct cmd *c)
-{
-	struct slice name = cmd_text(c, 0);
-
-	cmd_ask_dir(c, VERB_account_info, &name, 1, on_settings);
-}
-
 /* ---- changing ---- */
-
-static void update_suspended(struct cmd *c)
-{
-	const struct data *d = data_get(c->arg[1], "Suspended");
-	struct slice name = cmd_text(c, 0);
-
-	if (d == NULL)
-		cmd_ok(c);
-	else if (slice_ieq(d->text, SLICE("YES")))
-		cmd_ask_dir(c, VERB_account_suspend, &name, 1, cmd_dir_done);
-	else
-		cmd_ask_dir(c, VERB_account_resume, &name, 1, cmd_dir_done);
-}
-
-static bool suspended_valid(const struct cmd *c)
-{
-	const struct data *d = data_get(c->arg[1], "Suspended");
-
-	return d == NULL || slice_ieq(d->text, SLICE("YES")) || slice_ieq(d->text, SLICE("NO"));
-}
-
-static void on_size_set(struct cmd *c, enum ipc_type type, const union ipc_any *m)
-{
-	if (!cmd_dir_failed(c, m))
-		update_suspended(c);
-}
-
-void run_update_account_settings(struct cmd *c)
-{
-	static const char *const keys[] = { "MaxAccountSize", "Suspended", NULL };
-	const struct data *size = data_get(c->arg[1], "MaxAccountSize");
-	struct slice args[2] = { cmd_text(c, 0) };
-
-	if (!settings_known(c, c->arg[1], keys))
-		return;
-	if (!suspended_valid(c)) {
-		cmd_error(c, "Suspended is YES or NO");
-		return;
-	}
-	if (size == NULL) {
-		update_suspended(c);
-		return;
-	}
-	if (!size_parse(size, c, &args[1]))
-		cmd_error(c,
-		    "MaxAccountSize is a number of bytes, with K, M or G behind it, or unlimited");
-	else
-		cmd_ask_dir(c, VERB_account_set_quota, args, 2, on_size_set);
-}
 
 /* name [PASSWORD] password [METHOD method] */
 static void set_password(struct cmd *c)

@@ -143,6 +143,10 @@ void cmd_send(struct cmd *c, uint32_t verb, cmd_reply_fn *then);
 /* Asks routerd for the account's id, then calls `then`, which finds it in c->account. */
 void cmd_find_account(struct cmd *c, struct slice name, void (*then)(struct cmd *c));
 
+/* Settings as arguments, name and value as text; but for the keys in `but`, which ends with NULL.
+ */
+void cmd_put_settings(struct cmd *c, const struct data *dict, const char *const *but);
+
 /* A number as another server writes it. */
 void put_digits(struct buf *b, struct slice digits);
 /* The text of a string among the form's values, empty when it is missing. */
@@ -186,18 +190,21 @@ ADMIN_VERB(run_delete_domain);
 ADMIN_VERB(run_rename);
 ADMIN_VERB(run_group);
 ADMIN_VERB(run_objects);
+ADMIN_VERB(run_get_settings);
+ADMIN_VERB(run_one_setting);
+ADMIN_VERB(run_put_settings);
+ADMIN_VERB(run_alerts);
+ADMIN_VERB(run_alert);
+ADMIN_VERB(run_set_alerts);
 ADMIN_VERB(run_find_session);
 ADMIN_VERB(run_get_session);
 ADMIN_VERB(run_stat_element);
 ADMIN_VERB(run_next_stat);
 ADMIN_VERB(run_account_stat);
-ADMIN_VERB(run_update_domain_settings);
 ADMIN_VERB(run_set_router_table);
 ADMIN_VERB(run_route);
 ADMIN_VERB(run_route_login);
 ADMIN_VERB(run_create_account);
-ADMIN_VERB(run_get_account_settings);
-ADMIN_VERB(run_update_account_settings);
 ADMIN_VERB(run_set_password);
 ADMIN_VERB(run_newpass);
 ADMIN_VERB(run_verify_password);
@@ -221,6 +228,7 @@ ADMIN_REPLY(cmd_dir_pairs);
 ADMIN_REPLY(cmd_domain_info);
 ADMIN_REPLY(cmd_group);
 ADMIN_REPLY(cmd_objects);
-ADMIN_REPLY(cmd_domain_ips);
+ADMIN_REPLY(cmd_settings_table);
+ADMIN_REPLY(cmd_alerts);
 ADMIN_REPLY(cmd_account_list);
 ADMIN_REPLY(cmd_router_table);

@@ -2,14 +2,15 @@
  * form - the words of a command against the form that its row shows to people: one text is the
  * usage and the grammar.
  *
- *     name           a string                       KEYWORD   itself, in any case
- *     a|b|c          one of these, in any case      [ ... ]   may be missing, as a whole
+ *     name           a string                       KEYWORD     itself, in any case
+ *     a|b|c          one of these, in any case      [ ... ]     may be missing, as a whole
  *     (names)        an array                       {settings}  a dictionary
  *
  * Values are numbered in the order of the form, whether they are there or not; so is a KEYWORD that
  * is alone in its brackets. A word never stands for something it might be taken for by mistake:
  * what may be missing is taken only when the word fits it and is none of the keywords that may come
- * later.
+ * later, and an empty string is a value only of text, password and cookie, and of what may be
+ * missing.
  */
 #include "protocols/admin/admin-private.h"
 
@@ -120,6 +121,17 @@ static bool is_flag(bool opened, struct slice form)
 	return opened && next_token(&form, &text) == T_CLOSE;
 }
 
+/* For routerd no name is the Main Domain's, which is meant only where a name may be left out. */
+static bool is_missing(const struct data *word, enum token t, struct slice name)
+{
+	static const char *const may_be_empty[] = { "text", "password", "cookie" };
+
+	for (size_t i = 0; i < sizeof(may_be_empty) / sizeof(may_be_empty[0]); i++)
+		if (slice_eq(name, slice_str(may_be_empty[i])))
+			return false;
+	return t == T_TEXT && word->text.n == 0;
+}
+
 bool form_match(struct cmd *c)
 {
 	struct slice form = slice_str(c->verb->form), text;
@@ -135,7 +147,8 @@ bool form_match(struct cmd *c)
 		if (t == T_OPEN && !begins(word, form)) {
 			slot += skip_group(&form);
 		} else if (t > T_CLOSE) {
-			if (word == NULL || !fits(word, t, text) || slot >= FORM_VALUES_MAX)
+			if (word == NULL || !fits(word, t, text) || slot >= FORM_VALUES_MAX ||
+			    (!opened && is_missing(word, t, text)))
 				return false;
 			if (t != T_KEYWORD || is_flag(opened, form))
 				c->arg[slot++] = word;

@@ -10,7 +10,7 @@ void cmd_router_table(struct cmd *c, enum ipc_type type, const union ipc_any *m)
 	if (cmd_dir_failed(c, m))
 		return;
 	while (wire_left(&r) > 0 && !r.bad) {
-		if (c->text.n > 0)
+		if (c->items++ > 0)
 			buf_putc(&c->text, '\n');
 		buf_put(&c->text, wire_get_bytes(&r, UINT32_MAX));
 	}
@@ -20,11 +20,37 @@ void cmd_router_table(struct cmd *c, enum ipc_type type, const union ipc_any *m)
 	cmd_data(c);
 }
 
+/* Of a table, what goes with one question. */
+enum { TABLE_PART_BYTES = 48 << 10 };
+
+static void send_part(struct cmd *c);
+
+static void on_part(struct cmd *c, enum ipc_type type, const union ipc_any *m)
+{
+	if (cmd_dir_failed(c, m))
+		return;
+	if (c->kept.n > 0)
+		send_part(c);
+	else
+		cmd_ok(c);
+}
+
+static void send_part(struct cmd *c)
+{
+	struct slice part = slice_part(c->kept, 0, TABLE_PART_BYTES);
+	bool first = c->items++ == 0, last = part.n == c->kept.n;
+
+	c->kept = slice_from(c->kept, part.n);
+	if (!first || !last)
+		cmd_put_arg(c, last ? SLICE("last") : first ? SLICE("first") : SLICE("more"));
+	cmd_put_arg(c, part);
+	cmd_send(c, VERB_router_set_table, on_part);
+}
+
 void run_set_router_table(struct cmd *c)
 {
-	struct slice text = cmd_text(c, 0);
-
-	cmd_ask_dir(c, VERB_router_set_table, &text, 1, cmd_dir_done);
+	c->kept = cmd_text(c, 0);
+	send_part(c);
 }
 
 /* Items are module, queue, address, result, steps... Route answers the first three. */

@@ -158,6 +158,11 @@ static void on_get(struct cmd *c, enum ipc_type type, const union ipc_any *m)
 	while (c->data.n == 0 && next_row(&r, &row))
 		if (row.sid == c->sid)
 			put_session(c, &row);
+	if (c->data.n == 0 && !m->sess_rows.more && c->account != c->a->account) {
+		c->account = c->a->account;
+		ask_rows(c, on_get);
+		return;
+	}
 	one_came(c, m);
 }
 
@@ -214,10 +219,9 @@ static bool take_sid(struct cmd *c)
 	return false;
 }
 
-/* Who logged in by the PWD port sees its own ones. */
+/* Who may not see those of all sees its own ones. */
 void run_get_session(struct cmd *c)
 {
-	c->account = c->a->account;
 	if (take_sid(c))
 		ask_rows(c, on_get);
 }

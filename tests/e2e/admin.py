@@ -133,7 +133,7 @@ CreateAccount new {PasswordHash="{ODD}x";}
 CreateAccount new {PasswordHash={};}
 CreateAccount new {Password=x; PasswordMethod=nonsense;}
 CreateAccount new {Password=x; PasswordMethod=#5;}
-CreateAccount new {MaxAccountSize="1T";}
+CreateAccount new {MaxAccountSize="1X";}
 CreateAccount new {MaxAccountSize="-1";}
 CreateAccount new {MaxAccountSize="99999999999999999999";}
 CreateAccount new {MaxAccountSize="9999999999G";}
@@ -343,14 +343,15 @@ def quoting(s):
 @case("sizes with K, M, G, as a number or unlimited; suspending and resuming by settings")
 def settings(s):
     c = Cli(s)
-    for given, shown in (("5000", "5000"), ("#6000", "6000"), ("3k", "3072"), ("2M", "2097152"), ("1G", "1073741824"),
+    for given, shown in (("5000", "5000"), ("#6000", "6000"), ("3k", "3K"), ("2048K", "2M"), ("1G", "1G"),
                          ("unlimited", "unlimited"), ("0", "unlimited")):
         c.yes("UpdateAccountSettings u2 {MaxAccountSize=%s;}" % given)
-        equal(c.get("GetAccountSettings u2"), {"Suspended": "NO", "MaxAccountSize": shown}, "the settings")
+        equal(str(c.get("GetAccountOneSetting u2 MaxAccountSize")), shown, "the setting after %s" % given)
     c.yes("UpdateAccountSettings u2 {MaxAccountSize=7; Suspended=yes;}")
-    equal(c.get("GetAccountSettings u2"), {"Suspended": "YES", "MaxAccountSize": "7"}, "the settings")
-    c.yes("UpdateAccountSettings u2 {MaxAccountSize=unlimited; Suspended=NO;}")
+    equal({k: str(v) for k, v in c.get("GetAccountSettings u2").items()}, {"Suspended": "YES", "MaxAccountSize": "7"}, "the settings")
+    c.yes("UpdateAccountSettings u2 {MaxAccountSize=default; Suspended=NO;}")
     c.yes("UpdateAccountSettings u2 {}")
+    equal(c.get("GetAccountEffectiveSettings u2")["Suspended"], "NO", "the settings")
     c.close()
 
 

@@ -158,24 +158,33 @@ static void accounts_are_made_with_their_password(void **state)
 {
 	type_in("createaccount ann@d.example {Password=\"a b\"; MaxAccountSize=2K;}\n");
 	assert_int_equal(rig.asked[0].verb, VERB_account_create);
-	assert_string_equal(rig.asked[0].args, "ann@d.example|2048");
+	assert_string_equal(rig.asked[0].args, "ann@d.example");
 	assert_int_equal(rig.port.out.n, 0);
 	dir(0, IPC_DIR_OK, false, ITEMS("77"));
-	assert_int_equal(rig.asked[1].to, FRONT_SECRETS);
-	assert_string_equal(rig.asked[1].args, "77||a b");
-	secret_done(1, IPC_AUTH_OK);
+	assert_int_equal(rig.asked[1].verb, VERB_settings_update);
+	assert_string_equal(rig.asked[1].args, "account|ann@d.example|MaxAccountSize|2K");
+	dir(1, IPC_DIR_OK, false, ITEMS());
+	assert_int_equal(rig.asked[2].to, FRONT_SECRETS);
+	assert_string_equal(rig.asked[2].args, "77||a b");
+	secret_done(2, IPC_AUTH_OK);
 	replies("200 done\r\n");
 	type_in("CreateAccount ben MultiMailbox {PasswordHash=\"{CRYPT}$y$x\";}\r\n");
-	dir(2, IPC_DIR_OK, false, ITEMS("78"));
-	assert_string_equal(rig.asked[3].args, "78|given|{CRYPT}$y$x");
-	secret_done(3, IPC_AUTH_SYNTAX);
+	dir(3, IPC_DIR_OK, false, ITEMS("78"));
+	assert_string_equal(rig.asked[4].args, "78|given|{CRYPT}$y$x");
+	secret_done(4, IPC_AUTH_SYNTAX);
 	assert_int_equal(rig.port.out.n, 0);
-	assert_int_equal(rig.asked[4].verb, VERB_account_delete);
-	assert_string_equal(rig.asked[4].args, "ben");
-	dir(4, IPC_DIR_OK, false, ITEMS(""));
+	assert_int_equal(rig.asked[5].verb, VERB_account_delete);
+	assert_string_equal(rig.asked[5].args, "ben");
+	dir(5, IPC_DIR_OK, false, ITEMS(""));
 	replies("501 the given hash starts with {CRYPT}, {SCRAM-SHA-256} or {PLAIN}\r\n");
+	type_in("CreateAccount dan {Shoe=9;}\n");
+	dir(6, IPC_DIR_OK, false, ITEMS("79"));
+	dir(7, IPC_DIR_BAD, false, ITEMS("Shoe is not a setting of accounts"));
+	assert_int_equal(rig.asked[8].verb, VERB_account_delete);
+	dir(8, IPC_DIR_OK, false, ITEMS(""));
+	replies("501 Shoe is not a setting of accounts\r\n");
 	type_in("CreateAccount cid\n");
-	dir(5, IPC_DIR_EXISTS, false, ITEMS("an account with this name exists already"));
+	dir(9, IPC_DIR_EXISTS, false, ITEMS("an account with this name exists already"));
 	replies("501 an account with this name exists already\r\n");
 }
 
@@ -221,30 +230,39 @@ static void settings_of_domains(void **state)
 	dir(1, IPC_DIR_OK, false, ITEMS());
 	replies("200 done\r\n");
 	type_in("GetDomainSettings d.example\n");
-	dir(2, IPC_DIR_OK, false, ITEMS("192.0.2.1"));
-	replies("200 data follow\r\n{IPAddresses=(\"192.0.2.1\");}\r\n");
+	assert_string_equal(rig.asked[2].args, "domain|d.example|explicit");
+	dir(2, IPC_DIR_OK, true, ITEMS("MailToUnknown", "Discarded", "Other"));
+	dir(2, IPC_DIR_OK, false, ITEMS("(a,\"b c\")"));
+	dir(3, IPC_DIR_OK, false, ITEMS("192.0.2.1"));
+	replies("200 data follow\r\n{MailToUnknown=Discarded;Other=(a,\"b c\");"
+		"IPAddresses=(\"192.0.2.1\");}\r\n");
+	type_in("UpdateDomainSettings d.example {A=#5; IPAddresses=();}\n");
+	replies("501 IPAddresses stands alone, in a command of its own\r\n");
+	type_in("UpdateDomainSettings {A=#5; B=(\"x y\");}\n");
+	assert_string_equal(rig.asked[4].args, "domain||A|#5|B|(\"x y\")");
+	dir(4, IPC_DIR_OK, false, ITEMS());
+	replies("200 done\r\n");
 	type_in("SetDomainAliases d.example (a.example, b.example)\nSetRouterTable \"a = b\\e<x> = "
 		"y\"\n");
-	dir(3, IPC_DIR_OK, false, ITEMS());
-	assert_string_equal(rig.asked[3].args, "d.example|a.example|b.example");
-	assert_string_equal(rig.asked[4].args, "a = b\n<x> = y");
-	dir(4, IPC_DIR_OK, false, ITEMS());
+	dir(5, IPC_DIR_OK, false, ITEMS());
+	assert_string_equal(rig.asked[5].args, "d.example|a.example|b.example");
+	assert_string_equal(rig.asked[6].args, "a = b\n<x> = y");
+	dir(6, IPC_DIR_OK, false, ITEMS());
 	replies("200 done\r\n200 done\r\n");
 	type_in("GetRouterTable\n");
-	dir(5, IPC_DIR_OK, false, ITEMS("a = b", "<x> = y"));
+	dir(7, IPC_DIR_OK, false, ITEMS("a = b", "<x> = y"));
 	replies("200 data follow\r\n\"a = b\\e<x> = y\"\r\n");
 }
 
 static void wrong_commands_change_nothing(void **state)
 {
 	static const char *const bad[] = { "Frobnicate", "CreateAccount", "CreateAccount a {",
-		"CreateAccount a {Shoe=9;}", "CreateAccount a TextMailbox",
-		"CreateAccount a {MaxAccountSize=many;}", "SetDomainAliases d e",
-		"SetAccountAliases a (b, (c))", "UpdateAccountSettings a {Suspended=MAYBE;}",
-		"RouteLogin a AT 1.2.3.4", "KillSession many", "SetAccountPassword a PASSWORD",
-		"SetAccountPassword a PASSWORD b METHOD", "VerifyAccountPassword a WORD b",
-		"CreateDomain d {Colour=red;}", "GetVersion 1", "\x01",
-		"ListDomains a b c d e f g h i j k l m n o p q r s" };
+		"CreateAccount a {Password=(x);}", "CreateAccount a TextMailbox",
+		"CreateAccount a PATH x", "SetDomainAliases d e", "SetAccountAliases a (b, (c))",
+		"CreateGroup g {Members=((a));}", "RouteLogin a AT 1.2.3.4", "KillSession many",
+		"SetAccountPassword a PASSWORD", "SetAccountPassword a PASSWORD b METHOD",
+		"VerifyAccountPassword a WORD b", "CreateDomain d {IPAddresses=red;}",
+		"GetVersion 1", "\x01", "ListDomains a b c d e f g h i j k l m n o p q r s" };
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		type_in(bad[i]);

@@ -78,6 +78,15 @@ static const struct {
 	{ "settings_table", { NULL }, "all" },
 	{ "rights_get", { "user@$" }, "UserAccounts DomainsRead Domain self" },
 	{ "rights_set", { "user@$", "NoSuchRight" }, "UserAccounts" },
+	{ "alert_list", { "server", "" }, "Settings Monitors" },
+	{ "alert_list", { "domain", "$" }, "UserAccounts DomainsRead Domain Monitors" },
+	{ "alert_list", { "account", "user@$" }, "UserAccounts DomainsRead Domain Monitors self" },
+	{ "alert_post", { "server", "", "\n" }, "Settings Monitors" },
+	{ "alert_post", { "domain", "$", "\n" }, "UserAccounts BasicSettings Monitors" },
+	{ "alert_post", { "account", "user@$", "\n" }, "UserAccounts BasicSettings Monitors" },
+	{ "alert_set", { "account", "user@$", "\n" }, "UserAccounts BasicSettings Monitors" },
+	{ "alert_remove", { "domain", "$", "none" }, "UserAccounts BasicSettings Monitors" },
+	{ "log_write", { "9", "text" }, "Monitors" },
 };
 
 static const char *const verb_names[] = {

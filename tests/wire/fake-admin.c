@@ -10,6 +10,7 @@
 #include "tests/wire/fake-private.h"
 
 #include "common/base/wire.h"
+#include "common/settings/settings.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -20,7 +21,7 @@ enum {
 #include "common/ipc/verbs.def"
 };
 
-enum { NAMES_MAX = 600, LIST_MAX = 210, TEXT_MAX = 4096 };
+enum { NAMES_MAX = 600, LIST_MAX = 210, TEXT_MAX = 4096, SET_MAX = 100 };
 
 struct list {
 	char *item[LIST_MAX];
@@ -34,6 +35,11 @@ static struct directory {
 	size_t domains, accounts;
 	struct list aliases, domain_aliases, ips;
 	char table[TEXT_MAX];
+	struct {
+		char holder[300], text[300]; /* scope and name; canonical, "" when it is not set */
+		enum setting s;
+	} set[SET_MAX];
+	size_t n_set;
 } dir;
 
 struct ask {
@@ -195,6 +201,96 @@ static void account_list(struct ask *q)
 	answer(q, IPC_DIR_OK);
 }
 
+/* ---- settings: kept under scope and name, whatever these are ---- */
+
+static const char *holder(const struct ask *q)
+{
+	static char text[300];
+	bool account = strcmp(q->arg[0], "account") == 0;
+
+	snprintf(text, sizeof(text), "%.20s %.250s", q->arg[0],
+	    account ? full_name(q->arg[1]) : q->arg[1]);
+	return text;
+}
+
+static char *setting_at(const char *who, enum setting s)
+{
+	size_t i = 0;
+
+	while (i < dir.n_set && (dir.set[i].s != s || strcasecmp(dir.set[i].holder, who) != 0))
+		i++;
+	assert(i < SET_MAX);
+	if (i == dir.n_set) {
+		snprintf(dir.set[dir.n_set].holder, sizeof(dir.set[0].holder), "%s", who);
+		dir.set[dir.n_set++].s = s;
+	}
+	return dir.set[i].text;
+}
+
+static void settings_get(struct ask *q)
+{
+	struct buf text = BUF_INIT(SETTING_TEXT_MAX);
+
+	for (int s = 0; s < SETTINGS; s++) {
+		const char *own = setting_at(holder(q), (enum setting)s);
+
+		buf_reset(&text);
+		buf_puts(&text, own);
+		if (strcmp(q->arg[2], "effective") == 0 && own[0] == '\0')
+			setting_put(&text, (enum setting)s, setting_default((enum setting)s));
+		if (text.n == 0)
+			continue;
+		item(q, setting_rows[s].name);
+		wire_put_bytes(&q->items, buf_slice(&text));
+	}
+	buf_fini(&text);
+	answer(q, IPC_DIR_OK);
+}
+
+/* Once to see whether all of it is right, once to do it. */
+static bool settings_put(struct ask *q, bool now)
+{
+	struct buf packed = BUF_INIT(SETTING_PACKED_MAX), text = BUF_INIT(299);
+	const char *why = NULL, *said = NULL;
+
+	for (size_t i = 2; why == NULL && i + 1 < q->n; i += 2) {
+		enum setting s = setting_find(slice_str(q->arg[i]));
+		bool gone = strcasecmp(q->arg[i + 1], "default") == 0;
+
+		buf_reset(&packed);
+		buf_reset(&text);
+		if (s == SETTINGS)
+			why = "this is not a setting";
+		else if (!gone && setting_parse(s, slice_str(q->arg[i + 1]), &packed, &said) != 0)
+			why = said;
+		else if (!gone)
+			setting_put(&text, s, buf_slice(&packed));
+		if (why == NULL && now)
+			snprintf(setting_at(holder(q), s), 300, "%.*s", (int)text.n,
+			    text.n > 0 ? (const char *)text.p : "");
+	}
+	buf_fini(&packed);
+	buf_fini(&text);
+	if (why != NULL)
+		fail(q, IPC_DIR_BAD, why);
+	return why == NULL;
+}
+
+static void settings_change(struct ask *q, bool whole)
+{
+	if (strcmp(q->arg[0], "account") == 0 &&
+	    find(dir.account, dir.accounts, full_name(q->arg[1])) < 0) {
+		fail(q, IPC_DIR_NOTFOUND, "there is no such account");
+		return;
+	}
+	if (!settings_put(q, false))
+		return;
+	for (int s = 0; whole && s < SETTINGS; s++)
+		setting_at(holder(q), (enum setting)s)[0] = '\0';
+	settings_put(q, true);
+	answer(q, IPC_DIR_OK);
+}
+
 static void router_table(struct ask *q)
 {
 	struct slice rest = slice_str(dir.table);
@@ -266,6 +362,13 @@ static void run(struct ask *q, uint32_t verb)
 	case VERB_stat:
 		item(q, "directory.domains 1");
 		answer(q, IPC_DIR_OK);
+		break;
+	case VERB_settings_get:
+		settings_get(q);
+		break;
+	case VERB_settings_update:
+	case VERB_settings_set:
+		settings_change(q, verb == VERB_settings_set);
 		break;
 	default:
 		on_account(q, verb);

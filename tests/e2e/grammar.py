@@ -1,0 +1,505 @@
+#!/usr/bin/python3
+"""grammar - a client of the administration protocol written from its description alone: every command, right and
+wrong, over the Unix socket and over the PWD port.
+
+Each row of COMMANDS is a command line that works, in the order in which they are run; from each of them wrong ones
+are made: words that are missing or too many, values of another kind, names of nothing. A wrong one is answered 5xx,
+and what the directory holds is as before.
+"""
+import re
+import sys
+
+import suite
+from suite import DOMAIN, PASSWORD, case, check, equal, main
+
+
+# ---- the data format ----
+
+class Number(int):
+    pass
+
+
+class Stamp(str):
+    pass
+
+
+class Address(str):
+    pass
+
+
+class Block(bytes):
+    pass
+
+
+ATOM = re.compile(r"[A-Za-z0-9\-_.@!#%:\]\u0080-\U0010ffff]+")
+ESCAPES = {"r": "\r", "n": "\n", "e": "\n", "t": "\t"}
+
+
+class Reader:
+    def __init__(self, text):
+        self.text, self.at = text, 0
+
+    def blanks(self):
+        while self.at < len(self.text) and self.text[self.at] in " \t\r\n":
+            self.at += 1
+
+    def next(self):
+        self.blanks()
+        return self.text[self.at] if self.at < len(self.text) else ""
+
+    def take(self, char):
+        check(self.next() == char, "no %s at %d of %.300r", char, self.at, self.text)
+        self.at += 1
+
+    def string(self):
+        out = ""
+        while self.next() == '"':
+            end = self.at + 1
+            while self.text[end] != '"':
+                end += 2 if self.text[end] == "\\" else 1
+            out += re.sub(r"\\(\d{3}|.)", lambda m: chr(int(m[1])) if m[1].isdigit() and len(m[1]) == 3
+                          else ESCAPES.get(m[1], m[1]), self.text[self.at + 1:end])
+            self.at = end + 1
+        return out
+
+    def marked(self):
+        for pattern, make in ((r"#NULL#", lambda m: None), (r"#(-?\d+)", lambda m: Number(m[1])),
+                              (r"#T([\d\-_:]+)", lambda m: Stamp(m[1])),
+                              (r"#I(\[[^\]]*\](:\d+)?)", lambda m: Address(m[1])),
+                              (r"\[([A-Za-z0-9+/=\s]*)\]", lambda m: Block(m[1].encode()))):
+            m = re.compile(pattern).match(self.text, self.at)
+            if m:
+                self.at = m.end()
+                return True, make(m)
+        return False, None
+
+    def value(self):
+        char = self.next()
+        if char == '"':
+            return self.string()
+        if char in "([{" and char != "[":
+            return self.array() if char == "(" else self.dict()
+        if char in "#[":
+            found, value = self.marked()
+            if found:
+                return value
+        m = ATOM.match(self.text, self.at)
+        check(m, "no value at %d of %.300r", self.at, self.text)
+        self.at = m.end()
+        return m[0]
+
+    def array(self):
+        out = []
+        self.take("(")
+        while self.next() != ")":
+            out.append(self.value())
+            if self.next() != ")":
+                self.take(",")
+        self.take(")")
+        return out
+
+    def dict(self):
+        out = {}
+        self.take("{")
+        while self.next() != "}":
+            key = self.value()
+            check(key not in out, "the key %r twice", key)
+            self.take("=")
+            out[key] = self.value()
+            self.take(";")
+        self.take("}")
+        return out
+
+
+def parse(text):
+    r = Reader(text)
+    value = r.value()
+    check(r.next() == "", "text behind the value: %.300r", text)
+    return value
+
+
+# ---- connections ----
+
+class Cli(suite.Line):
+    """Asks by any of the two ways of showing data."""
+
+    def __init__(self, where):
+        super().__init__(where)
+        self.want(None, "200 ")
+        self.in_line = False
+
+    def login(self, user, password=PASSWORD):
+        self.want("USER " + user, "300 ")
+        self.want("PASS " + password, "200 ")
+
+    def inline(self):
+        self.want("INLINE", "200 ")
+        self.in_line = True
+
+    def command(self, text):
+        """(code, value or text)"""
+        line = self.ask(text)
+        check(line is not None and re.match(r"\d{3} ", line), "%s was answered %r", text, line)
+        code, rest = int(line[:3]), line[4:]
+        if code == 201:
+            check(self.in_line, "%s was answered 201 without INLINE", text)
+            return code, parse(rest)
+        if code == 200 and rest == "data follow":
+            return code, parse(self.line())
+        return code, rest
+
+    def yes(self, text):
+        code, value = self.command(text)
+        check(code in (200, 201), "%s was answered %s %s", text, code, value)
+        return value
+
+    def no(self, text):
+        code, value = self.command(text)
+        check(code in (500, 501), "%s was answered %s %s", text, code, value)
+        return value
+
+
+def everything(c):
+    """What the directory holds, as far as the grammar tells it."""
+    domains = c.yes("ListDomains")
+    found = {"table": c.yes("GetRouterTable")}
+    for get in ("GetServerSettings", "GetDomainDefaults", "GetServerAccountDefaults", "GetServerAlerts"):
+        found[get] = c.yes(get)
+    for d in domains:
+        for get in ("GetDomainAliases", "GetDomainSettings", "GetAccountDefaults", "GetAccountTemplate", "ListGroups",
+                    "ListForwarders", "ListLists", "GetDomainAlerts", "GetDomainInfo"):
+            found[get, d] = c.yes("%s %s" % (get, d))
+        for a in c.yes("ListAccounts " + d):
+            for get in ("GetAccountInfo", "GetAccountSettings", "GetAccountAliases", "GetAccountRights", "GetAccountAlerts"):
+                found[get, d, a] = c.yes('%s "%s@%s"' % (get, a, d))
+        for g in found["ListGroups", d]:
+            found["group", d, g] = c.yes('GetGroup "%s@%s"' % (g, d))
+        for f in found["ListForwarders", d]:
+            found["forwarder", d, f] = c.yes('GetForwarder "%s@%s"' % (f, d))
+    return found
+
+
+# ---- the commands, as the description lists them ----
+
+COMMANDS = r'''
+MainDomainName
+ListDomains
+CreateDomain a.test
+CreateDomain b.test {MailToUnknown=Discarded;}
+RenameDomain a.test into c.test
+SuspendDomain c.test
+ResumeDomain c.test
+GetDomainSettings c.test
+GetDomainEffectiveSettings c.test
+UpdateDomainSettings c.test {MailToUnknown="Rerouted to"; MailRerouteAddress="all@b.test";}
+UpdateDomainSettings c.test {MailToUnknown=default;}
+SetDomainSettings c.test {MailToUnknown=Rejected;}
+SetDomainAliases c.test (d.test, "e.test")
+GetDomainAliases c.test
+ListAdminDomains
+GetAccountDefaults c.test
+UpdateAccountDefaults c.test {QuotaNotice=50;}
+SetAccountDefaults c.test {MaxAccountSize=10M;}
+GetAccountTemplate c.test
+UpdateAccountTemplate c.test {RealName=new;}
+SetAccountTemplate c.test {}
+GetDomainDefaults
+UpdateDomainDefaults {AccessToUnknown=Rejected;}
+SetDomainDefaults {}
+GetServerAccountDefaults
+UpdateServerAccountDefaults {QuotaAlert=#70;}
+SetServerAccountDefaults {}
+CreateAccount x@c.test
+CreateAccount y@c.test MultiMailbox {Password="a b"; RealName="Y Z"; MaxAccountSize=5M;}
+CreateAccount z
+ListAccounts c.test
+RenameAccount z into zz@c.test
+GetAccountSettings y@c.test
+GetAccountEffectiveSettings y@c.test
+GetAccountOneSetting y@c.test RealName
+UpdateAccountSettings y@c.test {RealName="Another"; Suspended=YES;}
+SetAccountSettings y@c.test {RealName="One"; Suspended=NO;}
+SetAccountPassword y@c.test PASSWORD "new \"one\""
+SetAccountPassword y@c.test PASSWORD gatehouse METHOD plain
+VerifyAccountPassword y@c.test PASSWORD gatehouse
+SetAccountAliases y@c.test (yy, "y.y")
+GetAccountAliases y@c.test
+GetAccountRights y@c.test
+SetAccountRights y@c.test (Domain, CanCreateAccounts)
+GetAccountInfo y@c.test
+GetAccountInfo y@c.test (AccountName, State)
+GetAccountInfo y@c.test Key AccountName
+CreateGroup g@c.test {Members=("y@c.test", "else@where.test");}
+CreateGroup h@c.test
+RenameGroup h@c.test into hh@c.test
+GetGroup g@c.test
+SetGroup g@c.test {Members=(x, y);}
+ListGroups c.test
+CreateForwarder f@c.test TO "else@where.test"
+RenameForwarder f@c.test into ff@c.test
+GetForwarder ff@c.test
+FindForwarders c.test TO "else@where.test"
+ListForwarders c.test
+CreateList news@c.test for y@c.test
+RenameList news@c.test into olds@c.test
+ListLists c.test
+GetList olds@c.test
+ListDomainObjects c.test 10
+ListDomainObjects c.test FILTER y 10 ACCOUNTS ALIASES FORWARDERS COOKIE a
+SetRouterTable "<one> = y@c.test\e; remark"
+GetRouterTable
+Route one
+Route one@example.test mail
+FindAccountSession u1
+GetSession {session}
+PostServerAlert ALERT "the server"
+PostDomainAlert c.test ALERT "the domain"
+PostAccountAlert y@c.test ALERT "the \"account\""
+GetServerAlerts
+GetDomainAlerts c.test
+GetAccountAlerts y@c.test
+SetAccountAlerts y@c.test ("one", "two")
+RemoveAccountAlert y@c.test ALERT one
+RemoveDomainAlert c.test ALERT "the domain"
+SetServerAlerts ()
+SetDomainAlerts c.test (one)
+GetStatElement sessions
+GetNextStatName ""
+GetAccountStat y@c.test
+GetAccountStat y@c.test Key messages
+GetDomainStat c.test
+WriteLog 2 "a line of the operator's"
+KillSession {session}
+FindAccountSession u1
+KillAccountSessions u1
+NOOP
+GetVersion
+DeleteList olds@c.test
+DeleteForwarder ff@c.test
+DeleteGroup g@c.test
+DeleteGroup hh@c.test
+DeleteAccount x@c.test
+DeleteAccount y@c.test
+DeleteAccount zz@c.test
+SetRouterTable ""
+DeleteDomain c.test
+DeleteDomain b.test
+'''
+
+# What the description lists and this server cannot do: each is refused with a word, whatever comes with it.
+NOT_HERE = r'''
+CreateDomain s.test SHARED
+CreateDomain s.test PATH mount
+CreateAccount s PATH mount
+CreateAccount s LEGACY
+CreateAccount s TextMailbox
+CreateAccount s AGrade
+DeleteDomain example.test force
+GetDomainLocation example.test
+GetAccountLocation u1
+SetAccountType u1 TextMailbox
+GetAccountMailRules u1
+SetAccountMailRules u1 ()
+UpdateAccountMailRule u1 DELETE x
+GetAccountRPOPs u1
+GetAccountTelnums u1
+GetAccountPrefs u1
+GetAccountACL u1
+RemoveAccountSubset u1 SUBSET x
+ListMailboxes u1
+CreateMailbox u1 MAILBOX x
+ReadStorageFile u1 FILE x
+GetModule SMTP
+GetLANIPs
+GetBanned
+RefreshOSData
+Shutdown
+CreateWebUserSession u1 ADDRESS 127.0.0.1
+SetStatElement x SET 5
+ResetAccountStat u1
+ResetDomainStat example.test
+ReleaseSMTPQueue x
+List news op u1
+ListSubscribers news
+Nonsense
+'''
+
+
+def lines_of(text):
+    return [line for line in text.strip("\n").split("\n") if line]
+
+
+def words_of(line):
+    """The words of a command line; a value with its brackets or quotes is one."""
+    out, r = [], Reader(line)
+    while r.next():
+        start = r.at
+        if r.next() in '"({':
+            r.value()
+        else:
+            while r.at < len(r.text) and r.text[r.at] not in " \t":
+                r.at += 1
+        out.append(r.text[start:r.at])
+    return out
+
+
+def is_keyword(word):
+    return word.isalpha() and word.lower() in (
+        "into", "to", "for", "password", "method", "alert", "key", "filter", "accounts", "aliases", "forwarders", "cookie")
+
+
+def wrong_ones(line):
+    """Command lines that cannot mean anything, made from one that does."""
+    words = words_of(line)
+    yield " ".join(words + ["one", "(more)", "{}", "x", "y"])
+    yield " ".join(words) + " ("
+    yield " ".join(words) + ' "'
+    for i in range(1, len(words)):
+        rest = words[:i], words[i + 1:]
+        if is_keyword(words[i]):
+            yield " ".join(rest[0] + ["nonsense"] + rest[1])
+            continue
+        kinds = ["(((a)))", "{a={b=c;};}", "{a;}", "(a", '"\\999"']
+        if words[i][0] == "(":
+            kinds += ["word", "((a),(b))", "(#NULL#)"]
+        elif words[i][0] == "{":
+            kinds += ["word", "(a,b)", "{Nonsense=1;}"]
+        for kind in kinds:
+            yield " ".join(rest[0] + [kind] + rest[1])
+
+
+# Names of nothing; a listing of them is no listing.
+ASTRAY = ["nobody@c.test", "nobody@nowhere.test", "nowhere.test", "a\u00e4@c.test", '"a b"', ".x@c.test", '""']
+TAKES_NEW_NAMES = ("CreateDomain", "CreateAccount", "CreateGroup", "CreateForwarder", "CreateList", "Route", "WriteLog",
+                   "GetNextStatName")
+
+
+class Session:
+    """u1 is logged in by POP whenever a command is about that."""
+
+    def __init__(self, s, c):
+        self.s, self.c, self.pop = s, c, None
+
+    def put_in(self, line):
+        if "ession" not in line:
+            return line
+        try:
+            here = self.pop is not None and self.pop.noop().startswith(b"+OK")
+        except (OSError, EOFError, suite.poplib.error_proto):
+            here = False
+        if not here:
+            self.close()
+            self.pop = self.s.pop("u1")
+        return line.replace("{session}", self.c.yes("FindAccountSession u1"))
+
+    def close(self):
+        if self.pop:
+            self.pop.close()
+
+
+def drive(c, session):
+    """Runs all commands, with the wrong ones of each before it."""
+    wrong = 0
+    for line in lines_of(COMMANDS):
+        line = session.put_in(line)
+        before = None
+        for bad in wrong_ones(line):
+            c.no(bad)
+            wrong += 1
+        words = words_of(line)
+        if len(words) > 1 and words[0] not in TAKES_NEW_NAMES and words[1][0] not in '({"':
+            for name in ASTRAY if wrong % 3 else ASTRAY[:3]:
+                bad = " ".join([words[0], name] + words[2:])
+                if name == '""' and words[0].startswith(("List", "Get", "Update", "SetDomainS", "SetAccountDef", "SetAccountTem")):
+                    continue  # the Main Domain
+                c.no(bad)
+                wrong += 1
+        if wrong % 7 == 0:
+            before = everything(c)
+            for bad in wrong_ones(line):
+                c.no(bad)
+            equal(everything(c), before, "what is there after wrong lines like %s" % line)
+        c.yes(line)
+    return wrong
+
+
+@case("every command does what it says over the Unix socket, and its wrong forms are 5xx and change nothing")
+def unix(s):
+    c = Cli(s.admin)
+    before = everything(c)
+    session = Session(s, c)
+    wrong = drive(c, session)
+    equal(everything(c), before, "what is there at the end")
+    print("        %d commands, %d wrong ones" % (len(lines_of(COMMANDS)), wrong))
+    for line in lines_of(NOT_HERE):
+        c.no(line)
+    equal(everything(c), before, "what is there after commands that are not possible")
+    session.close()
+    c.close()
+
+
+@case("over the PWD port the same, for an account with the Master right; data stands in the line after INLINE")
+def pwd(s):
+    c = Cli(("127.0.0.1", s.port(106)))
+    c.login("postmaster")
+    c.inline()
+    before = everything(c)
+    session = Session(s, c)
+    drive(c, session)
+    equal(everything(c), before, "what is there at the end")
+    for line in lines_of(NOT_HERE):
+        c.no(line)
+    session.close()
+    c.close()
+
+
+@case("an account without rights may do nothing to others by any command of the grammar")
+def ordinary(s):
+    admin = Cli(s.admin)
+    before = everything(admin)
+    c = Cli(("127.0.0.1", s.port(106)))
+    c.login("u1")
+    allowed = ("MainDomainName", "NOOP", "GetVersion", "ListAdminDomains", "GetSettingsTable")
+    for line in lines_of(COMMANDS):
+        line = line.replace("{session}", "1-1").replace("y@c.test", "u2").replace("c.test", DOMAIN)
+        if words_of(line)[0] in allowed:
+            continue
+        if words_of(line)[0] == "FindAccountSession":
+            line = "FindAccountSession u2"
+        c.no(line)
+    equal(everything(admin), before, "what is there")
+    equal(c.yes("GetAccountInfo * Key AccountName"), "u1@" + DOMAIN, "the own name")
+    for one in (c, admin):
+        one.close()
+
+
+@case("a Router's table of 500 KB is set and comes back; one with a wrong line changes nothing")
+def table(s):
+    c = Cli(s.admin)
+    text = "\n" + "\n".join("<n%d> = name-%d-of-some-length@elsewhere%d.example" % (i, i, i % 100) for i in range(10000))
+    c.yes('SetRouterTable "%s"' % text.replace("\n", "\\e"))
+    equal(c.yes("GetRouterTable"), text, "the table")
+    c.no('SetRouterTable "%s\\ewhat is this"' % text.replace("\n", "\\e"))
+    equal(c.yes("GetRouterTable"), text, "the table after a wrong one")
+    equal(c.yes("Route n9999")[2], "name-9999-of-some-length@elsewhere99.example", "where the last one leads")
+    c.yes('SetRouterTable ""')
+    equal(c.yes("GetRouterTable"), "", "the table")
+    c.close()
+
+
+@case("a value written in any of the ways of the data format is the same value")
+def values(s):
+    c = Cli(s.admin)
+    for form, want in (('"a b"', "a b"), ('"a" " b"', "a b"), ('"a\\032b"', "a b"), ("ab", "ab"), ('"q\\"\\\\"', 'q"\\'),
+                       ("\u00e4-1_.x", "\u00e4-1_.x")):
+        c.yes("UpdateAccountSettings u1 {RealName=%s;}" % form)
+        equal(c.yes("GetAccountOneSetting u1 RealName"), want, "what was written as %s" % form)
+    c.yes("updateACCOUNTsettings u1 { realname = default ; }")
+    equal(c.yes("GetAccountSettings u1"), {}, "the settings")
+    c.send("GetAccountOneSetting u1 RealName\nMainDomainName\r\n")
+    equal([c.line() for _ in range(4)], ["200 data follow", '""', "200 data follow", '"%s"' % DOMAIN], "the answers")
+    c.close()
+
+
+if __name__ == "__main__":
+    main(27500)
