@@ -13,6 +13,19 @@ const struct command ctl_commands[] = {
 	    "Whoever connects to one of these addresses of this machine and types a name without a "
 	    "domain "
 	    "means this domain: gatehousectl domain addresses client.example = 192.0.2.2" },
+	{ "domain", "info", 1, 1, ctl_domain_info, 0, "NAME", "",
+	    "state, and how many objects it has", "" },
+	{ "domain", "rename", 2, 2, ctl_domain_rename, 0, "NAME NEW", "",
+	    "another name for a domain, with all that is in it",
+	    "The old name leads nowhere afterwards; 'domain aliases' can keep it." },
+	{ "domain", "suspend", 1, 1, ctl_domain_suspend, 0, "NAME", "",
+	    "no logins, and mail is put off, until resumed", "" },
+	{ "domain", "resume", 1, 1, ctl_domain_resume, 0, "NAME", "", "logins and mail again", "" },
+	{ "domain", "settings", 1, 100, ctl_domain_settings, 0, "NAME [KEY=VALUE...]", "effective",
+	    "what is set for a domain; with KEY=VALUE it is changed",
+	    "The value default takes a setting away. --effective shows what counts. 'settings "
+	    "table' lists all there "
+	    "are." },
 	{ "account", "list", 0, 1, ctl_account_list, 0, "[DOMAIN]", "",
 	    "names of a domain's accounts", "Of the Main Domain, if none is named." },
 	{ "account", "create", 1, 2, ctl_account_create, 0, "NAME [QUOTA]", "",
@@ -27,6 +40,17 @@ const struct command ctl_commands[] = {
 	{ "account", "suspend", 1, 1, ctl_account_suspend, 0, "NAME", "", "no logins until resumed",
 	    "Sessions end at once; mail is still taken." },
 	{ "account", "resume", 1, 1, ctl_account_resume, 0, "NAME", "", "logins again", "" },
+	{ "account", "rename", 2, 2, ctl_account_rename, 0, "NAME NEW", "",
+	    "another name for an account, also in another domain",
+	    "Its mail, password and settings stay. In another domain it loses its aliases." },
+	{ "account", "settings", 1, 100, ctl_account_settings, 0, "NAME [KEY=VALUE...]",
+	    "effective", "what is set for an account; with KEY=VALUE it is changed",
+	    "As 'domain settings'." },
+	{ "account", "rights", 1, 60, ctl_account_rights, 0, "NAME [= [RIGHT...]]", "",
+	    "what it may administer; with '=' that is set",
+	    "Rights over the server (Master, Settings, UserAccounts, ...) are for accounts of the "
+	    "Main Domain; Domain "
+	    "and those that begin with Can are rights over the own domain." },
 	{ "account", "import", 1, 1, ctl_account_import, CTL_DRY, "FILE|-", "",
 	    "make many: lines NAME or NAME:{CRYPT}hash, NAME:{PLAIN}password",
 	    "Blank lines and those that begin with # are passed over. Several hundred are on their "
@@ -37,6 +61,69 @@ const struct command ctl_commands[] = {
 	    "" },
 	{ "alias", "set", 1, 200, ctl_alias_set, 0, "ACCOUNT [ALIAS...]", "",
 	    "in place of those it has", "" },
+	{ "group", "list", 0, 1, ctl_group_list, 0, "[DOMAIN]", "", "names of a domain's groups",
+	    "" },
+	{ "group", "create", 1, 200, ctl_group_create, 0, "NAME [MEMBER...]", "",
+	    "one name for several people", "" },
+	{ "group", "show", 1, 1, ctl_group_show, 0, "NAME", "", "its members and settings", "" },
+	{ "group", "members", 1, 1000, ctl_group_members, 0, "NAME [MEMBER...]", "",
+	    "in place of those it has", "" },
+	{ "group", "rename", 2, 2, ctl_group_rename, 0, "NAME NEW", "", "another name for it", "" },
+	{ "group", "delete", 1, 1, ctl_group_delete, 0, "NAME", "",
+	    "the name goes, its members stay", "" },
+	{ "forwarder", "list", 0, 1, ctl_forwarder_list, 0, "[DOMAIN]", "",
+	    "names that lead to other addresses", "" },
+	{ "forwarder", "create", 2, 2, ctl_forwarder_create, 0, "NAME ADDRESS", "",
+	    "a name that leads to an address", "" },
+	{ "forwarder", "show", 1, 1, ctl_forwarder_show, 0, "NAME", "", "where it leads", "" },
+	{ "forwarder", "find", 2, 2, ctl_forwarder_find, 0, "DOMAIN ADDRESS", "",
+	    "those that lead to an address", "" },
+	{ "forwarder", "rename", 2, 2, ctl_forwarder_rename, 0, "NAME NEW", "",
+	    "another name for it", "" },
+	{ "forwarder", "delete", 1, 1, ctl_forwarder_delete, 0, "NAME", "", "it leads nowhere",
+	    "" },
+	{ "list", "list", 0, 1, ctl_list_list, 0, "[DOMAIN]", "", "names of mailing lists", "" },
+	{ "list", "create", 2, 2, ctl_list_create, 0, "NAME OWNER", "",
+	    "keep a name for a mailing list",
+	    "Lists themselves come with a later version: mail to one is refused." },
+	{ "list", "show", 1, 1, ctl_list_show, 0, "NAME", "", "whose list it is", "" },
+	{ "list", "rename", 2, 2, ctl_list_rename, 0, "NAME NEW", "", "another name for it", "" },
+	{ "list", "delete", 1, 1, ctl_list_delete, 0, "NAME", "", "the name is free again", "" },
+	{ "settings", "table", 0, 0, ctl_settings_table, 0, "", "",
+	    "all settings there are, and who may change them",
+	    "With --json a sentence about each, too." },
+	{ "settings", "show", 1, 2, ctl_settings_show, 0, "SCOPE [NAME]", "effective",
+	    "what is set in a scope",
+	    "SCOPE is server, domain-defaults, account-defaults-all, or with a NAME domain, "
+	    "account-defaults, template, "
+	    "account. What is not set for an account counts as its domain's account-defaults say, "
+	    "then as "
+	    "account-defaults-all; what is not set for a domain as domain-defaults say." },
+	{ "settings", "set", 2, 100, ctl_settings_set, 0, "SCOPE [NAME] KEY=VALUE...", "",
+	    "changes these, the value default takes one away", "" },
+	{ "alert", "list", 1, 2, ctl_alert_list, 0, "server|domain|account [NAME]", "",
+	    "what people are alerted of", "" },
+	{ "alert", "post", 2, 3, ctl_alert_post, 0, "server|domain|account [NAME] TEXT", "",
+	    "one more alert", "" },
+	{ "alert", "remove", 2, 3, ctl_alert_remove, 0, "server|domain|account [NAME] TEXT|TIME",
+	    "", "takes one away", "" },
+	{ "dump", NULL, 0, 1, ctl_dump, 0, "[FILE]", "",
+	    "the whole directory as a text: domains, accounts and all other objects, settings, the "
+	    "Router's table",
+	    "One object a line, always in the same order, so that two dumps can be compared. "
+	    "Passwords are not in it. "
+	    "'apply' reads it." },
+	{ "apply", NULL, 1, 1, ctl_apply, CTL_DRY, "FILE|-", "prune keep-going",
+	    "makes the directory what a dump says",
+	    "What is there already is left alone, so a second time does nothing. Objects that are "
+	    "not in the file stay, "
+	    "unless --prune takes them away, accounts with their mail. A line that is not "
+	    "understood is named and nothing "
+	    "is changed. Each difference is shown (+ made, - taken away, ~ changed); --dry-run "
+	    "shows no more. When a "
+	    "command is refused, what comes after it is not begun unless --keep-going says so; the "
+	    "same file may be applied "
+	    "again." },
 	{ "password", "set", 1, 2, ctl_password_set, 0, "ACCOUNT [METHOD]", "",
 	    "from standard input; METHOD yescrypt, sha512crypt, bcrypt, scram-sha-256, plain, "
 	    "given",

@@ -104,6 +104,23 @@ void print_json_text(const char *name, struct slice s)
 	json_string(s);
 }
 
+void print_json_lines(struct slice text)
+{
+	const char *sep = "";
+
+	putchar('[');
+	while (text.n > 0) {
+		struct slice line = slice_take(&text, '\n');
+
+		if (line.n > 0 && line.p[0] == '#')
+			continue;
+		printf("%s\n", sep);
+		json_string(line);
+		sep = ",";
+	}
+	printf("]\n");
+}
+
 void print_json_refusal(struct slice text)
 {
 	printf("{\"done\": false, ");

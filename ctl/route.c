@@ -131,6 +131,7 @@ int ctl_router_set(struct ctl *c)
 		return status;
 	}
 	line_start(&b, "SetRouterTable ");
+	b.max = 4 * n + 100; /* what may be escaped; the server says what is too long */
 	data_put_string(&b, slice_of(p, n));
 	free(p);
 	if (b.overflow) {

@@ -86,12 +86,33 @@ int ctl_domain_aliases(struct ctl *c)
 	return ctl_do(c, &b);
 }
 
+static int show_addresses(struct ctl *c)
+{
+	static const struct data none = { .kind = DATA_ARRAY };
+	const struct data *ips;
+	struct reply r;
+	struct buf b;
+	int status;
+
+	line_start(&b, "GetDomainSettings");
+	line_word(&b, c->argv[0]);
+	status = ctl_ask(c, &b, &r);
+	if (status != CTL_DONE || r.data == NULL)
+		return status;
+	ips = data_get(r.data, "IPAddresses");
+	if (c->json)
+		print_json(ips != NULL ? ips : &none);
+	else
+		print_plain(ips != NULL ? ips : &none);
+	return CTL_DONE;
+}
+
 int ctl_domain_addresses(struct ctl *c)
 {
 	struct buf b;
 
 	if (c->argc == 1)
-		return show_word(c, "GetDomainSettings");
+		return show_addresses(c);
 	if (!sets(c))
 		return 2;
 	line_start(&b, "UpdateDomainSettings");

@@ -129,8 +129,32 @@ def everywhere(s):
 JSON_OF = {  # a line for every verb, and what of the answer is looked at
     "domain list": ([], lambda v: "example.test" in v), "domain create": (["j.example"], lambda v: v["done"]),
     "domain aliases": (["j.example", "=", "k.example"], lambda v: v["done"]),
-    "domain addresses": (["j.example"], lambda v: v["IPAddresses"] == []),
-    "domain delete": (["j.example"], lambda v: v["done"]),
+    "domain addresses": (["j.example"], lambda v: v == []),
+    "domain info": (["j.example"], lambda v: v["State"] == "active" and v["Accounts"] == 0),
+    "domain rename": (["j.example", "l.example"], lambda v: v["done"]),
+    "domain suspend": (["l.example"], lambda v: v["done"]), "domain resume": (["l.example"], lambda v: v["done"]),
+    "domain settings": (["l.example", "MailToUnknown=Rejected"], lambda v: v["done"]),
+    "domain delete": (["l.example"], lambda v: v["done"]),
+    "account rename": (["nobody", "j2"], lambda v: not v["done"] and "account" in v["error"]),
+    "account settings": (["j1"], lambda v: v == {"MaxAccountSize": "5M"}),
+    "account rights": (["j1", "="], lambda v: v["done"]),
+    "group create": (["jg", "u1", "x@y.example"], lambda v: v["done"]), "group list": ([], lambda v: v in ([], ["jg"])),
+    "group show": (["jg"], lambda v: v["Members"] == ["u1@example.test", "x@y.example"]),
+    "group members": (["jg"], lambda v: v["done"]), "group rename": (["jg", "jh"], lambda v: v["done"]),
+    "group delete": (["jh"], lambda v: v["done"]),
+    "forwarder create": (["jf", "x@y.example"], lambda v: v["done"]), "forwarder list": ([], lambda v: v in ([], ["jf"])),
+    "forwarder show": (["jf"], lambda v: v == "x@y.example"), "forwarder find": (["example.test", "x@y.example"], lambda v: v == ["jf"]),
+    "forwarder rename": (["jf", "jx"], lambda v: v["done"]), "forwarder delete": (["jx"], lambda v: v["done"]),
+    "list create": (["jl", "u1"], lambda v: v["done"]), "list list": ([], lambda v: v in ([], ["jl"])),
+    "list show": (["jl"], lambda v: v["Owner"] == "u1@example.test"), "list rename": (["jl", "jm"], lambda v: v["done"]),
+    "list delete": (["jm"], lambda v: v["done"]),
+    "settings table": ([], lambda v: any(r["Setting"] == "MaxAccountSize" and r["Help"] for r in v)),
+    "settings show": (["account", "u1"], lambda v: v == {}),
+    "settings set": (["account-defaults-all", "QuotaAlert=default"], lambda v: v["done"]),
+    "alert post": (["server", "soon"], lambda v: v["done"]), "alert list": (["server"], lambda v: "soon" in v.values()),
+    "alert remove": (["server", "soon"], lambda v: v["done"]),
+    "dump": ([], lambda v: 'account "u1@example.test"' in v),
+    "apply": (["-"], lambda v: v == {"changes": 0, "done": True}),
     "account list": ([], lambda v: v["u1"] == "MultiMailbox"), "account create": (["j1"], lambda v: v["done"]),
     "account info": (["j1"], lambda v: v["AccountName"] == "j1@example.test" and isinstance(v["ID"], int)),
     "account quota": (["j1", "5M"], lambda v: v["done"]), "account suspend": (["j1"], lambda v: v["done"]),
@@ -156,13 +180,13 @@ JSON_OF = {  # a line for every verb, and what of the answer is looked at
     "cli": ([], lambda v: v == {"code": 201, "data": "example.test"}),
     "account delete": (["j1"], lambda v: v["done"])}
 STDIN = {"account import": "j9:{PLAIN}x\n", "password set": PASSWORD, "password check": PASSWORD, "router set": "",
-         "cli": "MainDomainName\n"}
+         "cli": "MainDomainName\n", "apply": 'account "u1@example.test"\n'}
 
 
 @case("every verb answers in JSON with --json, refusals as well")
 def json_of_all(s):
     order = ["domain", "account create", "account", "alias set", "alias", "password set", "password", "session", "route",
-             "router", "stat", "log", "cli"]
+             "router", "stat", "log", "cli", "alert post"]
     every = [" ".join(w for w in v[:2] if w) for v in verbs()]
     equal(sorted(set(every) - set(JSON_OF)), [], "verbs without a line here")
     last = ["domain delete", "account delete"]
