@@ -169,13 +169,8 @@ void verb_account_aliases(struct request *q)
 const enum object_kind listed_kinds[LISTED_KINDS] = { OBJECT_ACCOUNT, OBJECT_ALIAS,
 	OBJECT_FORWARDER, OBJECT_GROUP, OBJECT_LIST };
 
-void items_counts(struct request *q, const struct domain *dom)
+void items_counts(struct request *q, const size_t counts[OBJECT_KINDS])
 {
-	size_t counts[OBJECT_KINDS] = { 0 }, at = 0;
-
-	for (const struct object *o; (o = domain_next_object(dom, &at)) != NULL;)
-		if (o->state == STATE_ACTIVE)
-			counts[o->kind]++;
 	for (size_t i = 0; i < LISTED_KINDS; i++)
 		item_u64(q, counts[listed_kinds[i]]);
 }
@@ -183,13 +178,17 @@ void items_counts(struct request *q, const struct domain *dom)
 void verb_domain_info(struct request *q)
 {
 	struct domain *dom = request_domain(q, q->args[0]);
+	size_t counts[OBJECT_KINDS] = { 0 }, at = 0;
 
 	if (dom == NULL)
 		return;
 	item_u64(q, dom->id);
 	item(q, dom->name);
 	item(q, dom->suspended ? SLICE("suspended") : SLICE("active"));
-	items_counts(q, dom);
+	for (const struct object *o; (o = domain_next_object(dom, &at)) != NULL;)
+		if (o->state == STATE_ACTIVE)
+			counts[o->kind]++;
+	items_counts(q, counts);
 	done(q);
 }
 

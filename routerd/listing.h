@@ -7,8 +7,8 @@
 enum { LISTED_KINDS = 5 };
 extern const enum object_kind listed_kinds[LISTED_KINDS];
 
-/* One item each: how many objects of each kind the domain has. */
-void items_counts(struct request *q, const struct domain *dom);
+/* One item for each of these kinds. */
+void items_counts(struct request *q, const size_t counts[OBJECT_KINDS]);
 
 /* "active", "suspended"... */
 const char *state_word(const struct object *account);

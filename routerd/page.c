@@ -12,7 +12,7 @@ struct page {
 	struct slice filter, after; /* lower case */
 	bool kinds[OBJECT_KINDS];
 	const struct object **v; /* the first `limit` by name: a heap, the last one on top */
-	size_t n, limit;
+	size_t n, limit, counts[OBJECT_KINDS];
 	bool more;
 };
 
@@ -122,15 +122,17 @@ static bool page_kinds(struct request *q, struct page *p)
 
 static bool page_take(struct page *p, const struct object *o)
 {
+	if (o->state == STATE_ACTIVE)
+		p->counts[o->kind]++;
 	return o->state == STATE_ACTIVE && p->kinds[o->kind] && contains(o->name, p->filter) &&
 	       (p->after.n == 0 || slice_cmp(o->name, p->after) > 0);
 }
 
-static void page_reply(struct request *q, struct page *p, const struct domain *dom)
+static void page_reply(struct request *q, struct page *p)
 {
 	qsort(p->v, p->n, sizeof(struct object *), cmp_objects);
 	item(q, p->more && p->n > 0 ? p->v[p->n - 1]->name : SLICE_NONE);
-	items_counts(q, dom);
+	items_counts(q, p->counts);
 	for (size_t i = 0; i < p->n; i++)
 		item_object(q, p->v[i]);
 	done(q);
@@ -166,6 +168,6 @@ void verb_objects(struct request *q)
 	for (const struct object *o; (o = domain_next_object(dom, &at)) != NULL;)
 		if (page_take(&p, o))
 			page_add(&p, o);
-	page_reply(q, &p, dom);
+	page_reply(q, &p);
 	free(p.v);
 }
