@@ -217,6 +217,7 @@ bool rights_may(const struct directory *d, uint64_t who, uint32_t what, uint64_t
 		[IPC_MAY_SEE_SESSIONS] = { LOOKS, IPC_RIGHT_DOMAIN | IPC_RIGHT_MONITORS },
 		[IPC_MAY_END_SESSIONS] = { CHANGES, IPC_RIGHT_BASIC },
 		[IPC_MAY_SEE_FIGURES] = { LOOKS, IPC_RIGHT_DOMAIN | IPC_RIGHT_MONITORS },
+		[IPC_MAY_RESTORE] = { CHANGES, IPC_RIGHT_BASIC },
 	};
 	struct actor actor = rights_actor(d, who, 0);
 	struct object *o = target != 0 ? directory_account(d, target) : NULL;

@@ -2,7 +2,7 @@
  * admin-may - requests of administrators that are accounts: routerd says each time whether they
  * may.
  */
-#include "stored/store-private.h"
+#include "stored/lost.h"
 
 #include <stdlib.h>
 
@@ -112,10 +112,12 @@ void admin_may_reply(struct store *st, const struct ipc_store_may_reply *r)
 		settle(q, r->status == IPC_DIR_OK ? IPC_ST_OK : IPC_ST_DENIED);
 		return;
 	}
+	lost_may_reply(st, r->seq, r->status == IPC_DIR_OK ? IPC_ST_OK : IPC_ST_DENIED);
 }
 
 void admin_may_gone(struct store *st)
 {
 	while (!LIST_EMPTY(&st->mays))
 		settle(LIST_FIRST(&st->mays), IPC_ST_TRYLATER);
+	lost_may_gone(st);
 }

@@ -51,8 +51,10 @@ bool lost_on_session_msg(struct session *s, enum ipc_type type, const union ipc_
 /* ---- an administrator ---- */
 
 struct undelete {
+	LIST_ENTRY(undelete) link; /* of those of which routerd is asked */
 	struct lost_ask ask;
 	uint64_t account;
+	uint32_t may_seq;
 	uint8_t text[];
 };
 
@@ -102,23 +104,80 @@ static bool sensible(const struct ipc_undelete_ask *q)
 	       pairs_good(q->uids);
 }
 
-/* A user may look for and restore what is his own. */
-static bool may(const struct peer *p, const struct ipc_undelete_ask *q)
+static void undelete_go(struct undelete *u)
 {
-	if ((p->rights & IPC_RIGHT_MASTER) != 0)
-		return true;
-	return p->account != 0 && p->account == q->account && q->what <= IPC_LOST_RESTORE;
+	account_get(u->ask.peer->st, u->account, 0, on_account, u);
+}
+
+/* Not for him, or not now. */
+static void undelete_refuse(struct undelete *u, int status)
+{
+	tell(u->ask.peer, u, status);
+	answer(u->ask.peer, u->ask.seq, status);
+	peer_unref(u->ask.peer);
+	free(u);
+}
+
+static void may_settle(struct undelete *u, int status)
+{
+	LIST_REMOVE(u, link);
+	if (status == IPC_ST_OK)
+		undelete_go(u);
+	else
+		undelete_refuse(u, status);
+}
+
+void lost_may_reply(struct store *st, uint32_t seq, int status)
+{
+	struct undelete *u;
+
+	LIST_FOREACH(u, &st->lost_mays, link)
+	{
+		if (u->may_seq != seq)
+			continue;
+		may_settle(u, status);
+		return;
+	}
+}
+
+void lost_may_gone(struct store *st)
+{
+	while (!LIST_EMPTY(&st->lost_mays))
+		may_settle(LIST_FIRST(&st->lost_mays), IPC_ST_TRYLATER);
+}
+
+/* An administrator of some accounts: routerd says whether this is one of them. */
+static void may_ask(struct undelete *u)
+{
+	struct peer *p = u->ask.peer, *to = peer_routerd(p->st);
+	struct ipc_store_may_ask m = { .seq = ++p->st->may_seq,
+		.who = p->account,
+		.target = u->account,
+		.what = IPC_MAY_RESTORE };
+
+	if (p->account == 0 || u->ask.what > IPC_LOST_RESTORE) {
+		undelete_refuse(u, IPC_ST_DENIED);
+		return;
+	}
+	if (to == NULL) {
+		undelete_refuse(u, IPC_ST_TRYLATER);
+		return;
+	}
+	u->may_seq = m.seq;
+	LIST_INSERT_HEAD(&p->st->lost_mays, u, link);
+	(void)ipc_send(to->chan, IPC_store_may_ask, &m, NULL);
 }
 
 bool lost_on_admin_msg(struct peer *p, enum ipc_type type, const union ipc_any *m)
 {
 	const struct ipc_undelete_ask *q = &m->undelete_ask;
+	bool master = (p->rights & IPC_RIGHT_MASTER) != 0;
 	struct undelete *u;
 
 	if (type != IPC_undelete_ask)
 		return false;
-	if (!may(p, q) || !sensible(q)) {
-		answer(p, q->seq, sensible(q) ? IPC_ST_DENIED : IPC_ST_BAD);
+	if (!sensible(q)) {
+		answer(p, q->seq, IPC_ST_BAD);
 		return true;
 	}
 	u = malloc(sizeof(*u) + q->name.n + q->uids.n);
@@ -132,7 +191,7 @@ bool lost_on_admin_msg(struct peer *p, enum ipc_type type, const union ipc_any *
 	if (q->uids.n > 0)
 		memcpy(u->text + q->name.n, q->uids.p, q->uids.n);
 	u->ask = (struct lost_ask){ .peer = p,
-		.own = (p->rights & IPC_RIGHT_MASTER) == 0,
+		.own = !master && p->account == q->account,
 		.seq = q->seq,
 		.what = q->what,
 		.limit = q->limit,
@@ -142,6 +201,9 @@ bool lost_on_admin_msg(struct peer *p, enum ipc_type type, const union ipc_any *
 		.until = q->until,
 		.uids = slice_of(u->text + q->name.n, q->uids.n) };
 	peer_ref(p);
-	account_get(p->st, q->account, 0, on_account, u);
+	if (master || (p->account == q->account && q->what <= IPC_LOST_RESTORE))
+		undelete_go(u);
+	else
+		may_ask(u);
 	return true;
 }

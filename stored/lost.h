@@ -80,6 +80,9 @@ bool lost_job(const struct lost_ask *q);
 /* lost-ask.c: False: the message is not about that. */
 bool lost_on_session_msg(struct session *s, enum ipc_type type, const union ipc_any *m);
 bool lost_on_admin_msg(struct peer *p, enum ipc_type type, const union ipc_any *m);
+/* routerd's answer whether an administrator may, if that was asked with this number. */
+void lost_may_reply(struct store *st, uint32_t seq, int status);
+void lost_may_gone(struct store *st);
 
 /* Sums of the account: messages and bytes. */
 uint64_t lost_count(const struct account *a, uint64_t *ret_bytes);

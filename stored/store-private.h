@@ -222,6 +222,7 @@ struct store_counts {
 
 struct parse_job;
 struct lost_sweep;
+struct undelete;
 struct admin_may;
 
 struct store {
@@ -243,7 +244,8 @@ struct store {
 	size_t n_idle, idle_rows;
 	unsigned in_flight, n_unattached, n_admins, n_sessions;
 	LIST_HEAD(, peer) peers;
-	LIST_HEAD(, admin_may) mays; /* administrators' requests of which routerd is asked */
+	LIST_HEAD(, admin_may) mays;     /* administrators' requests of which routerd is asked */
+	LIST_HEAD(, undelete) lost_mays; /* and those about what is lost */
 	uint32_t may_seq;
 	LIST_HEAD(, session) sessions, dead_sessions;
 	LIST_HEAD(, post_conn) conn_list, dead_conns;

@@ -356,11 +356,11 @@ static void what_authd_and_stored_ask(void **state)
 		const char *who, *target;
 		unsigned may; /* bits 1 << enum ipc_may */
 	} cells[] = {
-		{ "user@one.example", "user@one.example", 0x3e },
+		{ "user@one.example", "user@one.example", 0x7e },
 		{ "user@one.example", "domain@one.example", 0 },
 		{ "domain@one.example", "user@one.example",
 		    1 << IPC_MAY_SEE_SESSIONS | 1 << IPC_MAY_SEE_FIGURES },
-		{ "basic@one.example", "user@one.example", 0x3e },
+		{ "basic@one.example", "user@one.example", 0x7e },
 		{ "basic@one.example", "user@two.example", 0 },
 		{ "basic@one.example", "reader@one.example",
 		    1 << IPC_MAY_SEE_SESSIONS | 1 << IPC_MAY_SEE_FIGURES },
@@ -369,11 +369,11 @@ static void what_authd_and_stored_ask(void **state)
 		    1 << IPC_MAY_SEE_SESSIONS | 1 << IPC_MAY_SEE_FIGURES },
 		{ "monitor@company.com", "user@two.example",
 		    1 << IPC_MAY_SEE_SESSIONS | 1 << IPC_MAY_SEE_FIGURES },
-		{ "users@company.com", "user@two.example", 0x3e },
+		{ "users@company.com", "user@two.example", 0x7e },
 		{ "users@company.com", "master@company.com",
 		    1 << IPC_MAY_SEE_SESSIONS | 1 << IPC_MAY_SEE_FIGURES },
 		{ "settings@company.com", "user@one.example", 0 },
-		{ "master@company.com", "settings@company.com", 0x3e },
+		{ "master@company.com", "settings@company.com", 0x7e },
 		{ "gone@company.com", "user@one.example", 0 },
 		{ "gone@company.com", NULL, 0 },
 	};
