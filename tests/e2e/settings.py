@@ -1,0 +1,275 @@
+#!/usr/bin/python3
+"""settings - what settings and rights do over the wire: services, senders, limits, templates, administrators."""
+import contextlib
+import hashlib
+import imaplib
+import re
+import smtplib
+
+import suite
+from suite import A1, DOMAIN, PASSWORD, Line, case, check, equal, main, message, refused, wait
+
+U1, U2 = "u1@" + DOMAIN, "u2@" + DOMAIN
+
+
+def admin(s, *commands):
+    """As root on the administration socket; each must be done. The data of the last one."""
+    with Line(s.admin) as c:
+        c.want(None, "200 ")
+        c.want("INLINE", "200 ")
+        for command in commands:
+            answer = c.want(command, "20")
+    return answer[4:]
+
+
+def account(s, name, text):
+    admin(s, "UpdateAccountSettings %s {%s}" % (name, text))
+
+
+@contextlib.contextmanager
+def put(s, command, text, back):
+    """A setting for as long as it is looked at; then `back` is written again."""
+    admin(s, command + " {" + text + "}")
+    try:
+        yield
+    finally:
+        admin(s, command + " {" + back + "}")
+
+
+class Pwd(Line):
+    def __init__(self, s, user):
+        super().__init__((A1, s.port(106)))
+        self.want(None, "200 ")
+        self.want("USER " + user, "300 ")
+        self.want("PASS " + PASSWORD, "200 ")
+        self.want("INLINE", "200 ")
+
+
+@contextlib.contextmanager
+def imap(s, user="u1", password=PASSWORD):
+    c = imaplib.IMAP4(A1, s.port(143), timeout=20)
+    try:
+        c.login(user, password)
+        yield c
+    finally:
+        with contextlib.suppress(imaplib.IMAP4.error, OSError):
+            c.logout()
+
+
+@contextlib.contextmanager
+def submission(s, user="u1"):
+    c = smtplib.SMTP(A1, s.port(587), timeout=20)
+    try:
+        c.ehlo("client.example")
+        c.login(user, PASSWORD)
+        yield c
+    finally:
+        c.close()
+
+
+def rcpt(s, to):
+    with s.lmtp() as l:
+        l.command("MAIL FROM:<>", 250)
+        code, text = l.command("RCPT TO:<%s>" % to)
+        return "%d %s" % (code, text[-1])
+
+
+@case("a service that is off for the account refuses logins and ends its own sessions, no others")
+def services(s):
+    with contextlib.closing(s.pop("u1")) as pop, imap(s) as i:
+        with put(s, "UpdateAccountSettings u1", "AccessModes=(Mail,IMAP,TLS,Relay);", "AccessModes=default;"):
+            wait(lambda: [r["Protocol"] for r in s.sessions("u1")] == ["imap"], 60, "the end of the POP session")
+            refused(pop.noop)
+            refused(s.pop, "u1", text="[SYS/PERM]")
+            equal(i.noop()[0], "OK", "the IMAP session")
+            s.pop("u2").quit()
+    s.pop("u1").quit()
+
+
+@case("a service that is off for the domain is off for every account of it, whatever the account says")
+def domain_services(s):
+    account(s, "u1", "AccessModes=All;")
+    with put(s, "UpdateDomainSettings", "DomainAccessModes=(Mail,POP,TLS);", "DomainAccessModes=default;"):
+        s.pop("u1").quit()
+        for user in ("u1", "u2"):
+            try:
+                with imap(s, user):
+                    raise suite.Failed("%s logged in by IMAP" % user)
+            except imaplib.IMAP4.error as e:
+                check("AUTHORIZATIONFAILED" in str(e), "refused with %s", e)
+    with imap(s):
+        pass
+    account(s, "u1", "AccessModes=default;")
+
+
+@case("submission that is switched off ends at once, and the login is refused")
+def relay(s):
+    with submission(s) as c:
+        equal(c.mail(U1)[0], 250, "before")
+        c.rset()
+        with put(s, "UpdateAccountSettings u1", "AccessModes=(Mail,POP,IMAP,TLS);", "AccessModes=default;"):
+            check(wait(lambda: lost(c), 60, "the end of the login"), "never")
+            try:
+                with submission(s):
+                    raise suite.Failed("the login was taken")
+            except smtplib.SMTPAuthenticationError as e:
+                equal(e.smtp_code, 525, "answer")
+    with submission(s):
+        pass
+
+
+def lost(c):
+    try:
+        return c.mail(U1)[0] == 421
+    except smtplib.SMTPServerDisconnected:
+        return True
+
+
+@case("mail to an account whose Mail is off is put off, and taken when it is on again")
+def mail_off(s):
+    with put(s, "UpdateAccountSettings u2", "AccessModes=(POP,TLS);", "AccessModes=default;"):
+        check(rcpt(s, U2).startswith("450 4.2.1"), "answered %s", rcpt(s, U2))
+        check(rcpt(s, U1).startswith("250"), "u1: %s", rcpt(s, U1))
+    s.deliver(U2)
+    equal(len(s.mail("u2")), 1, "messages")
+    s.empty("u2")
+
+
+@case("SenderAddresses: an address and a whole domain may be sent from while they are granted")
+def senders(s):
+    def may(c, address):
+        code = c.mail(address)[0]
+        c.rset()
+        return code == 250
+
+    with submission(s) as c:
+        for address in ("sales@far.example", "x@near.example", U2):
+            check(not may(c, address), "%s is granted to nobody", address)
+        account(s, "u1", 'SenderAddresses=("Sales@Far.example","*@near.example","%s");' % U2)
+        for address in ("sales@far.example", "x@near.example", "y+z@NEAR.example", U2, U1):
+            check(may(c, address), "%s is refused", address)
+        for address in ("other@far.example", "x@sub.near.example", "postmaster@" + DOMAIN):
+            check(not may(c, address), "%s is taken", address)
+        c.sendmail("sales@far.example", [U2], message("granted"))
+        equal(len(s.mail("u2")), 1, "messages")
+        check(s.mail("u2")[0].startswith(b"Return-Path: <sales@far.example>"), "another sender")
+        account(s, "u1", "SenderAddresses=default;")
+        check(not may(c, "sales@far.example"), "taken after it was taken away")
+        check(may(c, U1), "the own address is refused")
+    s.empty("u2")
+
+
+@case("RequireAPOP: no password in clear text on a link without TLS; APOP and TLS open the account")
+def secure(s):
+    account(s, "u1", "RequireAPOP=YES;")
+    refused(s.pop, "u1", text="TLS")
+    refused(s.pop, "u1", "wrong", text="TLS")
+    s.pop("u2").quit()
+    with s.pop_line() as c:
+        stamp = re.search(r"<[^>]+>", c.greeting)[0]
+        c.want("APOP u1 " + hashlib.md5((stamp + PASSWORD).encode()).hexdigest(), "+OK")
+        c.want("QUIT", "+OK")
+    with s.pop_line_tls() as c:
+        c.want("USER u1", "+OK")
+        c.want("PASS " + PASSWORD, "+OK")
+    account(s, "u1", "RequireAPOP=default;")
+    s.pop("u1").quit()
+
+
+@case("FailedLoginFlow: after so many wrong passwords even the right one is refused, by every service")
+def flow(s):
+    account(s, "u2", "FailedLoginFlow=(2,1h);")
+    for _ in range(2):
+        refused(s.pop, "u2", "wrong", text="[AUTH]")
+    refused(s.pop, "u2", text="too many failed logins")
+    try:
+        with imap(s, "u2"):
+            raise suite.Failed("IMAP let in")
+    except imaplib.IMAP4.error as e:
+        check("LIMIT" in str(e), "refused with %s", e)
+    s.pop("u1").quit()
+    admin(s, "UpdateServerSettings {HideAccountUnknown=YES;}")
+    equal(refused(s.pop, "u2"), refused(s.pop, "nobody"), "answers to a locked and an unknown name")
+    admin(s, "UpdateServerSettings {HideAccountUnknown=default;}")
+    account(s, "u2", "FailedLoginFlow=default;")
+    s.pop("u2").quit()
+
+
+@case("UseAppPassword: the own password opens nothing while it is off")
+def app_password(s):
+    with put(s, "UpdateAccountSettings u2", "UseAppPassword=NO;", "UseAppPassword=default;"):
+        refused(s.pop, "u2", text="[AUTH] wrong")
+    s.pop("u2").quit()
+
+
+@case("PWDAllowed: the user may not change the password while it is off")
+def pwd_allowed(s):
+    with Pwd(s, "u1") as c:
+        account(s, "u1", "PWDAllowed=NO;")
+        c.want("NEWPASS other", "501 ")
+        account(s, "u1", "PWDAllowed=default;")
+        c.want("NEWPASS " + PASSWORD, "20")
+
+
+@case("a new account has what the template of its domain says: settings, mailboxes, subscriptions")
+def template(s):
+    admin(s, "CreateDomain t.test", "UpdateAccountTemplate t.test {DefaultMailboxes=(Drafts,\"Work/Old\");"
+          "MailboxSubscription=(INBOX,Drafts,\"~all/news\");RealName=\"somebody new\";MaxAccountSize=5M;}",
+          "CreateAccount ann@t.test {Password=\"%s\";}" % PASSWORD)
+    with imap(s, "ann@t.test") as c:
+        names = sorted(r.decode().split('"/" ')[1].strip('"') for r in c.list()[1])
+        equal(names, ["Drafts", "INBOX", "Work", "Work/Old"], "mailboxes")
+        subs = sorted(r.decode().split('"/" ')[1].strip('"') for r in c.lsub()[1])
+        equal(subs, ["Drafts", "INBOX", "~all/news"], "subscriptions")
+    got = admin(s, "GetAccountSettings ann@t.test")
+    check("5M" in got and "somebody new" in got, "settings are %s", got)
+    admin(s, "UpdateAccountTemplate t.test {RealName=default;}")
+    check("somebody new" in admin(s, "GetAccountSettings ann@t.test"), "the account changed with the template")
+
+
+@case("an administrator of a domain does there what the rights say, nothing elsewhere, and at once no more")
+def domain_administrator(s):
+    admin(s, "CreateDomain d.test", "CreateAccount boss@d.test {Password=\"%s\";}" % PASSWORD,
+          "CreateAccount user@d.test {Password=\"%s\";}" % PASSWORD, "CreateAccount chief@d.test",
+          "SetAccountRights boss@d.test (Domain,BasicSettings,CanCreateAccounts)",
+          "SetAccountRights chief@d.test (Domain,CanAccessMailboxes)")
+    with Pwd(s, "boss@d.test") as c:
+        c.want("CreateAccount new@d.test", "20")
+        c.want("ListAccounts d.test", "201 ")
+        c.want("SetAccountPassword user@d.test PASSWORD \"another\"", "20")
+        c.want("UpdateAccountSettings user@d.test {RealName=Uma;MaxAccountSize=1G;}", "20")
+        got = admin(s, "GetAccountSettings user@d.test")
+        check("Uma" in got and "1G" not in got, "settings are %s", got)
+        for other in ("CreateAccount x@" + DOMAIN, "SetAccountPassword u1 PASSWORD x", "ListAccounts " + DOMAIN,
+                      "SetAccountPassword chief@d.test PASSWORD x", "DeleteAccount chief@d.test",
+                      "SetAccountAliases user@d.test (a)", "SetAccountRights user@d.test (Domain)",
+                      "DeleteDomain d.test", "SetRouterTable \"\"", "KillAccountSessions u1", "ListSessions u1",
+                      "UpdateServerSettings {HideAccountUnknown=YES;}"):
+            c.want(other, "501 ")
+        with contextlib.closing(s.pop("user@d.test", "another")) as pop:
+            check("user@d.test" in c.want("ListSessions user@d.test", "201 "), "no session is seen")
+            c.want("KillAccountSessions user@d.test", "201 ")
+            wait(lambda: not s.sessions("user@d.test"), 60, "the end of the session")
+            refused(pop.noop)
+        admin(s, "SetAccountRights boss@d.test ()")
+    with Pwd(s, "boss@d.test") as c:
+        c.want("CreateAccount late@d.test", "501 ")
+        c.want("GetAccountInfo *", "201 ")
+    s.pop("u1").quit()
+
+
+@case("settings and rights are there after a restart")
+def restart(s):
+    if s.engine == "memory":
+        return
+    account(s, "u1", 'SenderAddresses=("a@b.example");AccessModes=(Mail,POP);')
+    admin(s, "SetAccountRights u1 (Monitors)")
+    s.restart()
+    got = admin(s, "GetAccountSettings u1")
+    check("a@b.example" in got and "POP" in got, "settings are %s", got)
+    check("Monitors" in admin(s, "GetAccountRights u1"), "the right is gone")
+    admin(s, "SetAccountRights u1 ()", "UpdateAccountSettings u1 {SenderAddresses=default;AccessModes=default;}")
+
+
+if __name__ == "__main__":
+    main(24300)
