@@ -11,7 +11,6 @@ static const struct {
 	{ "imap", SERVICE_IMAP, true },
 	{ "smtp", SERVICE_RELAY, false },
 	{ "pwd", SERVICE_PWD, true },
-	{ "admin", SERVICE_PWD, true },
 };
 
 uint64_t services_of(const struct directory *d, const struct object *o)

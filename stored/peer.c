@@ -176,7 +176,8 @@ static void identity_changed(
 {
 	struct identity_ask *q;
 
-	admin_end_all(st, account, except_sid);
+	if (service.n == 0 || slice_eq(service, SLICE("pwd")))
+		admin_end_all(st, account, except_sid);
 	if (idmap_get(&st->accounts, account) == NULL)
 		return;
 	q = malloc(sizeof(*q));

@@ -86,6 +86,27 @@ def services(s):
     s.pop("u1").quit()
 
 
+@case("PWD that is off ends its connections; POP that is off does not")
+def pwd_off(s):
+    with Pwd(s, "u1") as c:
+        with put(s, "UpdateAccountSettings u1", "AccessModes=(PWD,TLS);", "AccessModes=default;"):
+            c.want("NOOP", "200 ")
+            admin(s, "UpdateAccountSettings u1 {AccessModes=(POP,TLS);}")
+            wait(lambda: over(c), 60, "the end of the connection")
+            with Line((A1, s.port(106))) as other:
+                other.want(None, "200 ")
+                other.want("USER u1", "300 ")
+                check("switched off" in other.want("PASS " + PASSWORD, "501 "), "another refusal")
+
+
+def over(c):
+    try:
+        c.send("NOOP\r\n")
+        return c.line() is None
+    except OSError:
+        return True
+
+
 @case("a service that is off for the domain is off for every account of it, whatever the account says")
 def domain_services(s):
     account(s, "u1", "AccessModes=All;")

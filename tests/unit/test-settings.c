@@ -267,7 +267,7 @@ static void a_service_is_on_for_both_or_off(void **state)
 	assert_true(services_allow(d, o, SLICE("pop3"), false));
 	assert_int_equal(
 	    ask(settings_update, "account", "ann", "AccessModes", "(Mail,IMAP,TLS)"), IPC_DIR_OK);
-	assert_int_equal(rig.services_off, 1 + 1 + 1); /* POP, and PWD under both its names */
+	assert_int_equal(rig.services_off, 1 + 1); /* POP and PWD */
 	assert_int_equal(rig.last_off, ann);
 	assert_false(services_allow(d, o, SLICE("pop3"), false));
 	assert_true(services_allow(d, o, SLICE("imap"), true));
