@@ -186,34 +186,51 @@ static void take_line(struct state *s, struct slice line)
 	}
 }
 
-/* Whole lines only: the last one may have been cut by a power failure. */
+/*
+ * Whole lines only: the last one may have been cut by a power failure. A file that is not ours is
+ * not touched.
+ */
 static int take_text(
     struct state *s, struct slice text, struct slice first, const char *path, bool dry)
 {
 	ptrdiff_t lf = slice_rfind(text, '\n');
-	struct slice line;
+	struct slice rest = text, line = slice_take(&rest, '\n');
 
-	if (lf < 0)
-		text.n = 0;
-	else
-		text.n = (size_t)lf + 1;
-	if (s->fd >= 0 && !dry && ftruncate(s->fd, (off_t)text.n) != 0) {
-		fprintf(stderr, "gatehousectl: %s: %s\n", path, strerror(errno));
-		return 1;
-	}
-	if (text.n == 0)
-		return 0;
-	line = slice_take(&text, '\n');
-	if (!slice_eq(line, first)) {
+	if (lf < 0 ? !slice_starts(first, text) : !slice_eq(line, first)) {
 		fprintf(stderr,
-		    "gatehousectl: %s is of another import (other account or source)\n"
+		    "gatehousectl: %s is of another import (other account or source), or of none\n"
 		    "  name another file by --state, or remove this one if that import is over\n",
 		    path);
 		return 1;
 	}
+	text.n = lf >= 0 ? (size_t)lf + 1 : 0;
+	if (s->fd >= 0 && !dry && ftruncate(s->fd, (off_t)text.n) != 0) {
+		fprintf(stderr, "gatehousectl: %s: %s\n", path, strerror(errno));
+		return 1;
+	}
+	slice_take(&text, '\n');
 	while (text.n > 0)
 		take_line(s, slice_take(&text, '\n'));
 	return 0;
+}
+
+/* The first line of a new file, and its name: on the disk before anything is moved. */
+static int write_title(struct state *s, const char *path, struct buf *first)
+{
+	char *copy = strdup(path), *slash = copy != NULL ? strrchr(copy, '/') : NULL;
+	int dir, r;
+
+	if (slash != NULL)
+		slash[slash == copy] = '\0';
+	dir = open(slash != NULL ? copy : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	buf_putc(first, '\n');
+	r = dir < 0 || io_write_all(s->fd, buf_slice(first)) != 0 || fsync(s->fd) != 0 ||
+	    fsync(dir) != 0;
+	if (r != 0)
+		fprintf(stderr, "gatehousectl: cannot write %s: %s\n", path, strerror(errno));
+	fd_close(&dir);
+	free(copy);
+	return r;
 }
 
 static int open_file(const char *path, bool dry, int *ret_fd)
@@ -254,10 +271,8 @@ int state_open(const char *path, struct slice source, uint64_t account, bool dry
 		fprintf(stderr, "gatehousectl: cannot read %s\n", path);
 	if (r == 0)
 		r = take_text(ret, slice_of(text, n), buf_slice(&first), path, dry);
-	if (r == 0 && !dry && (n == 0 || memchr(text, '\n', n) == NULL)) {
-		buf_putc(&first, '\n');
-		r = io_write_all(ret->fd, buf_slice(&first)) != 0;
-	}
+	if (r == 0 && !dry && (n == 0 || memchr(text, '\n', n) == NULL))
+		r = write_title(ret, path, &first);
 	free(text);
 	buf_fini(&first);
 	if (dry)

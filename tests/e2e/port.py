@@ -423,6 +423,12 @@ def undecided(s):
         same_maildir(d + "/out", want)
         told = s.ctl("store", "import", other, d + "/in", "--state", path, ok=False)
         check(told[0] == 1 and "another import" in told[2], "another account's file: %r", told)
+        for text in (b"precious", b"precious\nlines\nand", b"gatehouse-import 1 "):
+            write(d + "/mine", text)
+            told = s.ctl("store", "import", other, d + "/in", "--state", d + "/mine", ok=False)
+            equal(told[0], 0 if text.endswith(b" ") else 1, "status with %r" % text)
+            with open(d + "/mine", "rb") as f:
+                check(text.endswith(b" ") or f.read() == text, "a file of others was changed")
 
 
 @case("what cannot be moved is told with the reason, and the rest is moved")
