@@ -58,8 +58,9 @@ static uint32_t flags_of(
 	if (conf_section_str(s, CONF_proxies)[0] != '\0')
 		flags |= IPC_LISTEN_PROXY;
 	if (conf_is_word(conf, CONF_plaintext_login, "always") ||
+	    /* Who speaks through a proxy on this machine is not on this machine. */
 	    (conf_is_word(conf, CONF_plaintext_login, "loopback") &&
-		(a->family == 1 || is_loopback(a))))
+		(flags & IPC_LISTEN_PROXY) == 0 && (a->family == 1 || is_loopback(a))))
 		flags |= IPC_LISTEN_PLAIN_LOGIN;
 	return flags;
 }

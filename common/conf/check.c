@@ -80,9 +80,8 @@ static void check_listener(struct check *k, const struct conf *c, const struct c
 		    "to this machine only");
 	if (strcmp(s->name, "smtp") != 0 && s->v[CONF_protocol].line != 0)
 		complain(k, s->v[CONF_protocol].line, "protocol", "is for smtp listeners only");
-	if (is_set(s, CONF_proxies))
-		complain(k, s->v[CONF_proxies].line, "proxies",
-		    "is for a later version: the PROXY protocol is not spoken yet");
+	if (is_set(s, CONF_proxies) && !tcp)
+		complain(k, s->v[CONF_proxies].line, "proxies", "is for listeners with an address");
 	if (strcmp(s->name, "smtp") == 0 && strcmp(protocol, "default") == 0)
 		complain(
 		    k, s->line, s->name, "listener needs a protocol: smtp, submission or lmtp");

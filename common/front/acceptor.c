@@ -15,8 +15,6 @@
 #include <event2/event.h>
 #include <fcntl.h>
 #include <malloc.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +26,7 @@
 
 /* ---- accepting ------------------------------------------------------------------------------ */
 
-static void turn_away(struct acceptor *a, int fd, uint32_t listen_flags, const struct addr *peer,
+void acceptor_turn_away(struct acceptor *a, int fd, uint32_t listen_flags, const struct addr *peer,
     const char *reply, const char *why)
 {
 	char ip[ADDR_TEXT_MAX];
@@ -54,60 +52,25 @@ static const char *refusal(struct acceptor *a, const struct listener *l, const s
 	return NULL;
 }
 
-static uint32_t bundle_flags(const struct acceptor *a, uint32_t listen_flags)
+void acceptor_serve(
+    const struct listener *l, int fd, const struct addr *peer, const struct addr *claimed_local)
 {
-	uint32_t flags = 0;
-
-	if ((listen_flags & IPC_LISTEN_TLS) != 0)
-		flags |= FRONT_BUNDLE_TLS;
-	if ((listen_flags & IPC_LISTEN_STARTTLS) != 0 && a->env.tls != NULL)
-		flags |= FRONT_BUNDLE_TLS_OFFERED;
-	if ((listen_flags & IPC_LISTEN_PLAIN_LOGIN) != 0)
-		flags |= FRONT_BUNDLE_PLAIN_LOGIN;
-	if ((listen_flags & IPC_LISTEN_LMTP) != 0)
-		flags |= FRONT_BUNDLE_LMTP;
-	if ((listen_flags & IPC_LISTEN_SUBMISSION) != 0)
-		flags |= FRONT_BUNDLE_SUBMISSION;
-	return flags;
-}
-
-static void bundle_fill(struct acceptor *a, struct front_bundle *b, const struct listener *l,
-    int fd, const struct addr *peer)
-{
-	struct sockaddr_storage ss;
-	socklen_t n = sizeof(ss);
-	int on = 1;
-
-	*b = (struct front_bundle){ .sid = proc_next_sid(a->proc),
-		.flags = bundle_flags(a, l->l->flags),
-		.listener = (unsigned)(l - a->listeners),
-		.peer = *peer,
-		.local = l->l->local,
-		.client = fd,
-		.sign = -1,
-		.log = -1 };
-	for (int i = 0; i < FRONT_PEERS; i++)
-		b->ends[i] = -1;
-	/* A listener on all addresses: which one the client chose decides about its domain. */
-	if (peer->family != 1 && getsockname(fd, (struct sockaddr *)&ss, &n) == 0)
-		b->local = addr_from_sockaddr((struct sockaddr *)&ss, n);
-	if (peer->family != 1)
-		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-}
-
-static void serve(struct acceptor *a, const struct listener *l, int fd, const struct addr *peer)
-{
+	struct acceptor *a = l->a;
 	const char *why = refusal(a, l, peer);
 	struct front_bundle b;
 	bool ok;
 
 	if (why != NULL) {
-		turn_away(a, fd, l->l->flags, peer,
+		acceptor_turn_away(a, fd, l->l->flags, peer,
 		    strcmp(why, FRONT_NOT_LISTED) == 0 ? a->door->denied : a->door->busy, why);
 		figures_refused(l, why);
 		return;
 	}
-	bundle_fill(a, &b, l, fd, peer);
+	channels_bundle(a, &b, l, fd, peer);
+	if (claimed_local != NULL) {
+		b.flags |= FRONT_BUNDLE_PROXIED;
+		b.local = *claimed_local;
+	}
 	ok = channels_make(a, &b, l);
 	if (ok)
 		ok = a->per_process > 1 ? spawn_shared(a, &b) : spawn_one(a, &b);
@@ -170,7 +133,10 @@ static void on_connection(evutil_socket_t listen_fd, short what, void *arg)
 		peer = addr_from_sockaddr((struct sockaddr *)&ss, n);
 		if (l->l->local.family == 1)
 			peer = (struct addr){ .family = 1 };
-		serve(l->a, l, fd, &peer);
+		if ((l->l->flags & IPC_LISTEN_PROXY) != 0)
+			proxied_begin(l, fd, &peer);
+		else
+			acceptor_serve(l, fd, &peer, NULL);
 	}
 }
 
@@ -280,7 +246,7 @@ static void start_when_ready(struct acceptor *a)
 	uint32_t flags = 0;
 
 	for (size_t i = 0; i < a->n_listeners; i++)
-		flags |= bundle_flags(a, a->listeners[i].l->flags);
+		flags |= channels_flags(a, a->listeners[i].l->flags);
 	for (enum ipc_end e = IPC_END_SIGN; e < IPC_ENDS; e++)
 		if (channels_needed(a, e, flags) && channel_ends[e].role != IPC_ROLE_NONE &&
 		    a->attach[e].chan == NULL)
@@ -405,12 +371,6 @@ static int listeners_make(struct acceptor *a)
 	for (size_t i = 0; i < n && i < FRONT_LISTENERS_MAX; i++) {
 		struct listener *to = &a->listeners[a->n_listeners];
 
-		if ((l[i].flags & IPC_LISTEN_PROXY) != 0) {
-			proc_fail(a->proc,
-			    "this version does not speak PROXY: take proxies out of the listener",
-			    0);
-			return -ENOTSUP;
-		}
 		if ((l[i].flags & IPC_LISTEN_TLS) != 0 && a->env.tls == NULL) {
 			proc_fail(
 			    a->proc, "a listener wants TLS and no certificate can be used", 0);

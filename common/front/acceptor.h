@@ -11,6 +11,7 @@ enum { FRONT_LISTENERS_MAX = 256 };
 /* Why a client is turned away. */
 #define FRONT_NOT_LISTED "not listed"
 #define FRONT_ALL_IN_USE "all connections in use"
+#define FRONT_NO_PROXY   "no PROXY header of a listed proxy"
 #define FRONT_TOO_MANY   "too many from this address"
 
 struct acceptor;
@@ -44,8 +45,22 @@ struct acceptor {
 	int stop_pipe[2]; /* a byte in it: stop; its end without one: the acceptor is gone */
 	int sig_fd;
 	struct event *ev_signal, *ev_pause, *ev_kill;
+	unsigned proxied; /* connections whose PROXY header is not there yet */
 	bool accepting, stopping, crashed, tls_tried;
 };
+
+/* acceptor.c */
+/* A connection whose addresses are known; takes `fd`. claimed_local: by a proxy's word, else NULL.
+ */
+void acceptor_serve(
+    const struct listener *l, int fd, const struct addr *peer, const struct addr *claimed_local);
+/* Says no, if there is a way to, and closes. */
+void acceptor_turn_away(struct acceptor *a, int fd, uint32_t listen_flags, const struct addr *peer,
+    const char *reply, const char *why);
+
+/* proxied.c */
+/* A connection on a listener with proxies: its header first. Takes `fd`. */
+void proxied_begin(const struct listener *l, int fd, const struct addr *peer);
 
 /* acceptor.c */
 void acceptor_over(struct acceptor *a, uint64_t key);

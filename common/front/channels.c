@@ -4,7 +4,50 @@
 #include "common/front/figures.h"
 #include "common/tls/remote.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
+
+uint32_t channels_flags(const struct acceptor *a, uint32_t listen_flags)
+{
+	uint32_t flags = 0;
+
+	if ((listen_flags & IPC_LISTEN_TLS) != 0)
+		flags |= FRONT_BUNDLE_TLS;
+	if ((listen_flags & IPC_LISTEN_STARTTLS) != 0 && a->env.tls != NULL)
+		flags |= FRONT_BUNDLE_TLS_OFFERED;
+	if ((listen_flags & IPC_LISTEN_PLAIN_LOGIN) != 0)
+		flags |= FRONT_BUNDLE_PLAIN_LOGIN;
+	if ((listen_flags & IPC_LISTEN_LMTP) != 0)
+		flags |= FRONT_BUNDLE_LMTP;
+	if ((listen_flags & IPC_LISTEN_SUBMISSION) != 0)
+		flags |= FRONT_BUNDLE_SUBMISSION;
+	return flags;
+}
+
+void channels_bundle(struct acceptor *a, struct front_bundle *b, const struct listener *l, int fd,
+    const struct addr *peer)
+{
+	struct sockaddr_storage ss;
+	socklen_t n = sizeof(ss);
+	int on = 1;
+
+	*b = (struct front_bundle){ .sid = proc_next_sid(a->proc),
+		.flags = channels_flags(a, l->l->flags),
+		.listener = (unsigned)(l - a->listeners),
+		.peer = *peer,
+		.local = l->l->local,
+		.client = fd,
+		.sign = -1,
+		.log = -1 };
+	for (int i = 0; i < FRONT_PEERS; i++)
+		b->ends[i] = -1;
+	/* A listener on all addresses: which one the client chose decides about its domain. */
+	if (peer->family != 1 && getsockname(fd, (struct sockaddr *)&ss, &n) == 0)
+		b->local = addr_from_sockaddr((struct sockaddr *)&ss, n);
+	if (peer->family != 1)
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+}
 
 const struct end_kind channel_ends[IPC_ENDS] = {
 	[IPC_END_SIGN] = { IPC_CH_ATTACH_SIGN, IPC_ROLE_SIGNER, -1 },
@@ -57,6 +100,8 @@ static int tell_auth(struct acceptor *a, const struct front_bundle *b, const str
 
 	if ((b->flags & FRONT_BUNDLE_TLS) != 0)
 		m.flags |= IPC_CONN_TLS;
+	if ((b->flags & FRONT_BUNDLE_PROXIED) != 0)
+		m.flags |= IPC_CONN_PROXIED;
 	if ((b->flags & FRONT_BUNDLE_PLAIN_LOGIN) != 0)
 		m.flags |= IPC_CONN_PLAIN_LOGIN;
 	if (b->peer.family == 1) {

@@ -14,6 +14,13 @@ struct end_kind {
 
 extern const struct end_kind channel_ends[IPC_ENDS];
 
+/* What the listener says of its connections, as enum front_bundle_flags. */
+uint32_t channels_flags(const struct acceptor *a, uint32_t listen_flags);
+
+/* The facts of a connection, without channels. */
+void channels_bundle(struct acceptor *a, struct front_bundle *b, const struct listener *l, int fd,
+    const struct addr *peer);
+
 /* Does a connection with these flags (enum front_bundle_flags) have this end? */
 bool channels_needed(const struct acceptor *a, enum ipc_end e, uint32_t flags);
 

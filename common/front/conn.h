@@ -28,6 +28,7 @@ enum front_bundle_flags {
 	FRONT_BUNDLE_PLAIN_LOGIN = 1 << 2,
 	FRONT_BUNDLE_LMTP = 1 << 3, /* what the listener is for, as IPC_LISTEN_... says */
 	FRONT_BUNDLE_SUBMISSION = 1 << 4,
+	FRONT_BUNDLE_PROXIED = 1 << 5, /* peer and local are a proxy's claim */
 };
 
 /* What all connections of a process share. */

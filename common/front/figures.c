@@ -12,7 +12,8 @@ void figures_accepted(const struct acceptor *a, const struct listener *l)
 void figures_refused(const struct listener *l, const char *why)
 {
 	static const char *const words[][2] = { { FRONT_NOT_LISTED, "not-listed" },
-		{ FRONT_ALL_IN_USE, "total" }, { FRONT_TOO_MANY, "address" } };
+		{ FRONT_ALL_IN_USE, "total" }, { FRONT_TOO_MANY, "address" },
+		{ FRONT_NO_PROXY, "proxy" } };
 	const char *word = "resources";
 
 	for (size_t i = 0; why != NULL && i < sizeof(words) / sizeof(words[0]); i++)

@@ -3,8 +3,9 @@
  *
  * The acceptor holds the listening sockets, counts connections, makes each connection's channels,
  * tells the servers its facts, and forks (or hands the connection to a process that serves
- * several). It never reads a byte of a client. Whoever serves the connection drives the door's pure
- * core (port.h) and holds nothing but what the acceptor gave it for this connection.
+ * several). It never reads a byte of a client, but
+ * reads the header of a listed proxy (proxied.c). Whoever serves the connection drives the door's
+ * pure core (port.h) and holds nothing but what the acceptor gave it for this connection.
  */
 #pragma once
 

@@ -37,6 +37,10 @@
 /* Connections accepted per wake-up of a listener, and the pause when descriptors are short. */
 #define FRONT_ACCEPT_TURN 16
 #define FRONT_PAUSE_MS    200
+/* A PROXY header, how long it may take, and how many may be awaited at a time. */
+#define FRONT_PROXY_MAX     2048
+#define FRONT_PROXY_MS      10000
+#define FRONT_PROXY_WAITING 1024
 /* A certificate chain; certificates tried at the start. */
 #define FRONT_PEM_MAX     (256 * 1024)
 #define FRONT_TLS_TRY_MAX 16

@@ -7,6 +7,7 @@
 
 #include "common/front/limits.h"
 #include "common/front/line.h"
+#include "common/front/proxy.h"
 #include "common/front/text.h"
 
 #define LIT(s)                                      \
@@ -128,6 +129,66 @@ static void texts_of_others_cannot_make_a_line(void **state)
 	buf_fini(&out);
 }
 
+/* ---- PROXY ---- */
+
+#define SIG  "\r\n\r\n\0\r\nQUIT\n"
+#define TCP4 "\x0c\xc0\0\2\1\xc0\0\2\2\x30\x39\0\x6e"
+#define TCP6 "\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0"
+
+static const struct {
+	const char *name;
+	struct slice in;
+	enum proxy_answer answer;
+	const char *peer, *local; /* NULL: the connection's own */
+} headers[] = {
+	{ "TCP over IPv4", LIT(SIG "\x21\x11\0" TCP4), PROXY_DONE, "192.0.2.1", "192.0.2.2" },
+	{ "TCP over IPv6", LIT(SIG "\x21\x21\0\x24" TCP6 "\1" TCP6 "\2\0\1\0\2"), PROXY_DONE,
+	    "2001:db8::1", "2001:db8::2" },
+	{ "an address that was mapped",
+	    LIT(SIG "\x21\x21\0\x24\0\0\0\0\0\0\0\0\0\0\xff\xff\xc0\0\2\1" TCP6 "\2\0\1\0\2"),
+	    PROXY_DONE, "192.0.2.1", "2001:db8::2" },
+	{ "with more behind the addresses",
+	    LIT(SIG "\x21\x11\0\x0f\xc0\0\2\1\xc0\0\2\2\x30\x39\0\x6e\4\0\0"), PROXY_DONE,
+	    "192.0.2.1", "192.0.2.2" },
+	{ "the proxy for itself", LIT(SIG "\x20\0\0\0"), PROXY_DONE, NULL, NULL },
+	{ "for itself, with something to skip", LIT(SIG "\x20\x11\0\2ab"), PROXY_DONE, NULL, NULL },
+	{ "of no family", LIT(SIG "\x21\0\0\0"), PROXY_DONE, NULL, NULL },
+	{ "half of it", LIT(SIG "\x21\x11\0\x0c\xc0\0"), PROXY_MORE, NULL, NULL },
+	{ "another signature", LIT("\r\n\r\n\0\r\nQUIT\r\x21\x11\0" TCP4), PROXY_BAD, NULL, NULL },
+	{ "the text form", LIT("PROXY TCP4 1.2.3.4 1.2.3.4 1 2\r\n"), PROXY_BAD, NULL, NULL },
+	{ "no header at all", LIT("U"), PROXY_BAD, NULL, NULL },
+	{ "version 1", LIT(SIG "\x11\x11\0" TCP4), PROXY_BAD, NULL, NULL },
+	{ "another command", LIT(SIG "\x22\x11\0" TCP4), PROXY_BAD, NULL, NULL },
+	{ "UDP", LIT(SIG "\x21\x12\0" TCP4), PROXY_BAD, NULL, NULL },
+	{ "a Unix socket", LIT(SIG "\x21\x31\0" TCP4), PROXY_BAD, NULL, NULL },
+	{ "addresses cut short", LIT(SIG "\x21\x11\0\2ab"), PROXY_BAD, NULL, NULL },
+	{ "too long", LIT(SIG "\x21\x11\1\0"), PROXY_BAD, NULL, NULL },
+};
+
+static void a_proxy_header_is_read_to_its_last_byte(void **state)
+{
+	for (size_t i = 0; i < sizeof(headers) / sizeof(headers[0]); i++) {
+		struct slice in = headers[i].in;
+		enum proxy_answer a = PROXY_MORE;
+		struct proxy_header h = { 0 };
+		size_t at = 0, need = PROXY_PREFIX_BYTES;
+		char peer[ADDR_TEXT_MAX], local[ADDR_TEXT_MAX];
+
+		while (a == PROXY_MORE && at < in.n)
+			a = proxy_parse(slice_part(in, 0, ++at), 100, &h, &need);
+		if (a != headers[i].answer || (a == PROXY_DONE && at != in.n))
+			fail_msg("%s: %d after %zu bytes", headers[i].name, a, at);
+		if (a != PROXY_DONE)
+			continue;
+		assert_int_equal(need, in.n);
+		assert_int_equal(h.none, headers[i].peer == NULL);
+		if (h.none)
+			continue;
+		assert_string_equal(addr_ip_text(&h.peer, peer), headers[i].peer);
+		assert_string_equal(addr_ip_text(&h.local, local), headers[i].local);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -135,6 +196,7 @@ int main(void)
 		cmocka_unit_test(a_long_line_is_forgotten_as_it_comes),
 		cmocka_unit_test(base64_goes_both_ways_and_only_one),
 		cmocka_unit_test(texts_of_others_cannot_make_a_line),
+		cmocka_unit_test(a_proxy_header_is_read_to_its_last_byte),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
