@@ -36,6 +36,10 @@ static uint32_t row_flags(struct view *v, const struct feed_row *r)
 	return r->flags | IPC_FLAG_RECENT;
 }
 
+/*
+ * Of an expunge that takes several messages only the last one has its modseq: a reader that says it
+ * knows of that one knows of all.
+ */
 static void rows_send(struct view *v, const struct feed_row *rows, size_t n)
 {
 	static uint8_t out[FEED_ROWS_MAX * IPC_EVENT_BYTES];
@@ -44,8 +48,14 @@ static void rows_send(struct view *v, const struct feed_row *rows, size_t n)
 		size_t k = n < FEED_ROWS_MAX ? n : FEED_ROWS_MAX;
 		struct ipc_mbox_event e = { v->handle, slice_of(out, k * IPC_EVENT_BYTES) };
 
-		for (size_t i = 0; i < k; i++)
-			row_pack(out + i * IPC_EVENT_BYTES, &rows[i], row_flags(v, &rows[i]));
+		for (size_t i = 0; i < k; i++) {
+			uint8_t *p = out + i * IPC_EVENT_BYTES;
+
+			row_pack(p, &rows[i], row_flags(v, &rows[i]));
+			if (k < n && rows[i].what == IPC_EV_EXPUNGED &&
+			    rows[i].modseq == rows[n - 1].modseq)
+				wire_store_u64(p + 24, rows[i].modseq - 1);
+		}
 		(void)ipc_send(session_chan(v->session), IPC_mbox_event, &e, NULL);
 		rows += k;
 		n -= k;

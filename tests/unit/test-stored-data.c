@@ -864,6 +864,36 @@ static void events_say_whose_they_are(void **state)
 }
 
 /* RFC 3501 2.3.2: one session that may change the mailbox is the first to know. */
+/* An expunge told in several messages is known when the last of them is. */
+static void a_long_expunge_is_known_at_its_end(void **state)
+{
+	static struct piece p[1000];
+	struct rig *r = *state;
+	struct rig_client *s = rig_session(r, 7, 1, NULL), *other = rig_session(r, 7, 2, NULL);
+	struct ipc_mbox_opened o, here;
+	uint64_t modseq = 0;
+	size_t told = 0;
+
+	for (size_t i = 0; i < 1000; i++)
+		p[i] = (struct piece){ 0, "", 5, SLICE("m"), SLICE("f") };
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(append(s, "INBOX", p, 1000).status, IPC_ST_OK);
+	here = rig_open(s, "INBOX", IPC_MBOX_EVENTS);
+	o = rig_open(other, "INBOX", 0);
+	assert_int_equal(rig_expunge(other, o.mbox, 1, 4000), IPC_ST_OK);
+	while (told < 4000) {
+		struct slice events = rig_wait(s, IPC_mbox_event)->mbox_event.rows;
+
+		modseq = wire_load_u64(events.p + events.n - IPC_EVENT_BYTES + 24);
+		if (told == 0)
+			rig_send(s, IPC_mbox_told, &(struct ipc_mbox_told){ here.mbox, modseq });
+		told += events.n / IPC_EVENT_BYTES;
+	}
+	body_is(s, here.mbox, 4000, SLICE("m"));
+	rig_send(s, IPC_mbox_told, &(struct ipc_mbox_told){ here.mbox, modseq });
+	assert_int_equal(scan(s, here.mbox), 0);
+}
+
 static void a_message_is_recent_once(void **state)
 {
 	struct rig *r = *state;
@@ -971,6 +1001,7 @@ int main(int argc, char **argv)
 		CASE(what_is_gone_can_be_asked_for),
 		CASE(the_history_is_cut),
 		CASE(events_say_whose_they_are),
+		CASE(a_long_expunge_is_known_at_its_end),
 		CASE(a_message_is_recent_once),
 		CASE(answers_wait_for_their_events),
 	};
