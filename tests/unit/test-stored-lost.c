@@ -533,6 +533,10 @@ static void a_user_restores_so_many_a_day(void **state)
 	ad = rig_admin(r, IPC_RIGHT_MASTER, 0);
 	assert_int_equal(undelete(ad, IPC_LOST_RESTORE, "", 0, INT64_MAX).count, 6000);
 	assert_int_equal(scan(s, rig_open(s, "INBOX", 0).mbox), 6000);
+	/* An end while routerd is asked leaves nothing behind. */
+	rig_send(rig_admin(r, 0, 8), IPC_undelete_ask,
+	    &(struct ipc_undelete_ask){ .seq = 1, .what = IPC_LOST_COUNT, .account = 7 });
+	rig_wait(r->routerd, IPC_store_may_ask);
 }
 
 static void a_hold_keeps_everything(void **state)
