@@ -235,7 +235,8 @@ const struct command ctl_commands[] = {
 	{ "store", "stat", 0, 0, ctl_store_stat, CTL_OFFLINE, "", "offline=DIR",
 	    "what a store holds, by account, and how much of its files that is", "" },
 	{ "store", "salvage", 2, 2, ctl_store_salvage, CTL_OFFLINE, "DIR OUT",
-	    "account=NAME mailbox=NAME", "get out what is left of a store that the server refuses",
+	    "account=NAME mailbox=NAME as-store",
+	    "get out what is left of a store that the server refuses",
 	    "DIR is the data directory of a server that is stopped, or a generation of a backup; "
 	    "nothing in "
 	    "it is changed. OUT is a new or empty directory. It gets a Maildir++ for each account "
@@ -245,11 +246,12 @@ const struct command ctl_commands[] = {
 	    "damaged, with "
 	    "the bytes of messages that do not fit their sums; accounts.import, for account "
 	    "import. "
-	    "--account and --mailbox: only these. A run that was broken off goes on when it is "
-	    "started "
-	    "again. The status is 0 when everything was saved, 1 when not-saved.jsonl has lines, 3 "
-	    "when "
-	    "it could not be done." },
+	    "With --as-store it gets store, directory and secrets instead: a data directory that a "
+	    "server "
+	    "can be started on. --account and --mailbox: only these. A run that was broken off "
+	    "goes on "
+	    "when it is started again. The status is 0 when everything was saved, 1 when "
+	    "not-saved.jsonl has lines, 3 when it could not be done." },
 	{ "store", "rebuild", 1, 1, ctl_store_rebuild, CTL_OFFLINE, "DIR", "",
 	    "make the index anew from the log",
 	    "DIR is the data directory of a server that is stopped. The old index stays beside the "

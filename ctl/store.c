@@ -123,6 +123,8 @@ int ctl_store_salvage(struct ctl *c)
 			    text[i], sizeof(text[i]), "--%s=%s", names[i], ctl_opt(c, names[i]));
 			words[n++] = text[i];
 		}
+	if (ctl_opt(c, "as-store") != NULL)
+		words[n++] = "--as-store";
 	words[n++] = c->argv[0];
 	words[n++] = c->argv[1];
 	return become(c, "gatehouse-salvage", "salvage", words, n);

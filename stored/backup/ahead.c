@@ -8,17 +8,10 @@
 #include "common/base/wire.h"
 #include "stored/salvage/model.h"
 #include "stored/salvage/open.h"
+#include "stored/salvage/sync.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
-
-enum { UIDS_AHEAD = 1 << 20, UIDVALIDITIES_AHEAD = 1 << 16 };
-
-#define UID_LATEST UINT32_C(0xf0000000)
-
-#define MODSEQS_AHEAD (UINT64_C(1) << 32)
-#define IDS_AHEAD     (UINT64_C(1) << 40)
 
 /* What a change is to be made to. */
 struct step {
@@ -81,63 +74,28 @@ static int steps_find(int store_fd, struct report *rep, struct steps *ret)
 	return rc;
 }
 
-/* ---- written by the engine, one after the other ---- */
-
-struct waiting {
-	bool answered;
-	int rc;
-	struct engine_group *group;
-};
-
-static void on_group(void *arg, int rc, struct engine_group *take_group)
+static int mailbox_write(struct engine *e, const struct step *s)
 {
-	*(struct waiting *)arg = (struct waiting){ true, rc, take_group };
-}
-
-static void on_commit(void *arg, int rc)
-{
-	struct waiting *w = arg;
-
-	w->answered = true;
-	w->rc = rc;
-}
-
-static int wait_for(struct engine *e, struct waiting *w)
-{
-	while (!w->answered) {
-		struct pollfd p = { .fd = engine_fd(e), .events = POLLIN };
-
-		if (engine_dispatch(e, 0) == 0)
-			poll(&p, 1, 1000);
-	}
-	w->answered = false;
-	return w->rc == 0 ? 0 : w->rc < 0 ? w->rc : w->rc == ENGINE_FULL ? -ENOSPC : -EIO;
-}
-
-static int put_value(
-    struct engine *e, struct slice group, struct rec_key key, struct slice val, bool cut_history)
-{
-	struct rec_key from = key_kind(REC_GONE), to = key_kind_end(REC_GONE);
-	struct waiting w = { 0 };
+	struct rec_key from = key_kind(REC_GONE), to = key_kind_end(REC_GONE),
+		       key = key_kind(REC_HEAD);
+	uint8_t val[RECORD_HEAD_BYTES];
+	struct mbox_head h = s->head;
 	struct engine_group *g;
 	struct engine_batch *b;
-	int rc;
+	int rc = sync_group(e, slice_of(s->group, s->group_n), &g);
 
-	engine_group_open(e, group, 0, 0, on_group, &w);
-	if ((rc = wait_for(e, &w)) != 0)
+	if (rc != 0)
 		return rc;
-	g = w.group;
+	record_head_ahead(&h);
+	head_pack(&h, val);
 	b = engine_batch_new(g);
-	rc = b == NULL ? -ENOMEM : engine_put(b, key_slice(&key), val);
-	if (rc == 0 && cut_history)
-		rc = engine_del_range(b, key_slice(&from), key_slice(&to));
-	if (rc == 0) {
-		engine_commit(e, &b, 1, on_commit, &w);
-		rc = wait_for(e, &w);
-	} else {
-		engine_batch_free(&b);
-		rc = rc < 0 ? rc : -EIO;
-	}
+	rc = b == NULL ? -ENOMEM
+		       : sync_rc(engine_put(b, key_slice(&key), slice_of(val, sizeof(val))));
+	if (rc == 0)
+		rc = sync_rc(engine_del_range(b, key_slice(&from), key_slice(&to)));
+	if (rc == 0)
+		rc = sync_commit(e, &b);
+	engine_batch_free(&b);
 	engine_group_close(&g);
 	return rc;
 }
@@ -147,27 +105,10 @@ static int account_write(struct engine *e, const struct step *s)
 	uint8_t val[RECORD_ROOT_BYTES];
 	struct root_rec r = s->account;
 
-	if (r.next_uidvalidity < UID_LATEST)
-		r.next_uidvalidity += UIDVALIDITIES_AHEAD;
+	record_root_ahead(&r);
 	root_pack(&r, val);
-	return put_value(e, slice_of(s->group, s->group_n), key_kind(REC_HEAD),
-	    slice_of(val, sizeof(val)), false);
-}
-
-/* The history ends here, too: whoever knows a later modseq is told of all that is not there. */
-static int mailbox_write(struct engine *e, const struct step *s)
-{
-	uint8_t val[RECORD_HEAD_BYTES];
-	struct mbox_head h = s->head;
-
-	if (h.uidnext < UID_LATEST)
-		h.uidnext += UIDS_AHEAD;
-	h.modseq += MODSEQS_AHEAD;
-	h.gone_floor = h.modseq;
-	h.gone_rows = 0;
-	head_pack(&h, val);
-	return put_value(e, slice_of(s->group, s->group_n), key_kind(REC_HEAD),
-	    slice_of(val, sizeof(val)), true);
+	return sync_put(
+	    e, slice_of(s->group, s->group_n), key_kind(REC_HEAD), slice_of(val, sizeof(val)));
 }
 
 static int ids_write(struct engine *e, uint64_t ids)
@@ -175,9 +116,8 @@ static int ids_write(struct engine *e, uint64_t ids)
 	struct rec_key group = key_group_store();
 	uint8_t val[8];
 
-	wire_store_u64(val, ids + IDS_AHEAD);
-	return put_value(
-	    e, key_slice(&group), key_kind(REC_IDS), slice_of(val, sizeof(val)), false);
+	wire_store_u64(val, ids + RECORD_IDS_AHEAD);
+	return sync_put(e, key_slice(&group), key_kind(REC_IDS), slice_of(val, sizeof(val)));
 }
 
 int restore_step_ahead(int store_fd, struct report *rep)

@@ -2,16 +2,12 @@
 #include "stored/backup/backup.h"
 
 #include "common/base/io.h"
+#include "stored/salvage/out.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pwd.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-/* Who opens each database; as an ordinary user everything stays his. */
-static const char *const db_users[DBS] = { "gatehouse-stored", "gatehouse-routerd",
-	"gatehouse-authd" };
 
 struct restoring {
 	int gen_fd, dir_fd;
@@ -39,13 +35,6 @@ static int make_free(struct restoring *r, struct report *rep)
 	return 0;
 }
 
-static int owner_set(int fd, unsigned db)
-{
-	const struct passwd *p = geteuid() == 0 ? getpwnam(db_users[db]) : NULL;
-
-	return p != NULL && fchown(fd, p->pw_uid, (gid_t)-1) != 0 ? -errno : 0;
-}
-
 static int file_restore(struct restoring *r, const struct bfile *f, int from, int to)
 {
 	struct bfile got = { 0 };
@@ -56,7 +45,7 @@ static int file_restore(struct restoring *r, const struct bfile *f, int from, in
 	if (rc != 0)
 		return rc;
 	fd = openat(to, f->name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	rc = fd < 0 ? -errno : owner_set(fd, f->db);
+	rc = fd < 0 ? -errno : out_owner(fd, db_names[f->db]);
 	fd_close(&fd);
 	return rc;
 }
@@ -73,7 +62,7 @@ static int db_restore(struct restoring *r, unsigned db, const char **ret_what)
 		rc = -errno;
 	if (rc == 0) {
 		to = openat(r->dir_fd, part, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		rc = to < 0 ? -errno : fchmod(to, 0750) != 0 ? -errno : owner_set(to, db);
+		rc = to < 0 ? -errno : fchmod(to, 0750) != 0 ? -errno : out_owner(to, db_names[db]);
 	}
 	for (size_t i = 0; i < r->files.n && rc == 0; i++) {
 		if (r->files.v[i].db != db)

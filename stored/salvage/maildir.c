@@ -143,11 +143,6 @@ static int box_dirs(struct maildir *d)
 	return d->tmp_fd < 0 ? d->tmp_fd : 0;
 }
 
-static uint32_t validity(const struct sv_mbox *b)
-{
-	return b->named ? b->rec.uidvalidity : b->head.uidvalidity;
-}
-
 static int on_mbox_begin(void *arg, struct sv_mbox *b)
 {
 	struct maildir *d = arg;
@@ -181,7 +176,8 @@ static void uidlist_head(struct maildir *d, const struct sv_mbox *b)
 
 	if (next <= b->uid_max)
 		next = b->uid_max + 1;
-	fprintf(d->uids, "3 V%u N%010u G%032llx\n", validity(b), next, (unsigned long long)b->id);
+	fprintf(d->uids, "3 V%u N%010u G%032llx\n", sv_mbox_validity(b), next,
+	    (unsigned long long)b->id);
 }
 
 static int on_mbox_end(void *arg, struct sv_mbox *b)
@@ -214,7 +210,7 @@ static void names_make(struct maildir *d, const struct sv_msg *m)
 	const struct maildir_made made = { .date_s = m->rec.date,
 		.size = m->rec.size,
 		.uid = m->uid,
-		.uidvalidity = validity(m->mbox),
+		.uidvalidity = sv_mbox_validity(m->mbox),
 		.flags = m->flags,
 		.letters = (uint32_t)m->keywords & ((1u << MAILDIR_LETTERS) - 1) };
 	struct buf b = BUF_INIT(sizeof(d->name) - 1);
@@ -289,7 +285,7 @@ static void manifest_line(struct maildir *d, const struct sv_msg *m)
 	json_member(f, "account", m->mbox->account->name);
 	fputs(", ", f);
 	json_member(f, "mailbox", m->mbox->name);
-	fprintf(f, ", \"uidvalidity\": %u, \"uid\": %u", validity(m->mbox), m->uid);
+	fprintf(f, ", \"uidvalidity\": %u, \"uid\": %u", sv_mbox_validity(m->mbox), m->uid);
 	manifest_flags(f, m);
 	fprintf(f, ", \"date\": %lld, \"saved\": %lld, \"size\": %llu, \"sha256\": \"",
 	    (long long)m->rec.date, (long long)m->rec.saved, (unsigned long long)m->rec.size);

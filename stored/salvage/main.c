@@ -12,6 +12,7 @@
  * If taken: the intruder has the rights of the operator who runs it, once.
  */
 #include "stored/salvage/maildir.h"
+#include "stored/salvage/newstore.h"
 #include "stored/salvage/open.h"
 #include "stored/salvage/rebuild.h"
 #include "stored/salvage/stat.h"
@@ -29,7 +30,7 @@
 
 struct tool {
 	struct report rep;
-	bool json, quiet;
+	bool json, quiet, as_store;
 	unsigned rate; /* MiB in a second; 0: all there is */
 	const char *dir, *out, *account, *mailbox;
 	char real[PATH_MAX];
@@ -147,6 +148,26 @@ static int salvage_to(struct tool *t, struct out *o)
 	return rc == 0 ? out_finish(o, &t->rep) : rc;
 }
 
+static int store_to(struct tool *t, struct out *o)
+{
+	struct newstore *n = NULL;
+	struct sink s;
+	int rc = newstore_open(o, &t->model, &t->rep, &n);
+
+	if (rc == 0) {
+		s = newstore_sink(n);
+		rc = walk_messages(&t->model, &s, &t->rep);
+	}
+	if (rc == 0)
+		rc = newstore_finish(n);
+	newstore_free(&n);
+	if (rc == 0 && t->directory_fd >= 0)
+		rc = newstore_copy(o, t->directory_fd, "directory", &t->rep);
+	if (rc == 0 && t->secrets_fd >= 0)
+		rc = newstore_copy(o, t->secrets_fd, "secrets", &t->rep);
+	return rc == 0 ? out_finish(o, &t->rep) : rc;
+}
+
 static bool is_there(const struct tool *t)
 {
 	for (size_t i = 0; t->account != NULL && i < t->model.n; i++)
@@ -169,7 +190,7 @@ static int do_salvage(struct tool *t)
 	if (rc == 0 && !is_there(t))
 		rc = report_fail(&t->rep, "there is no account %s in it", t->account);
 	if (rc == 0) {
-		rc = salvage_to(t, &o);
+		rc = t->as_store ? store_to(t, &o) : salvage_to(t, &o);
 		rc = rc == 0 ? report_end(&t->rep)
 			     : report_fail(&t->rep,
 				   "%s: %s; what was written stays, and the same command goes on "
@@ -194,7 +215,7 @@ static const struct verb {
 static int usage(void)
 {
 	fprintf(stderr, "usage: gatehouse-salvage [--json] [--quiet] [--account=NAME] "
-			"[--mailbox=NAME] salvage DIR OUT\n"
+			"[--mailbox=NAME] [--as-store] salvage DIR OUT\n"
 			"       gatehouse-salvage [--json] [--quiet] verify|stat|rebuild DIR\n");
 	return TOOL_USAGE;
 }
@@ -212,6 +233,8 @@ int main(int argc, char **argv)
 			t.json = true;
 		else if (strcmp(argv[i], "--quiet") == 0)
 			t.quiet = true;
+		else if (strcmp(argv[i], "--as-store") == 0)
+			t.as_store = true;
 		else if (sscanf(argv[i], "--rate=%u", &t.rate) == 1)
 			continue;
 		else if (strncmp(argv[i], "--account=", 10) == 0)

@@ -83,6 +83,13 @@ static struct sv_mbox *mbox_add(
 	return b;
 }
 
+uint32_t sv_mbox_validity(const struct sv_mbox *b)
+{
+	uint32_t v = b->named ? b->rec.uidvalidity : b->head.uidvalidity;
+
+	return v != 0 ? v : 1;
+}
+
 struct place model_place(const struct sv_mbox *m, uint32_t uid)
 {
 	return (struct place){ m->account->name, m->name, m->id, uid };

@@ -55,6 +55,8 @@ bool model_keeps(void *arg, struct slice group, struct slice key);
 int model_load(struct model *m, struct raw *raw, const struct names *names, struct report *rep);
 void model_fini(struct model *m);
 
+uint32_t sv_mbox_validity(const struct sv_mbox *b);
+
 struct place model_place(const struct sv_mbox *m, uint32_t uid);
 
 /* Rows of one kind of a root group that hold names: directories, subscriptions. */

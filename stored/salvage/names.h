@@ -11,7 +11,6 @@
 
 struct report;
 
-
 struct named {
 	uint64_t id, quota_bytes;
 	bool suspended;

@@ -1,11 +1,13 @@
 #include "stored/salvage/out.h"
 
 #include "common/base/io.h"
+#include "common/engine/engine.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -143,4 +145,49 @@ void out_fini(struct out *o)
 {
 	(void)close_file(&o->manifest);
 	fd_close(&o->fd);
+}
+
+int out_owner(int fd, const char *database)
+{
+	static const char *const users[][2] = { { "store", "gatehouse-stored" },
+		{ "directory", "gatehouse-routerd" }, { "secrets", "gatehouse-authd" } };
+	const struct passwd *p = NULL;
+
+	for (size_t i = 0; i < 3 && geteuid() == 0; i++)
+		if (strcmp(users[i][0], database) == 0)
+			p = getpwnam(users[i][1]);
+	return p != NULL && fchown(fd, p->pw_uid, (gid_t)-1) != 0 ? -errno : 0;
+}
+
+/* A database's folder has only files in it. */
+static int empty(int fd)
+{
+	int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc = 0;
+	DIR *d = copy < 0 ? NULL : fdopendir(copy);
+	const struct dirent *de;
+
+	if (d == NULL)
+		return -errno;
+	while (rc == 0 && (de = readdir(d)) != NULL)
+		if (de->d_name[0] != '.' && unlinkat(fd, de->d_name, 0) != 0)
+			rc = -errno;
+	closedir(d);
+	return rc;
+}
+
+int out_database(struct out *o, const char *name, struct engine **ret_e)
+{
+	int fd = out_dir(o->fd, name), rc;
+
+	if (fd < 0)
+		return fd;
+	rc = empty(fd);
+	if (rc == 0 && fchmod(fd, 0750) != 0)
+		rc = -errno;
+	if (rc == 0)
+		rc = out_owner(fd, name);
+	if (rc == 0)
+		rc = engine_open("lmdb", fd, NULL, ret_e);
+	close(fd);
+	return rc > 0 ? (rc == ENGINE_FULL ? -ENOSPC : -EIO) : rc;
 }

@@ -23,6 +23,13 @@ int out_begin(struct out *o, const char *path, const char *source, struct report
 int out_finish(struct out *o, struct report *rep);
 void out_fini(struct out *o);
 
+struct engine;
+
+/* A new database below, in place of what a run before this one left. 0 or -errno. */
+int out_database(struct out *o, const char *name, struct engine **ret_e);
+/* As root: a database's folder or file becomes the user's who opens it. */
+int out_owner(int fd, const char *database);
+
 /* A directory below, made if it is missing: its descriptor or -errno. */
 int out_dir(int fd, const char *name);
 /* A file below, emptied: NULL with errno. */

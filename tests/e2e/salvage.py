@@ -163,6 +163,43 @@ def full(s):
     check("manifest.jsonl\n" not in said, "a manifest is there: %r", said)
 
 
+@case("as a store: a server starts on what is left, with names, passwords, uids and flags, and goes on")
+def as_store(s):
+    bad = os.path.join(s.dir, "bad")
+    with open(os.path.join(bad, "store", "log-00000000"), "r+b") as f:
+        f.seek(os.path.getsize(f.name) // 3)
+        f.write(b"?" * 20)
+    out = os.path.join(s.dir, "new")
+    said = tool(s, "salvage", "--as-store", bad, out, ok=(1,))[1]
+    equal(tool(s, "verify", "--offline=" + out)[1]["items"], [], "what is wrong in the new store")
+    os.rename(data(s), data(s) + ".was")
+    os.rename(out, data(s))
+    s.start_again()
+    before = dict(SENT)
+    SENT.clear()
+    i = imap(s)
+    for box in ("INBOX", "Work", "Work/T&APw-b"):
+        note(i, box)
+    i.select("INBOX")
+    least = int(i.response("UIDNEXT")[1][0])
+    i.logout()
+    now = dict(SENT)
+    SENT.clear()
+    SENT.update(before)
+    equal(len(now), said["messages"], "messages")
+    check(len(before) - 3 <= len(now) < len(before) + 3, "%d messages of %d are left", len(now), len(before))
+    equal({k: v for k, v in now.items() if before.get(k) != v}, {}, "messages that are not as they were")
+    s.deliver(U1, message("one more"))
+    i = imap(s)
+    i.select("INBOX")
+    check(int(i.uid("SEARCH", "UID", "*")[1][0].split()[-1]) >= least > 1000000, "a uid that may have been given out")
+    i.logout()
+    s.stop()
+    equal(tool(s, "verify", "--offline=" + data(s))[1]["lost"], 0, "lost")
+    shutil.rmtree(data(s))
+    os.rename(data(s) + ".was", data(s))
+
+
 @case("rebuild: the index is made anew, and the server starts with all mail")
 def rebuilt(s):
     with open(os.path.join(data(s), "store", "data.mdb"), "r+b") as f:
