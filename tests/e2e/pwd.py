@@ -130,6 +130,46 @@ def sessions(s):
     c.close()
 
 
+@case("PWDAllowed and the service PWD are obeyed at once; a domain's administrator has passwords of that domain in hand")
+def rights(s):
+    c = Pwd(s, "u2")
+    s.ctl("account", "settings", "u2", "PWDAllowed=NO")
+    c.no("NEWPASS another")
+    c.no("SetAccountPassword * PASSWORD another")
+    s.ctl("account", "settings", "u2", "PWDAllowed=default")
+    c.yes("NEWPASS " + PASSWORD)
+    s.ctl("account", "settings", "u2", "AccessModes=(4,Mail,POP,IMAP)")
+    wait(lambda: c.line() is None, 20, "the end of a connection whose service was switched off")
+    c.close()
+    c = Pwd(s)
+    c.want("USER u2", "300 ")
+    c.no("PASS " + PASSWORD, "50")
+    c.close()
+    s.ctl("account", "settings", "u2", "AccessModes=default")
+    s.ctl("domain", "create", "d.test")
+    for name in ("boss@d.test", "one@d.test"):
+        s.ctl("account", "create", name)
+        s.ctl("password", "set", name, stdin=PASSWORD + "\n")
+    s.ctl("account", "rights", "boss@d.test", "=", "Domain", "BasicSettings")
+    c = Pwd(s, "boss@d.test")
+    c.yes("SetAccountPassword one@d.test PASSWORD other")
+    check(opens(s, "one@d.test", "other"), "the new password opens nothing")
+    c.no("SetAccountPassword u1 PASSWORD other")
+    c.no("SetAccountRights boss@d.test (Domain, CanCreateAccounts)")
+    c.no("CreateAccount two@d.test")
+    s.ctl("account", "rights", "boss@d.test", "=")
+    try:
+        answer = c.ask("SetAccountPassword one@d.test PASSWORD third")
+    except OSError:
+        answer = None
+    check(answer is None or answer.startswith("501 "), "without rights it is answered %s", answer)
+    check(opens(s, "one@d.test", "other"), "the password was changed without a right")
+    c.close()
+    for name in ("boss@d.test", "one@d.test"):
+        s.ctl("account", "delete", name)
+    s.ctl("domain", "delete", "d.test")
+
+
 @case("three failed logins end a connection, an unknown name is answered 500, and each is in the log")
 def failures(s):
     c = Pwd(s)
