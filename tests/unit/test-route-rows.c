@@ -73,6 +73,9 @@ static const struct row rows[] = {
 	{ "14 personal web sites", WEB, NULL, "LoginPage@jim.domain.dom", ROUTE_ACCESS, HERE,
 	    "jim@domain.dom", YES },
 
+	{ "15 a forwarder is as a record marked Relay:", "", NULL, "jim@client1.com", ROUTE_MAIL,
+	    REMOTE, "other.dom", "john@other.dom", YES },
+
 	/* ---- order, modes, wildcards ---- */
 	{ "an earlier wildcard wins over a literal", "<s*> = john\n<sales> = jim@domain.dom", NULL,
 	    "sales", ROUTE_MAIL, HERE, "john@main.example", YES },
@@ -227,6 +230,8 @@ static int setup(void **state)
 	    &dir, account("main.example", "john"), SLICE("john_smith"), STATE_ACTIVE);
 	account("client1.com", "j.smith");
 	account("domain.dom", "jim");
+	assert_non_null(directory_add_forwarder(&dir, directory_domain(&dir, SLICE("client1.com")),
+	    SLICE("jim"), SLICE("john@other.dom"), STATE_ACTIVE));
 	return 0;
 }
 

@@ -59,6 +59,8 @@ static int setup(void **state)
 	    0);
 	account("client1.com", "j.smith");
 	directory_add_alias(&dir, account("company.com", "jim"), SLICE("jim_smith"), STATE_ACTIVE);
+	assert_non_null(
+	    directory_add_list(&dir, dir.main, SLICE("news"), dir.next_id++, 1, STATE_ACTIVE));
 	account("company.com", "ghost")->state = STATE_CREATING;
 	account("company.com", "held")->suspended = true;
 	assert_int_equal(table_compile(slice_str(table_lines), &dir.table, &line, &why), 0);
@@ -82,22 +84,38 @@ static void logins_follow_name_then_protocol_then_address(void **state)
 		    IPC_ROUTE_OK },
 		{ "2 simple name, assigned address", "192.0.0.2", "", "info", "info@client1.com",
 		    IPC_ROUTE_OK },
+		{ "3 the domain that was meant does not count", "192.0.0.1", "", "info",
+		    "info@company.com", IPC_ROUTE_OK },
 		{ "4 percent name", "192.0.0.1", "", "info%client2.com", "info@client2.com",
 		    IPC_ROUTE_OK },
 		{ "5 percent name beats the address", "192.0.0.2", "", "info%client2.com",
 		    "info@client2.com", IPC_ROUTE_OK },
 		{ "6 full name beats the address", "192.0.0.2", "", "info@company.com",
 		    "info@company.com", IPC_ROUTE_OK },
+		{ "7 FTP, simple name", "192.0.0.1", "", "info", "info@company.com", IPC_ROUTE_OK },
+		{ "8 FTP, percent name", "192.0.0.1", "", "info%client2.com", "info@client2.com",
+		    IPC_ROUTE_OK },
 		{ "9 protocol domain", "192.0.0.1", "client2.com", "info", "info@client2.com",
 		    IPC_ROUTE_OK },
 		{ "10 full name beats the protocol domain", "192.0.0.1", "client2.com",
 		    "info@client1.com", "info@client1.com", IPC_ROUTE_OK },
+		{ "11 a host that is an address", "192.0.0.2", "192.0.0.2", "info",
+		    "info@client1.com", IPC_ROUTE_OK },
+		{ "11 an address of no domain", "192.0.0.2", "192.0.0.9", "info",
+		    "info@company.com", IPC_ROUTE_OK },
+		{ "12 protocol domain, XMPP", "192.0.0.1", "client2.com", "info",
+		    "info@client2.com", IPC_ROUTE_OK },
 		{ "12 protocol domain beats the address", "192.0.0.2", "client2.com", "info",
+		    "info@client2.com", IPC_ROUTE_OK },
+		{ "13 percent name beats the protocol domain", "192.0.0.1", "client2.com",
+		    "info%client1.com", "info@client1.com", IPC_ROUTE_OK },
+		{ "14 MAPI, name made full by the client", "192.0.0.1", "", "info@client2.com",
 		    "info@client2.com", IPC_ROUTE_OK },
 		{ "15 alias", "192.0.0.1", "", "jim_smith", "jim@company.com", IPC_ROUTE_OK },
 		{ "16 plain", "192.0.0.1", "", "jim", "jim@company.com", IPC_ROUTE_OK },
 		{ "17 record moves an account", "192.0.0.1", "", "john", "j.smith@client1.com",
 		    IPC_ROUTE_OK },
+		{ "19 a mailing list", "192.0.0.1", "", "news", NULL, IPC_ROUTE_NOTLOCAL },
 		{ "20 routed to a remote host", "192.0.0.1", "", "old", NULL, IPC_ROUTE_NOTLOCAL },
 		{ "21 nobody", "192.0.0.1", "", "nobody", NULL, IPC_ROUTE_UNKNOWN },
 		{ "22 domain alias", "192.0.0.1", "", "info%mail.client1.com", "info@client1.com",
