@@ -158,13 +158,26 @@ static void cmd_apop(struct admin *a, struct slice arg)
 	buf_fini(&initial);
 }
 
+static void list_mechs(struct admin *a)
+{
+	struct buf *out = &a->port->out;
+	size_t at = out->n;
+
+	buf_puts(out, "200");
+	sasl_put_mechs(a->port, a->conf->mechs, " ", "", out);
+	if (out->n > at + 3) {
+		buf_puts(out, "\r\n");
+		return;
+	}
+	buf_trunc(out, at);
+	err(a, "no mechanism is offered on this link");
+}
+
 /* The command alone lists the mechanisms. */
 static void cmd_auth(struct admin *a, struct slice arg)
 {
 	if (slice_trim(arg).n == 0) {
-		buf_puts(&a->port->out, "200");
-		sasl_put_mechs(a->port, a->conf->mechs, " ", "", &a->port->out);
-		buf_puts(&a->port->out, "\r\n");
+		list_mechs(a);
 		return;
 	}
 	switch (sasl_command(a->port, a->conf->mechs, arg)) {

@@ -1,0 +1,36 @@
+/*
+ * plan - the commands that lead from the directory there is to the one that is wanted. apply.c
+ * makes it, plan-run.c carries it out.
+ *
+ * Invariant: steps of one phase do not need each other.
+ */
+#pragma once
+
+#include "ctl/directory.h"
+
+/* In this order; one that has failures ends the run, unless it is to go on. */
+enum phase { PHASE_TAKE, PHASE_MAKE, PHASE_SET, PHASE_ROUTER, PHASES };
+
+struct step {
+	enum phase phase;
+	const struct dir_entry *e; /* whom it is about */
+	struct slice command;
+};
+
+struct plan {
+	struct ctl *c;
+	const char *path;
+	struct dirfile want, have;
+	struct step *steps;
+	size_t n, cap;
+	bool prune, failed;
+	size_t changes; /* lines of the difference */
+	size_t done, refused;
+	int64_t shown_ms;
+};
+
+/* Runs the steps phase by phase: CTL_DONE when all were asked, whatever was answered, or the
+ * status. */
+int plan_run(struct plan *p);
+/* Says how it ended; the status of the program. */
+int plan_tell_end(struct plan *p);
