@@ -135,6 +135,7 @@ int engine_put_ref(
 		return r;
 	at[0] = 1;
 	memcpy(at + 1, loc->b, sizeof(loc->b));
+	b->has_refs = true;
 	return 0;
 }
 

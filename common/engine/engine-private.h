@@ -33,7 +33,10 @@ struct engine_core {
 	uint64_t next_seq, gen;
 	uint64_t failed_gen;  /* the committer's: batches up to this gen are cancelled */
 	uint64_t last_due_ns; /* memory engine */
-	uint8_t prefix_n;     /* 1 + id bytes */
+	engine_moved_fn *moved; /* of the handle that asked for it */
+	void *moved_arg;
+	uint64_t moved_incarnation;
+	uint8_t prefix_n; /* 1 + id bytes */
 	uint8_t prefix[1 + ENGINE_GROUP_ID_MAX];
 };
 
@@ -57,6 +60,7 @@ struct engine_batch {
 	size_t n, cap;
 	unsigned keys, n_patches, cap_patches;
 	bool ends_group; /* nothing follows engine_del_group() */
+	bool has_refs;   /* to bodies that were durable already */
 	struct batch_patch *patches;
 };
 
@@ -106,6 +110,7 @@ struct read_job {
 	uint64_t off;
 	size_t len;
 	struct body_file *file; /* the LMDB engine's */
+	void (*done_run)(struct engine *e, struct engine_done *d);
 };
 
 /* ---- bodies ---- */
@@ -203,6 +208,16 @@ enum { HEADER_BYTES = 24 }; /* the row with an empty key: seq, epoch, batch id *
 
 /* ---- engines ---- */
 
+/* A call that the engine's own thread answers when it has gone through the store. */
+struct compact_request {
+	struct engine_done d;
+	struct compact_request *next;
+	engine_done_fn *done;
+	void *arg;
+	int rc;
+	bool measure; /* nothing else */
+};
+
 struct engine_ops {
 	/* Ends all work and runs what is due (closing is set); frees all but *e. */
 	void (*close)(struct engine *e);
@@ -224,6 +239,7 @@ struct engine_ops {
 	enum engine_health (*health)(const struct engine *e);
 	int (*append_fault)(struct engine *e); /* may be NULL */
 	int (*start)(struct engine *e);        /* may be NULL */
+	void (*compact)(struct engine *e, struct compact_request *q);
 };
 
 struct engine {
@@ -247,6 +263,11 @@ void commit_done_run(struct engine *e, struct engine_done *d);
 /* The committer's guard: OK or CANCELLED; and its memory of a failure. */
 int commit_guard(const struct commit *c);
 void commit_failed(struct commit *c, int rc);
+
+/* Tells the group's owner, if there is one that asked for it. */
+void engine_tell_moved(struct engine *e, struct slice prefix, struct slice key,
+    const struct engine_loc *from, const struct engine_loc *to);
+void compact_done_run(struct engine *e, struct engine_done *d);
 
 struct slice range_from(const struct row_range *r);
 struct slice range_to(const struct row_range *r);

@@ -101,6 +101,37 @@ void engine_stats(const struct engine *e, struct engine_stats *ret_s)
 	e->ops->stats(e, ret_s);
 }
 
+void compact_done_run(struct engine *e, struct engine_done *d)
+{
+	struct compact_request *q = (struct compact_request *)d;
+
+	if (!e->closing && q->done != NULL)
+		q->done(q->arg, q->rc);
+	free(q);
+}
+
+static void compact_ask(struct engine *e, bool measure, engine_done_fn *done, void *arg)
+{
+	struct compact_request *q = calloc(1, sizeof(*q));
+
+	assert(q != NULL);
+	q->d.run = compact_done_run;
+	q->done = done;
+	q->arg = arg;
+	q->measure = measure;
+	e->ops->compact(e, q);
+}
+
+void engine_measure(struct engine *e, engine_done_fn *done, void *arg)
+{
+	compact_ask(e, true, done, arg);
+}
+
+void engine_compact(struct engine *e, engine_done_fn *done, void *arg)
+{
+	compact_ask(e, false, done, arg);
+}
+
 int engine_faults_set(struct engine *e, const struct engine_faults *f)
 {
 	return e->ops->faults(e, f);
@@ -330,10 +361,32 @@ void engine_group_open(struct engine *e, struct slice id, uint64_t epoch, unsign
 	o->core->waiting = o;
 }
 
+void engine_group_on_moved(struct engine_group *g, engine_moved_fn *fn, void *arg)
+{
+	if (g->core->incarnation != g->incarnation)
+		return; /* stale: somebody else's by now */
+	g->core->moved = fn;
+	g->core->moved_arg = arg;
+	g->core->moved_incarnation = g->incarnation;
+}
+
+void engine_tell_moved(struct engine *e, struct slice prefix, struct slice key,
+    const struct engine_loc *from, const struct engine_loc *to)
+{
+	struct engine_core *c = e->cores[core_bucket(prefix)];
+
+	while (c != NULL && !slice_eq(slice_of(c->prefix, c->prefix_n), prefix))
+		c = c->next;
+	if (c != NULL && c->moved != NULL && c->moved_incarnation == c->incarnation)
+		c->moved(c->moved_arg, key, from, to);
+}
+
 void engine_group_close(struct engine_group **g)
 {
 	if (*g == NULL)
 		return;
+	if ((*g)->core->moved_incarnation == (*g)->incarnation)
+		(*g)->core->moved = NULL;
 	(*g)->e->n_handles--;
 	core_unref((*g)->e, (*g)->core);
 	free(*g);

@@ -85,6 +85,9 @@ struct engine_conf {
 	size_t map_bytes;     /* first map of the index, grows by doubling; 0 = default (256 MiB) */
 	bool hold_threads;    /* engine_start() follows, before the store is asked for anything */
 	size_t map_max_bytes; /* the index is full beyond this; 0 = no bound */
+	unsigned compact_percent; /* compaction begins by itself when so much of what lives is dead
+				   * beside it; 0 = only when it is asked for */
+	uint64_t compact_bytes_s; /* pace of compaction; 0 = default (32 MiB/s) */
 };
 
 enum engine_health {
@@ -150,6 +153,17 @@ void engine_group_close(struct engine_group **g);
 uint64_t engine_group_seq(const struct engine_group *g);
 uint64_t engine_group_batch(const struct engine_group *g);
 
+/*
+ * Compaction takes bodies to other places. From a callback of engine_dispatch(): the row `key` of
+ * this group refers to its body at `to` from now on, not at `from`. Whoever keeps places in memory
+ * changes them there. A place that somebody else still holds, a copy or a read under way, is good
+ * until the end of the next compaction; later it is ENGINE_NOTFOUND, from reads and commits alike,
+ * and the row must be read again. Ends with the handle.
+ */
+typedef void engine_moved_fn(
+    void *arg, struct slice key, const struct engine_loc *from, const struct engine_loc *to);
+void engine_group_on_moved(struct engine_group *g, engine_moved_fn *fn, void *arg);
+
 /* ---- batches: filled without I/O, copied bytes ---- */
 
 /* NULL when memory is out. Freed by engine_commit() or engine_batch_free(). */
@@ -180,10 +194,10 @@ uint64_t engine_batch_id(const struct engine_batch *b);
 
 /*
  * Commits n batches (each of another group) as one atom where limits.commit_atomic, and takes them.
- * One answer: OK, STALE, CANCELLED, UNKNOWN, FULL, TOOBIG, IO. When a batch fails, every batch of
- * its groups that was handed in before the failure's callback ran gets CANCELLED; from inside that
- * callback on, new batches are accepted. After UNKNOWN or STALE the group must be closed and opened
- * again.
+ * One answer: OK, STALE, CANCELLED, UNKNOWN, FULL, TOOBIG, IO, NOTFOUND (a row refers to a body
+ * that has gone). When a batch fails, every batch of its groups that was handed in before the
+ * failure's callback ran gets CANCELLED; from inside that callback on, new batches are accepted.
+ * After UNKNOWN or STALE the group must be closed and opened again.
  */
 void engine_commit(struct engine *e, struct engine_batch **take_batches, unsigned n,
     engine_done_fn *done, void *arg);
@@ -276,12 +290,27 @@ int engine_faults_set(struct engine *e, const struct engine_faults *f);
 /* The part of a spec behind "mem:": "delay_ms=2,unknown=50,reorder=1". -EINVAL. */
 int engine_faults_parse(const char *text, struct engine_faults *ret_f);
 
+/* ---- space ---- */
+
+/*
+ * Walks all rows and finds out what lives: the figures of engine_stats(). OK, BUSY (it is being
+ * done already), FULL, IO, CORRUPT; CANCELLED when the store closes.
+ */
+void engine_measure(struct engine *e, engine_done_fn *done, void *arg);
+
+/* Measures, and where it pays gives back the space of what does not live. In the background;
+ * commits and reads go on. The same answers. */
+void engine_compact(struct engine *e, engine_done_fn *done, void *arg);
+
 /* ---- figures for the operator ---- */
 
 struct engine_stats {
 	uint64_t commits, frames, frame_bytes, syncs, checkpoints, checkpoint_rows;
 	uint64_t overlay_rows, overlay_bytes, replayed_frames, cut_bytes;
 	uint64_t reads_now, reads_pool, sync_failures;
+	/* Of the last measure; zeros before the first. */
+	uint64_t measures, file_bytes, live_bytes, live_bodies_bytes, rows, segments, body_files;
+	uint64_t compactions, moved_bytes, moved_rows, dropped_files, dropped_bytes;
 };
 
 void engine_stats(const struct engine *e, struct engine_stats *ret_s);

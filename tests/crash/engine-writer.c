@@ -18,7 +18,7 @@
 #include "common/engine/engine.h"
 #include "engine-plan.h"
 
-enum { IN_FLIGHT = 6, CHUNK = 64 * 1024, ANSWER_MS = 20000 };
+enum { COMPACT_EVERY = 20, IN_FLIGHT = 6, CHUNK = 64 * 1024, ANSWER_MS = 20000 };
 
 static struct engine *store;
 static struct engine_group *group[PLAN_GROUPS];
@@ -68,7 +68,7 @@ static void store_open(const char *spec, const char *path)
 {
 	/* Small bounds, so that a short run changes segments and checkpoints. */
 	struct engine_conf conf = { .readers = 1,
-		.segment_bytes = 4u << 20,
+		.segment_bytes = 512u << 10,
 		.overlay_bytes = 64u << 10,
 		.log_max_bytes = 8u << 20,
 		.checkpoint_ms = 40,
@@ -211,6 +211,27 @@ static void write_commit(unsigned i)
 	engine_commit(store, batches, c->batches, on_commit, f);
 }
 
+/* Compactions go on beside the commits; what moves is kept track of, as every user must. */
+static struct answer compacted = { true, ENGINE_OK };
+
+static void on_moved(
+    void *arg, struct slice key, const struct engine_loc *from, const struct engine_loc *to)
+{
+	for (unsigned i = 0; i < plan.count; i++)
+		if (memcmp(&locs[i], from, sizeof(*from)) == 0)
+			locs[i] = *to;
+}
+
+static void compact(unsigned i)
+{
+	if (i % COMPACT_EVERY != COMPACT_EVERY - 1 || !compacted.done)
+		return;
+	if (compacted.rc != ENGINE_OK)
+		errx(3, "compaction: %s", engine_rc_name(compacted.rc));
+	compacted.done = false;
+	engine_compact(store, on_done, &compacted);
+}
+
 static void run_write(const char *acks)
 {
 	ack_fd = open(acks, O_WRONLY | O_APPEND | O_CLOEXEC);
@@ -220,13 +241,18 @@ static void run_write(const char *acks)
 	locs = calloc(plan.count, sizeof(*locs));
 	if (flights == NULL || locs == NULL)
 		errx(2, "out of memory");
+	for (unsigned g = 0; g < PLAN_GROUPS; g++)
+		engine_group_on_moved(group[g], on_moved, NULL);
 	for (unsigned i = 0; i < plan.count; i++) {
 		while (flying >= IN_FLIGHT)
 			turn();
 		write_commit(i);
+		compact(i);
 	}
 	while (flying > 0)
 		turn();
+	if (await(&compacted) != ENGINE_OK)
+		errx(3, "compaction: %s", engine_rc_name(compacted.rc));
 }
 
 /* ---- checking ---- */

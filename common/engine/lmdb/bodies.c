@@ -60,6 +60,8 @@ static int file_get(struct store *s, const struct loc_parts *p, struct body_file
 			goto front;
 		}
 	files_trim(s);
+	if (moving_is_gone(&s->moving, p->kind, p->file))
+		return ENGINE_NOTFOUND;
 	fd = file_fd(s, p);
 	if (fd < 0)
 		return fd == -ENOENT ? ENGINE_NOTFOUND : store_rc("body", -fd);
@@ -75,6 +77,42 @@ front:
 	s->files = f;
 	*ret_f = f;
 	return 0;
+}
+
+/* Of a body that may have moved: *p is where it is now. */
+static int file_get_moved(struct store *s, struct loc_parts *p, struct body_file **ret_f)
+{
+	int r = file_get(s, p, ret_f);
+
+	if (r == ENGINE_NOTFOUND && moving_resolve(&s->moving, p))
+		r = file_get(s, p, ret_f);
+	return r;
+}
+
+static void file_drop(struct store *s, struct body_file *f)
+{
+	struct body_file **at = &s->files;
+
+	while (*at != f)
+		at = &(*at)->next;
+	*at = f->next;
+	close(f->fd);
+	free(f);
+	s->n_files--;
+}
+
+void bodies_let_go(struct store *s)
+{
+	struct body_file *next;
+
+	for (struct body_file *f = s->files; f != NULL; f = next) {
+		next = f->next;
+		if (!moving_is_gone(&s->moving, f->kind, f->no))
+			continue;
+		f->gone = true;
+		if (f->refs == 0)
+			file_drop(s, f);
+	}
 }
 
 void bodies_close(struct store *s)
@@ -189,7 +227,8 @@ int body_now(struct engine *e, const struct engine_loc *loc, uint64_t off, void 
 	int r;
 
 	loc_decode(loc, &p);
-	if ((r = span_of(&p, off, len, &sp)) != 0 || (r = file_get(s, &p, &f)) != 0)
+	if ((r = span_of(&p, off, len, &sp)) != 0 || (r = file_get_moved(s, &p, &f)) != 0 ||
+	    (r = span_of(&p, off, len, &sp)) != 0)
 		return r;
 	if (sp.skip != 0 || sp.n + sp.table_n > len) {
 		to = scratch_room(s, sp.n + sp.table_n);
@@ -231,7 +270,8 @@ static void body_work_done(struct engine *e, struct engine_done *d)
 {
 	struct read_job *j = (struct read_job *)d;
 
-	j->file->refs--;
+	if (--j->file->refs == 0 && j->file->gone)
+		file_drop((struct store *)e, j->file);
 	read_done_run(e, d);
 }
 
@@ -247,11 +287,12 @@ void body_later(struct engine *e, struct read_job *j)
 		j->rc = body_now(e, &j->loc, j->off, j->copy, j->len, &j->copy_n);
 	loc_decode(&j->loc, &p);
 	if (j->rc == ENGINE_AGAIN)
-		j->rc = file_get(s, &p, &j->file);
+		j->rc = file_get_moved(s, &p, &j->file);
 	else
 		goto now;
 	if (j->rc != 0)
 		goto now;
+	loc_encode(&p, &j->loc);
 	free(j->copy);
 	j->copy = NULL;
 	j->file->refs++;
@@ -282,7 +323,31 @@ int body_verify_fd(int fd, const struct loc_parts *p)
 	return r;
 }
 
+int body_copy(struct store *s, const struct loc_parts *p, uint8_t *to)
+{
+	size_t padded = frame_pad(p->size), table = loc_span(p) - padded;
+	int fd = file_fd(s, p), r;
+
+	if (fd < 0)
+		return fd == -ENOENT ? ENGINE_NOTFOUND : store_rc("body", -fd);
+	r = read_flags(fd, to, p->size, p->off, 0);
+	memset(to + p->size, 0, padded - p->size);
+	if (r == 0 && table > 0)
+		r = read_flags(fd, to + padded, table, p->off + padded, 0);
+	close(fd);
+	if (r == 0 && !body_check(p, 0, slice_of(to, p->size), slice_of(to + padded, table)))
+		r = ENGINE_CORRUPT;
+	return r;
+}
+
 /* ---- files of uploads that no frame adopted ---- */
+
+/* A number that was given to a file once does not come back when the file has gone. */
+static void counter_read(void *arg, int rc, const struct engine_row *rows, size_t n, bool more)
+{
+	if (n == 1 && rows[0].val.n == 8)
+		*(uint64_t *)arg = wire_load_u64(rows[0].val.p);
+}
 
 static void file_adopted(void *arg, int rc, const struct engine_row *rows, size_t n, bool more)
 {
@@ -294,13 +359,18 @@ int bodies_sweep(struct store *s)
 {
 	int fd = openat(s->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), r = 0;
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct row_range counter = { .from = { SYS_PREFIX, 'n' }, .from_n = 2, .exact = true };
+	uint64_t next = 1;
 	struct dirent *de;
 
 	if (d == NULL) {
 		fd_close(&fd);
 		return store_rc("sweep", errno);
 	}
-	s->next_file = 1;
+	r = rows_find(s, s->owner_reader, &counter, counter_read, &next);
+	if (r == ENGINE_NOTFOUND)
+		r = 0;
+	s->next_file = next;
 	while (r == 0 && (de = readdir(d)) != NULL) {
 		struct row_range k = { .from = { SYS_PREFIX, 'f' }, .from_n = 10, .exact = true };
 		unsigned long long no;

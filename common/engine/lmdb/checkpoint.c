@@ -27,6 +27,7 @@ static int freeze(struct store *s)
 	s->frozen = s->active;
 	s->active = fresh;
 	s->frozen_pos = s->applied;
+	s->freezes++;
 	pthread_rwlock_unlock(&s->rows_lock);
 	return 0;
 }
@@ -42,6 +43,7 @@ static int apply_frozen(struct store *s)
 	m = s->frozen;
 	s->frozen = NULL;
 	pthread_rwlock_unlock(&s->rows_lock);
+	s->index_seg = s->frozen_pos.seg;
 	s->n_checkpoints++;
 	s->n_checkpoint_rows += m->rows;
 	map_fini(m);
@@ -101,6 +103,24 @@ int checkpoint_room(struct store *s)
 	pthread_mutex_unlock(&s->check_lock);
 	if (waited)
 		s->hurry = false;
+	return r;
+}
+
+int checkpoint_past(struct store *s, uint32_t seg)
+{
+	int r = 0;
+
+	pthread_mutex_lock(&s->check_lock);
+	while (s->index_seg < seg && r == 0) {
+		s->check_now = true;
+		pthread_cond_signal(&s->check_wake);
+		pthread_cond_wait(&s->check_done, &s->check_lock);
+		if (s->index_seg < seg && s->check_stuck)
+			r = ENGINE_FULL;
+		if (s->compactor.stop)
+			r = ENGINE_CANCELLED;
+	}
+	pthread_mutex_unlock(&s->check_lock);
 	return r;
 }
 

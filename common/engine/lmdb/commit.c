@@ -45,6 +45,8 @@ struct group {
 	unsigned n;
 	struct frame_head h;
 	struct engine_batch *sys; /* the engine's own batch: files adopted */
+	struct move *move;        /* the compactor's rows, before all others */
+	struct moved_note *note;
 	uint8_t head[FRAME_HEAD];
 };
 
@@ -95,6 +97,8 @@ static struct commit *gather(struct store *s, struct commit *list, struct group 
 	     list = next) {
 		int rc = commit_guard(list);
 
+		if (rc == 0)
+			rc = moving_check(&s->moving, list, &g->note);
 		next = list->next;
 		if (rc != 0) {
 			commit_answer(s, list, rc);
@@ -181,6 +185,8 @@ static int batch_place(struct store *s, struct engine_batch *b, uint64_t *at)
 
 		if (!body->placed && body->frame_loc.b[7] == LOC_NONE)
 			r = add_body(&s->log, body, at);
+		if (body->placed && b->p[b->patches[k].at + 7] != LOC_NONE)
+			continue; /* put right by moving_check() */
 		memcpy(b->p + b->patches[k].at, body->placed ? body->loc.b : body->frame_loc.b,
 		    sizeof(body->loc.b));
 	}
@@ -216,6 +222,13 @@ static int frame_write(struct store *s, struct group *g)
 	rows = s->rows_buf;
 	memset(rows + g->h.rows_n, 0, frame_pad(g->h.rows_n) - g->h.rows_n);
 	at += frame_pad(g->h.rows_n);
+	if (g->move != NULL) {
+		if ((r = move_place(&s->log, g->move, &at, &g->note)) != 0)
+			return r;
+		n = g->move->out_n;
+		if (n > 0)
+			memcpy(rows, g->move->out, n);
+	}
 	for (unsigned i = 0; i < g->n; i++)
 		for (unsigned j = 0; j < g->c[i]->n; j++) {
 			struct engine_batch *b = g->c[i]->b[j];
@@ -256,6 +269,8 @@ static void apply(struct store *s, struct group *g)
 		store_rc("overlay", -r);
 		abort();
 	}
+	if (g->move != NULL)
+		move_durable(s, g->move);
 	for (unsigned i = 0; i < g->n; i++)
 		for (unsigned j = 0; j < g->c[i]->n; j++)
 			for (unsigned k = 0; k < g->c[i]->b[j]->n_patches; k++) {
@@ -300,8 +315,19 @@ static int group_store(struct store *s, struct group *g)
 {
 	int r = may_commit(s);
 
+	if (r == 0 && g->move != NULL) {
+		r = move_prepare(s, g->move, &g->h);
+		if (r != 0) {
+			/* The compactor's affair, not that of the others. */
+			move_finish(s, g->move, r);
+			g->move = NULL;
+			r = 0;
+		}
+	}
 	if (r == 0)
 		r = files_adopt(g);
+	if (r == 0 && g->h.batches == 0)
+		return 0; /* rows of the compactor that all had changed */
 	if (r == 0)
 		r = log_begin(&s->log, &g->h);
 	if (r != 0)
@@ -326,32 +352,62 @@ static int group_store(struct store *s, struct group *g)
 	return r;
 }
 
+static void move_turn(struct store *s, struct move *m)
+{
+	int r = may_commit(s);
+
+	if (r == 0)
+		move_control(s, m);
+	else
+		move_finish(s, m, r);
+}
+
 void *committer_main(void *arg)
 {
 	struct store *s = arg;
 	static _Thread_local struct group g;
 	struct commit *list = NULL;
+	struct move *move = NULL;
 	int rc;
 
 	store_thread_ready(s);
 	for (;;) {
 		if (list == NULL) {
 			pthread_mutex_lock(&s->commit_lock);
-			while (s->queue == NULL && !s->commit_stop)
+			while (s->queue == NULL && s->move == NULL && !s->commit_stop)
 				pthread_cond_wait(&s->commit_more, &s->commit_lock);
 			list = s->queue;
 			s->queue = NULL;
 			s->queue_tail = &s->queue;
+			move = s->move;
+			s->move = NULL;
 			pthread_mutex_unlock(&s->commit_lock);
 		}
-		if (list == NULL)
+		if (list == NULL && move == NULL)
 			return NULL;
+		if (move != NULL && move->kind != MOVE_ROWS) {
+			move_turn(s, move);
+			move = NULL;
+			if (list == NULL)
+				continue;
+		}
+		g.move = move;
 		list = gather(s, list, &g);
-		if (g.n == 0)
+		move = NULL;
+		if (g.n == 0 && g.move == NULL) {
+			note_free(&g.note);
 			continue;
+		}
 		rc = group_store(s, &g);
 		for (unsigned i = 0; i < g.n; i++)
 			commit_answer(s, g.c[i], rc);
+		if (g.note != NULL && rc == 0)
+			store_answer(&s->e, &g.note->d);
+		else
+			note_free(&g.note);
+		g.note = NULL;
+		if (g.move != NULL)
+			move_finish(s, g.move, rc);
 		if (g.sys != NULL)
 			g.sys->core = NULL; /* the engine's own: not counted */
 		engine_batch_free(&g.sys);

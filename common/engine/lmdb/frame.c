@@ -18,6 +18,7 @@ void seg_head_encode(const struct seg_head *h, uint8_t ret_p[SEG_HEAD])
 	wire_store_u64(ret_p + 16, h->no);
 	wire_store_u64(ret_p + 24, h->store_id);
 	wire_store_u64(ret_p + 32, h->first_seq);
+	wire_store_u64(ret_p + 40, h->replay_from);
 	wire_store_u64(ret_p + SEG_SUMMED, XXH3_64bits(ret_p, SEG_SUMMED));
 }
 
@@ -36,6 +37,7 @@ enum seg_rc seg_head_decode(const uint8_t p[SEG_HEAD], struct seg_head *ret_h)
 		.no = wire_load_u64(p + 16),
 		.store_id = wire_load_u64(p + 24),
 		.first_seq = wire_load_u64(p + 32),
+		.replay_from = wire_load_u64(p + 40),
 	};
 	return SEG_OK;
 }

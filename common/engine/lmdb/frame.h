@@ -26,6 +26,7 @@ enum seg_kind { SEG_LOG, SEG_BODY };
 struct seg_head {
 	enum seg_kind kind; /* a log segment, or a file that holds one large body */
 	uint64_t no, store_id, first_seq;
+	uint64_t replay_from; /* the log begins with this segment; older ones only keep bodies */
 };
 
 struct frame_head {

@@ -26,6 +26,11 @@ enum {
 	INDEX_FIRST_BYTES = 8192, /* LMDB's two meta pages */
 };
 
+bool index_is_meta(struct slice key)
+{
+	return slice_eq(key, slice_of(meta_key, sizeof(meta_key)));
+}
+
 static MDB_val val_of(struct slice s)
 {
 	return (MDB_val){ s.n, (void *)(uintptr_t)s.p };

@@ -15,7 +15,9 @@
 #include <sys/uio.h>
 
 #include "common/engine/engine-private.h"
+#include "common/engine/lmdb/compact.h"
 #include "common/engine/lmdb/frame.h"
+#include "common/engine/lmdb/moving.h"
 #include "common/engine/map.h"
 
 /* System calls that a test may make fail, or answer what it needs. */
@@ -40,6 +42,7 @@ struct log {
 	uint64_t store_id;
 	size_t segment_bytes;
 	struct log_pos pos; /* where the next frame goes */
+	uint32_t replay_from; /* what the next segment's header says */
 	uint64_t ahead;     /* the segment is filled with zeros up to here */
 	bool fresh_segment; /* the next frame begins a new one */
 	int sync_rc; /* of the last sync that failed: IO, or FULL where blocks are found late */
@@ -54,6 +57,21 @@ struct index_reader {
 	struct engine_row rows[ENGINE_SCAN_ROWS_MAX];
 };
 
+/* A piece of all rows in order, as they are committed, copied. */
+struct row_copy {
+	struct slice key, val; /* with the group's prefix; stored form */
+};
+
+struct row_chunk {
+	struct row_copy *rows;
+	size_t n, bytes;
+	uint8_t *p;
+	struct slice header; /* of the group in whose middle it begins */
+	uint64_t freezes;    /* of the overlay, at that moment */
+	bool more;
+	uint8_t from[ENGINE_KEY_ENCODED_MAX + 1];
+};
+
 struct store;
 
 struct body_file {
@@ -62,6 +80,7 @@ struct body_file {
 	uint64_t no;
 	int fd;
 	unsigned refs; /* reads in flight */
+	bool gone;     /* closed with the last of them */
 };
 
 struct store {
@@ -77,6 +96,8 @@ struct store {
 	struct map *active, *frozen;
 	struct log_pos applied;    /* `active` holds everything before this */
 	struct log_pos frozen_pos; /* the checkpointer's: the same of `frozen` */
+	uint64_t freezes;          /* how often `active` became `frozen` */
+	_Atomic uint32_t index_seg; /* a start would look for this segment first */
 
 	/* index */
 	MDB_env *env;
@@ -90,6 +111,7 @@ struct store {
 	pthread_mutex_t commit_lock;
 	pthread_cond_t commit_more;
 	struct commit *queue, **queue_tail;
+	struct move *move; /* a job of the compactor */
 	bool commit_stop;
 	struct log log;
 	uint8_t *rows_buf;
@@ -105,6 +127,10 @@ struct store {
 	uint64_t check_log_bytes; /* since the last checkpoint */
 	_Atomic bool hurry;       /* a commit waits for the checkpoint */
 	int64_t check_due_ms;     /* 0: not set */
+
+	/* compaction */
+	struct moving moving;
+	struct compactor compactor;
 
 	/* pool */
 	pthread_t pool[8];
@@ -123,7 +149,7 @@ struct store {
 	/* bodies: the owner's */
 	struct body_file *files;
 	unsigned n_files;
-	uint64_t next_file;
+	_Atomic uint64_t next_file;
 	uint8_t *body_scratch;
 	size_t body_scratch_n;
 
@@ -142,15 +168,20 @@ int thread_start(pthread_t *t, void *(*fn)(void *), void *arg);
 /* log.c: 0 or ENGINE_* */
 int log_segment_open(int dir_fd, uint64_t no, int flags); /* fd or -errno */
 int log_segment_new(struct log *l);
+int log_rotate(struct log *l);
 int log_begin(struct log *l, const struct frame_head *h); /* rotates; then l->pos is the place */
 int log_add(struct log *l, const void *p, size_t n);
 int log_write(struct log *l, const struct frame_head *h);
 int log_cut(struct log *l, uint64_t off);
 int log_reopen(struct log *l);
 void log_body_name(uint64_t no, char ret_name[32]);
+void log_name_of(enum loc_kind kind, uint64_t no, char ret_name[32]);
+/* Is it the name of a segment, or of a body's file? */
+bool log_name_number(const char *name, enum loc_kind kind, uint64_t *ret_no);
 
 /* replay.c */
-int replay(struct store *s, const struct log_pos *from);
+/* `from` of a store without an index is found out first. */
+int replay(struct store *s, struct log_pos *from);
 int log_verify(int fd, uint64_t off, const struct log_pos *to, uint64_t store_id);
 
 /* commit.c */
@@ -160,6 +191,7 @@ void *committer_main(void *arg);
 /* checkpoint.c, index.c */
 int index_open(struct store *s, struct log_pos *ret_pos, uint64_t *ret_store_id);
 void index_close(struct store *s);
+bool index_is_meta(struct slice key);
 int index_apply(struct store *s, const struct map *m, const struct log_pos *pos);
 int index_reader_new(struct store *s, struct index_reader **ret_r);
 void index_reader_free(struct index_reader **r);
@@ -169,6 +201,8 @@ void index_look(struct store *s);
 int checkpoint(struct store *s);
 void *checkpointer_main(void *arg);
 int checkpoint_room(struct store *s); /* waits while the overlay is full: 0 or ENGINE_FULL */
+/* Waits until a start would not look for segments before this one. 0, FULL, CANCELLED. */
+int checkpoint_past(struct store *s, uint32_t seg);
 void checkpoint_kick(struct store *s, uint64_t frame_bytes, size_t overlay_bytes);
 
 /* rows.c */
@@ -176,6 +210,16 @@ int rows_now(struct engine *e, const struct row_range *r, engine_rows_fn *fn, vo
 void rows_later(struct engine *e, struct read_job *j);
 int rows_find(struct store *s, struct index_reader *ir, const struct row_range *r,
     engine_rows_fn *fn, void *arg);
+
+/* From `from` on (none: from the first), a piece. */
+int rows_chunk(
+    struct store *s, struct index_reader *ir, struct slice from, struct row_chunk *ret_c);
+int row_chunk_init(struct row_chunk *c);
+void row_chunk_fini(struct row_chunk *c);
+/* Where to go on: behind its last row; at its row i. Good until the next rows_chunk(). */
+struct slice row_chunk_next(struct row_chunk *c);
+struct slice row_chunk_at(struct row_chunk *c, size_t i);
+uint64_t rows_freezes(struct store *s);
 
 /* pool.c */
 void pool_submit(struct store *s, struct pool_job *p);
@@ -186,6 +230,9 @@ int body_now(struct engine *e, const struct engine_loc *loc, uint64_t off, void 
     size_t *ret_n);
 void body_later(struct engine *e, struct read_job *j);
 int body_verify_fd(int fd, const struct loc_parts *p); /* 0, ENGINE_CORRUPT, ENGINE_IO */
+/* All of a body that lies in a segment, with padding and table: loc_span() bytes, checked. */
+int body_copy(struct store *s, const struct loc_parts *p, uint8_t *to);
+void bodies_let_go(struct store *s); /* of files that have been dropped */
 void bodies_close(struct store *s);
 int bodies_sweep(struct store *s);
 

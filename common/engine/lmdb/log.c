@@ -18,12 +18,17 @@ static int mdb_commit(MDB_txn *t)
 
 struct engine_sys engine_sys = { pwritev, fdatasync, ftruncate, mdb_commit, mincore };
 
+static void segment_name(uint64_t no, char ret_name[32])
+{
+	snprintf(ret_name, 32, "log-%08x", (unsigned)no);
+}
+
 int log_segment_open(int dir_fd, uint64_t no, int flags)
 {
 	char name[32];
 	int fd;
 
-	snprintf(name, sizeof(name), "log-%08x", (unsigned)no);
+	segment_name(no, name);
 	fd = openat(dir_fd, name, flags | O_CLOEXEC | O_NOFOLLOW, 0600);
 	return fd < 0 ? -errno : fd;
 }
@@ -31,6 +36,26 @@ int log_segment_open(int dir_fd, uint64_t no, int flags)
 void log_body_name(uint64_t no, char ret_name[32])
 {
 	snprintf(ret_name, 32, "body-%014llx", (unsigned long long)no);
+}
+
+void log_name_of(enum loc_kind kind, uint64_t no, char ret_name[32])
+{
+	if (kind == LOC_SEGMENT)
+		segment_name(no, ret_name);
+	else
+		log_body_name(no, ret_name);
+}
+
+bool log_name_number(const char *name, enum loc_kind kind, uint64_t *ret_no)
+{
+	const char *dash = strchr(name, '-');
+	char canonical[32];
+
+	if (dash == NULL)
+		return false;
+	*ret_no = strtoull(dash + 1, NULL, 16);
+	log_name_of(kind, *ret_no, canonical);
+	return strcmp(canonical, name) == 0;
 }
 
 static int write_all(int fd, struct iovec *v, size_t n, uint64_t off)
@@ -56,7 +81,7 @@ static int write_all(int fd, struct iovec *v, size_t n, uint64_t off)
 /* Makes segment pos.seg with its header, durable with its name, and writes there from now on. */
 int log_segment_new(struct log *l)
 {
-	struct seg_head h = { SEG_LOG, l->pos.seg, l->store_id, l->pos.seq };
+	struct seg_head h = { SEG_LOG, l->pos.seg, l->store_id, l->pos.seq, l->replay_from };
 	uint8_t head[SEG_HEAD];
 	struct iovec v = { head, sizeof(head) };
 	int fd, err = 0;
@@ -84,20 +109,26 @@ int log_segment_new(struct log *l)
 	return 0;
 }
 
-int log_begin(struct log *l, const struct frame_head *h)
+int log_rotate(struct log *l)
 {
-	uint64_t end = l->pos.off + frame_bytes(h);
 	uint32_t seg = l->pos.seg;
 	int r;
 
-	l->n_iov = 1; /* the header's */
-	if (!l->fresh_segment && (end <= l->segment_bytes || l->pos.off == SEG_HEAD))
-		return 0;
 	l->pos.seg++;
 	r = log_segment_new(l);
 	if (r != 0)
 		l->pos.seg = seg;
 	return r;
+}
+
+int log_begin(struct log *l, const struct frame_head *h)
+{
+	uint64_t end = l->pos.off + frame_bytes(h);
+
+	l->n_iov = 1; /* the header's */
+	if (!l->fresh_segment && (end <= l->segment_bytes || l->pos.off == SEG_HEAD))
+		return 0;
+	return log_rotate(l);
 }
 
 int log_add(struct log *l, const void *p, size_t n)

@@ -14,6 +14,7 @@
 #include "common/base/wire.h"
 
 #include <assert.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -261,6 +262,7 @@ static int seg_open(struct walk *w, uint32_t seg, uint64_t *ret_first_seq)
 	if (h.kind != SEG_LOG || h.no != seg || (w->store_id != 0 && h.store_id != w->store_id))
 		return ENGINE_CORRUPT;
 	w->store_id = w->s->log.store_id = h.store_id;
+	w->s->log.replay_from = (uint32_t)h.replay_from;
 	*ret_first_seq = h.first_seq;
 	return 0;
 }
@@ -353,6 +355,59 @@ static int walk_all(struct walk *w, const struct log_pos *from)
 	}
 }
 
+/* The newest segment: UINT32_MAX when there is none. */
+static int last_segment(struct store *s, uint32_t *ret_seg)
+{
+	int fd = openat(s->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *de;
+
+	if (d == NULL) {
+		fd_close(&fd);
+		return store_rc("replay", errno);
+	}
+	*ret_seg = UINT32_MAX;
+	while ((de = readdir(d)) != NULL) {
+		uint64_t no;
+
+		if (log_name_number(de->d_name, LOC_SEGMENT, &no) &&
+		    (*ret_seg == UINT32_MAX || no > *ret_seg))
+			*ret_seg = (uint32_t)no;
+	}
+	closedir(d);
+	return 0;
+}
+
+/*
+ * Where a rebuild begins: the newest segment's header says it. A crash may have come while that was
+ * made; then the one before it says it, and nothing has been dropped since.
+ */
+static int replay_begin(struct walk *w, struct log_pos *ret_from)
+{
+	uint64_t first_seq;
+	uint32_t last;
+	int r = last_segment(w->s, &last);
+
+	*ret_from = (struct log_pos){ 0, SEG_HEAD, 1 };
+	if (r != 0 || last == UINT32_MAX)
+		return r;
+	r = seg_open(w, last, &first_seq);
+	if (r == ENGINE_CORRUPT && seg_unborn(w)) {
+		if (last == 0)
+			return 0;
+		r = seg_open(w, last - 1, &first_seq);
+	}
+	if (r == 0 && w->s->log.replay_from != last) {
+		ret_from->seg = w->s->log.replay_from;
+		r = seg_open(w, ret_from->seg, &first_seq);
+	} else {
+		ret_from->seg = last;
+	}
+	if (r == 0)
+		ret_from->seq = first_seq;
+	return r == ENGINE_NOTFOUND ? ENGINE_CORRUPT : r;
+}
+
 static void walk_fini(struct walk *w)
 {
 	fd_close(&w->w.fd);
@@ -361,7 +416,7 @@ static void walk_fini(struct walk *w)
 	free(w->last.rows);
 }
 
-int replay(struct store *s, const struct log_pos *from)
+int replay(struct store *s, struct log_pos *from)
 {
 	struct walk w = { .s = s, .w.fd = -1, .store_id = s->log.store_id };
 	int r;
@@ -369,8 +424,11 @@ int replay(struct store *s, const struct log_pos *from)
 	w.w.p = aligned_alloc(BLOCK, WINDOW_BYTES);
 	if (w.w.p == NULL)
 		return -ENOMEM;
+	r = s->log.store_id == 0 ? replay_begin(&w, from) : 0;
 	s->applied = *from;
-	r = walk_all(&w, from);
+	s->index_seg = from->seg;
+	if (r == 0)
+		r = walk_all(&w, from);
 	if (r == 0)
 		s->applied = s->log.pos;
 	if (r == ENGINE_CORRUPT)

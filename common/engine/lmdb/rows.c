@@ -213,6 +213,135 @@ int rows_find(struct store *s, struct index_reader *ir, const struct row_range *
 	return rc;
 }
 
+/* ---- all of them, in pieces ---- */
+
+enum { CHUNK_ROWS = 256, CHUNK_BYTES = 128 << 10 };
+
+int row_chunk_init(struct row_chunk *c)
+{
+	c->rows = calloc(CHUNK_ROWS, sizeof(*c->rows));
+	c->p = malloc(2 * ENGINE_KEY_ENCODED_MAX + 64 + CHUNK_BYTES + 2 * ENGINE_VALUE_MAX);
+	return c->rows == NULL || c->p == NULL ? -ENOMEM : 0;
+}
+
+void row_chunk_fini(struct row_chunk *c)
+{
+	free(c->rows);
+	free(c->p);
+	c->rows = NULL;
+	c->p = NULL;
+}
+
+struct slice row_chunk_at(struct row_chunk *c, size_t i)
+{
+	struct slice key = c->rows[i].key;
+
+	memcpy(c->from, key.p, key.n);
+	return slice_of(c->from, key.n);
+}
+
+struct slice row_chunk_next(struct row_chunk *c)
+{
+	struct slice key = row_chunk_at(c, c->n - 1);
+
+	c->from[key.n] = 0;
+	return slice_of(c->from, key.n + 1);
+}
+
+uint64_t rows_freezes(struct store *s)
+{
+	uint64_t n;
+
+	pthread_rwlock_rdlock(&s->rows_lock);
+	n = s->freezes;
+	pthread_rwlock_unlock(&s->rows_lock);
+	return n;
+}
+
+static struct slice chunk_copy(struct row_chunk *c, struct slice from)
+{
+	uint8_t *to = c->p + c->bytes;
+
+	if (from.n > 0)
+		memcpy(to, from.p, from.n);
+	c->bytes += from.n;
+	return slice_of(to, from.n);
+}
+
+/* The header of the group that `from` lies in. */
+static int chunk_header(
+    struct store *s, struct index_reader *ir, struct slice from, struct row_chunk *c)
+{
+	struct slice prefix, stored = SLICE_NONE;
+	MDB_val k, v;
+	enum found f;
+	int e;
+
+	c->header = SLICE_NONE;
+	if (from.n == 0 || from.p[0] == SYS_PREFIX)
+		return 0;
+	prefix = slice_part(from, 0, 1 + (size_t)from.p[0]);
+	f = overlay_look(s, prefix, &stored);
+	if (f == FOUND_NOT) {
+		k = (MDB_val){ prefix.n, (void *)(uintptr_t)prefix.p };
+		e = mdb_get(ir->txn, s->dbi, &k, &v);
+		if (e != 0)
+			return e == MDB_NOTFOUND ? 0 : store_rc("read", e);
+		stored = slice_of(v.mv_data, v.mv_size);
+	}
+	if (f != FOUND_DELETED)
+		c->header = chunk_copy(c, slice_part(stored, 0, 1 + HEADER_BYTES));
+	return 0;
+}
+
+static int chunk_fill(
+    struct store *s, struct index_reader *ir, struct slice from, struct row_chunk *c)
+{
+	static const uint8_t first[2] = { SYS_PREFIX, 'f' }, end = 0xff;
+	struct merge m = { .s = s, .ir = ir, .end = slice_of(&end, 1) };
+	struct slice key, val;
+	int rc = chunk_header(s, ir, from, c);
+
+	if (rc == 0)
+		rc = merge_begin(&m, from.n > 0 ? from : slice_of(first, sizeof(first)));
+	while (rc == 0 && merge_next(&m, &key, &val, &rc) == 1) {
+		c->more = c->n == CHUNK_ROWS || c->bytes > CHUNK_BYTES;
+		if (c->more)
+			break;
+		if (index_is_meta(key))
+			continue; /* the index's own, never in the log */
+		c->rows[c->n].key = chunk_copy(c, key);
+		c->rows[c->n++].val = chunk_copy(c, val);
+	}
+	return rc;
+}
+
+static void rows_warm(struct store *s, struct index_reader *ir, const struct row_range *r);
+
+int rows_chunk(
+    struct store *s, struct index_reader *ir, struct slice from, struct row_chunk *ret_c)
+{
+	struct row_range warm = { .from_n = from.n, .limit = CHUNK_ROWS };
+	int rc;
+
+	if (from.n > 0)
+		memcpy(warm.from, from.p, from.n);
+	else
+		warm.from_n = 1;
+	rows_warm(s, ir, &warm);
+	ret_c->n = ret_c->bytes = 0;
+	ret_c->more = false;
+	pthread_rwlock_rdlock(&s->rows_lock);
+	rc = index_begin(s, ir);
+	if (rc == 0) {
+		ret_c->freezes = s->freezes;
+		rc = chunk_fill(s, ir, from, ret_c);
+		index_end(s, ir);
+	}
+	pthread_rwlock_unlock(&s->rows_lock);
+	return rc;
+}
+
 /* ---- now and later ---- */
 
 static void look_soon(struct store *s)
@@ -271,6 +400,15 @@ static void rows_work(struct engine *e, struct pool_job *p, struct index_reader 
 		j->rc = rc;
 }
 
+/* A body may have moved while its row was on the way here. */
+static void rows_work_done(struct engine *e, struct engine_done *d)
+{
+	struct read_job *j = (struct read_job *)d;
+
+	moving_resolve_rows(&((struct store *)e)->moving, j->rows, j->n_rows);
+	j->done_run(e, d);
+}
+
 void rows_later(struct engine *e, struct read_job *j)
 {
 	struct store *s = (struct store *)e;
@@ -279,6 +417,8 @@ void rows_later(struct engine *e, struct read_job *j)
 	if (rc == ENGINE_AGAIN) {
 		s->n_reads_pool++;
 		j->p.work = rows_work;
+		j->done_run = j->p.d.run;
+		j->p.d.run = rows_work_done;
 		pool_submit(s, &j->p);
 		return;
 	}

@@ -31,7 +31,7 @@ static int put(struct body_spill *sp, const void *p, size_t n)
 
 static int file_make(struct body_spill *sp)
 {
-	struct seg_head h = { SEG_BODY, sp->no, sp->s->log.store_id, 0 };
+	struct seg_head h = { SEG_BODY, sp->no, sp->s->log.store_id, 0, 0 };
 	uint8_t head[SEG_HEAD];
 	char name[32];
 

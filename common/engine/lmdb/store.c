@@ -130,8 +130,12 @@ static int threads_start(struct store *s)
 		s->threads = 1;
 		r = thread_start(&s->checkpointer, checkpointer_main, s);
 	}
-	if (r == 0)
+	if (r == 0) {
 		s->threads = 2;
+		r = thread_start(&s->compactor.thread, compactor_main, s);
+	}
+	if (r == 0)
+		s->threads = 3;
 	while (r == 0 && s->n_pool < s->conf.readers) {
 		r = thread_start(&s->pool[s->n_pool], pool_main, s);
 		if (r == 0)
@@ -145,9 +149,30 @@ static int threads_start(struct store *s)
 	return r;
 }
 
-/* The committer first: it drains its queue, and may wait for a checkpoint while it does. */
+static void compactor_stop(struct store *s)
+{
+	struct compactor *k = &s->compactor;
+	struct compact_request *q;
+
+	k->stop = true;
+	pthread_mutex_lock(&k->lock);
+	pthread_cond_broadcast(&k->wake);
+	pthread_mutex_unlock(&k->lock);
+	pthread_mutex_lock(&s->check_lock);
+	pthread_cond_broadcast(&s->check_done);
+	pthread_mutex_unlock(&s->check_lock);
+	if (s->threads >= 3)
+		pthread_join(k->thread, NULL);
+	while ((q = k->queue) != NULL) {
+		k->queue = q->next;
+		store_answer(&s->e, &q->d);
+	}
+}
+
+/* The compactor, which the others serve, then the committer: it drains its queue, and may wait for a checkpoint while it does. */
 static void threads_stop(struct store *s)
 {
+	compactor_stop(s);
 	if (s->threads >= 1) {
 		pthread_mutex_lock(&s->commit_lock);
 		s->commit_stop = true;
@@ -173,6 +198,8 @@ static void threads_stop(struct store *s)
 static void store_fini(struct store *s)
 {
 	bodies_close(s);
+	moving_fini(&s->moving);
+	compactor_fini(&s->compactor);
 	index_reader_free(&s->owner_reader);
 	index_close(s);
 	fd_close(&s->log.fd);
@@ -242,6 +269,7 @@ static void store_stats(const struct engine *e, struct engine_stats *st)
 	st->cut_bytes = s->n_cut;
 	st->reads_now = s->n_reads_now;
 	st->reads_pool = s->n_reads_pool;
+	compactor_figures(s, st);
 }
 
 static int store_start(struct engine *e);
@@ -261,6 +289,7 @@ static const struct engine_ops lmdb_ops = {
 	.stats = store_stats,
 	.health = store_health,
 	.start = store_start,
+	.compact = compact_ask_store,
 };
 
 static void conf_fill(struct engine_conf *c, const struct engine_conf *from)
@@ -273,6 +302,7 @@ static void conf_fill(struct engine_conf *c, const struct engine_conf *from)
 	c->overlay_bytes = c->overlay_bytes == 0 ? 16 << 20 : c->overlay_bytes;
 	c->log_max_bytes = c->log_max_bytes == 0 ? 64 << 20 : c->log_max_bytes;
 	c->checkpoint_ms = c->checkpoint_ms == 0 ? 5000 : c->checkpoint_ms;
+	c->compact_bytes_s = c->compact_bytes_s == 0 ? 32 << 20 : c->compact_bytes_s;
 	c->map_bytes = c->map_bytes == 0 ? 256 << 20 : c->map_bytes;
 }
 
@@ -300,6 +330,7 @@ static struct store *store_new(const struct engine_conf *conf)
 	pthread_condattr_init(&ca);
 	pthread_condattr_setclock(&ca, CLOCK_MONOTONIC);
 	pthread_cond_init(&s->check_wake, &ca);
+	pthread_cond_init(&s->compactor.wake, &ca);
 	pthread_condattr_destroy(&ca);
 	pthread_cond_init(&s->check_done, NULL);
 	pthread_cond_init(&s->commit_more, NULL);
@@ -309,6 +340,8 @@ static struct store *store_new(const struct engine_conf *conf)
 	pthread_mutex_init(&s->check_lock, NULL);
 	pthread_mutex_init(&s->pool_lock, NULL);
 	pthread_mutex_init(&s->done_lock, NULL);
+	pthread_mutex_init(&s->compactor.lock, NULL);
+	moving_init(&s->moving);
 	s->active = malloc(sizeof(*s->active));
 	if (s->active != NULL)
 		map_init(s->active, true);
@@ -338,7 +371,7 @@ static int store_load(struct store *s, int dir_fd)
 	s->log.segment_bytes = s->conf.segment_bytes;
 	if ((r = store_lock(s)) != 0 || (r = index_open(s, &from, &s->log.store_id)) != 0 ||
 	    (r = replay(s, &from)) != 0 || (r = index_reader_new(s, &s->owner_reader)) != 0 ||
-	    (r = bodies_sweep(s)) != 0)
+	    (r = compactor_init(s)) != 0 || (r = bodies_sweep(s)) != 0)
 		return r;
 	index_look(s);
 	return s->conf.hold_threads ? 0 : threads_start(s);

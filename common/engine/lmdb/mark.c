@@ -1,0 +1,234 @@
+/* What lives: walks all rows and notes which bodies they refer to. Bodies that several rows share
+ * count once. */
+#include "common/engine/lmdb/lmdb-private.h"
+
+#include "common/base/io.h"
+#include "common/base/wire.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+	GRANULE = 512,
+	OP_HEAD = 7,
+	BATCH_HEAD = 5 + 24,
+	WALK_SHARE = 8,          /* a byte that is read costs so much less rest than one written */
+	LIVE_PERCENT_GOAL = 106, /* files after a compaction, of what lives */
+	WORTH_BYTES = 64 << 10,
+};
+
+uint64_t loc_span(const struct loc_parts *p)
+{
+	uint64_t n = frame_pad(p->size);
+
+	if (body_has_table(p->size))
+		n += (p->size + ENGINE_BODY_CHUNK - 1) / ENGINE_BODY_CHUNK * 8;
+	return n;
+}
+
+void containers_fini(struct containers *c)
+{
+	for (size_t i = 0; i < c->n; i++)
+		free(c->v[i].seen);
+	free(c->v);
+	*c = (struct containers){ 0 };
+}
+
+static int container_add(struct containers *c, enum loc_kind kind, uint64_t no, uint64_t bytes)
+{
+	struct container *f;
+
+	if (c->n == c->cap) {
+		size_t cap = c->cap == 0 ? 64 : 2 * c->cap;
+		struct container *v = realloc(c->v, cap * sizeof(*v));
+
+		if (v == NULL)
+			return -ENOMEM;
+		c->v = v;
+		c->cap = cap;
+	}
+	f = &c->v[c->n];
+	*f = (struct container){ .kind = kind, .no = no, .bytes = bytes };
+	if (kind == LOC_SEGMENT && (f->seen = calloc(1, bytes / GRANULE / 8 + 1)) == NULL)
+		return -ENOMEM;
+	c->n++;
+	return 0;
+}
+
+static int by_kind_and_number(const void *a, const void *b)
+{
+	const struct container *x = a, *y = b;
+
+	if (x->kind != y->kind)
+		return x->kind < y->kind ? -1 : 1;
+	return x->no < y->no ? -1 : x->no > y->no;
+}
+
+static int containers_list(struct store *s, struct containers *c)
+{
+	int fd = openat(s->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), r = 0;
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *de;
+
+	if (d == NULL) {
+		fd_close(&fd);
+		return store_rc("measure", errno);
+	}
+	while (r == 0 && (de = readdir(d)) != NULL) {
+		enum loc_kind kind = de->d_name[0] == 'l' ? LOC_SEGMENT : LOC_FILE;
+		struct stat st;
+		uint64_t no;
+
+		if (!log_name_number(de->d_name, kind, &no))
+			continue;
+		if (fstatat(s->dir_fd, de->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+			r = container_add(c, kind, no, (uint64_t)st.st_size);
+	}
+	closedir(d);
+	if (c->n > 0)
+		qsort(c->v, c->n, sizeof(*c->v), by_kind_and_number);
+	return r;
+}
+
+static struct container *container_of_loc(
+    const struct containers *c, enum loc_kind kind, uint64_t no)
+{
+	struct container key = { .kind = kind, .no = no };
+
+	return c->n == 0 ? NULL : bsearch(&key, c->v, c->n, sizeof(*c->v), by_kind_and_number);
+}
+
+static void mark_body(struct containers *c, const struct loc_parts *p)
+{
+	struct container *f = container_of_loc(c, p->kind, p->file);
+	uint64_t at = p->off / GRANULE;
+
+	if (f == NULL)
+		return; /* made since we looked */
+	if (p->kind == LOC_FILE) {
+		f->live = f->bytes;
+	} else if (p->off < f->bytes && (f->seen[at / 8] >> at % 8 & 1) == 0) {
+		f->seen[at / 8] |= (uint8_t)(1u << at % 8);
+		f->live += loc_span(p);
+	}
+}
+
+static int mark_row(struct containers *c, const struct row_copy *row)
+{
+	size_t prefix_n = 1 + (size_t)row->key.p[0];
+	struct engine_row r;
+	struct loc_parts p;
+
+	if (row->key.p[0] == SYS_PREFIX && row->key.n == 10 && row->key.p[1] == 'f') {
+		struct container *f =
+		    container_of_loc(c, LOC_FILE, wire_load_u64be(row->key.p + 2));
+
+		if (f != NULL)
+			f->adopted = true;
+	}
+	c->rows++;
+	if (row->key.n == prefix_n)
+		c->row_bytes += BATCH_HEAD + prefix_n;
+	else
+		c->row_bytes += OP_HEAD + row->key.n - prefix_n + row->val.n;
+	if (!row_decode(row->val, &r))
+		return ENGINE_CORRUPT;
+	if (!r.has_loc)
+		return 0;
+	loc_decode(&r.loc, &p);
+	mark_body(c, &p);
+	return 0;
+}
+
+static void publish(struct store *s, const struct containers *c)
+{
+	struct compactor *k = &s->compactor;
+	uint64_t live = 0, all = 0, segments = 0;
+
+	for (size_t i = 0; i < c->n; i++) {
+		live += c->v[i].live;
+		all += c->v[i].bytes;
+		segments += c->v[i].kind == LOC_SEGMENT;
+	}
+	pthread_mutex_lock(&k->lock);
+	k->measures++;
+	k->file_bytes = all;
+	k->live_bodies_bytes = live;
+	k->live_bytes = live + c->row_bytes;
+	k->rows = c->rows;
+	k->segments = segments;
+	k->body_files = c->n - segments;
+	pthread_mutex_unlock(&k->lock);
+}
+
+int measure(struct store *s)
+{
+	struct compactor *k = &s->compactor;
+	struct slice from = SLICE_NONE;
+	int r;
+
+	containers_fini(&k->files);
+	k->measured_frame_bytes = s->n_frame_bytes;
+	r = containers_list(s, &k->files);
+	while (r == 0) {
+		r = rows_chunk(s, k->reader, from, k->chunk);
+		for (size_t i = 0; r == 0 && i < k->chunk->n; i++)
+			r = mark_row(&k->files, &k->chunk->rows[i]);
+		if (r != 0 || !k->chunk->more)
+			break;
+		from = row_chunk_next(k->chunk);
+		if (!compact_rest(s, k->chunk->bytes / WALK_SHARE))
+			r = ENGINE_CANCELLED;
+	}
+	if (r == 0)
+		publish(s, &k->files);
+	return r;
+}
+
+/* ---- what is to go ---- */
+
+static int by_live_share(const void *a, const void *b)
+{
+	const struct container *x = *(struct container *const *)a;
+	const struct container *y = *(struct container *const *)b;
+	double p = (double)x->live / (double)(x->bytes + 1);
+	double q = (double)y->live / (double)(y->bytes + 1);
+
+	return p < q ? -1 : p > q;
+}
+
+/* The emptiest first, until what is left is hardly more than what lives. */
+size_t choose_victims(struct store *s)
+{
+	struct containers *c = &s->compactor.files;
+	struct container **order = calloc(c->n + 1, sizeof(struct container *));
+	uint64_t all = 0, live = c->row_bytes, goal;
+	size_t n = 0;
+
+	if (order == NULL)
+		return 0;
+	for (size_t i = 0; i < c->n; i++) {
+		order[i] = &c->v[i];
+		all += c->v[i].bytes;
+		live += c->v[i].live;
+	}
+	goal = live / 100 * LIVE_PERCENT_GOAL + WORTH_BYTES;
+	if (c->n > 1)
+		qsort(order, c->n, sizeof(struct container *), by_live_share);
+	for (size_t i = 0; i < c->n && all > goal; i++) {
+		struct container *f = order[i];
+
+		/* An upload under way is nobody's yet. */
+		if (f->live >= f->bytes || (f->kind == LOC_FILE && !f->adopted))
+			continue;
+		f->victim = true;
+		all -= f->bytes - f->live;
+		n++;
+	}
+	free(order);
+	return n;
+}
