@@ -321,7 +321,7 @@ static bool load_decide(struct account_load *l)
 		break;
 	case LOAD_HEAD: /* a mailbox's group was opened */
 		if (l->rc == ENGINE_OK)
-			a->mboxes[l->next]->group = l->group;
+			mbox_take_group(a->mboxes[l->next], l->group);
 		break;
 	default: /* its header was read */
 		l->next++;

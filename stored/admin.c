@@ -104,6 +104,13 @@ static void whole_text(struct store *st, struct buf *b)
 	line(b, "engine-sync-failures", e.sync_failures);
 	line(b, "engine-checkpoints", e.checkpoints);
 	line(b, "engine-overlay-bytes", e.overlay_bytes);
+	line(b, "engine-measures", e.measures);
+	line(b, "engine-file-bytes", e.file_bytes);
+	line(b, "engine-live-bytes", e.live_bytes);
+	line(b, "engine-segments", e.segments);
+	line(b, "engine-compactions", e.compactions);
+	line(b, "engine-moved-bytes", e.moved_bytes);
+	line(b, "engine-dropped-files", e.dropped_files);
 }
 
 struct stat_ask {

@@ -279,3 +279,21 @@ size_t cols_sweep(struct cols *c, bool (*seen)(void *arg, const struct cols_dead
 	c->n_dead = to;
 	return n;
 }
+
+static void loc_moved(
+    struct engine_loc *loc, const struct engine_loc *from, const struct engine_loc *to)
+{
+	if (memcmp(loc, from, sizeof(*loc)) == 0)
+		*loc = *to;
+}
+
+void cols_moved(
+    struct cols *c, uint32_t uid, const struct engine_loc *from, const struct engine_loc *to)
+{
+	size_t i = cols_lower(c, uid), d = cols_dead_lower(c, uid);
+
+	if (i < c->n && c->uid[i] == uid)
+		loc_moved(&c->loc[i], from, to);
+	if (d < c->n_dead && c->dead[d].row.uid == uid)
+		loc_moved(&c->dead[d].row.loc, from, to);
+}

@@ -68,6 +68,10 @@ int cols_reserve_dead(struct cols *c, size_t n) __attribute__((warn_unused_resul
 void cols_expunge(
     struct cols *c, const uint32_t *uids, const bool *keep, size_t n, uint32_t by, uint64_t modseq);
 
+/* The body of the message lies elsewhere from now on. */
+void cols_moved(
+    struct cols *c, uint32_t uid, const struct engine_loc *from, const struct engine_loc *to);
+
 bool cols_dead_seen(const struct cols_view *v, const struct cols_dead *d);
 
 /* The message as the view sees it: 0, or 1 when it does not. */

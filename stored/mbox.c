@@ -41,6 +41,22 @@ struct mbox *mbox_new(struct account *a, uint64_t id, const struct mbox_rec *rec
 	return m;
 }
 
+static void on_moved(
+    void *arg, struct slice key, const struct engine_loc *from, const struct engine_loc *to)
+{
+	struct mbox *m = arg;
+	uint32_t uid;
+
+	if (key_get_u32(key, REC_MSG, &uid) == 0 || key_get_u32(key, REC_DOOMED, &uid) == 0)
+		cols_moved(&m->cols, uid, from, to);
+}
+
+void mbox_take_group(struct mbox *m, struct engine_group *take_group)
+{
+	m->group = take_group;
+	engine_group_on_moved(take_group, on_moved, m);
+}
+
 void mbox_free(struct mbox **mp)
 {
 	struct mbox *m = *mp;

@@ -332,6 +332,8 @@ int txn_commit(struct store *st, struct txn **txns, unsigned n) __attribute__((w
 
 /* mbox.c */
 struct mbox *mbox_new(struct account *a, uint64_t id, const struct mbox_rec *rec);
+/* Follows its bodies to where compaction takes them. */
+void mbox_take_group(struct mbox *m, struct engine_group *take_group);
 void mbox_free(struct mbox **m);
 /* mbox-load.c: loads the columns; views' sessions and changes are poked when they are there. */
 void mbox_load(struct mbox *m);

@@ -86,7 +86,7 @@ static bool fresh_publish(struct tree_op *op)
 
 	if (m == NULL)
 		return true;
-	m->group = op->group;
+	mbox_take_group(m, op->group);
 	op->group = NULL;
 	a->rec.next_uidvalidity = op->uidvalidity + 1;
 	if (tree_mboxes_add(a, m) != 0)

@@ -71,7 +71,7 @@ static void on_reopened(void *arg, int rc, struct engine_group *take_group)
 
 	a->st->in_flight--;
 	if (rc == ENGINE_OK) {
-		m->group = take_group;
+		mbox_take_group(m, take_group);
 		unknown_settle(m, engine_group_batch(take_group));
 		m->state = MBOX_READY;
 		change_next(m);
