@@ -102,7 +102,8 @@ static int row_take(
 		out.moved = moving_resolve(&s->moving, &p);
 		if (out.moved)
 			loc_encode(&p, &out.to);
-		else if (p.kind == LOC_FILE)
+		/* Where a cycle that was broken off took it may be about to go, too. */
+		if (p.kind == LOC_FILE)
 			moving_keep(&s->moving, p.kind, p.file);
 		else if (moving_is_victim(&s->moving, p.kind, p.file))
 			rc = body_take(s, m, &p, &out.body);
