@@ -162,6 +162,14 @@ static void on_daemon(
 {
 	struct world *w = arg;
 
+	if (type == IPC_policy_ask) { /* a question, not an answer */
+		struct ipc_policy_is p = { .account = m->policy_ask.account,
+			.suspend = 100,
+			.undelete_s = 14 * 86400 };
+
+		(void)ipc_send(c, IPC_policy_is, &p, NULL);
+		return;
+	}
 	if ((type == IPC_account_done && m->account_done.status != IPC_ST_OK) ||
 	    (type == IPC_post_target_done && m->post_target_done.status != IPC_ST_OK) ||
 	    type == IPC_session_failed)
