@@ -85,8 +85,6 @@ struct engine_conf {
 	size_t map_bytes;     /* first map of the index, grows by doubling; 0 = default (256 MiB) */
 	bool hold_threads;    /* engine_start() follows, before the store is asked for anything */
 	size_t map_max_bytes; /* the index is full beyond this; 0 = no bound */
-	unsigned compact_percent; /* compaction begins by itself when so much of what lives is dead
-				   * beside it; 0 = only when it is asked for */
 	uint64_t compact_bytes_s; /* pace of compaction; 0 = default (32 MiB/s) */
 };
 
@@ -293,8 +291,8 @@ int engine_faults_parse(const char *text, struct engine_faults *ret_f);
 /* ---- space ---- */
 
 /*
- * Walks all rows and finds out what lives: the figures of engine_stats(). OK, BUSY (it is being
- * done already), FULL, IO, CORRUPT; CANCELLED when the store closes.
+ * Walks all rows and finds out what lives: the figures of engine_stats(). OK, FULL, IO, CORRUPT;
+ * CANCELLED when the store closes. One runs at a time, further requests wait.
  */
 void engine_measure(struct engine *e, engine_done_fn *done, void *arg);
 
@@ -310,7 +308,7 @@ struct engine_stats {
 	uint64_t reads_now, reads_pool, sync_failures;
 	/* Of the last measure; zeros before the first. */
 	uint64_t measures, file_bytes, live_bytes, live_bodies_bytes, rows, segments, body_files;
-	uint64_t compactions, moved_bytes, moved_rows, dropped_files, dropped_bytes;
+	uint64_t compactions, moved_bytes, moved_rows, dropped_files;
 };
 
 void engine_stats(const struct engine *e, struct engine_stats *ret_s);

@@ -408,7 +408,6 @@ void compactor_figures(struct store *s, struct engine_stats *st)
 	st->moved_bytes = k->moved_bytes;
 	st->moved_rows = k->moved_rows;
 	st->dropped_files = k->dropped_files;
-	st->dropped_bytes = k->dropped_bytes;
 	pthread_mutex_unlock(&k->lock);
 }
 

@@ -43,7 +43,7 @@ struct compactor {
 	uint64_t measured_frame_bytes;
 	/* figures, under lock */
 	uint64_t measures, file_bytes, live_bytes, live_bodies_bytes, rows, segments, body_files;
-	uint64_t compactions, moved_bytes, moved_rows, dropped_files, dropped_bytes;
+	uint64_t compactions, moved_bytes, moved_rows, dropped_files;
 };
 
 int compactor_init(struct store *s);
