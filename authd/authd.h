@@ -84,6 +84,8 @@ void work_free(struct work **w);
  */
 int admin_open(struct authd *a, uint64_t sid, struct slice who, uint64_t account);
 void admin_on_may(struct authd *a, const struct ipc_may_reply *m);
+/* act.c: the same, of a login for somebody else. */
+void act_on_may(struct authd *a, const struct ipc_may_reply *m);
 /* routerd went away: who waits for its word is told "try later". */
 void admin_on_routerd_gone(struct authd *a);
 void admin_on_secret_drop(struct authd *a, const struct ipc_secret_drop *m);

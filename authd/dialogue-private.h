@@ -12,6 +12,7 @@ enum dialogue_state {
 	DLG_CLIENT,  /* a challenge is out */
 	DLG_ROUTE,   /* routerd is asked */
 	DLG_SECRET,  /* the database is asked */
+	DLG_ACT,     /* routerd is asked whether he may be somebody else */
 	DLG_SESSION, /* stored is asked */
 	DLG_POST,    /* routerd is told */
 	DLG_DONE,    /* granted or used up: nothing is legal any more */
@@ -37,6 +38,8 @@ struct dialogue {
 	uint32_t flags, uid;
 	char service[33], mech[33], domain[256];
 	struct buf peer, local, name, last;
+	struct buf acting; /* whom he wants to be; empty: himself */
+	uint64_t acting_account, acting_quota;
 	UT_hash_handle hh;
 };
 
@@ -59,6 +62,12 @@ void dialogue_refuse(struct dialogue *d, enum ipc_auth_status status, struct sli
 enum ipc_auth_status conditions_of_start(const struct dialogue *d);
 enum ipc_auth_status conditions_of_account(
     struct dialogue *d, const struct ipc_route_login_reply *m);
+
+/* act.c */
+
+/* He is who he says, and `acting` is another name: grants it, or refuses. */
+void act_begin(struct dialogue *d);
+void act_on_route(struct dialogue *d, const struct ipc_route_login_reply *m);
 
 /* grant.c */
 

@@ -51,6 +51,7 @@ static void dialogue_destroy(struct dialogue *d)
 	buf_fini(&d->local);
 	buf_fini(&d->name);
 	buf_fini(&d->last);
+	buf_fini(&d->acting);
 	free(d);
 }
 
@@ -143,11 +144,9 @@ static void on_work_name(struct dialogue *d, const struct ipc_work_name *m)
 	d->named = true;
 	buf_reset(&d->name);
 	buf_put(&d->name, m->authcid);
-	if (m->authzid.n > 0 && !slice_ieq(m->authzid, m->authcid)) {
-		dialogue_refuse(
-		    d, IPC_AUTH_BAD, SLICE("acting for another account is not allowed"));
-		return;
-	}
+	buf_reset(&d->acting);
+	if (!slice_ieq(m->authzid, m->authcid))
+		buf_put(&d->acting, m->authzid);
 	if (d->a->routerd == NULL) {
 		dialogue_refuse(d, IPC_AUTH_TRYLATER, SLICE_NONE);
 		return;
@@ -213,6 +212,8 @@ void dialogue_on_route(struct authd *a, const struct ipc_route_login_reply *m)
 	uint32_t seq = m->seq;
 
 	HASH_FIND(hh, a->by_seq, &seq, sizeof(seq), d);
+	if (d != NULL && d->state == DLG_ACT)
+		act_on_route(d, m);
 	if (d == NULL || d->state != DLG_ROUTE)
 		return;
 	dialogue_ask_over(d);
@@ -276,7 +277,10 @@ static void on_work_done(struct dialogue *d, const struct ipc_work_done *m)
 	buf_reset(&d->last);
 	buf_put(&d->last, m->data);
 	work_free(&d->work);
-	dialogue_grant(d);
+	if (d->acting.n > 0)
+		act_begin(d);
+	else
+		dialogue_grant(d);
 }
 
 static void on_work_msg(void *arg, enum ipc_type type, const union ipc_any *m)
@@ -321,7 +325,8 @@ void dialogue_on_peer_gone(struct authd *a)
 
 	HASH_ITER(hh, a->by_seq, d, tmp)
 	{
-		if (((d->state == DLG_ROUTE || d->state == DLG_POST) && a->routerd == NULL) ||
+		if (((d->state == DLG_ROUTE || d->state == DLG_ACT || d->state == DLG_POST) &&
+			a->routerd == NULL) ||
 		    (d->state == DLG_SESSION && a->stored == NULL))
 			dialogue_refuse(d, IPC_AUTH_TRYLATER, SLICE_NONE);
 	}
@@ -458,7 +463,8 @@ void dialogue_open(
 		.peer = BUF_INIT(ADDR_PACKED_MAX),
 		.local = BUF_INIT(ADDR_PACKED_MAX),
 		.name = BUF_INIT(1024),
-		.last = BUF_INIT(8192) };
+		.last = BUF_INIT(8192),
+		.acting = BUF_INIT(1024) };
 	snprintf(d->service, sizeof(d->service), "%.*s", SLICE_FMT(m->service));
 	buf_put(&d->peer, m->peer);
 	buf_put(&d->local, m->local);

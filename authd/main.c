@@ -123,6 +123,13 @@ static void stored_gone(void *arg, struct ipc_chan *c, enum ipc_gone why)
 	dialogue_on_peer_gone(&g->a);
 }
 
+/* The question was about a password, or about a login for somebody else. */
+static void on_may(struct authd *a, const struct ipc_may_reply *m)
+{
+	admin_on_may(a, m);
+	act_on_may(a, m);
+}
+
 static void from_routerd(
     void *arg, struct ipc_chan *c, enum ipc_type type, const union ipc_any *m, int *fds)
 {
@@ -133,7 +140,7 @@ static void from_routerd(
 	else if (type == IPC_post_login_reply)
 		dialogue_on_post(&g->a, &m->post_login_reply);
 	else if (type == IPC_may_reply)
-		admin_on_may(&g->a, &m->may_reply);
+		on_may(&g->a, &m->may_reply);
 	else if (type == IPC_secret_drop)
 		admin_on_secret_drop(&g->a, &m->secret_drop);
 }

@@ -101,8 +101,11 @@ const struct command ctl_commands[] = {
 	    "account-defaults-all; what is not set for a domain as domain-defaults say." },
 	{ "settings", "set", 2, 100, ctl_settings_set, 0, "SCOPE [NAME] KEY=VALUE...", "",
 	    "changes these, the value default takes one away", "" },
-	{ "alert", "list", 1, 2, ctl_alert_list, 0, "server|domain|account [NAME]", "",
-	    "what people are alerted of", "" },
+	{ "alert", "list", 1, 2, ctl_alert_list, 0, "server|domain|account [NAME]", "effective",
+	    "what people are alerted of",
+	    "IMAP shows each to each user once. --effective: of an account, with those of its "
+	    "domain and "
+	    "of the server." },
 	{ "alert", "post", 2, 3, ctl_alert_post, 0, "server|domain|account [NAME] TEXT", "",
 	    "one more alert", "" },
 	{ "alert", "remove", 2, 3, ctl_alert_remove, 0, "server|domain|account [NAME] TEXT|TIME",

@@ -205,11 +205,12 @@ int ctl_alert_list(struct ctl *c)
 {
 	const char *noun, *name;
 	int used = alert_holder(c, &noun, &name);
+	bool all = ctl_opt(c, "effective") != NULL;
 	struct buf b;
 
-	if (used == 0 || c->argc > used)
+	if (used == 0 || c->argc > used || (all && strcmp(noun, "Account") != 0))
 		return CTL_USAGE;
-	alert_line(&b, "Get", noun, "s", name);
+	alert_line(&b, "Get", all ? "AccountEffective" : noun, "s", name);
 	return ctl_show(c, &b);
 }
 

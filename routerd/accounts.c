@@ -175,6 +175,7 @@ static void delete_final(void *arg, int rc)
 		return;
 	}
 	op->rd->stat.changes++;
+	shown_forget(&op->rd->db.dir.shown, op->account);
 	directory_remove_object(&op->rd->db.dir, o);
 	op_end(op, IPC_DIR_OK, "");
 }

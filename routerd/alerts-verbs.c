@@ -34,21 +34,39 @@ static bool request_holder(struct request *q, enum alert_scope *ret_scope, uint6
 	return false;
 }
 
-void verb_alert_list(struct request *q)
+static void put_alerts(struct request *q, const struct alerts *a)
 {
-	enum alert_scope scope;
-	uint64_t id;
-	const struct alerts *a;
 	char time_s[24];
 
-	if (!request_holder(q, &scope, &id))
-		return;
-	a = alerts_find(q->rd->db.dir.alerts, scope, id);
 	for (size_t i = 0; a != NULL && i < a->n; i++) {
 		snprintf(time_s, sizeof(time_s), "%lld", (long long)a->v[i].time_s);
 		item(q, slice_str(time_s));
 		item(q, slice_str(a->v[i].text));
 	}
+}
+
+void verb_alert_list(struct request *q)
+{
+	enum alert_scope scope;
+	uint64_t id;
+
+	if (!request_holder(q, &scope, &id))
+		return;
+	put_alerts(q, alerts_find(q->rd->db.dir.alerts, scope, id));
+	done(q);
+}
+
+/* All that concern the account. */
+void verb_alert_effective(struct request *q)
+{
+	struct object *o = request_account(q, q->args[0]);
+	struct alerts *all = q->rd->db.dir.alerts;
+
+	if (o == NULL)
+		return;
+	put_alerts(q, alerts_find(all, ALERT_SERVER, 0));
+	put_alerts(q, alerts_find(all, ALERT_DOMAIN, o->domain->id));
+	put_alerts(q, alerts_find(all, ALERT_ACCOUNT, o->id));
 	done(q);
 }
 
@@ -63,6 +81,8 @@ static void alerts_apply(struct change *ch)
 	memcpy(future->v, old.v, sizeof(old.v));
 	future->n = old.n;
 	a->in_flow = false;
+	if (alerts_newest(a) > alerts_newest(future))
+		alerts_tell_new(ch->rd, a->key[0], wire_load_u64be(a->key + 1));
 }
 
 static void alerts_undo(struct change *ch)
@@ -113,12 +133,26 @@ static void commit(struct change *ch)
 	change_commit(ch, b, b != NULL ? db_put_alerts(b, ch->alerts_future) : 0);
 }
 
+/* A text that stays keeps its time, and nobody sees it again; a new one is newer than all others.
+ */
+static int64_t time_for(const struct change *ch, struct slice text)
+{
+	int64_t time_s = alerts_time_of(ch->alerts, text), now = clock_wall_s();
+	int64_t before = alerts_newest(ch->alerts), last = alerts_newest(ch->alerts_future);
+
+	if (time_s != 0 && alerts_time_of(ch->alerts_future, text) == 0)
+		return time_s;
+	if (last > before)
+		before = last;
+	return now > before ? now : before + 1;
+}
+
 /* False after having answered and freed. */
 static bool add(struct request *q, struct change *ch, struct slice text)
 {
 	static const char *const why[] = { "out of memory", "there are too many alerts already",
 		"an alert is one line of at most 500 bytes" };
-	int rc = alerts_add(ch->alerts_future, clock_wall_s(), text);
+	int rc = alerts_add(ch->alerts_future, time_for(ch, text), text);
 
 	if (rc == 0)
 		return true;

@@ -127,3 +127,61 @@ bool alerts_get(struct alerts *a, struct wire_reader *value)
 	}
 	return true;
 }
+
+int64_t alerts_newest(const struct alerts *a)
+{
+	int64_t newest = 0;
+
+	for (size_t i = 0; i < a->n; i++)
+		if (a->v[i].time_s > newest)
+			newest = a->v[i].time_s;
+	return newest;
+}
+
+int64_t alerts_time_of(const struct alerts *a, struct slice text)
+{
+	for (size_t i = 0; i < a->n; i++)
+		if (slice_eq(slice_str(a->v[i].text), text))
+			return a->v[i].time_s;
+	return 0;
+}
+
+/* ---- what accounts were shown ---- */
+
+struct shown *shown_find(struct shown *all, uint64_t account)
+{
+	struct shown *s = NULL;
+
+	HASH_FIND(hh, all, &account, sizeof(account), s);
+	return s;
+}
+
+struct shown *shown_make(struct shown **all, uint64_t account)
+{
+	struct shown *s = shown_find(*all, account);
+
+	if (s != NULL)
+		return s;
+	s = calloc(1, sizeof(*s));
+	if (s == NULL)
+		return NULL;
+	s->account = account;
+	HASH_ADD(hh, *all, account, sizeof(s->account), s);
+	return s;
+}
+
+void shown_forget(struct shown **all, uint64_t account)
+{
+	struct shown *s = shown_find(*all, account);
+
+	if (s == NULL)
+		return;
+	HASH_DEL(*all, s);
+	free(s);
+}
+
+void shown_free_all(struct shown **all)
+{
+	while (*all != NULL)
+		shown_forget(all, (*all)->account);
+}

@@ -15,6 +15,7 @@
 #include <uthash.h>
 
 enum alert_scope { ALERT_SERVER = 1, ALERT_DOMAIN = 2, ALERT_ACCOUNT = 3 }; /* on disk */
+enum { ALERT_SCOPES = 3 };
 
 struct alert {
 	int64_t time_s;
@@ -43,6 +44,24 @@ bool alerts_remove(struct alerts *a, struct slice text, int64_t time_s);
 int alerts_copy(struct alerts *to, const struct alerts *from);
 void alerts_clear(struct alerts *a);
 void alerts_free_all(struct alerts **all);
+
+/* The time of the newest, 0: there is none. */
+int64_t alerts_newest(const struct alerts *a);
+/* The time under which this text stands there, 0: it does not. */
+int64_t alerts_time_of(const struct alerts *a, struct slice text);
+
+/* The newest that an account was shown, by scope; what is newer it was not shown. */
+struct shown {
+	uint64_t account;
+	int64_t upto[ALERT_SCOPES];
+	UT_hash_handle hh;
+};
+
+struct shown *shown_find(struct shown *all, uint64_t account);
+/* NULL without memory. */
+struct shown *shown_make(struct shown **all, uint64_t account);
+void shown_forget(struct shown **all, uint64_t account);
+void shown_free_all(struct shown **all);
 
 /* As a row of the directory. */
 void alerts_put(const struct alerts *a, struct buf *value);

@@ -9,6 +9,7 @@ struct audit {
 	struct audit *next;
 	uint32_t seq;
 	const char *verb;
+	bool part; /* of a table that is to come whole: nothing to tell yet */
 	char object[256];
 };
 
@@ -21,6 +22,7 @@ static void put_object(struct audit *au, const struct request *q)
 	bool named = strncmp(au->verb, "domain_", 7) != 0;
 
 	if (strcmp(au->verb, "router_set_table") == 0) {
+		au->part = q->n > 1 && !slice_ieq(q->args[0], SLICE("last"));
 		object = SLICE("router");
 		named = false;
 	}
@@ -73,7 +75,10 @@ void audit_end(struct audits *as, uint32_t seq, enum ipc_dir_status status)
 		if (au->seq != seq)
 			continue;
 		*at = au->next;
-		tell(as, au, words[status]);
+		if (au->part && status == IPC_DIR_OK)
+			free(au);
+		else
+			tell(as, au, words[status]);
 		return;
 	}
 }

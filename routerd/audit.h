@@ -2,7 +2,8 @@
  * audit - what administrators change, for the log: who, which verb, of what, and how it ended.
  *
  * Invariant: every request but those that only look leaves one line, whatever becomes of the
- * request, the channel or the one who asked, as long as there is memory for it.
+ * request, the channel or the one who asked, as long as there is memory for it. A table in parts is
+ * one request: its last part, or the one that was refused, leaves the line.
  */
 #pragma once
 

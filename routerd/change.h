@@ -57,5 +57,9 @@ struct object *change_object(struct request *q, struct slice name, enum object_k
  * account with the Master right.
  */
 unsigned table_takes_postmaster(const struct directory *d, const struct table *t);
+/* The line of the table that leads postmaster of the Main Domain to this very account, or 0. */
+unsigned table_gives_postmaster(const struct directory *d, const struct object *o);
+/* The same as an answer: the account is about to lose the name or the Master right. */
+bool change_has_postmaster(struct request *q, const struct object *o);
 /* Postmaster of the Main Domain, which stays. */
 bool change_is_postmaster(struct request *q, const struct object *o);

@@ -1,4 +1,4 @@
-/* changes-account - what can be said about one account: its state, quota, aliases. */
+/* changes-account - what can be said about one account: it comes and goes, and its aliases. */
 #include "routerd/change.h"
 
 #include "routerd/names.h"
@@ -42,87 +42,13 @@ void verb_account_delete(struct request *q)
 {
 	struct object *o = settled_account(q);
 
-	if (o == NULL || change_is_postmaster(q, o))
+	if (o == NULL || change_is_postmaster(q, o) || change_has_postmaster(q, o))
 		return;
 	if (owns_lists(&q->rd->db.dir, o)) {
 		reply_error(q, IPC_DIR_BAD, "the account owns mailing lists: delete them first");
 		return;
 	}
 	account_delete(q->rd, o, q->answer);
-}
-
-static void suspended_apply(struct change *ch)
-{
-	ch->object->in_flow = false;
-	ch->object->suspended = ch->number;
-	if (ch->object->suspended)
-		account_tell_changed(ch->rd, ch->object);
-}
-
-static void quota_apply(struct change *ch)
-{
-	ch->object->in_flow = false;
-	ch->object->quota_bytes = ch->number;
-}
-
-static void account_free(struct change *ch)
-{
-	ch->object->in_flow = false;
-}
-
-/* Writes the account's row as it will be; memory follows when it is durable. */
-static void change_account(struct request *q, struct object *o, struct object future,
-    void (*apply)(struct change *), uint64_t number)
-{
-	struct change *ch = change_new(q);
-	struct engine_batch *b;
-
-	if (ch == NULL)
-		return;
-	ch->object = o;
-	ch->number = number;
-	ch->apply = apply;
-	ch->undo = account_free;
-	o->in_flow = true;
-	b = db_begin(&q->rd->db);
-	change_commit(ch, b, b != NULL ? db_put_object(b, &future) : 0);
-}
-
-static void set_suspended(struct request *q, bool suspended)
-{
-	struct object *o = settled_account(q), future;
-
-	if (o == NULL || (suspended && change_is_postmaster(q, o)))
-		return;
-	future = *o;
-	future.suspended = suspended;
-	change_account(q, o, future, suspended_apply, suspended);
-}
-
-void verb_account_suspend(struct request *q)
-{
-	set_suspended(q, true);
-}
-
-void verb_account_resume(struct request *q)
-{
-	set_suspended(q, false);
-}
-
-void verb_account_set_quota(struct request *q)
-{
-	struct object *o = settled_account(q), future;
-	uint64_t quota;
-
-	if (o == NULL)
-		return;
-	if (slice_u64(q->args[1], INT64_MAX, &quota) != 0) {
-		reply_error(q, IPC_DIR_BAD, "the quota is a number of bytes");
-		return;
-	}
-	future = *o;
-	future.quota_bytes = quota == 0 ? QUOTA_UNLIMITED : quota;
-	change_account(q, o, future, quota_apply, future.quota_bytes);
 }
 
 static bool listed(const struct change *ch, struct slice name)

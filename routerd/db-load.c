@@ -183,6 +183,21 @@ static bool load_alerts(struct load *l, struct slice key, struct wire_reader *v)
 	return a != NULL && a->n == 0 && alerts_get(a, v);
 }
 
+static bool load_shown(struct load *l, struct slice key, struct wire_reader *v)
+{
+	uint64_t account = key.n == 8 ? wire_load_u64be(key.p) : 0;
+	struct shown *s;
+
+	if (account == 0)
+		return false;
+	if (directory_account(&l->db->dir, account) == NULL)
+		return true; /* it went while this was written */
+	s = shown_make(&l->db->dir.shown, account);
+	for (size_t i = 0; s != NULL && i < ALERT_SCOPES; i++)
+		s->upto[i] = (int64_t)wire_get_u64(v);
+	return s != NULL && !v->bad;
+}
+
 static bool load_row(struct load *l, struct slice key, struct slice val)
 {
 	struct slice rest = slice_from(key, 1);
@@ -220,6 +235,8 @@ static bool load_row(struct load *l, struct slice key, struct slice val)
 		return load_rights(l, rest, &v);
 	case ROW_SETTING:
 		return load_setting(l, rest, &v);
+	case ROW_SHOWN:
+		return load_shown(l, rest, &v);
 	case ROW_DOMAIN_ALIAS:
 		return load_domain_alias(l, rest, &v);
 	default:

@@ -19,4 +19,5 @@ enum db_row {
 	ROW_TABLE = 'T',
 	ROW_ALERTS = 'W',
 	ROW_DOMAIN_ALIAS = 'd',
+	ROW_SHOWN = 'w',
 };

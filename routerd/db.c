@@ -179,6 +179,30 @@ int db_put_alerts(struct engine_batch *b, const struct alerts *a)
 	return rc;
 }
 
+static void shown_key(struct row_buf *r, uint64_t account)
+{
+	key_start(r, ROW_SHOWN);
+	key_add_u64(r, account);
+}
+
+int db_put_shown(struct engine_batch *b, const struct shown *s)
+{
+	struct row_buf r;
+
+	shown_key(&r, s->account);
+	for (size_t i = 0; i < ALERT_SCOPES; i++)
+		val_u64(&r, (uint64_t)s->upto[i]);
+	return row_put(b, &r);
+}
+
+static int shown_del(struct engine_batch *b, uint64_t account)
+{
+	struct row_buf r;
+
+	shown_key(&r, account);
+	return row_del(b, &r);
+}
+
 int db_put_members(struct engine_batch *b, uint64_t group, const struct group *g)
 {
 	struct buf part = BUF_INIT(MEMBERS_PART_BYTES + ADDRESS_MAX_BYTES + 16);
@@ -317,6 +341,8 @@ int db_del_object(struct engine_batch *b, const struct object *o)
 		rc = members_del(b, o->id);
 	if (rc == 0 && o->kind == OBJECT_ACCOUNT)
 		rc = settings_db_forget_account(b, o);
+	if (rc == 0 && o->kind == OBJECT_ACCOUNT)
+		rc = shown_del(b, o->id);
 	return rc;
 }
 

@@ -20,6 +20,7 @@
  *     W scope u64 id    alerts of the server, a domain, an account: u64 time, text with its length
  *                       (u32), again and again
  *     d name            other name of a domain: u64 domain id
+ *     w u64 account     newest alerts that it was shown: i64 time, of the server, domain, account
  *
  * Commits of one group keep their order, so the caller changes memory when it hands a batch in (in
  * a state that routing does not see) and makes it count when the batch is durable.
@@ -54,6 +55,7 @@ int db_put_next_id(struct db *db, struct engine_batch *b);
 int db_put_table(struct engine_batch *b, struct slice text);
 /* Those of one holder in place of what it had. */
 int db_put_alerts(struct engine_batch *b, const struct alerts *a);
+int db_put_shown(struct engine_batch *b, const struct shown *s);
 /* All other names (addresses) of the domain in place of the old ones. */
 int db_put_domain_aliases(struct db *db, struct engine_batch *b, const struct domain *dom,
     const struct slice *names, size_t n);

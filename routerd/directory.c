@@ -229,6 +229,7 @@ void directory_fini(struct directory *d)
 	settings_free(&d->account_defaults);
 	table_free(&d->table);
 	alerts_free_all(&d->alerts);
+	shown_free_all(&d->shown);
 	idmap_fini(&d->domain_ids);
 	idmap_fini(&d->accounts);
 	idmap_fini(&d->groups);

@@ -100,6 +100,7 @@ struct directory {
 	struct settings *settings, *domain_defaults, *account_defaults; /* of the server */
 	struct table *table;
 	struct alerts *alerts;
+	struct shown *shown;
 	uint64_t next_id;
 	uint64_t seed; /* of the hashes of names: whoever gives names cannot choose their places */
 };

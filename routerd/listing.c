@@ -71,6 +71,34 @@ void verb_domain_list(struct request *q)
 	names_reply(q, &l);
 }
 
+/*
+ * Those that accounts of one domain may administer: of the Main Domain all, of another one itself;
+ * without a name those that who asks does. Whoever may not look at a domain does not hear of it.
+ */
+void verb_domain_admin_list(struct request *q)
+{
+	struct directory *d = &q->rd->db.dir;
+	struct domain *of = NULL, *dom, *tmp;
+	struct names l = { 0 };
+
+	if (q->n > 0) {
+		of = directory_domain_any(d, q->args[0]);
+		if (!rights_sees_domain(&q->actor, of)) {
+			reply_error(q, IPC_DIR_DENIED, "this needs a right that you do not have");
+			return;
+		}
+		if (request_domain(q, q->args[0]) == NULL)
+			return;
+	}
+	HASH_ITER(hh, d->domains, dom, tmp)
+	{
+		if (dom->state == STATE_ACTIVE && (of == NULL || of == dom || of == d->main) &&
+		    rights_sees_domain(&q->actor, dom))
+			names_add(&l, dom->name);
+	}
+	names_reply(q, &l);
+}
+
 void verb_domain_aliases(struct request *q)
 {
 	struct domain *dom = request_domain(q, q->args[0]);

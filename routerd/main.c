@@ -66,6 +66,10 @@ static void from_stored(
 		rcpt_on_target_done(&g->rd, &m->post_target_done);
 	else if (type == IPC_policy_ask)
 		policy_on_ask(&g->rd, c, m->policy_ask.account);
+	else if (type == IPC_alerts_ask)
+		alerts_on_ask(&g->rd, c, m->alerts_ask.account);
+	else if (type == IPC_alerts_told)
+		alerts_on_told(&g->rd, &m->alerts_told);
 	else if (type == IPC_store_may_ask)
 		login_on_store_may(&g->rd, c, &m->store_may_ask);
 }

@@ -4,6 +4,10 @@
 #include "routerd/routerd.h"
 #include "routerd/settings.h"
 
+#include "common/base/wire.h"
+
+enum { IDS_BYTES = 8 * 7000 };
+
 static uint64_t number(struct routerd *rd, const struct object *o, enum setting key)
 {
 	return setting_number(settings_effective(&rd->db.dir, o, key));
@@ -24,4 +28,36 @@ void policy_on_ask(struct routerd *rd, struct ipc_chan *c, uint64_t account)
 	p.restores = (uint32_t)number(rd, o, SETTING_RestoreDailyLimit);
 	p.undelete_s = number(rd, o, SETTING_UndeletePeriod);
 	(void)ipc_send(c, IPC_policy_is, &p, NULL);
+}
+
+static void tell(struct routerd *rd, struct buf *ids)
+{
+	if (rd->stored != NULL)
+		(void)ipc_send(rd->stored, IPC_policy_stale,
+		    &(struct ipc_policy_stale){ buf_slice(ids) }, NULL);
+	buf_reset(ids);
+}
+
+void policy_tell_stale(struct routerd *rd, const struct settings_holder *h)
+{
+	struct buf ids = BUF_INIT(IDS_BYTES);
+	size_t at = 0;
+
+	if (h->scope == SCOPE_ACCOUNT) {
+		wire_put_u64(&ids, h->id);
+		tell(rd, &ids);
+	} else if (h->scope == SCOPE_ACCOUNT_DEFAULTS) {
+		for (const struct object *o; (o = domain_next_object(h->domain, &at)) != NULL;) {
+			if (o->kind != OBJECT_ACCOUNT)
+				continue;
+			wire_put_u64(&ids, o->id);
+			if (ids.n == IDS_BYTES)
+				tell(rd, &ids);
+		}
+		if (ids.n > 0)
+			tell(rd, &ids);
+	} else if (h->scope == SCOPE_ACCOUNT_DEFAULTS_ALL) {
+		tell(rd, &ids); /* nobody is named, which means all */
+	}
+	buf_fini(&ids);
 }

@@ -68,7 +68,8 @@ static void rename_kind(struct request *q, enum object_kind kind)
 	struct domain *dom;
 	struct slice name;
 
-	if (o == NULL || change_is_postmaster(q, o))
+	if (o == NULL || change_is_postmaster(q, o) ||
+	    (kind == OBJECT_ACCOUNT && change_has_postmaster(q, o)))
 		return;
 	if (change_name_free(q, q->args[1], &dom, &name))
 		rename_commit(q, o, dom, name);

@@ -76,6 +76,8 @@ void verb_rights_set(struct request *q)
 		reply_error(q, IPC_DIR_DENIED, why);
 		return;
 	}
+	if ((rights & IPC_RIGHT_MASTER) == 0 && change_has_postmaster(q, o))
+		return;
 	ch = malloc(sizeof(*ch));
 	b = ch != NULL ? db_begin(&q->rd->db) : NULL;
 	rc = b != NULL ? settings_db_put_rights(b, o->id, rights) : 0;

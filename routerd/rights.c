@@ -172,6 +172,8 @@ bool rights_allow(const struct directory *d, const struct actor *who, const stru
 	if (who->account == NULL)
 		return false;
 	switch (need->target) {
+	case TARGET_ANYONE:
+		return true;
 	case TARGET_NOTHING:
 		return who->rights != 0;
 	case TARGET_DOMAIN:
@@ -188,6 +190,12 @@ bool rights_allow(const struct directory *d, const struct actor *who, const stru
 	default:
 		return holds(who, need->rights, need->kind, NULL);
 	}
+}
+
+bool rights_sees_domain(const struct actor *who, const struct domain *dom)
+{
+	return holds(
+	    who, dom != NULL ? IPC_RIGHT_DOMAIN : IPC_RIGHT_DOMAIN | IPC_RIGHT_USERS, LOOKS, dom);
 }
 
 bool rights_allow_setting(const struct directory *d, const struct actor *who, uint64_t rights,
@@ -217,7 +225,8 @@ bool rights_may(const struct directory *d, uint64_t who, uint32_t what, uint64_t
 		[IPC_MAY_SEE_SESSIONS] = { LOOKS, IPC_RIGHT_DOMAIN | IPC_RIGHT_MONITORS },
 		[IPC_MAY_END_SESSIONS] = { CHANGES, IPC_RIGHT_BASIC },
 		[IPC_MAY_SEE_FIGURES] = { LOOKS, IPC_RIGHT_DOMAIN | IPC_RIGHT_MONITORS },
-		[IPC_MAY_RESTORE] = { CHANGES, IPC_RIGHT_BASIC },
+		[IPC_MAY_RESTORE] = { CHANGES, IPC_RIGHT_MAILBOXES },
+		[IPC_MAY_IMPERSONATE] = { CHANGES, IPC_RIGHT_IMPERSONATE },
 	};
 	struct actor actor = rights_actor(d, who, 0);
 	struct object *o = target != 0 ? directory_account(d, target) : NULL;

@@ -21,6 +21,7 @@ enum verb_kind { LOOKS, CHANGES };
 
 /* What a verb is about: arguments, by their numbers. */
 enum verb_target {
+	TARGET_ANYONE,  /* whoever logged in may; the verb looks at his rights itself */
 	TARGET_NOTHING, /* every administrator may know */
 	TARGET_SERVER,
 	TARGET_DOMAIN,   /* the domain 0 */
@@ -50,6 +51,9 @@ struct actor rights_actor(const struct directory *d, uint64_t account, uint64_t 
 
 bool rights_allow(const struct directory *d, const struct actor *who, const struct verb_need *need,
     const struct slice *args, size_t n);
+
+/* May he look at all that is in the domain (NULL: in every one)? */
+bool rights_sees_domain(const struct actor *who, const struct domain *dom);
 
 /* May he change a setting that needs any of `rights` there? dom NULL: of the server. */
 bool rights_allow_setting(const struct directory *d, const struct actor *who, uint64_t rights,

@@ -36,7 +36,16 @@ void login_on_msg(
 /* stored asks what an administrator may. */
 /* policy.c: stored asks what an account may. */
 void policy_on_ask(struct routerd *rd, struct ipc_chan *c, uint64_t account);
+/* Settings of this holder changed: stored asks again. */
+struct settings_holder;
+void policy_tell_stale(struct routerd *rd, const struct settings_holder *h);
 void login_on_store_may(struct routerd *rd, struct ipc_chan *c, const struct ipc_store_may_ask *m);
+
+/* alerts-show.c: stored asks for what an account was not shown, and says what it was shown. */
+void alerts_on_ask(struct routerd *rd, struct ipc_chan *c, uint64_t account);
+void alerts_on_told(struct routerd *rd, const struct ipc_alerts_told *m);
+/* There are new ones of this holder (enum alert_scope, the id of domain or account). */
+void alerts_tell_new(struct routerd *rd, unsigned scope, uint64_t id);
 
 /* ---- rcpt.c: recipients of a connection that delivers mail ---- */
 /* By the word of the acceptor behind `c`, which may name its own connections only, each once: any

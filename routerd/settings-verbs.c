@@ -178,6 +178,7 @@ static void apply(struct settings_change *ch)
 		routerd_commit_failed(ch->rd, rc); /* the disk has what memory cannot hold */
 	if (o != NULL && o->suspended && !was_suspended)
 		account_tell_changed(ch->rd, o);
+	policy_tell_stale(ch->rd, &h);
 	services_lost(ch->rd, &h, before & ~services_at(d, &h));
 	ch->rd->stat.changes++;
 }
@@ -288,7 +289,7 @@ static bool take_pair(struct request *q, struct settings_change *ch,
 		return false;
 	}
 	if (key == SETTING_Suspended && ch->packed.p[at] != 0 &&
-	    change_is_postmaster(q, h->account))
+	    (change_is_postmaster(q, h->account) || change_has_postmaster(q, h->account)))
 		return false;
 	return op_add(ch, key, true, at);
 }

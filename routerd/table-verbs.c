@@ -7,6 +7,8 @@
 #include "routerd/limits.h"
 #include "routerd/rights.h"
 
+#include <stdio.h>
+
 static void table_apply(struct change *ch)
 {
 	struct directory *d = &ch->rd->db.dir;
@@ -48,6 +50,36 @@ unsigned table_takes_postmaster(const struct directory *d, const struct table *t
 	}
 	route_fini(&r);
 	return line;
+}
+
+unsigned table_gives_postmaster(const struct directory *d, const struct object *o)
+{
+	struct route r;
+	unsigned line = 0;
+
+	route_init(&r);
+	for (int mode = 0; mode < ROUTE_MODES && line == 0; mode++) {
+		route_address(d, SLICE("postmaster"), (enum route_mode)mode, &r);
+		if (r.first_line > 0 && r.account == o)
+			line = r.first_line;
+	}
+	route_fini(&r);
+	return line;
+}
+
+bool change_has_postmaster(struct request *q, const struct object *o)
+{
+	const struct directory *d = &q->rd->db.dir;
+	unsigned line = rights_has_master(d, o) ? table_gives_postmaster(d, o) : 0;
+	char why[120];
+
+	if (line == 0)
+		return false;
+	snprintf(why, sizeof(why),
+	    "line %u of the Router's table leads postmaster of the Main Domain to this account",
+	    line);
+	reply_error(q, IPC_DIR_DENIED, why);
+	return true;
 }
 
 static void set_table(struct request *q, struct slice text)

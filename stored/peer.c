@@ -249,6 +249,15 @@ static void peer_on_msg(
 	case IPC_policy_is:
 		policy_is(st, &m->policy_is);
 		break;
+	case IPC_policy_stale:
+		policy_stale(st, &m->policy_stale);
+		break;
+	case IPC_alerts_are:
+		alerts_are(st, &m->alerts_are);
+		break;
+	case IPC_alerts_new:
+		alerts_new(st, &m->alerts_new);
+		break;
 	case IPC_store_may_reply:
 		admin_may_reply(st, &m->store_may_reply);
 		break;
@@ -317,6 +326,8 @@ int store_attach(
 	ipc_chan_expect_instance(p->chan, instance);
 	if (role != IPC_ROLE_NONE)
 		(void)ipc_chan_hello(p->chan, IPC_ROLE_STORED, st->instance, role, IPC_IN_RUN);
+	if (kind == IPC_CH_ROUTE_STORE)
+		alerts_routerd_came(st);
 	if (kind == IPC_CH_PARSE) {
 		if (st->parser != NULL)
 			peer_end(st->parser);

@@ -1,11 +1,12 @@
 /*
  * policy - what an account may, by its settings: asked of routerd when the account is used, and
- * again when the answer is a minute old. Until there is one, our default holds; nothing is purged
- * before.
+ * again when the answer is a minute old or settings change. Until there is one, our default holds;
+ * nothing is purged before.
  */
 #include "stored/store-private.h"
 
 #include "common/base/clock.h"
+#include "common/base/wire.h"
 
 void policy_want(struct account *a)
 {
@@ -34,4 +35,23 @@ void policy_is(struct store *st, const struct ipc_policy_is *m)
 	a->quota = m->quota;
 	if (a->state == ACCOUNT_READY)
 		quota_look(a);
+}
+
+static void stale(struct account *a)
+{
+	a->policy_asked_ms = 0;
+	if (a->n_sessions > 0)
+		policy_want(a);
+}
+
+void policy_stale(struct store *st, const struct ipc_policy_stale *m)
+{
+	struct account *a;
+	size_t at = 0;
+
+	for (struct slice ids = m->accounts; ids.n >= 8; ids = slice_from(ids, 8))
+		if ((a = idmap_get(&st->accounts, wire_load_u64(ids.p))) != NULL)
+			stale(a);
+	while (m->accounts.n == 0 && (a = idmap_next(&st->accounts, &at)) != NULL)
+		stale(a);
 }

@@ -277,7 +277,7 @@ void session_on_msg(
 	default:
 		if (!tree_on_msg(s, type, m) && !append_on_msg(s, type, m) &&
 		    !keyword_on_msg(s, type, m) && !copy_on_msg(s, type, m) &&
-		    !lost_on_session_msg(s, type, m))
+		    !lost_on_session_msg(s, type, m) && !alerts_on_session_msg(s, type))
 			session_bad(s, "message");
 		break;
 	}

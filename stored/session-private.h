@@ -125,6 +125,11 @@ bool copy_on_msg(struct session *s, enum ipc_type type, const union ipc_any *m);
 /* The session is gone. */
 void append_drop(struct session *s);
 
+/* alerts.c: false: the message is not about alerts. */
+bool alerts_on_session_msg(struct session *s, enum ipc_type type);
+/* It ended. */
+void alerts_forget(struct session *s);
+
 /* view.c */
 struct view *session_view(struct session *s, uint32_t handle);
 void view_close(struct session *s, uint32_t handle);

@@ -105,6 +105,8 @@ int session_new(struct account *a, const struct session_args *args, int *ret_fd)
 	a->st->counts.sessions++;
 	LIST_INSERT_HEAD(&a->sessions, s, account_link);
 	LIST_INSERT_HEAD(&a->st->sessions, s, link);
+	if (!s->admin && slice_eq(s->service, SLICE("imap")))
+		alerts_want(a);
 	/* Its reader is a program that may be of another build than ours. */
 	if (args->admin)
 		(void)ipc_chan_hello(
@@ -125,6 +127,7 @@ void session_end(struct session *s, enum ipc_bye why)
 	LIST_REMOVE(s, link);
 	s->account->n_sessions--;
 	s->st->n_sessions--;
+	alerts_forget(s);
 	LIST_INSERT_HEAD(&s->st->dead_sessions, s, link);
 	store_sweep_soon(s->st);
 }

@@ -92,6 +92,9 @@ struct account {
 	size_t n_dead;   /* in the columns of all its mailboxes */
 	STAILQ_HEAD(, account_waiter) waiters;
 	LIST_HEAD(, session) sessions;
+	struct session *alerts_to; /* alerts.c */
+	struct ipc_alerts_told alerts_out;
+	bool alerts_again;
 	TAILQ_ENTRY(account) idle_link;
 	struct account_load *load;
 };
@@ -440,6 +443,15 @@ bool parse_has(const struct mbox *m);
 /* policy.c: asks routerd what the account may, unless that is known since a short time. */
 void policy_want(struct account *a);
 void policy_is(struct store *st, const struct ipc_policy_is *m);
+/* What it knows is of before a change: those in use are asked about at once. */
+void policy_stale(struct store *st, const struct ipc_policy_stale *m);
+
+/* alerts.c: asks routerd for what the account's user was not shown, when there is a session to show
+ * it in. */
+void alerts_want(struct account *a);
+void alerts_are(struct store *st, const struct ipc_alerts_are *m);
+void alerts_new(struct store *st, const struct ipc_alerts_new *m);
+void alerts_routerd_came(struct store *st);
 
 /* quota.c: so many bytes and messages more are within `quota` bytes and the account's number of
  * messages. */

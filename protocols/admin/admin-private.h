@@ -177,8 +177,14 @@ bool line_take_any(struct admin *a, struct slice in, struct slice *ret_line, siz
 const struct verb *verb_find(struct slice name);
 /* The first word of a line. */
 struct slice line_verb(struct slice line);
+/* A command of nobody's at the end of the list, with a verb that is in no table; NULL: the end. */
+struct cmd *line_own(struct admin *a, const struct verb *verb);
 /* A new command at the end of the list; it runs, or is answered at once. */
 void line_run(struct admin *a, struct slice line);
+
+/* ---- alert.c ---- */
+/* The answer to a login on the PWD port, with how many alerts there are for who came. */
+void alerts_greet(struct admin *a);
 
 /* ---- verbs, by file ---- */
 #define ADMIN_VERB(fn) void fn(struct cmd *c)

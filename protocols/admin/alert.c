@@ -90,3 +90,45 @@ void cmd_alerts(struct cmd *c, enum ipc_type type, const union ipc_any *m)
 	buf_putc(&c->data, '}');
 	cmd_data(c);
 }
+
+/* ---- whoever logs in hears that there are some ---- */
+
+static void greet(struct cmd *c, size_t alerts)
+{
+	buf_reset(&c->text);
+	buf_puts(&c->text, "200 you are logged in");
+	if (alerts > 0)
+		buf_printf(
+		    &c->text, "; alerts for you: %zu, see GetAccountEffectiveAlerts *", alerts);
+	c->status = buf_cstr(&c->text);
+}
+
+/* Items are time, text. A login stands, whatever routerd says. */
+static void on_greet(struct cmd *c, enum ipc_type type, const union ipc_any *m)
+{
+	struct wire_reader r = wire_reader(m->dir_reply.data);
+
+	if (m->dir_reply.status != IPC_DIR_OK) {
+		greet(c, 0);
+		return;
+	}
+	while (wire_left(&r) > 0 && !r.bad) {
+		wire_get_bytes(&r, UINT32_MAX);
+		c->items++;
+	}
+	if (!m->dir_reply.more)
+		greet(c, c->items / 2);
+}
+
+void alerts_greet(struct admin *a)
+{
+	static const struct verb verb = { "", "", NULL };
+	struct cmd *c = line_own(a, &verb);
+
+	if (c == NULL)
+		return;
+	cmd_put_arg(c, SLICE("*"));
+	cmd_send(c, VERB_alert_effective, on_greet);
+	if (c->status != NULL)
+		greet(c, 0);
+}

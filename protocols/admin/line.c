@@ -91,6 +91,17 @@ bool line_take_any(struct admin *a, struct slice in, struct slice *ret_line, siz
 	return true;
 }
 
+struct cmd *line_own(struct admin *a, const struct verb *verb)
+{
+	struct cmd *c = cmd_new(a);
+
+	if (c == NULL)
+		a->state = ADMIN_CLOSING;
+	else
+		c->verb = verb;
+	return c;
+}
+
 void line_run(struct admin *a, struct slice line)
 {
 	struct cmd *c = cmd_new(a);

@@ -302,7 +302,6 @@ void login_fini(struct admin *a)
 
 static void open_session(struct admin *a)
 {
-	ok(a, "you are logged in");
 	a->login.job = LOGIN_NO_JOB;
 	a->port->busy = false;
 	login_fini(a);
@@ -310,6 +309,7 @@ static void open_session(struct admin *a)
 	/* Listings may be long; whoever may ask for them has logged in. */
 	a->port->out.max = ADMIN_OUT_MAX;
 	front_deadline(a->port, a->conf->idle_ms);
+	alerts_greet(a);
 }
 
 static void on_response(struct admin *a, struct slice line)

@@ -37,7 +37,7 @@ const struct verb admin_verbs[] = {
 	{ "STLS", "", run_stls },
 
 	{ "ListDomains", "", run_dir, VERB_domain_list, cmd_dir_array },
-	{ "ListAdminDomains", "", run_dir, VERB_domain_list, cmd_dir_array },
+	{ "ListAdminDomains", "[domain]", run_dir, VERB_domain_admin_list, cmd_dir_array },
 	{ "MainDomainName", "", run_dir, VERB_main_domain, cmd_dir_text },
 	{ "CreateDomain", "name [SHARED] [PATH mount] [{settings}]", run_create_domain },
 	{ "RenameDomain", "old INTO new [PATH mount]", run_rename, VERB_domain_rename },
@@ -124,6 +124,7 @@ const struct verb admin_verbs[] = {
 	{ "PostDomainAlert", "domain ALERT text", run_alert, VERB_alert_post, .before = "domain" },
 	{ "RemoveDomainAlert", "domain ALERT text", run_alert, VERB_alert_remove, .before = "domain" },
 	{ "GetAccountAlerts", "account", run_alerts, .before = "account" },
+	{ "GetAccountEffectiveAlerts", "account", run_dir, VERB_alert_effective, cmd_alerts },
 	{ "SetAccountAlerts", "account (alerts)", run_set_alerts, .before = "account" },
 	{ "PostAccountAlert", "account ALERT text", run_alert, VERB_alert_post, .before = "account" },
 	{ "RemoveAccountAlert", "account ALERT text", run_alert, VERB_alert_remove, .before = "account" },

@@ -160,6 +160,7 @@ struct imap {
 	bool idling;            /* changes are told at once */
 	uint32_t quota_level;   /* per cent that the client is to be told of; 0: none */
 	bool quota_over;
+	struct buf alerts; /* texts that the client is to be told of, as stored sent them */
 };
 
 /* ---- imap.c ---- */
@@ -215,10 +216,14 @@ size_t imap_gather_feed(struct imap *s, struct slice in);
 int imap_literal_find(struct slice line, struct imap_literal *ret);
 void imap_gather_reset(struct imap *s);
 
+/* ---- alert.c ---- */
+/* From stored, as in session_alerts. */
+void imap_alerts_came(struct imap *s, struct slice texts);
+/* A level of the quota that was passed, and administrators' alerts; each once. */
+void imap_tell_texts(struct imap *s);
+
 /* ---- tell.c ---- */
 void imap_tell_begin(struct imap *s, bool gone);
-/* A level of the quota that was passed, once. */
-void imap_tell_quota(struct imap *s);
 /* Goes on as far as the output takes: true when all is told. */
 bool imap_tell_go(struct imap *s);
 void imap_tell_rows(struct imap *s, const struct ipc_mbox_rows *m);

@@ -194,7 +194,7 @@ static bool job_step(struct imap *s, struct slice in, size_t *ret_used)
 	struct imap_job *j = s->job;
 
 	if (s->idling && s->tell.step == IMAP_TELL_NOTHING)
-		imap_tell_quota(s);
+		imap_tell_texts(s);
 	if (s->idling && (s->tell.step != IMAP_TELL_NOTHING || view_pending(&s->view, true))) {
 		if (s->tell.step == IMAP_TELL_NOTHING)
 			imap_tell_begin(s, true);
@@ -368,6 +368,9 @@ static void session_msg(struct imap *s, enum ipc_type type, const union ipc_any 
 		s->quota_level = m->quota_level.percent;
 		s->quota_over = m->quota_level.over != 0;
 		break;
+	case IPC_session_alerts:
+		imap_alerts_came(s, m->session_alerts.texts);
+		break;
 	case IPC_session_bye:
 		s->stopping = true;
 		s->bye_text = bye_text(m->session_bye.why);
@@ -439,6 +442,7 @@ static void *imap_start(struct front_port *port, const void *conf)
 	s->touched = true;
 	imap_gather_reset(s);
 	buf_init(&s->reply, IMAP_REPLY_MAX);
+	buf_init(&s->alerts, IMAP_ALERTS_MAX);
 	arena_init(&s->arena, IMAP_ARENA_MAX);
 	arena_init(&s->box_arena, IMAP_ARENA_MAX);
 	if (!port->facts->restarted)
@@ -456,6 +460,7 @@ static void imap_free(void *core)
 	job_end(s);
 	buf_fini(&s->gather.text);
 	buf_fini(&s->reply);
+	buf_fini(&s->alerts);
 	arena_fini(&s->arena);
 	arena_fini(&s->box_arena);
 	imap_tell_reset(s);

@@ -88,5 +88,7 @@
 #define IMAP_FETCH_PIECE (24 * 1024)
 /* Decoded octets or header fields that are held to be counted; more are read twice. */
 #define IMAP_FETCH_HOLD (128 * 1024)
+/* Of administrators' alerts that wait to be told: as much as stored sends at once. */
+#define IMAP_ALERTS_MAX 57344
 /* Messages after which their \Seen is stored. */
 #define IMAP_FETCH_SEEN 256

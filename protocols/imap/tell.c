@@ -18,25 +18,10 @@ void imap_tell_reset(struct imap *s)
 	s->tell = (struct imap_tell){ 0 };
 }
 
-void imap_tell_quota(struct imap *s)
-{
-	struct buf b = BUF_INIT(80);
-
-	if (s->quota_level == 0)
-		return;
-	if (s->quota_over)
-		buf_puts(&b, "NO [OVERQUOTA] the quota is used up");
-	else
-		buf_printf(&b, "OK [ALERT] %u %% of the quota is used", s->quota_level);
-	imap_untagged(s, buf_cstr(&b));
-	buf_fini(&b);
-	s->quota_level = 0;
-}
-
 void imap_tell_begin(struct imap *s, bool gone)
 {
 	imap_tell_reset(s);
-	imap_tell_quota(s);
+	imap_tell_texts(s);
 	if (s->state != IMAP_SELECTED)
 		return;
 	s->tell.step = gone && (s->view.gone.n > 0 || s->view.ghosts.n > 0) ? IMAP_TELL_GONE

@@ -7,19 +7,10 @@ import re
 import smtplib
 
 import suite
+from desk import Pwd, admin
 from suite import A1, DOMAIN, PASSWORD, Line, case, check, equal, main, message, refused, wait
 
 U1, U2 = "u1@" + DOMAIN, "u2@" + DOMAIN
-
-
-def admin(s, *commands):
-    """As root on the administration socket; each must be done. The data of the last one."""
-    with Line(s.admin) as c:
-        c.want(None, "200 ")
-        c.want("INLINE", "200 ")
-        for command in commands:
-            answer = c.want(command, "20")
-    return answer[4:]
 
 
 def account(s, name, text):
@@ -34,15 +25,6 @@ def put(s, command, text, back):
         yield
     finally:
         admin(s, command + " {" + back + "}")
-
-
-class Pwd(Line):
-    def __init__(self, s, user):
-        super().__init__((A1, s.port(106)))
-        self.want(None, "200 ")
-        self.want("USER " + user, "300 ")
-        self.want("PASS " + PASSWORD, "200 ")
-        self.want("INLINE", "200 ")
 
 
 @contextlib.contextmanager
@@ -214,6 +196,20 @@ def flow(s):
     admin(s, "UpdateServerSettings {HideAccountUnknown=default;}")
     account(s, "u2", "FailedLoginFlow=default;")
     s.pop("u2").quit()
+
+
+@case("a quota that is set counts at once in a session that goes on, whether it is the account's, its domain's or of all")
+def quota(s):
+    with imap(s) as c:
+        def limit():
+            return re.search(rb"STORAGE \d+ (\d+)", b" ".join(c.getquotaroot("INBOX")[1][1])) or None
+
+        for command, what in (("UpdateServerAccountDefaults", 3), ("UpdateAccountDefaults", 2), ("UpdateAccountSettings u1", 1)):
+            admin(s, "%s {MaxAccountSize=%dM;}" % (command, what))
+            wait(lambda: limit() and int(limit()[1]) == what << 10, 20, "a quota of %d MB" % what)
+        for command in ("UpdateServerAccountDefaults", "UpdateAccountDefaults", "UpdateAccountSettings u1"):
+            admin(s, command + " {MaxAccountSize=default;}")
+        wait(lambda: not limit(), 20, "the end of the quota")
 
 
 @case("UseAppPassword: the own password opens nothing while it is off")

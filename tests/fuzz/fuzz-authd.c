@@ -110,9 +110,10 @@ static void authd_msg(
 		dialogue_on_route(&w->a, &m->route_login_reply);
 	else if (type == IPC_post_login_reply)
 		dialogue_on_post(&w->a, &m->post_login_reply);
-	else if (type == IPC_may_reply)
+	else if (type == IPC_may_reply) {
 		admin_on_may(&w->a, &m->may_reply);
-	else if (type == IPC_secret_drop)
+		act_on_may(&w->a, &m->may_reply);
+	} else if (type == IPC_secret_drop)
 		admin_on_secret_drop(&w->a, &m->secret_drop);
 	else if (type == IPC_session_opened)
 		dialogue_on_session(&w->a, m->session_opened.seq, &fds[0], IPC_ST_OK);

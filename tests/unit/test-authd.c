@@ -127,8 +127,10 @@ static void route_reply(
 		dialogue_on_route(&a, &m->route_login_reply);
 	else if (type == IPC_post_login_reply)
 		dialogue_on_post(&a, &m->post_login_reply);
-	else if (type == IPC_may_reply)
+	else if (type == IPC_may_reply) {
 		admin_on_may(&a, &m->may_reply);
+		act_on_may(&a, &m->may_reply);
+	}
 }
 
 static void door_msg(
@@ -405,8 +407,38 @@ static void bad_mechanisms_and_messages(void **state)
 	assert_int_equal(seen.why, IPC_AUTH_NOMECH);
 	assert_int_equal(start("PLAIN", "rubbish", 7), IPC_auth_refused);
 	assert_int_equal(seen.why, IPC_AUTH_SYNTAX);
-	assert_int_equal(start("PLAIN", "ben\0ann\0secret", 14), IPC_auth_refused);
+}
+
+/* The second name is asked for when the first is proved, and then whether he may. */
+static void acting_for_another_account(void **state)
+{
+	knock(IPC_CONN_TLS, 0, "pop3");
+	assert_int_equal(start("PLAIN", "cid\0ann\0wrong", 13), IPC_auth_refused);
+	assert_int_equal(seen.may_asked, 0);
+	seen.may_status = IPC_DIR_DENIED;
+	assert_int_equal(start("PLAIN", "cid\0ann\0secret", 14), IPC_auth_refused);
 	assert_int_equal(seen.why, IPC_AUTH_BAD);
+	assert_int_equal(seen.may_asked, 1);
+	assert_int_equal(seen.may.who, 7);
+	assert_int_equal(seen.may.target, 9);
+	assert_int_equal(seen.may.what, IPC_MAY_IMPERSONATE);
+	assert_int_equal(start("PLAIN", "nobody\0ann\0secret", 17), IPC_auth_refused);
+	assert_int_equal(seen.why, IPC_AUTH_BAD);
+	assert_string_equal(seen.text, "acting for another account is not allowed");
+	assert_int_equal(seen.may_asked, 1);
+	assert_int_equal(seen.opened, 0);
+
+	knock(IPC_CONN_TLS, 0, "pop3");
+	seen.may_status = IPC_DIR_OK;
+	assert_int_equal(start("PLAIN", "cid\0ann\0secret", 14), IPC_auth_granted);
+	assert_string_equal(seen.name, "cid@example.test");
+	assert_int_equal(seen.opened, 1);
+
+	/* Another name of his own needs nobody's leave. */
+	knock(IPC_CONN_TLS, 0, "pop3");
+	seen.may_asked = 0;
+	assert_int_equal(start("PLAIN", "ann\0ann\0secret", 14), IPC_auth_granted);
+	assert_int_equal(seen.may_asked, 0);
 }
 
 static void apop_needs_the_password_itself(void **state)
@@ -738,6 +770,7 @@ int main(void)
 		CASE(unknown_names_can_be_hidden),
 		CASE(clear_text_needs_tls),
 		CASE(bad_mechanisms_and_messages),
+		CASE(acting_for_another_account),
 		CASE(apop_needs_the_password_itself),
 		CASE(scram_proves_both_sides),
 		CASE(peers_that_are_away_mean_later),

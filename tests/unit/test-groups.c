@@ -56,7 +56,7 @@ static void a_group_is_taken_whole_or_not_at_all(void **state)
 	assert_int_equal(rig_rcpt("staff@company.com"), IPC_ROUTE_TRYLATER);
 	rig_connect_stored();
 	/* Who cannot have mail at all is left out. */
-	assert_int_equal(ask(account_suspend, "ann"), IPC_DIR_OK);
+	assert_int_equal(ask(settings_update, "account", "ann", "Suspended", "YES"), IPC_DIR_OK);
 	assert_int_equal(rig_rcpt("staff@company.com"), IPC_ROUTE_OK);
 	assert_int_equal(rig.members, 0);
 }

@@ -327,7 +327,8 @@ static void suspend_account(int d, const char *name, const char *full)
 	if (o >= 0 &&
 	    (w.now.objects[o].kind == M_ALIAS || (d == 0 && strcmp(name, "postmaster") == 0)))
 		return;
-	if (answered(yes ? ask(account_suspend, full) : ask(account_resume, full),
+	if (answered(yes ? ask(settings_update, "account", full, "Suspended", "YES")
+			 : ask(settings_update, "account", full, "Suspended", "NO"),
 		usable(o, M_ACCOUNT), IPC_DIR_NOTFOUND))
 		w.now.objects[o].suspended = yes;
 }

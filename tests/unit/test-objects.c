@@ -201,13 +201,33 @@ static void postmaster_is_there_and_stays(void **state)
 	assert_int_equal(ask(account_info, "postmaster"), IPC_DIR_OK);
 	assert_data("2|postmaster@company.com|active|0");
 	assert_int_equal(ask(account_delete, "postmaster"), IPC_DIR_BAD);
-	assert_int_equal(ask(account_suspend, "postmaster"), IPC_DIR_BAD);
+	assert_int_equal(
+	    ask(settings_update, "account", "postmaster", "Suspended", "YES"), IPC_DIR_BAD);
 	assert_int_equal(ask(account_rename, "postmaster", "p"), IPC_DIR_BAD);
 	assert_int_equal(ask(account_set_aliases, "postmaster", "root"), IPC_DIR_OK);
 	assert_int_equal(ask(account_rename, "root", "p"), IPC_DIR_BAD);
 	assert_int_equal(ask(domain_create, "d.example"), IPC_DIR_OK);
 	assert_int_equal(ask(account_create, "postmaster@d.example"), IPC_DIR_OK);
 	assert_int_equal(ask(account_delete, "postmaster@d.example"), IPC_DIR_OK);
+}
+
+static void whom_postmaster_is_led_to_keeps_master(void **state)
+{
+	assert_int_equal(ask(account_create, "chief"), IPC_DIR_OK);
+	assert_int_equal(ask(router_set_table, "<postmaster> = chief"), IPC_DIR_BAD);
+	assert_int_equal(ask(rights_set, "chief", "Master"), IPC_DIR_OK);
+	assert_int_equal(ask(router_set_table, "<postmaster> = chief"), IPC_DIR_OK);
+	assert_int_equal(ask(rights_set, "chief", "Settings"), IPC_DIR_DENIED);
+	assert_int_equal(ask(rights_set, "chief"), IPC_DIR_DENIED);
+	assert_int_equal(
+	    ask(settings_update, "account", "chief", "Suspended", "YES"), IPC_DIR_DENIED);
+	assert_int_equal(ask(account_rename, "chief", "head"), IPC_DIR_DENIED);
+	assert_int_equal(ask(account_delete, "chief"), IPC_DIR_DENIED);
+	assert_int_equal(ask(rights_set, "chief", "Master", "Settings"), IPC_DIR_OK);
+	rig_assert_route("postmaster", "mail", "LOCAL||chief@company.com|ok|");
+	assert_int_equal(ask(router_set_table, ""), IPC_DIR_OK);
+	assert_int_equal(ask(rights_set, "chief"), IPC_DIR_OK);
+	assert_int_equal(ask(account_delete, "chief"), IPC_DIR_OK);
 }
 
 static void put_old_row(struct engine_batch *b, struct slice key, struct slice val)
@@ -259,7 +279,7 @@ static void objects_are_listed_in_pages(void **state)
 	assert_int_equal(ask(forwarder_create, "away", "a@remote.example"), IPC_DIR_OK);
 	assert_int_equal(ask(group_create, "staff", "Members", "ann"), IPC_DIR_OK);
 	assert_int_equal(ask(list_create, "news", "ann"), IPC_DIR_OK);
-	assert_int_equal(ask(account_suspend, "ben"), IPC_DIR_OK);
+	assert_int_equal(ask(settings_update, "account", "ben", "Suspended", "YES"), IPC_DIR_OK);
 	assert_int_equal(ask(objects, "company.com", "", "100", ""), IPC_DIR_OK);
 	assert_data("|3|1|1|1|1|account ann active|alias anne ann|forwarder away a@remote.example|"
 		    "account ben suspended|list news ann@company.com|account postmaster active|"
@@ -325,6 +345,7 @@ int main(void)
 		CASE(domains_are_renamed_with_all_that_is_in_them),
 		CASE(a_suspended_domain_waits),
 		CASE(postmaster_is_there_and_stays),
+		CASE(whom_postmaster_is_led_to_keeps_master),
 		CASE(a_directory_of_an_older_version),
 		CASE(objects_are_listed_in_pages),
 		CASE(a_full_disk_changes_no_object),

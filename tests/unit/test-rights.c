@@ -10,13 +10,15 @@
 
 #include <stdio.h>
 
-/* `may`: the rights that are enough, beside Master; "all": everybody who administers; "self": for
- * the own account. In `args`, $ stands for a domain. */
+/* `may`: the rights that are enough, beside Master; "all": whoever administers; "everybody":
+ * whoever logged in; "self": for the own account. In `args`, $ stands for a domain. */
 static const struct {
 	const char *verb, *args[5], *may;
 } rows[] = {
 	{ "main_domain", { NULL }, "all" },
 	{ "domain_list", { NULL }, "UserAccounts DomainsRead" },
+	{ "domain_admin_list", { NULL }, "everybody" },
+	{ "domain_admin_list", { "$" }, "UserAccounts DomainsRead Domain" },
 	{ "domain_create", { "bad*name" }, "UserAccounts" },
 	{ "domain_delete", { "$" }, "UserAccounts" },
 	{ "domain_aliases", { "$" }, "UserAccounts DomainsRead Domain" },
@@ -31,9 +33,6 @@ static const struct {
 	{ "account_create", { "bad*name@$" }, "UserAccounts CanCreateAccounts" },
 	{ "account_delete", { "nobody@$" }, "UserAccounts CanCreateAccounts" },
 	{ "account_info", { "user@$" }, "UserAccounts DomainsRead Domain self" },
-	{ "account_set_quota", { "user@$", "bad" }, "UserAccounts" },
-	{ "account_suspend", { "nobody@$" }, "UserAccounts CanCreateAccounts" },
-	{ "account_resume", { "nobody@$" }, "UserAccounts CanCreateAccounts" },
 	{ "account_aliases", { "user@$" }, "UserAccounts DomainsRead Domain self" },
 	{ "account_set_aliases", { "user@$", "bad*name" }, "UserAccounts CanCreateAliases" },
 	{ "account_rename", { "user@$", "bad*name@$" }, "UserAccounts CanCreateAccounts" },
@@ -81,11 +80,14 @@ static const struct {
 	{ "alert_list", { "server", "" }, "Settings Monitors" },
 	{ "alert_list", { "domain", "$" }, "UserAccounts DomainsRead Domain Monitors" },
 	{ "alert_list", { "account", "user@$" }, "UserAccounts DomainsRead Domain Monitors self" },
-	{ "alert_post", { "server", "", "\n" }, "Settings Monitors" },
-	{ "alert_post", { "domain", "$", "\n" }, "UserAccounts BasicSettings Monitors" },
-	{ "alert_post", { "account", "user@$", "\n" }, "UserAccounts BasicSettings Monitors" },
-	{ "alert_set", { "account", "user@$", "\n" }, "UserAccounts BasicSettings Monitors" },
-	{ "alert_remove", { "domain", "$", "none" }, "UserAccounts BasicSettings Monitors" },
+	{ "alert_effective", { "user@$" }, "UserAccounts DomainsRead Domain self" },
+	{ "alert_post", { "server", "", "\n" }, "Settings" },
+	{ "alert_set", { "server", "", "\n" }, "Settings" },
+	{ "alert_remove", { "server", "", "none" }, "Settings" },
+	{ "alert_post", { "domain", "$", "\n" }, "UserAccounts BasicSettings" },
+	{ "alert_post", { "account", "user@$", "\n" }, "UserAccounts BasicSettings" },
+	{ "alert_set", { "account", "user@$", "\n" }, "UserAccounts BasicSettings" },
+	{ "alert_remove", { "domain", "$", "none" }, "UserAccounts BasicSettings" },
 	{ "log_write", { "9", "text" }, "Monitors" },
 };
 
@@ -115,6 +117,7 @@ static const struct {
 	{ "forwarder@one.example", { "Domain", "CanCreateForwarders" }, false },
 	{ "lister@one.example", { "Domain", "CanCreateLists" }, false },
 	{ "reader@one.example", { "Domain", "CanAccessMailboxes" }, false },
+	{ "actor@one.example", { "Domain", "CanImpersonate" }, false },
 	{ "alone@one.example", { "CanCreateAccounts" },
 	    false }, /* counts together with Domain only */
 	{ "user@one.example", { NULL }, false },
@@ -149,6 +152,8 @@ static bool expected(size_t role, const char *may, const char *domain)
 
 	if (roles[role].suspended)
 		return false;
+	if (word_in(may, "everybody"))
+		return true;
 	if (word_in(may, "all"))
 		return roles[role].rights[0] != NULL;
 	for (const char *const *r = roles[role].rights; *r != NULL; r++) {
@@ -185,7 +190,9 @@ static void make_world(void)
 			assert_int_equal(ask(account_create, roles[i].account), IPC_DIR_OK);
 		assert_int_equal(rig_ask(VERB_rights_set, args), IPC_DIR_OK);
 		if (roles[i].suspended)
-			assert_int_equal(ask(account_suspend, roles[i].account), IPC_DIR_OK);
+			assert_int_equal(
+			    ask(settings_update, "account", roles[i].account, "Suspended", "YES"),
+			    IPC_DIR_OK);
 	}
 }
 
@@ -356,12 +363,20 @@ static void what_authd_and_stored_ask(void **state)
 		const char *who, *target;
 		unsigned may; /* bits 1 << enum ipc_may */
 	} cells[] = {
-		{ "user@one.example", "user@one.example", 0x7e },
+		{ "user@one.example", "user@one.example", 0xfe },
 		{ "user@one.example", "domain@one.example", 0 },
 		{ "domain@one.example", "user@one.example",
 		    1 << IPC_MAY_SEE_SESSIONS | 1 << IPC_MAY_SEE_FIGURES },
-		{ "basic@one.example", "user@one.example", 0x7e },
+		{ "basic@one.example", "user@one.example", 0x3e },
 		{ "basic@one.example", "user@two.example", 0 },
+		{ "reader@one.example", "user@one.example",
+		    1 << IPC_MAY_SEE_SESSIONS | 1 << IPC_MAY_SEE_FIGURES | 1 << IPC_MAY_RESTORE },
+		{ "actor@one.example", "user@one.example",
+		    1 << IPC_MAY_SEE_SESSIONS | 1 << IPC_MAY_SEE_FIGURES |
+			1 << IPC_MAY_IMPERSONATE },
+		{ "actor@one.example", "user@two.example", 0 },
+		{ "actor@one.example", "basic@one.example",
+		    1 << IPC_MAY_SEE_SESSIONS | 1 << IPC_MAY_SEE_FIGURES },
 		{ "basic@one.example", "reader@one.example",
 		    1 << IPC_MAY_SEE_SESSIONS | 1 << IPC_MAY_SEE_FIGURES },
 		{ "basic@one.example", NULL, 0 },
@@ -369,11 +384,11 @@ static void what_authd_and_stored_ask(void **state)
 		    1 << IPC_MAY_SEE_SESSIONS | 1 << IPC_MAY_SEE_FIGURES },
 		{ "monitor@company.com", "user@two.example",
 		    1 << IPC_MAY_SEE_SESSIONS | 1 << IPC_MAY_SEE_FIGURES },
-		{ "users@company.com", "user@two.example", 0x7e },
+		{ "users@company.com", "user@two.example", 0xfe },
 		{ "users@company.com", "master@company.com",
 		    1 << IPC_MAY_SEE_SESSIONS | 1 << IPC_MAY_SEE_FIGURES },
 		{ "settings@company.com", "user@one.example", 0 },
-		{ "master@company.com", "settings@company.com", 0x7e },
+		{ "master@company.com", "settings@company.com", 0xfe },
 		{ "gone@company.com", "user@one.example", 0 },
 		{ "gone@company.com", NULL, 0 },
 	};

@@ -58,7 +58,7 @@ static void everything_survives_a_restart(void **state)
 	assert_int_equal(ask(router_set_table, "<x> = y\n*=*.*"), IPC_DIR_BAD);
 	assert_data("line 2: more '*' on the right side than wildcards on the left");
 	assert_int_equal(ask(account_create, "held"), IPC_DIR_OK);
-	assert_int_equal(ask(account_suspend, "held"), IPC_DIR_OK);
+	assert_int_equal(ask(settings_update, "account", "held", "Suspended", "YES"), IPC_DIR_OK);
 	db_close(&rig.rd.db);
 	assert_int_equal(db_open(&rig.rd.db, rig.engine, SLICE("ignored.example")), 0);
 	assert_int_equal(ask(main_domain), IPC_DIR_OK);
@@ -147,7 +147,7 @@ static void a_sender_is_the_logins_own(void **state)
 	/* It changes while we are connected. */
 	assert_int_equal(ask(account_set_aliases, "ann"), IPC_DIR_OK);
 	assert_int_equal(sender("anne@company.com"), IPC_ROUTE_REFUSED);
-	assert_int_equal(ask(account_suspend, "ann"), IPC_DIR_OK);
+	assert_int_equal(ask(settings_update, "account", "ann", "Suspended", "YES"), IPC_DIR_OK);
 	assert_int_equal(sender("ann@company.com"), IPC_ROUTE_DISABLED);
 	assert_int_equal(sender(""), IPC_ROUTE_DISABLED);
 }
@@ -204,7 +204,8 @@ static void a_full_disk_changes_nothing(void **state)
 	assert_int_equal(ask(account_create, "ann"), IPC_DIR_OK);
 	assert_int_equal(engine_faults_set(rig.engine, &full), 0);
 	assert_int_equal(ask(account_set_aliases, "ann", "anne"), IPC_DIR_TRYLATER);
-	assert_int_equal(ask(account_suspend, "ann"), IPC_DIR_TRYLATER);
+	assert_int_equal(
+	    ask(settings_update, "account", "ann", "Suspended", "YES"), IPC_DIR_TRYLATER);
 	assert_int_equal(ask(domain_set_aliases, "", "other.example"), IPC_DIR_TRYLATER);
 	assert_int_equal(engine_faults_set(rig.engine, &none), 0);
 	assert_int_equal(ask(account_aliases, "ann"), IPC_DIR_OK);

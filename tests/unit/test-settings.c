@@ -243,13 +243,14 @@ static void suspension_is_a_setting_too(void **state)
 	assert_string_equal(effective("account", "ann", "Suspended"), "YES");
 	rig_restart();
 	assert_string_equal(effective("account", "ann", "Suspended"), "YES");
-	assert_int_equal(ask(account_resume, "ann"), IPC_DIR_OK);
+	assert_int_equal(ask(settings_update, "account", "ann", "Suspended", "NO"), IPC_DIR_OK);
 	assert_string_equal(explicit("account", "ann", "Suspended"), "unset");
 	assert_int_equal(
 	    ask(settings_update, "account", "postmaster", "Suspended", "YES"), IPC_DIR_BAD);
 	assert_int_equal(
 	    ask(settings_update, "account", "postmaster", "Suspended", "NO"), IPC_DIR_OK);
-	assert_int_equal(ask(account_set_quota, "ann", "0"), IPC_DIR_OK);
+	assert_int_equal(
+	    ask(settings_update, "account", "ann", "MaxAccountSize", "unlimited"), IPC_DIR_OK);
 	assert_string_equal(explicit("account", "ann", "MaxAccountSize"), "unlimited");
 }
 

@@ -165,13 +165,6 @@ static void on_account(struct ask *q, uint32_t verb)
 	case VERB_account_info:
 		account_info(q, i);
 		return;
-	case VERB_account_set_quota:
-		snprintf(dir.quota[i], 24, "%.23s", q->arg[1]);
-		break;
-	case VERB_account_suspend:
-	case VERB_account_resume:
-		dir.suspended[i] = verb == VERB_account_suspend;
-		break;
 	case VERB_account_aliases:
 		items(q, &dir.aliases);
 		return;
