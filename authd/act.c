@@ -57,16 +57,20 @@ void act_on_route(struct dialogue *d, const struct ipc_route_login_reply *m)
 	};
 
 	dialogue_ask_over(d);
-	if (m->status != IPC_ROUTE_OK) {
-		refuse(d, m->status == IPC_ROUTE_TRYLATER);
+	if (m->status == IPC_ROUTE_TRYLATER) {
+		refuse(d, true);
 		return;
 	}
-	if (m->account == d->account) { /* another name of his own */
+	if (m->status != IPC_ROUTE_OK)
+		ask.target = 0; /* refused, and no sooner than for a name that exists */
+	if (m->status == IPC_ROUTE_OK && m->account == d->account) { /* another name of his own */
 		dialogue_grant(d);
 		return;
 	}
-	buf_reset(&d->acting);
-	buf_put(&d->acting, m->name);
+	if (m->status == IPC_ROUTE_OK) {
+		buf_reset(&d->acting);
+		buf_put(&d->acting, m->name);
+	}
 	d->acting_account = m->account;
 	d->acting_quota = m->quota;
 	ask.seq = dialogue_ask_seq(d);

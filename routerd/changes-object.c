@@ -63,6 +63,14 @@ void verb_forwarder_create(struct request *q)
 	buf_fini(&address);
 }
 
+static bool in_domain(const struct directory *d, struct slice name, const struct domain *dom)
+{
+	struct address a;
+
+	return address_split(name, &a) == 0 &&
+	       (a.domain.n == 0 ? d->main : directory_domain_any(d, a.domain)) == dom;
+}
+
 void verb_list_create(struct request *q)
 {
 	struct directory *d = &q->rd->db.dir;
@@ -72,8 +80,13 @@ void verb_list_create(struct request *q)
 
 	if (!change_name_free(q, q->args[0], &dom, &name))
 		return;
+	/* It cannot be deleted before its lists: nobody is to hold an account of another domain so,
+	 * nor hear whether it exists. */
+	if (!slice_eq(q->args[1], SLICE("*")) && !in_domain(d, q->args[1], dom)) {
+		reply_error(q, IPC_DIR_BAD, "the owner is an account of the list's own domain");
+		return;
+	}
 	owner = change_object(q, q->args[1], OBJECT_ACCOUNT);
-	/* It cannot be deleted before its lists: nobody is to hold an account of another domain so. */
 	if (owner != NULL && owner->domain != dom)
 		reply_error(q, IPC_DIR_BAD, "the owner is an account of the list's own domain");
 	else if (owner != NULL)
@@ -92,7 +105,7 @@ static struct group *group_of(struct request *q, const struct domain *home)
 		if (i + 1 == q->n)
 			rc = 1;
 		else if (slice_ieq(q->args[i], SLICE("Members")))
-			rc = group_add(g, &q->rd->db.dir, home, q->args[i + 1]);
+			rc = group_add(g, &q->rd->db.dir, &q->actor, home, q->args[i + 1]);
 		else
 			rc = group_setting_set(g, q->args[i], q->args[i + 1]);
 	}
@@ -102,8 +115,9 @@ static struct group *group_of(struct request *q, const struct domain *home)
 		reply_error(q, IPC_DIR_TRYLATER, "out of memory");
 	else
 		reply_error(q, IPC_DIR_BAD,
-		    rc == 2
-			? "a group has at most 1000 members"
+		    rc == 2 ? "a group has at most 1000 members"
+		    : rc == 3
+			? "RemoveToAndCc and FinalDelivery can only be NO in this version"
 			: "a group has Expand, RemoveToAndCc, FinalDelivery, EmailDisabled (YES "
 			  "or NO) and Members, which are addresses");
 	group_free(&g);

@@ -2,14 +2,15 @@
 
 #include "routerd/limits.h"
 #include "routerd/names.h"
+#include "routerd/rights.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
 const struct group_setting group_settings[GROUP_SETTINGS] = {
 	{ "Expand", GROUP_NO_EXPAND, true },
-	{ "RemoveToAndCc", GROUP_REMOVE_TO_AND_CC, false },
-	{ "FinalDelivery", GROUP_FINAL_DELIVERY, false },
+	{ "RemoveToAndCc", GROUP_REMOVE_TO_AND_CC, .later = true },
+	{ "FinalDelivery", GROUP_FINAL_DELIVERY, .later = true },
 	{ "EmailDisabled", GROUP_EMAIL_DISABLED, false },
 };
 
@@ -29,6 +30,8 @@ int group_setting_set(struct group *g, struct slice name, struct slice value)
 
 		if (!slice_ieq(name, slice_str(s->name)))
 			continue;
+		if (yes && s->later)
+			return 3;
 		g->flags = yes != s->inverted ? g->flags | s->flag : g->flags & ~(uint32_t)s->flag;
 		return 0;
 	}
@@ -74,28 +77,29 @@ int group_add_raw(struct group *g, uint64_t id, struct slice address)
 }
 
 /* An account or group whose very name this is; not what merely leads to one. */
-static uint64_t id_of(const struct directory *d, const struct address *a)
+static uint64_t id_of(const struct directory *d, const struct domain *dom, const struct address *a)
 {
-	const struct domain *dom = directory_domain_any(d, a->domain);
-	const struct object *o = dom != NULL ? directory_object(d, dom, a->local) : NULL;
+	const struct object *o = directory_object(d, dom, a->local);
 
 	if (o == NULL || o->state == STATE_NEW || o->state == STATE_DELETING)
 		return 0;
 	return o->kind == OBJECT_ACCOUNT || o->kind == OBJECT_GROUP ? o->id : 0;
 }
 
-int group_add(
-    struct group *g, const struct directory *d, const struct domain *home, struct slice text)
+int group_add(struct group *g, const struct directory *d, const struct actor *who,
+    const struct domain *home, struct slice text)
 {
+	const struct domain *dom;
 	struct buf full = BUF_INIT(ADDRESS_MAX_BYTES);
 	struct address a;
 	int rc = 1;
 
 	if (put_full_address(&full, text, home->name) == 0 &&
 	    address_split(buf_slice(&full), &a) == 0) {
-		uint64_t id = id_of(d, &a);
-
-		rc = group_add_raw(g, id, buf_slice(&full));
+		dom = directory_domain_any(d, a.domain);
+		if (dom != NULL && dom != home && !rights_sees_domain(who, dom))
+			dom = NULL;
+		rc = group_add_raw(g, dom != NULL ? id_of(d, dom, &a) : 0, buf_slice(&full));
 	}
 	buf_fini(&full);
 	return rc;

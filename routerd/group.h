@@ -36,6 +36,7 @@ extern const struct group_setting {
 	const char *name;
 	enum group_flag flag;
 	bool inverted; /* the flag says NO */
+	bool later;    /* only NO is possible yet */
 } group_settings[GROUP_SETTINGS];
 
 bool group_setting_is(const struct group *g, size_t i);
@@ -45,12 +46,16 @@ int group_setting_set(struct group *g, struct slice name, struct slice value);
 struct group *group_new(void); /* NULL without memory */
 void group_free(struct group **g);
 
+struct actor;
+
 /*
- * One more member, by what was typed: an address without a domain is one of `home`. 0, 1 when it is
- * no address, 2 when there are too many, -ENOMEM.
+ * One more member, by what was typed: an address without a domain is one of `home`. What is in a
+ * domain that `who` may not look at stays the text it is: kept by its number it would come back in
+ * another form, and tell him that it exists and how it is called later. 0, 1 when it is no address,
+ * 2 when there are too many, -ENOMEM.
  */
-int group_add(
-    struct group *g, const struct directory *d, const struct domain *home, struct slice text);
+int group_add(struct group *g, const struct directory *d, const struct actor *who,
+    const struct domain *home, struct slice text);
 /* As read from the disk: id 0 and an address, or an id. 0 or as above. */
 int group_add_raw(struct group *g, uint64_t id, struct slice address);
 

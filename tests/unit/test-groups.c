@@ -108,6 +108,26 @@ static void groups_too_large_are_refused(void **state)
 	assert_data_has("|m998@company.com|Members|m999@company.com");
 }
 
+/* An administrator of one domain hears nothing of another by what becomes of a member. */
+static void members_of_domains_that_are_not_his_stay_as_they_were_typed(void **state)
+{
+	rig_prepare();
+	assert_int_equal(ask(account_create, "boss@client1.com"), IPC_DIR_OK);
+	assert_int_equal(
+	    ask(rights_set, "boss@client1.com", "Domain", "CanCreateGroups"), IPC_DIR_OK);
+	rig_become(rig_id("boss@client1.com"));
+	assert_int_equal(ask(group_create, "g@client1.com", "Members", "ANN@Company.com", "Members",
+			     "NOBODY@Company.com", "Members", "INFO"),
+	    IPC_DIR_OK);
+	rig_become(0);
+	assert_int_equal(ask(account_rename, "ann", "other"), IPC_DIR_OK);
+	rig_become(rig_id("boss@client1.com"));
+	assert_int_equal(ask(group_get, "g@client1.com"), IPC_DIR_OK);
+	assert_data("Expand|YES|RemoveToAndCc|NO|FinalDelivery|NO|EmailDisabled|NO|Members|"
+		    "ANN@Company.com|Members|NOBODY@Company.com|Members|info@client1.com");
+	assert_int_equal(ask(group_set, "g@client1.com", "FinalDelivery", "YES"), IPC_DIR_BAD);
+}
+
 int main(void)
 {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, rig_setup, rig_teardown)
@@ -116,6 +136,7 @@ int main(void)
 		CASE(a_group_is_taken_whole_or_not_at_all),
 		CASE(members_follow_their_accounts),
 		CASE(groups_too_large_are_refused),
+		CASE(members_of_domains_that_are_not_his_stay_as_they_were_typed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
