@@ -176,7 +176,7 @@ const struct command ctl_commands[] = {
 	    "mboxrd, "
 	    "mboxo, mboxcl, mboxcl2 or eml. docs/port.md has recipes." },
 	{ "store", "import", 2, 2, ctl_store_import, CTL_DRY, "ACCOUNT SOURCE",
-	    "into=MAILBOX format=NAME local-time state=FILE ca=FILE",
+	    "into=MAILBOX format=NAME local-time state=FILE ca=FILE skip-present message-id=ID",
 	    "mail from files or another IMAP server into an account",
 	    "SOURCE is a file or a directory with Maildirs, mboxes or .eml files, or "
 	    "imaps://USER@HOST[:PORT]/ (its password is a line of standard input). Flags, "
@@ -186,7 +186,9 @@ const struct command ctl_commands[] = {
 	    "nothing comes twice. Everything that is not moved is told with the reason, and the "
 	    "status is 1 then. --into puts it below a mailbox; --format says which kind of mbox "
 	    "where it cannot be found out; --local-time reads From lines as this machine's time; "
-	    "--ca names certificates to trust in place of the system's." },
+	    "--ca names certificates to trust in place of the system's. --skip-present leaves out "
+	    "what the mailbox has already, the same bytes with the same date, from wherever it "
+	    "came. --message-id takes only the messages with this Message-ID." },
 	{ "check", NULL, 0, 0, ctl_check, CTL_OFFLINE, "", "account=NAME",
 	    "is all well: configuration, certificates, ports, store, delivery and fetch",
 	    "A line for each thing looked at: ok, warning or failed, with what to do. Delivery is "

@@ -79,6 +79,7 @@ static const char *const ch_names[IPC_CHS] = {
 	[IPC_CH_ADMIN_STORE] = "admin-store",
 	[IPC_CH_COUNTS] = "counts",
 	[IPC_CH_DENSE] = "dense",
+	[IPC_CH_PORT] = "port",
 };
 
 static const char *const role_names[IPC_ROLES] = {

@@ -52,6 +52,7 @@ enum ipc_ch {
 	IPC_CH_ADMIN_STORE, /* admin connection, stored */
 	IPC_CH_COUNTS,      /* metrics connection, its acceptor */
 	IPC_CH_DENSE,       /* a process for several connections, its acceptor */
+	IPC_CH_PORT,        /* the reader of an import's source, gatehousectl */
 	IPC_CHS
 };
 
@@ -101,6 +102,10 @@ enum ipc_end {
 
 /* In post_begin.handles: the target has the fate of the one before it. */
 #define IPC_HANDLE_JOINED 0x80000000u
+
+/* What a reader of an import asks for, and what it tells. */
+enum ipc_reader_wants { IPC_PORT_FILE = 1, IPC_PORT_NAMES, IPC_PORT_TEMP };
+enum ipc_reader_tells { IPC_PORT_LEFT = 1, IPC_PORT_NOTE, IPC_PORT_FAILED };
 
 enum ipc_key_what { IPC_KEY_CHAIN = 1, IPC_KEY_PRIVATE = 2 };
 

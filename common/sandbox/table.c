@@ -212,6 +212,23 @@ const struct sandbox_row sandbox_rows[PROC_COUNT] = {
 		.limits = { .nofile = 4096, .data_mb = 256 },
 		.peers = PEER(LOGD),
 	},
+	/* gatehousectl forks it to read what strangers wrote: files it is passed, or one connection. */
+	[PROC_READER] = {
+		.name = "ctl-reader", .user = "gatehouse-reader", .parent = PROC_MASTER,
+		.root = EMPTY_DIR,
+		.caps = CAPS_NONE, .sys = SYS_BASE | SYS_FD_IN | SYS_FD_OUT | SYS_VIEW,
+		.ns = NS_NET | NS_IPC, .fs = FS_NONE,
+		.limits = { .nofile = 64, .data_mb = 2048 },
+		.peers = 0,
+	},
+	/* gatehousectl itself, while it writes an export: as the owner of the directory. */
+	[PROC_EXPORT] = {
+		.name = "ctl-export", .user = NULL, .parent = PROC_MASTER, .root = EMPTY_DIR,
+		.caps = CAPS_NONE, .sys = SYS_BASE | SYS_FD_IN | SYS_FD_OUT | SYS_FILES_AT | SYS_STAMP,
+		.ns = NS_NET | NS_IPC, .fs = FS_HELD_DIRS,
+		.limits = { .nofile = 64, .data_mb = 2048 },
+		.peers = PEER(STORED),
+	},
 };
 
 const struct sandbox_row *sandbox_row_find(const char *name)

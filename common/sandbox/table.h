@@ -36,6 +36,8 @@ enum sandbox_proc {
 	PROC_METRICS_CHILD,
 	PROC_PWD,
 	PROC_PWD_CHILD,
+	PROC_READER,
+	PROC_EXPORT,
 	PROC_COUNT,
 };
 
@@ -60,6 +62,8 @@ enum sandbox_sys {
 	SYS_THREADS = 1u << 7, /* start threads in the same process */
 	SYS_FILES_AT = 1u << 8, /* open, write, rename and remove beneath held directories */
 	SYS_DB = 1u << 9,       /* map the files of an engine's database */
+	SYS_VIEW = 1u << 11,    /* map files that were passed, to read them */
+	SYS_STAMP = 1u << 12,   /* give held files their time, and bring all of them to the disk */
 	SYS_HOST = 1u << 10,    /* master: all but what no part of the suite ever asks for */
 };
 
@@ -93,7 +97,8 @@ struct sandbox_restart {
 
 struct sandbox_row {
 	const char *name;         /* program and process title; NULL: no such row */
-	const char *user;         /* a user and group of its own, shared with no other program */
+	/* A user and group of its own, shared with no other program. NULL: what the caller says. */
+	const char *user;
 	enum sandbox_proc parent; /* who forks it (children), or PROC_MASTER who starts it */
 	enum sandbox_root root;
 	uint64_t caps;

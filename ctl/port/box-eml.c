@@ -1,64 +1,50 @@
 /* box-eml - messages in files of their own (.eml), one or a directory of them. */
 #include "ctl/port/tree-private.h"
 
-#include "common/base/io.h"
 #include "common/mail/date.h"
 #include "common/mail/header.h"
 
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
+#include "ctl/port/reach.h"
+
 #include <stdlib.h>
-#include <unistd.h>
 
 bool eml_is(struct slice name)
 {
 	return name.n > 4 && slice_ieq(slice_from(name, name.n - 4), SLICE(".eml"));
 }
 
-static int by_name(const void *a, const void *b)
-{
-	const struct tree_entry *x = a, *y = b;
-
-	return slice_cmp(x->name, y->name);
-}
-
 int eml_open(struct source *s, struct source_box *b)
 {
 	struct tree *t = tree_of(s);
+	struct reach_name *v;
 	struct tree_entry *one;
-	struct dirent *e;
-	DIR *d;
-	int fd;
+	size_t n;
+	int error;
 
 	if (eml_is(b->path)) {
-		t->dir = dup(t->top);
+		t->dir = port_dup(SLICE_NONE);
 		one = tree_entry_add(t);
 		one->name = port_dup(b->path);
 		one->key = port_dup(b->path);
 		b->n = 1;
 		return 0;
 	}
-	t->dir = tree_openat(t->top, b->path, O_RDONLY | O_DIRECTORY);
-	fd = t->dir >= 0 ? openat(t->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-	d = fd >= 0 ? fdopendir(fd) : NULL;
-	if (d == NULL) {
-		port_left_errno(s->port, b->path, SLICE_NONE, errno);
-		fd_close(&fd);
+	t->dir = port_dup(b->path);
+	error = reach_names(b->path, &v, &n);
+	if (error != 0) {
+		port_left_errno(s->port, b->path, SLICE_NONE, error);
 		return 1;
 	}
-	while ((e = readdir(d)) != NULL) {
-		struct slice name = slice_str(e->d_name);
+	for (size_t i = 0; i < n; i++) {
+		struct slice name = slice_str(v[i].name);
 
 		if (!eml_is(name) || name.p[0] == '.')
 			continue;
 		one = tree_entry_add(t);
 		one->name = port_dup(name);
-		one->key = port_join(b->path, b->path.n > 0 ? "/" : "", name);
+		one->key = tree_path(b->path, name);
 	}
-	closedir(d);
-	if (t->n_entry > 0)
-		qsort(t->entry, t->n_entry, sizeof(*t->entry), by_name);
+	reach_names_free(v, n);
 	b->n = t->n_entry;
 	return 0;
 }

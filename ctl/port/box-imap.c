@@ -1,10 +1,10 @@
 /* box-imap - the mailboxes of an account on another server, by IMAP. */
 #include "ctl/port/imap-net.h"
-#include "ctl/port/port.h"
+#include "ctl/port/reach.h"
+#include "ctl/port/source.h"
 #include "ctl/port/state.h"
 
 #include "common/base/io.h"
-#include "common/base/secret.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -214,7 +214,7 @@ static int fetch_ahead(struct source *s, size_t at)
 	for (size_t i = at; i < m->n_entry && n < AHEAD_MSGS && bytes < AHEAD_BYTES; i++) {
 		const struct entry *e = &m->entry[i];
 
-		if (e->size > PIECE || e->map != NULL || state_has(s->port->state, e->key))
+		if (e->size > PIECE || e->map != NULL || state_has(s->known, e->key))
 			continue;
 		buf_printf(&line, n > 0 ? ",%u" : "%u", e->uid);
 		bytes += e->size;
@@ -256,31 +256,32 @@ static int fetch_piece(struct imap *m, const struct entry *e, uint64_t at, int f
 	buf_fini(&line);
 	buf_fini(&keywords);
 	if (error != 0)
-		fprintf(stderr,
-		    "gatehousectl: a large message has no room in a temporary file: %s\n",
-		    strerror(-error));
+		(void)port_refuse(m->net.port,
+		    "a large message has no room in a temporary file: %s", strerror(-error));
 	return error != 0 ? -1 : r;
 }
 
 static int fetch_large(struct imap *m, struct entry *e)
 {
-	FILE *f = tmpfile();
 	uint64_t at = 0;
 	size_t n = PIECE;
-	int r = f != NULL ? 1 : -1;
+	int fd = reach_temp(), r = 1;
 
+	if (fd < 0) {
+		(void)port_refuse(m->net.port, "no temporary file: %s", strerror(errno));
+		return -1;
+	}
 	while (r == 1 && n == PIECE) {
-		r = fetch_piece(m, e, at, fileno(f), &n);
+		r = fetch_piece(m, e, at, fd, &n);
 		at += n;
 	}
 	if (r == 1 && at > 0) {
-		e->map = mmap(NULL, at, PROT_READ, MAP_PRIVATE, fileno(f), 0);
+		e->map = mmap(NULL, at, PROT_READ, MAP_PRIVATE, fd, 0);
 		e->map_n = at;
 		if (e->map == MAP_FAILED)
 			abort();
 	}
-	if (f != NULL)
-		fclose(f);
+	fd_close(&fd);
 	return r;
 }
 
@@ -341,26 +342,19 @@ static int list(struct source *s, const char *command, bool subscribed)
 	return r < 0 ? -1 : 0;
 }
 
-int imap_open(struct port *p, const char *url, struct source *ret)
+int imap_connect(struct port *p, const char *url, struct source *ret)
 {
 	static const struct source_ops ops = { open_box, next, load, shut, close_imap };
 	struct imap *m = calloc(1, sizeof(*m));
-	struct slice password;
-	uint8_t *secret = NULL;
-	int r;
 
-	*ret = (struct source){ .ops = &ops, .port = p, .remote = true, .impl = m };
+	*ret = (struct source){ .ops = &ops, .port = p, .impl = m };
 	if (m == NULL)
 		abort();
-	m->net.fd = -1;
-	if (!read_password(&password, &secret))
-		return CTL_REFUSED;
-	r = imap_net_open(&m->net, url, ctl_opt(p->ctl, "ca"), password);
-	secret_wipe(secret, password.n);
-	free(secret);
-	if (r == 0)
-		r = list(ret, "LIST \"\" \"*\"", false);
-	if (r == 0)
-		r = list(ret, "LSUB \"\" \"*\"", true);
-	return r == 0 ? CTL_DONE : ctl_refuse(p->ctl, "the mail there cannot be read");
+	return imap_net_connect(&m->net, p, url, ctl_opt(p->ctl, "ca")) != 0;
+}
+
+int imap_open(struct source *s, struct slice password)
+{
+	return imap_net_login(&imap_of(s)->net, password) != 0 ||
+	       list(s, "LIST \"\" \"*\"", false) != 0 || list(s, "LSUB \"\" \"*\"", true) != 0;
 }

@@ -3,13 +3,10 @@
 #include "common/mail/maildir-text.h"
 #include "ctl/port/tree-private.h"
 
-#include "common/base/io.h"
+#include "ctl/port/reach.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
 /* A line of dovecot-uidlist. */
 struct listed {
@@ -28,30 +25,28 @@ static int by_base(const void *a, const void *b)
 static int list_dir(struct source *s, struct source_box *b, const char *sub)
 {
 	struct tree *t = tree_of(s);
-	int fd = openat(t->dir, sub, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
-	struct dirent *e;
+	struct slice path = tree_path(b->path, slice_str(sub));
+	struct reach_name *v;
+	size_t n;
+	int error = reach_names(path, &v, &n);
 
-	if (d == NULL) {
-		if (errno != ENOENT)
-			port_left_errno(s->port, b->path, slice_str(sub), errno);
-		fd_close(&fd);
-		return errno == ENOENT ? 0 : 1;
-	}
-	while ((e = readdir(d)) != NULL) {
-		struct slice name = slice_str(e->d_name);
+	free((void *)path.p);
+	if (error != 0 && error != ENOENT)
+		port_left_errno(s->port, b->path, slice_str(sub), error);
+	for (size_t i = 0; i < n; i++) {
+		struct slice name = slice_str(v[i].name);
 		struct maildir_name m;
-		struct tree_entry *n;
+		struct tree_entry *one;
 
-		if (name.p[0] == '.')
+		if (name.n == 0 || name.p[0] == '.')
 			continue; /* no message, by the rules of Maildir */
 		maildir_name_parse(name, &m);
-		n = tree_entry_add(t);
-		n->name = port_join(slice_str(sub), "/", name);
-		n->key = port_join(b->path, b->path.n > 0 ? "/" : "", m.base);
+		one = tree_entry_add(t);
+		one->name = tree_path(slice_str(sub), name);
+		one->key = tree_path(b->path, m.base);
 	}
-	closedir(d);
-	return 0;
+	reach_names_free(v, n);
+	return error != 0 && error != ENOENT;
 }
 
 /* What our export called a file is worth as much as a line of the list. */
@@ -132,11 +127,7 @@ int maildir_open(struct source *s, struct source_box *b)
 	uint8_t *text;
 	size_t n = 0;
 
-	t->dir = tree_openat(t->top, b->path, O_RDONLY | O_DIRECTORY);
-	if (t->dir < 0) {
-		port_left_errno(s->port, b->path, SLICE_NONE, errno);
-		return 1;
-	}
+	t->dir = port_dup(b->path);
 	t->text = tree_slurp(t->dir, "dovecot-keywords", &n);
 	maildir_keywords_parse(slice_of(t->text, t->text != NULL ? n : 0), t->keywords);
 	if (list_dir(s, b, "cur") + list_dir(s, b, "new") > 0)

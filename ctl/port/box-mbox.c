@@ -1,16 +1,12 @@
 /* box-mbox - one mbox; a message is known by what it says, since nothing else of it stays. */
 #include "ctl/port/tree-private.h"
 
-#include "common/base/io.h"
 #include "common/mail/date.h"
 #include "common/mail/header.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <xxhash.h>
 
@@ -67,21 +63,13 @@ static uint32_t seen_count(struct tree *t, const uint64_t h[2])
 int mboxfile_open(struct source *s, struct source_box *b)
 {
 	struct tree *t = tree_of(s);
-	struct slice path = b->path, name = path;
-	ptrdiff_t slash = slice_rfind(path, '/');
-	char *file;
 	int64_t mtime;
-	int r;
+	int error;
 
-	if (slash >= 0)
-		name = slice_from(path, (size_t)slash + 1);
-	t->dir = tree_openat(
-	    t->top, slice_part(path, 0, slash >= 0 ? (size_t)slash : 0), O_RDONLY | O_DIRECTORY);
-	file = strndup((const char *)name.p, name.n);
-	r = t->dir < 0 || file == NULL || tree_map(t->dir, file, &t->map, &t->map_n, &mtime) != 0;
-	free(file);
-	if (r != 0) {
-		port_left_errno(s->port, b->path, SLICE_NONE, errno);
+	t->dir = port_dup(SLICE_NONE);
+	error = tree_map(t->dir, b->path, &t->map, &t->map_n, &mtime);
+	if (error != 0) {
+		port_left_errno(s->port, b->path, SLICE_NONE, error);
 		return 1;
 	}
 	if (mbox_begin(slice_of(t->map, t->map_n), t->variant, &t->mbox) != 0) {

@@ -60,36 +60,37 @@ static uint64_t modseq_of(struct slice rows)
 	return max;
 }
 
-/* One pass over the view. *ret_pages: answers it took; *modseq grows. 0 or -1. */
+struct passing {
+	struct export *e;
+	uint64_t modseq;
+	bool fresh;
+};
+
+static void on_rows(void *arg, struct slice rows)
+{
+	struct passing *p = arg;
+	uint64_t m = modseq_of(rows);
+
+	if (p->fresh)
+		rows_new(p->e, rows);
+	else
+		rows_changed(p->e, rows);
+	p->modseq = m > p->modseq ? m : p->modseq;
+}
+
+/* One pass over the view. *ret_pages: answers it took; *modseq grows. 0, 1: told, or -1. */
 static int pass(struct export *e, uint32_t mbox, uint64_t since, bool fresh, unsigned *ret_pages,
     uint64_t *modseq)
 {
-	struct link *l = &e->port.link;
-	struct ipc_mbox_scan q = { .mbox = mbox, .since = since };
+	struct passing p = { e, *modseq, fresh };
+	uint32_t status;
 
-	*ret_pages = 0;
-	do {
-		struct slice rows;
-		uint64_t m;
-
-		if (link_ask(l, IPC_mbox_scan, &q, IPC_mbox_rows) != 0)
-			return -1;
-		if (l->m.mbox_rows.status != IPC_ST_OK) {
-			port_left(
-			    &e->port, e->name, SLICE_NONE, link_status_text(l->m.mbox_rows.status));
-			return 1;
-		}
-		rows = l->m.mbox_rows.rows;
-		if (fresh)
-			rows_new(e, rows);
-		else
-			rows_changed(e, rows);
-		m = modseq_of(rows);
-		*modseq = m > *modseq ? m : *modseq;
-		q.from_uid = l->m.mbox_rows.next_uid;
-		(*ret_pages)++;
-	} while (l->m.mbox_rows.more);
-	return 0;
+	if (link_scan(&e->port.link, mbox, since, on_rows, &p, ret_pages, &status) != 0)
+		return -1;
+	*modseq = p.modseq;
+	if (status != IPC_ST_OK)
+		port_left(&e->port, e->name, SLICE_NONE, link_status_text(status));
+	return status != IPC_ST_OK;
 }
 
 /*

@@ -3,9 +3,11 @@
 #include "common/base/io.h"
 #include "common/base/secret.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
@@ -17,8 +19,7 @@ enum { WAIT_S = 120, RESPONSE_MAX = 64 << 20, READ_SIZE = 64 << 10 };
 
 static int fail(const struct imap_net *n, const char *what, const char *why)
 {
-	fprintf(
-	    stderr, "gatehousectl: %s: %s%s%s\n", n->host, what, why[0] != '\0' ? ": " : "", why);
+	(void)port_refuse(n->port, "%s: %s%s%s", n->host, what, why[0] != '\0' ? ": " : "", why);
 	return -1;
 }
 
@@ -150,20 +151,55 @@ static bool is_here(const struct imap_net *n)
 	       IN6_IS_ADDR_LOOPBACK(&((struct sockaddr_in6 *)&ss)->sin6_addr);
 }
 
-static int start_tls(struct imap_net *n, const char *ca)
+/* OpenSSL would look for each authority's file when it is needed, and then there are none. */
+static void trust_system(SSL_CTX *ctx)
+{
+	const char *dir = getenv(X509_get_default_cert_dir_env());
+	const char *file = getenv(X509_get_default_cert_file_env());
+	struct dirent *e;
+	DIR *d;
+
+	if (file == NULL)
+		file = X509_get_default_cert_file();
+	if (dir == NULL)
+		dir = X509_get_default_cert_dir();
+	if (access(file, R_OK) == 0)
+		(void)SSL_CTX_load_verify_file(ctx, file);
+	d = opendir(dir);
+	while (d != NULL && (e = readdir(d)) != NULL) {
+		struct slice name = slice_str(e->d_name);
+		char path[4096];
+
+		/* The links by hash: each certificate has one. */
+		if (name.n != 10 || name.p[8] != '.')
+			continue;
+		snprintf(path, sizeof(path), "%s/%s", dir, e->d_name);
+		(void)SSL_CTX_load_verify_file(ctx, path);
+	}
+	if (d != NULL)
+		closedir(d);
+	ERR_clear_error();
+}
+
+static int prepare_tls(struct imap_net *n, const char *ca)
+{
+	n->ctx = SSL_CTX_new(TLS_client_method());
+	if (n->ctx == NULL || SSL_CTX_set_min_proto_version(n->ctx, TLS1_2_VERSION) != 1)
+		return fail(n, "out of memory", "");
+	if (ca == NULL)
+		trust_system(n->ctx);
+	else if (SSL_CTX_load_verify_file(n->ctx, ca) != 1)
+		return fail(n, "the certificates to trust cannot be read", ca);
+	SSL_CTX_set_verify(n->ctx, SSL_VERIFY_PEER, NULL);
+	return 0;
+}
+
+static int start_tls(struct imap_net *n)
 {
 	X509_VERIFY_PARAM *v;
 
 	if (n->in.n > n->used)
 		return fail(n, "it sent text where TLS should begin", "");
-	n->ctx = SSL_CTX_new(TLS_client_method());
-	n->ssl = NULL;
-	if (n->ctx == NULL || SSL_CTX_set_min_proto_version(n->ctx, TLS1_2_VERSION) != 1)
-		return fail(n, "out of memory", "");
-	if ((ca != NULL ? SSL_CTX_load_verify_locations(n->ctx, ca, NULL)
-			: SSL_CTX_set_default_verify_paths(n->ctx)) != 1)
-		return fail(n, "the certificates to trust cannot be read", ca != NULL ? ca : "");
-	SSL_CTX_set_verify(n->ctx, SSL_VERIFY_PEER, NULL);
 	n->ssl = SSL_new(n->ctx);
 	if (n->ssl == NULL || SSL_set_fd(n->ssl, n->fd) != 1)
 		return fail(n, "out of memory", "");
@@ -247,14 +283,14 @@ static int login(struct imap_net *n, struct slice password)
 }
 
 /* "user@host:port/": the last '@' is before the host; "%40" in the user is one, too. */
-static int url_parse(struct imap_net *n, const char *url, char port[8], bool *ret_tls)
+static int url_parse(struct imap_net *n, const char *url, char port[8])
 {
 	struct slice rest = slice_str(url), user;
 	ptrdiff_t at;
 	size_t k = 0;
 
-	*ret_tls = slice_starts(rest, SLICE("imaps://"));
-	rest = slice_from(rest, *ret_tls ? 8 : 7);
+	n->tls = slice_starts(rest, SLICE("imaps://"));
+	rest = slice_from(rest, n->tls ? 8 : 7);
 	while (rest.n > 0 && rest.p[rest.n - 1] == '/')
 		rest.n--;
 	at = slice_rfind(rest, '@');
@@ -272,9 +308,9 @@ static int url_parse(struct imap_net *n, const char *url, char port[8], bool *re
 	if (rest.n > 0 && rest.p[0] == '[' && slice_find(rest, ']') > at)
 		at = -1;
 	snprintf(port, 8, "%.*s", at >= 0 ? (int)(rest.n - (size_t)at - 1) : 4,
-	    at >= 0    ? (const char *)rest.p + at + 1
-	    : *ret_tls ? "993\0"
-		       : "143\0");
+	    at >= 0  ? (const char *)rest.p + at + 1
+	    : n->tls ? "993\0"
+		     : "143\0");
 	rest.n = at >= 0 ? (size_t)at : rest.n;
 	if (rest.n > 2 && rest.p[0] == '[')
 		rest = slice_part(rest, 1, rest.n - 2);
@@ -282,27 +318,34 @@ static int url_parse(struct imap_net *n, const char *url, char port[8], bool *re
 	return 0;
 }
 
-int imap_net_open(struct imap_net *n, const char *url, const char *ca, struct slice password)
+int imap_net_connect(struct imap_net *n, struct port *p, const char *url, const char *ca)
 {
 	char port[8];
-	bool tls;
+
+	*n = (struct imap_net){ .port = p,
+		.fd = -1,
+		.in = BUF_INIT(RESPONSE_MAX * 2),
+		.capability = BUF_INIT(64 << 10) };
+	if (url_parse(n, url, port) != 0 || prepare_tls(n, ca) != 0 || connect_to(n, port) != 0)
+		return -1;
+	return 0;
+}
+
+int imap_net_login(struct imap_net *n, struct slice password)
+{
 	int r;
 
-	*n = (struct imap_net){
-		.fd = -1, .in = BUF_INIT(RESPONSE_MAX * 2), .capability = BUF_INIT(64 << 10)
-	};
-	if (url_parse(n, url, port, &tls) != 0 || connect_to(n, port) != 0 ||
-	    (tls && start_tls(n, ca) != 0) || imap_net_next(n) != 0)
+	if ((n->tls && start_tls(n) != 0) || imap_net_next(n) != 0)
 		return -1;
 	if (imap_net_do(n, SLICE("CAPABILITY")) != 1)
 		return fail(n, "it does not speak IMAP", "");
-	if (!tls && can(n, "STARTTLS")) {
-		if (imap_net_do(n, SLICE("STARTTLS")) != 1 || start_tls(n, ca) != 0)
+	if (!n->tls && can(n, "STARTTLS")) {
+		if (imap_net_do(n, SLICE("STARTTLS")) != 1 || start_tls(n) != 0)
 			return fail(n, "TLS cannot be begun", "");
 		n->used = n->in.n;
 		if (imap_net_do(n, SLICE("CAPABILITY")) != 1)
 			return -1;
-	} else if (!tls && !is_here(n)) {
+	} else if (!n->tls && !is_here(n)) {
 		return fail(n, "it has no TLS, and a password is not sent in the clear", "");
 	}
 	r = login(n, password);

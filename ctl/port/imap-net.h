@@ -2,16 +2,19 @@
  * imap-net - a connection to somebody else's IMAP server: commands out, whole responses in.
  *
  * A password is sent over TLS with a certificate that was verified, or to this machine itself, and
- * nowhere else. What goes wrong was said on stderr.
+ * nowhere else. What goes wrong was told by port_refuse.
  */
 #pragma once
 
 #include "ctl/port/imap-text.h"
+#include "ctl/port/port.h"
 
 #include <openssl/ssl.h>
 
 struct imap_net {
+	struct port *port;
 	int fd;
+	bool tls; /* from the first byte */
 	SSL_CTX *ctx;
 	SSL *ssl;
 	struct buf in, capability;
@@ -23,8 +26,10 @@ struct imap_net {
 };
 
 /* imap://user@host:port/ or imaps://; `ca`: a file with certificates to trust, or NULL for the
- * system's. Logs in with the password. 0 or -1. */
-int imap_net_open(struct imap_net *n, const char *url, const char *ca, struct slice password);
+ * system's. Connects, and reads the certificates; nothing that the server says. 0 or -1. */
+int imap_net_connect(struct imap_net *n, struct port *p, const char *url, const char *ca);
+/* TLS, and logs in with the password: needs no file and no socket any more. 0 or -1. */
+int imap_net_login(struct imap_net *n, struct slice password);
 void imap_net_close(struct imap_net *n);
 
 /* "a5 text". 0 or -1. */

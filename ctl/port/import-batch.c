@@ -2,31 +2,10 @@
  */
 #include "ctl/port/import.h"
 
-#include <openssl/evp.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { PIECE = 61440, TRIES = 20 };
-
-static uint8_t piece[PIECE];
-
-void batch_measure(struct batch_item *b)
-{
-	struct unpack u = b->item.unpack;
-	EVP_MD_CTX *md = EVP_MD_CTX_new();
-	size_t n;
-
-	unpack_rewind(&u);
-	b->size = 0;
-	if (md == NULL || EVP_DigestInit_ex(md, EVP_sha256(), NULL) != 1)
-		abort();
-	while ((n = unpack_next(&u, piece, PIECE)) > 0) {
-		EVP_DigestUpdate(md, piece, n);
-		b->size += n;
-	}
-	EVP_DigestFinal_ex(md, b->hash, NULL);
-	EVP_MD_CTX_free(md);
-}
+enum { TRIES = 20 };
 
 int batch_look(struct import *im)
 {
@@ -47,22 +26,25 @@ int batch_look(struct import *im)
 
 /* ---- one append ---- */
 
-static int send_one(struct link *l, struct batch_item *b)
+static int put_bytes(void *link, struct slice data)
 {
-	struct unpack u = b->item.unpack;
+	return link_append_data(link, data);
+}
+
+static int send_one(struct import *im, struct batch_item *b)
+{
+	struct link *l = &im->port.link;
 	struct ipc_append_place place = { b->uid };
 	struct ipc_append_msg m = { .flags = b->item.flags,
-		.keywords = slice_part(b->item.keywords, 0, 8192),
+		.keywords = b->item.keywords,
 		.date = b->item.date_s,
-		.size_hint = b->size };
-	size_t n;
+		.size_hint = b->item.size };
 
-	unpack_rewind(&u);
 	if (link_send(l, IPC_append_place, &place) != 0 || link_send(l, IPC_append_msg, &m) != 0)
 		return 1;
-	while ((n = unpack_next(&u, piece, PIECE)) > 0)
-		if (link_append_data(l, slice_of(piece, n)) != 0)
-			return 1;
+	if ((b->item.kept ? link_append_data(l, buf_slice(&b->item.text))
+			  : far_bytes(&im->far, put_bytes, l)) != 0)
+		return 1;
 	return link_send(l, IPC_append_end, &(struct ipc_append_end){ 0 });
 }
 
@@ -82,7 +64,7 @@ static int append(
 		return 0;
 	l->window = IPC_WINDOW_BYTES;
 	for (size_t i = 0; i < n; i++)
-		if (send_one(l, &v[i]) != 0)
+		if (send_one(im, &v[i]) != 0)
 			return IMPORT_BROKEN;
 	if (uidnext != 0 && link_send(l, IPC_append_place, &place) != 0)
 		return IMPORT_BROKEN;
@@ -130,7 +112,7 @@ static int write_down(struct import *im, const struct batch_item *v, size_t n)
 
 	state_box(&im->state, im->box->name, im->uidvalidity);
 	for (size_t i = 0; r == 0 && i < n; i++)
-		r = state_add(&im->state, v[i].uid, v[i].hash, v[i].item.key);
+		r = state_add(&im->state, v[i].uid, v[i].item.hash, v[i].item.key);
 	return r != 0 || state_sync(&im->state) != 0 ? IMPORT_BROKEN : 0;
 }
 
@@ -138,7 +120,7 @@ static void count(struct import *im, const struct batch_item *v, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		im->port.moved++;
-		im->port.bytes += v[i].size;
+		im->port.bytes += v[i].item.size;
 		im->moved += im->keep && v[i].item.uid != 0 && v[i].uid != v[i].item.uid;
 	}
 }
@@ -166,7 +148,7 @@ static size_t drop_done(struct import *im, struct batch_item *v, size_t n)
 	for (size_t i = 0; i < n; i++) {
 		if (state_has(&im->state, v[i].item.key)) {
 			im->port.already++;
-			item_fini(&v[i].item);
+			far_item_fini(&v[i].item);
 		} else {
 			v[kept++] = v[i];
 		}
@@ -237,7 +219,7 @@ int batch_store(struct import *im)
 		r = IMPORT_BROKEN;
 	}
 	for (size_t i = 0; i < im->n_batch; i++)
-		item_fini(&im->batch[i].item);
+		far_item_fini(&im->batch[i].item);
 	im->n_batch = 0;
 	im->batch_bytes = 0;
 	return r;

@@ -3,7 +3,9 @@
 #include "common/base/io.h"
 
 #include <errno.h>
+#include <openssl/evp.h>
 #include <poll.h>
+#include <stdlib.h>
 
 enum { CREDIT_STEP = 64 << 10, DATA_MAX = 61440 };
 
@@ -85,16 +87,20 @@ void link_close(struct link *l)
 /* ---- messages ---- */
 
 /* The channel's queue is for those with a loop: here each packet waits for its room. */
-int link_send(struct link *l, enum ipc_type type, const void *msg)
+int link_chan_send(struct ipc_chan *c, enum ipc_type type, const void *msg, int *take_fds)
 {
-	struct pollfd pfd = { .events = POLLOUT };
+	struct pollfd pfd = { .fd = ipc_chan_fd(c), .events = POLLOUT };
 
-	if (l->chan == NULL)
-		return 1;
-	pfd.fd = ipc_chan_fd(l->chan);
 	while (poll(&pfd, 1, -1) < 0 && errno == EINTR)
 		;
-	if (ipc_send(l->chan, type, msg, NULL) == 0 && ipc_chan_queued(l->chan) == 0)
+	return ipc_send(c, type, msg, take_fds) != 0 || ipc_chan_queued(c) != 0;
+}
+
+int link_send(struct link *l, enum ipc_type type, const void *msg)
+{
+	if (l->chan == NULL)
+		return 1;
+	if (link_chan_send(l->chan, type, msg, NULL) == 0)
 		return 0;
 	return lost(l, "the store went away");
 }
@@ -150,6 +156,53 @@ int link_read(struct link *l, size_t n)
 	c.bytes = (uint32_t)l->used;
 	l->used = 0;
 	return link_send(l, IPC_session_credit, &c);
+}
+
+int link_scan(struct link *l, uint32_t mbox, uint64_t since,
+    void (*on_rows)(void *arg, struct slice rows), void *arg, unsigned *ret_pages,
+    uint32_t *ret_status)
+{
+	struct ipc_mbox_scan q = { .mbox = mbox, .since = since };
+
+	*ret_pages = 0;
+	do {
+		if (link_ask(l, IPC_mbox_scan, &q, IPC_mbox_rows) != 0)
+			return 1;
+		*ret_status = l->m.mbox_rows.status;
+		if (*ret_status != IPC_ST_OK)
+			return 0;
+		on_rows(arg, l->m.mbox_rows.rows);
+		q.from_uid = l->m.mbox_rows.next_uid;
+		(*ret_pages)++;
+	} while (l->m.mbox_rows.more);
+	return 0;
+}
+
+int link_body_is(
+    struct link *l, uint32_t mbox, uint32_t uid, const uint8_t hash[32], bool *ret_same)
+{
+	struct ipc_body_get q = { .mbox = mbox, .uid = uid };
+	uint8_t got[32];
+	EVP_MD_CTX *md = EVP_MD_CTX_new();
+	bool last = false, good = true;
+	int r = link_ask(l, IPC_body_get, &q, IPC_body_data);
+
+	if (md == NULL || EVP_DigestInit_ex(md, EVP_sha256(), NULL) != 1)
+		abort();
+	while (r == 0 && !last) {
+		struct slice data = l->m.body_data.data;
+
+		good = good && l->m.body_data.status == IPC_ST_OK;
+		last = l->m.body_data.last != 0 || l->m.body_data.status != IPC_ST_OK;
+		EVP_DigestUpdate(md, data.p, data.n);
+		r = link_read(l, data.n);
+		if (r == 0 && !last)
+			r = link_wait(l, IPC_body_data);
+	}
+	EVP_DigestFinal_ex(md, got, NULL);
+	EVP_MD_CTX_free(md);
+	*ret_same = r == 0 && good && memcmp(got, hash, sizeof(got)) == 0;
+	return r;
 }
 
 int link_append_data(struct link *l, struct slice data)

@@ -2,11 +2,11 @@
 #include "ctl/port/port.h"
 
 #include "common/base/clock.h"
+#include "ctl/port/reach.h"
 
 #include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 enum { BAR_MS = 100, BAR_WIDTH = 24, LEFT_SHOWN = 50 };
@@ -97,19 +97,24 @@ void port_step(struct port *p, uint64_t at, uint64_t of)
 
 void port_left(struct port *p, struct slice box, struct slice what, const char *why)
 {
-	struct port_left *v = reallocarray(p->left, p->n_left + 1, sizeof(*v));
-	struct slice both =
-	    what.n > 0 ? port_join(box, box.n > 0 ? ": " : "", what) : port_dup(box);
+	struct port_left *v;
+	struct slice both;
 
+	if (p->reader) {
+		reach_tell(IPC_PORT_LEFT, box, what, slice_str(why));
+		return;
+	}
+	v = reallocarray(p->left, p->n_left + 1, sizeof(*v));
 	if (v == NULL)
 		abort();
+	both = what.n > 0 ? port_join(box, box.n > 0 ? ": " : "", what) : port_dup(box);
 	p->left = v;
 	v[p->n_left].what = shown(both);
 	v[p->n_left].why = shown(slice_str(why));
 	free((void *)both.p);
 	if (!p->ctl->json) {
 		bar_clear(p);
-		fprintf(stderr, "not moved: %s: %s\n", v[p->n_left].what, why);
+		fprintf(stderr, "not moved: %s: %s\n", v[p->n_left].what, v[p->n_left].why);
 	}
 	p->n_left++;
 }
@@ -120,15 +125,38 @@ void port_left_errno(struct port *p, struct slice box, struct slice what, int er
 	    error == ELOOP ? "a symbolic link, which is not followed" : strerror(error));
 }
 
-void port_note(struct port *p, const char *fmt, ...)
+int port_refuse(struct port *p, const char *fmt, ...)
 {
-	char **v = reallocarray(p->notes, p->n_notes + 1, sizeof(*v));
-	char text[1400];
+	char text[1400], *clean;
 	va_list ap;
 
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	if (p->reader) {
+		reach_tell(IPC_PORT_FAILED, SLICE_NONE, SLICE_NONE, slice_str(text));
+		return CTL_REFUSED;
+	}
+	bar_clear(p);
+	clean = shown(slice_str(text));
+	ctl_refuse(p->ctl, "%s", clean);
+	free(clean);
+	return CTL_REFUSED;
+}
+
+void port_note(struct port *p, const char *fmt, ...)
+{
+	char text[1400], **v;
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (p->reader) {
+		reach_tell(IPC_PORT_NOTE, SLICE_NONE, SLICE_NONE, slice_str(text));
+		return;
+	}
+	v = reallocarray(p->notes, p->n_notes + 1, sizeof(*v));
 	if (v == NULL)
 		abort();
 	p->notes = v;
@@ -209,48 +237,4 @@ struct slice port_name(const struct port *p, struct slice name)
 	if (slice_eq(name, SLICE("INBOX")))
 		return port_dup(slice_str(into));
 	return port_join(slice_str(into), "/", name);
-}
-
-void item_fini(struct item *i)
-{
-	if (i->map != NULL)
-		munmap(i->map, i->map_n);
-	i->map = NULL;
-	free((void *)i->keywords.p);
-	i->keywords = SLICE_NONE;
-}
-
-void source_add(struct source *s, const struct source_box *take_b)
-{
-	struct source_box *v = reallocarray(s->box, s->n_box + 1, sizeof(*v));
-
-	if (v == NULL)
-		abort();
-	s->box = v;
-	v[s->n_box++] = *take_b;
-}
-
-void source_subscribe(struct source *s, struct slice name)
-{
-	struct slice *v = reallocarray(s->sub, s->n_sub + 1, sizeof(*v));
-
-	if (v == NULL)
-		abort();
-	s->sub = v;
-	v[s->n_sub++] = port_name(s->port, name);
-}
-
-void source_fini(struct source *s)
-{
-	if (s->ops != NULL)
-		s->ops->close(s);
-	for (size_t i = 0; i < s->n_box; i++) {
-		free((void *)s->box[i].name.p);
-		free((void *)s->box[i].path.p);
-	}
-	for (size_t i = 0; i < s->n_sub; i++)
-		free((void *)s->sub[i].p);
-	free(s->box);
-	free(s->sub);
-	*s = (struct source){ 0 };
 }

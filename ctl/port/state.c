@@ -54,14 +54,19 @@ static void key_hash(struct slice key, uint64_t h[2])
 	h[1] = x.high64 | 1;
 }
 
+void state_know(struct state *s, const uint64_t hash[2])
+{
+	if (s->n_done * 2 >= s->cap)
+		set_grow(s);
+	set_put(s, hash);
+}
+
 static void done_add(struct state *s, struct slice key)
 {
 	uint64_t h[2];
 
-	if (s->n_done * 2 >= s->cap)
-		set_grow(s);
 	key_hash(key, h);
-	set_put(s, h);
+	state_know(s, h);
 }
 
 bool state_has(const struct state *s, struct slice key)

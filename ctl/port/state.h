@@ -40,6 +40,8 @@ void state_close(struct state *s);
 
 /* Keys name messages within the source. */
 bool state_has(const struct state *s, struct slice key);
+/* One of `done` of another state. */
+void state_know(struct state *s, const uint64_t hash[2]);
 
 /* A batch: where it goes, its messages, then all of that on the disk. 0, or 1 after a message. */
 void state_box(struct state *s, struct slice name, uint32_t uidvalidity);

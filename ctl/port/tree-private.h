@@ -1,11 +1,11 @@
 /*
  * tree-private - a file or directory that mail is taken from: found by tree.c, read by the files of
- * its kinds. Every name below the top is opened from its directory and never through a link.
+ * its kinds. Paths are below the top; whoever opens them (far.c) never follows a link.
  */
 #pragma once
 
 #include "ctl/port/mbox-text.h"
-#include "ctl/port/port.h"
+#include "ctl/port/source.h"
 
 enum tree_kind { TREE_MAILDIR, TREE_MBOX, TREE_EML };
 
@@ -17,11 +17,10 @@ struct tree_entry {
 };
 
 struct tree {
-	int top; /* the directory, or the one that holds the file */
 	enum mbox_variant variant;
 	bool local_time; /* "From " lines without a zone */
 	/* the mailbox that is open */
-	int dir;
+	struct slice dir; /* owned: path of the directory with its files */
 	struct tree_entry *entry;
 	size_t n_entry, at;
 	struct slice keywords[26]; /* of a Maildir, in `text` */
@@ -37,15 +36,16 @@ static inline struct tree *tree_of(struct source *s)
 	return s->impl;
 }
 
-/* Opens a path of names with '/' between below a directory: no link is followed. -1 and errno. */
-int tree_openat(int top, struct slice path, int flags);
-/* A regular file of at most a message's size, read through a map: 0, or 1 with errno. */
-int tree_map(int dir, const char *name, void **ret_map, size_t *ret_n, int64_t *ret_mtime);
+/* "a/b", or either where the other is empty. Owned by the caller. */
+struct slice tree_path(struct slice dir, struct slice name);
+/* A regular file, read through a map: 0, or errno. */
+int tree_map(
+    struct slice dir, struct slice name, void **ret_map, size_t *ret_n, int64_t *ret_mtime);
 /* The same for a message: fills map and size. 0, or 1: told by port_left. */
 int tree_load(
     struct source *s, struct source_box *b, struct slice name, struct item *i, int64_t *ret_mtime);
-/* A small file as a block that the caller frees: NULL with errno. */
-uint8_t *tree_slurp(int dir, const char *name, size_t *ret_n);
+/* A small file as a block that the caller frees: NULL without one. */
+uint8_t *tree_slurp(struct slice dir, const char *name, size_t *ret_n);
 struct tree_entry *tree_entry_add(struct tree *t);
 void tree_entries_free(struct tree *t);
 

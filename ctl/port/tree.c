@@ -3,100 +3,75 @@
 
 #include "common/base/io.h"
 #include "common/mail/maildir-text.h"
+#include "ctl/port/reach.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 enum { DEPTH_MAX = 64, SMALL_FILE_MAX = 256 << 20 };
 
-/* ---- opening without following ---- */
+/* ---- files ---- */
 
-int tree_openat(int top, struct slice path, int flags)
+struct slice tree_path(struct slice dir, struct slice name)
 {
-	int dir = dup(top);
-
-	while (dir >= 0 && path.n > 0) {
-		struct slice level = slice_take(&path, '/'), name = port_dup(level);
-		int next = openat(dir, (const char *)name.p,
-		    (path.n > 0 ? O_RDONLY | O_DIRECTORY : flags) | O_NOFOLLOW | O_CLOEXEC |
-			O_NONBLOCK | O_NOCTTY);
-		int error = errno;
-
-		free((void *)name.p);
-		fd_close(&dir);
-		dir = next;
-		errno = error;
-	}
-	return dir;
+	return port_join(dir, dir.n > 0 && name.n > 0 ? "/" : "", name);
 }
 
-int tree_map(int dir, const char *name, void **ret_map, size_t *ret_n, int64_t *ret_mtime)
+static int file_open(struct slice dir, struct slice name, uint64_t *ret_size, int64_t *ret_mtime)
 {
-	int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	struct stat st;
-	int error = 0;
+	struct slice path = tree_path(dir, name);
+	int fd = reach_file(path, ret_size, ret_mtime), error = errno;
+
+	free((void *)path.p);
+	errno = error;
+	return fd;
+}
+
+int tree_map(struct slice dir, struct slice name, void **ret_map, size_t *ret_n, int64_t *ret_mtime)
+{
+	uint64_t size = 0;
+	int fd = file_open(dir, name, &size, ret_mtime), error = fd < 0 ? errno : 0;
 
 	*ret_map = NULL;
 	*ret_n = 0;
-	if (fd < 0 || fstat(fd, &st) != 0)
-		error = errno;
-	else if (!S_ISREG(st.st_mode))
-		error = EINVAL;
-	else if (st.st_size > 0) {
-		*ret_map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (fd >= 0 && size > 0) {
+		*ret_map = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
 		error = *ret_map == MAP_FAILED ? errno : 0;
 	}
-	if (error == 0) {
-		*ret_n = (size_t)st.st_size;
-		*ret_mtime = st.st_mtime;
-	} else {
+	if (error == 0)
+		*ret_n = size;
+	else
 		*ret_map = NULL;
-	}
 	fd_close(&fd);
-	errno = error;
-	return error != 0;
+	return error;
 }
 
 int tree_load(
     struct source *s, struct source_box *b, struct slice name, struct item *i, int64_t *ret_mtime)
 {
-	int r = tree_map(tree_of(s)->dir, (const char *)name.p, &i->map, &i->map_n, ret_mtime);
+	int error = tree_map(tree_of(s)->dir, name, &i->map, &i->map_n, ret_mtime);
 
 	i->size = i->map_n;
-	if (r != 0 && errno != EINVAL)
-		port_left_errno(s->port, b->path, name, errno);
-	else if (r != 0 || i->map_n == 0)
-		port_left(
-		    s->port, b->path, name, r != 0 ? "not a regular file" : "the file is empty");
-	return r != 0 || i->map_n == 0;
+	if (error != 0 && error != EINVAL)
+		port_left_errno(s->port, b->path, name, error);
+	else if (error != 0 || i->map_n == 0)
+		port_left(s->port, b->path, name,
+		    error != 0 ? "not a regular file" : "the file is empty");
+	return error != 0 || i->map_n == 0;
 }
 
-uint8_t *tree_slurp(int dir, const char *name, size_t *ret_n)
+uint8_t *tree_slurp(struct slice dir, const char *name, size_t *ret_n)
 {
-	int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	uint64_t size;
+	int64_t mtime;
 	uint8_t *p = NULL;
-	int r = fd < 0 ? -errno : io_slurp(fd, SMALL_FILE_MAX, &p, ret_n);
+	int fd = file_open(dir, slice_str(name), &size, &mtime);
 
+	if (fd >= 0 && io_slurp(fd, SMALL_FILE_MAX, &p, ret_n) != 0)
+		p = NULL;
 	fd_close(&fd);
-	errno = r > 0 ? EFBIG : -r;
-	return r == 0 ? p : NULL;
-}
-
-/* A file that somebody makes shorter while it is read: a sentence in place of a core. */
-static void on_sigbus(int sig)
-{
-	static const char text[] =
-	    "\ngatehousectl: a file became shorter while it was read; run again\n";
-
-	if (write(2, text, sizeof(text) - 1) < 0)
-		_exit(CTL_REFUSED);
-	_exit(CTL_REFUSED);
+	return p;
 }
 
 /* ---- entries of the open mailbox ---- */
@@ -156,33 +131,43 @@ static void add_box(struct source *s, int kind, struct slice path, struct slice 
 	source_add(s, &b);
 }
 
-static bool is_dir(int dir, const char *name)
-{
-	struct stat st;
+/* What a directory holds. NULL: told. */
+struct listing {
+	struct reach_name *v;
+	size_t n;
+};
 
-	return fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode);
+static bool list(struct source *s, struct slice path, struct listing *ret)
+{
+	int error = reach_names(path, &ret->v, &ret->n);
+
+	if (error != 0)
+		port_left_errno(s->port, path, SLICE_NONE, error);
+	return error == 0;
 }
 
-static bool is_link(int dir, const char *name)
+static bool is_maildir(const struct listing *l)
 {
-	struct stat st;
-
-	return fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode);
+	for (size_t i = 0; i < l->n; i++)
+		if (l->v[i].kind == 'd' &&
+		    (strcmp(l->v[i].name, "cur") == 0 || strcmp(l->v[i].name, "new") == 0))
+			return true;
+	return false;
 }
 
-static bool is_maildir(int dir)
+/* 0: it is one, 1: it is empty, 2: it is none; -1 and errno. */
+static int mbox_look(struct slice dir, struct slice name)
 {
-	return is_dir(dir, "cur") || is_dir(dir, "new");
-}
-
-static bool is_mbox(int dir, const char *name)
-{
-	int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	uint64_t size = 0;
+	int64_t mtime;
 	char head[5] = "";
-	bool is = fd >= 0 && io_read_all(fd, head, 5) == 0 && memcmp(head, "From ", 5) == 0;
+	int fd = file_open(dir, name, &size, &mtime), r;
 
+	if (fd < 0)
+		return -1;
+	r = size == 0 ? 1 : io_read_all(fd, head, 5) == 0 && memcmp(head, "From ", 5) == 0 ? 0 : 2;
 	fd_close(&fd);
-	return is;
+	return r;
 }
 
 /* Without ".mbox" and the like; the inbox by its usual names. */
@@ -201,15 +186,16 @@ static struct slice file_box(struct slice name, bool top)
 	return name;
 }
 
-static void walk(struct source *s, int dir, struct slice path, struct slice box, unsigned depth);
+static void walk(
+    struct source *s, const struct listing *l, struct slice path, struct slice box, unsigned depth);
 
-static void subscriptions(struct source *s, int dir, uint8_t sep)
+static void subscriptions(struct source *s, uint8_t sep)
 {
 	static const char *const names[] = { "subscriptions", ".subscriptions" };
 
 	for (size_t i = 0; i < 2; i++) {
 		size_t n = 0;
-		uint8_t *text = tree_slurp(dir, names[i], &n);
+		uint8_t *text = tree_slurp(SLICE_NONE, names[i], &n);
 		struct buf name = BUF_INIT(4096);
 		struct slice raw;
 		struct subs subs;
@@ -230,54 +216,54 @@ static void subscriptions(struct source *s, int dir, uint8_t sep)
 }
 
 /* A directory below: of a Maildir++, or a level of a tree. */
-static void walk_dir(struct source *s, int dir, struct slice name, struct slice path,
-    struct slice box, unsigned depth)
+static void walk_dir(
+    struct source *s, struct slice name, struct slice path, struct slice box, unsigned depth)
 {
 	struct buf level = BUF_INIT(4096);
 	bool folder = name.p[0] == '.';
 	struct slice plain = folder ? slice_from(name, 1) : file_box(name, box.n == 0);
-	struct slice child = port_join(path, path.n > 0 ? "/" : "", name), sub;
-	int fd = tree_openat(dir, name, O_RDONLY | O_DIRECTORY);
+	struct slice child = tree_path(path, name), sub;
+	struct listing l;
 
-	if (fd < 0) {
-		port_left_errno(s->port, child, SLICE_NONE, errno);
-	} else if (folder && (depth > 0 || !is_maildir(fd))) {
+	if (!list(s, child, &l)) {
+		free((void *)child.p);
+		return;
+	}
+	if (folder && (depth > 0 || !is_maildir(&l))) {
 		/* Some program's own files. */
 	} else if (maildir_folder_decode(plain, folder ? '.' : '/', &level) != 0) {
 		port_left(s->port, child, SLICE_NONE, "its name is no name of a mailbox");
 	} else if (folder) {
 		add_box(s, TREE_MAILDIR, child, buf_slice(&level));
 	} else {
-		sub = port_join(box, box.n > 0 ? "/" : "", buf_slice(&level));
-		walk(s, fd, child, sub, depth + 1);
+		sub = tree_path(box, buf_slice(&level));
+		walk(s, &l, child, sub, depth + 1);
 		free((void *)sub.p);
 	}
-	fd_close(&fd);
+	reach_names_free(l.v, l.n);
 	free((void *)child.p);
 	buf_fini(&level);
 }
 
 static void walk_file(
-    struct source *s, int dir, struct slice name, struct slice path, struct slice box)
+    struct source *s, struct slice name, char kind, struct slice path, struct slice box)
 {
-	struct slice child = port_join(path, path.n > 0 ? "/" : "", name), full;
+	struct slice child = tree_path(path, name), full;
 	struct slice plain = file_box(name, box.n == 0);
 	struct buf level = BUF_INIT(4096);
-	struct stat st = { 0 };
+	int is = kind == 'f' ? mbox_look(path, name) : 2;
 
-	if (fstatat(dir, (const char *)name.p, &st, AT_SYMLINK_NOFOLLOW) != 0) {
-		port_left_errno(s->port, child, SLICE_NONE, errno);
-	} else if (S_ISLNK(st.st_mode)) {
-		port_left_errno(s->port, child, SLICE_NONE, ELOOP);
-	} else if (S_ISREG(st.st_mode) && st.st_size == 0) {
+	if (is < 0 || kind == 'l') {
+		port_left_errno(s->port, child, SLICE_NONE, kind == 'l' ? ELOOP : errno);
+	} else if (is == 1) {
 		/* An mbox without messages, or anything. */
-	} else if (!S_ISREG(st.st_mode) || !is_mbox(dir, (const char *)name.p)) {
+	} else if (is == 2) {
 		port_left(s->port, child, SLICE_NONE,
-		    S_ISREG(st.st_mode) ? "neither a mailbox nor a message" : "not a regular file");
+		    kind == 'f' ? "neither a mailbox nor a message" : "not a regular file");
 	} else if (maildir_folder_decode(plain, '/', &level) != 0) {
 		port_left(s->port, child, SLICE_NONE, "its name is no name of a mailbox");
 	} else {
-		full = port_join(box, box.n > 0 ? "/" : "", buf_slice(&level));
+		full = tree_path(box, buf_slice(&level));
 		add_box(s, TREE_MBOX, child, full);
 		free((void *)full.p);
 	}
@@ -285,44 +271,12 @@ static void walk_file(
 	free((void *)child.p);
 }
 
-/* The names of a directory in an order of their own, so that two runs see the same. */
-static int by_name(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-static char **names_of(struct source *s, int dir, struct slice path, size_t *ret_n)
-{
-	int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
-	char **v = NULL;
-	struct dirent *e;
-
-	*ret_n = 0;
-	if (d == NULL)
-		port_left_errno(s->port, path, SLICE_NONE, errno);
-	while (d != NULL && (e = readdir(d)) != NULL) {
-		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
-			continue;
-		v = reallocarray(v, *ret_n + 1, sizeof(*v));
-		if (v == NULL || (v[*ret_n] = strdup(e->d_name)) == NULL)
-			abort();
-		(*ret_n)++;
-	}
-	if (d != NULL)
-		closedir(d);
-	if (*ret_n > 0)
-		qsort(v, *ret_n, sizeof(*v), by_name);
-	return v;
-}
-
 /* `box`: what the directory is called as a mailbox, empty at the top. */
-static void walk(struct source *s, int dir, struct slice path, struct slice box, unsigned depth)
+static void walk(
+    struct source *s, const struct listing *l, struct slice path, struct slice box, unsigned depth)
 {
-	bool maildir = is_maildir(dir), eml = false;
+	bool maildir = is_maildir(l), eml = false;
 	struct slice own = box.n > 0 ? box : SLICE("INBOX");
-	size_t n;
-	char **names;
 
 	if (depth > DEPTH_MAX) {
 		port_left(s->port, path, SLICE_NONE, "too deep");
@@ -330,29 +284,25 @@ static void walk(struct source *s, int dir, struct slice path, struct slice box,
 	}
 	if (maildir)
 		add_box(s, TREE_MAILDIR, path, own);
-	names = names_of(s, dir, path, &n);
-	for (size_t i = 0; i < n; i++) {
-		struct slice name = slice_str(names[i]);
-		bool sub = is_dir(dir, names[i]);
+	for (size_t i = 0; i < l->n; i++) {
+		struct slice name = slice_str(l->v[i].name);
+		char kind = l->v[i].kind;
 
-		if (sub && maildir &&
+		if (kind == 'd' && maildir &&
 		    (slice_eq(name, SLICE("cur")) || slice_eq(name, SLICE("new")) ||
 			slice_eq(name, SLICE("tmp"))))
 			continue;
-		if (sub)
-			walk_dir(s, dir, name, path, box, depth);
+		if (kind == 'd')
+			walk_dir(s, name, path, box, depth);
 		else if (eml_is(name))
 			eml = true;
-		else if (!no_mail(name) || is_link(dir, names[i]))
-			walk_file(s, dir, name, path, box);
+		else if (!no_mail(name) || kind == 'l')
+			walk_file(s, name, kind, path, box);
 	}
-	for (size_t i = 0; i < n; i++)
-		free(names[i]);
-	free(names);
 	if (eml)
 		add_box(s, TREE_EML, path, own);
 	if (depth == 0)
-		subscriptions(s, dir, maildir ? '.' : '/');
+		subscriptions(s, maildir ? '.' : '/');
 }
 
 /* ---- struct source_ops ---- */
@@ -383,9 +333,10 @@ static void shut(struct source *s, struct source_box *b)
 	struct tree *t = tree_of(s);
 
 	tree_entries_free(t);
-	fd_close(&t->dir);
+	free((void *)t->dir.p);
 	free(t->text);
 	free(t->seen);
+	t->dir = SLICE_NONE;
 	t->text = NULL;
 	t->seen = NULL;
 	if (t->map != NULL)
@@ -396,63 +347,48 @@ static void shut(struct source *s, struct source_box *b)
 static void close_tree(struct source *s)
 {
 	shut(s, NULL);
-	fd_close(&tree_of(s)->top);
 	free(s->impl);
 }
 
 /* One file: a message, or an mbox, into INBOX or --into. */
-static int open_file(struct source *s, const char *path)
+static int open_file(struct source *s, struct slice name)
 {
-	struct tree *t = tree_of(s);
-	const char *slash = strrchr(path, '/');
-	const char *name = slash != NULL ? slash + 1 : path;
-	char *dir = slash == NULL   ? strdup(".")
-		    : slash == path ? strdup("/")
-				    : strndup(path, (size_t)(slash - path));
+	int is = mbox_look(SLICE_NONE, name);
 
-	t->top = dir != NULL ? open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-	free(dir);
-	if (t->top < 0)
-		return ctl_refuse(s->port->ctl, "cannot open %s: %s", path, strerror(errno));
-	if (is_mbox(t->top, name))
-		add_box(s, TREE_MBOX, slice_str(name), SLICE("INBOX"));
-	else if (eml_is(slice_str(name)))
-		add_box(s, TREE_EML, slice_str(name), SLICE("INBOX"));
+	if (is < 0)
+		return port_refuse(s->port, "cannot open it: %s", strerror(errno));
+	if (is == 0)
+		add_box(s, TREE_MBOX, name, SLICE("INBOX"));
+	else if (eml_is(name))
+		add_box(s, TREE_EML, name, SLICE("INBOX"));
 	else
-		return ctl_refuse(s->port->ctl,
-		    "%s is no mbox (its first line does not begin with \"From \"), no .eml file "
-		    "and no "
-		    "directory",
-		    path);
-	return CTL_DONE;
+		return port_refuse(s->port,
+		    "%.*s is no mbox (its first line does not begin with \"From \"), no .eml file "
+		    "and no directory",
+		    SLICE_FMT(name));
+	return 0;
 }
 
-int tree_open(struct port *p, const char *path, struct source *ret)
+int tree_open(struct port *p, const char *file, struct source *ret)
 {
 	static const struct source_ops ops = { open_box, next, load, shut, close_tree };
 	const char *format = ctl_opt(p->ctl, "format");
 	struct tree *t = calloc(1, sizeof(*t));
-	struct stat st;
+	struct listing l;
 
 	*ret = (struct source){ .ops = &ops, .port = p, .impl = t };
 	if (t == NULL)
 		abort();
-	t->top = t->dir = -1;
 	t->local_time = ctl_opt(p->ctl, "local-time") != NULL;
 	t->variant = format != NULL ? mbox_variant_of(slice_str(format)) : MBOX_AUTO;
 	if (t->variant == MBOX_VARIANTS)
-		return ctl_refuse(
-		    p->ctl, "--format is mbox (found out), mboxo, mboxrd, mboxcl or mboxcl2");
-	signal(SIGBUS, on_sigbus);
-	if (stat(path, &st) != 0)
-		return ctl_refuse(p->ctl, "cannot open %s: %s", path, strerror(errno));
-	if (!S_ISDIR(st.st_mode))
-		return open_file(ret, path);
-	t->top = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (t->top < 0)
-		return ctl_refuse(p->ctl, "cannot open %s: %s", path, strerror(errno));
-	walk(ret, t->top, SLICE_NONE, SLICE_NONE, 0);
-	if (ret->n_box == 0)
-		return ctl_refuse(p->ctl, "there is no mailbox in %s", path);
-	return CTL_DONE;
+		return port_refuse(
+		    p, "--format is mbox (found out), mboxo, mboxrd, mboxcl or mboxcl2");
+	if (file != NULL)
+		return open_file(ret, slice_str(file));
+	if (!list(ret, SLICE_NONE, &l))
+		return port_refuse(p, "it cannot be read");
+	walk(ret, &l, SLICE_NONE, SLICE_NONE, 0);
+	reach_names_free(l.v, l.n);
+	return ret->n_box > 0 ? 0 : port_refuse(p, "there is no mailbox in it");
 }

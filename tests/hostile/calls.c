@@ -55,6 +55,7 @@ static const struct variant variants[] = {
 	{ SYS_prctl, { V1, 9, 0, 0, 0 }, 1, 1, 0, 0 },
 	{ SYS_prctl, { V1, 1, 0, 0, 0 }, 0x59616d61, 0x59616d61, 0, 0 }, /* who may trace us */
 	{ SYS_prctl, { V1, 0, 0, 0, 0 }, 0x53564d41, 0x53564d41, 0, 0 },
+	{ SYS_utimensat, { BAD, V1, 0, 0 }, 0, 1, 0, 0 }, /* futimens(); else a path */
 	{ SYS_mmap, { 0, 4096, V1, V2, BAD, 0 }, 0, 7, MAP_PRIVATE, MAP_PRIVATE },
 	{ SYS_mmap, { 0, 4096, V1, V2, BAD, 0 }, 0, 7, MAP_SHARED, MAP_SHARED },
 	{ SYS_mmap, { 0, 4096, V1, V2, BAD, 0 }, 0, 7, MAP_PRIVATE | MAP_ANONYMOUS,

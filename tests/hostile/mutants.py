@@ -19,7 +19,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.join(HERE, "..", "..")
 # The row that shows the loss of what a group allows or a layer forbids.
 SHOWS = {"BASE": "conf", "FD_IN": "signer", "FD_OUT": "signer", "LOOP": "signer", "PAIR": "stored",
-         "ACCEPT": "pop3", "FORK": "pop3", "THREADS": "stored", "FILES_AT": "stored", "DB": "stored"}
+         "ACCEPT": "pop3", "FORK": "pop3", "THREADS": "stored", "FILES_AT": "stored", "DB": "stored",
+         "VIEW": "ctl-reader", "STAMP": "ctl-export"}
 
 
 def read(name):
