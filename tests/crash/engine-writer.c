@@ -2,6 +2,7 @@
  * engine-writer - drives the store through a seeded plan, or checks what a crash left of it.
  *
  *   engine-writer write DIR ACKS SEED COUNT   appends "N\n" to ACKS when commit N is acknowledged
+ *   engine-writer resume DIR ACKS SEED COUNT  checks, then goes on with what is not there
  *   engine-writer self  SPEC ACKS SEED COUNT  writes to a store of its own and checks it at once
  *   engine-writer check DIR ACKS SEED COUNT   every acknowledged commit is there; each group holds
  *                                             exactly a prefix of its batches, commits of two
@@ -104,15 +105,27 @@ static void store_close(void)
 /* ---- writing ---- */
 
 struct flight {
-	unsigned commit;
+	unsigned commit, body_of; /* body_of: the commit whose body it is */
 	struct engine_body *body;
 	bool done;
 };
 
 static struct flight *flights;
+static bool *held;              /* by commit: it was there when the store was opened */
 static struct engine_loc *locs; /* by commit, once acknowledged */
 static int ack_fd = -1;
+static bool put_off; /* a commit was answered "not stored": no further ones */
 
+static struct engine_body *upload_failed(struct engine_body *b, int rc)
+{
+	if (rc != ENGINE_IO && rc != ENGINE_FULL)
+		errx(3, "upload: %s", engine_rc_name(rc));
+	put_off = true;
+	engine_body_free(&b);
+	return NULL;
+}
+
+/* NULL: it is put off. */
 static struct engine_body *upload(unsigned commit)
 {
 	size_t left = plan_body_bytes(&plan, commit);
@@ -133,16 +146,14 @@ static struct engine_body *upload(unsigned commit)
 		if (rc == ENGINE_AGAIN && await(&room) == ENGINE_OK)
 			continue;
 		if (rc != ENGINE_OK)
-			errx(3, "append: %s", engine_rc_name(rc));
+			return upload_failed(b, rc);
 		at += n;
 		left -= n;
 	}
 	rc = engine_body_end(b, on_done, &ended);
 	if (rc == ENGINE_AGAIN)
 		rc = await(&ended);
-	if (rc != ENGINE_OK)
-		errx(3, "body end: %s", engine_rc_name(rc));
-	return b;
+	return rc == ENGINE_OK ? b : upload_failed(b, rc);
 }
 
 static void on_commit(void *arg, int rc)
@@ -151,18 +162,23 @@ static void on_commit(void *arg, int rc)
 	char line[16];
 	int n;
 
+	f->done = true;
+	flying--;
+	if (rc == ENGINE_IO || rc == ENGINE_FULL || rc == ENGINE_CANCELLED) {
+		put_off = true;
+		engine_body_free(&f->body);
+		return;
+	}
 	if (rc != ENGINE_OK)
 		errx(3, "commit %u: %s", f->commit, engine_rc_name(rc));
 	n = snprintf(line, sizeof(line), "%u\n", f->commit);
 	if (write(ack_fd, line, (size_t)n) != n)
 		err(3, "ack");
 	if (f->body != NULL) {
-		if (engine_body_loc(f->body, &locs[f->commit]) != ENGINE_OK)
+		if (engine_body_loc(f->body, &locs[f->body_of]) != ENGINE_OK)
 			errx(3, "commit %u: no place for its body", f->commit);
 		engine_body_free(&f->body);
 	}
-	f->done = true;
-	flying--;
 }
 
 static int put_step(struct engine_batch *b, const struct plan_step *s, struct flight *f)
@@ -178,15 +194,18 @@ static int put_step(struct engine_batch *b, const struct plan_step *s, struct fl
 		return engine_del(b, key);
 	case PLAN_DEL_RANGE:
 		return engine_del_range(b, key, slice_str(s->to));
-	case PLAN_BODY:
-		f->body = upload(s->body);
-		return engine_put_body(b, key, val, f->body);
 	case PLAN_REF:
 		while (!flights[s->body].done)
 			turn();
-		return engine_put_ref(b, key, val, &locs[s->body]);
+		if (engine_loc_bytes(&locs[s->body]) > 0)
+			return engine_put_ref(b, key, val, &locs[s->body]);
+		break; /* the row that had it went before this writer began */
+	case PLAN_BODY:
+		break;
 	}
-	return -1;
+	f->body = upload(s->body);
+	f->body_of = s->body;
+	return f->body == NULL ? ENGINE_IO : engine_put_body(b, key, val, f->body);
 }
 
 static void write_commit(unsigned i)
@@ -203,9 +222,16 @@ static void write_commit(unsigned i)
 		for (unsigned s = 0; s < c->batch[b].n; s++) {
 			int rc = put_step(batches[b], &c->batch[b].step[s], f);
 
-			if (rc != ENGINE_OK)
+			if (rc != ENGINE_OK && !put_off)
 				errx(3, "commit %u step %u: %s", i, s, engine_rc_name(rc));
 		}
+	}
+	/* What went wrong meanwhile cancels nothing that is handed in now. */
+	if (put_off) {
+		for (unsigned b = 0; b < c->batches; b++)
+			engine_batch_free(&batches[b]);
+		engine_body_free(&f->body);
+		return;
 	}
 	flying++;
 	engine_commit(store, batches, c->batches, on_commit, f);
@@ -222,37 +248,42 @@ static void on_moved(
 			locs[i] = *to;
 }
 
-static void compact(unsigned i)
+static void compact(bool now)
 {
-	if (i % COMPACT_EVERY != COMPACT_EVERY - 1 || !compacted.done)
+	if (!now || !compacted.done)
 		return;
 	if (compacted.rc != ENGINE_OK)
-		errx(3, "compaction: %s", engine_rc_name(compacted.rc));
+		put_off = true;
 	compacted.done = false;
 	engine_compact(store, on_done, &compacted);
 }
 
-static void run_write(const char *acks)
+/* All commits but those that the store holds already; until one is put off. */
+static void run_write(const char *acks, bool goes_on)
 {
 	ack_fd = open(acks, O_WRONLY | O_APPEND | O_CLOEXEC);
 	if (ack_fd < 0)
 		err(2, "%s", acks);
-	flights = calloc(plan.count, sizeof(*flights));
-	locs = calloc(plan.count, sizeof(*locs));
-	if (flights == NULL || locs == NULL)
-		errx(2, "out of memory");
 	for (unsigned g = 0; g < PLAN_GROUPS; g++)
 		engine_group_on_moved(group[g], on_moved, NULL);
+	/* On what a crash left, before anything else comes to it. */
+	compact(goes_on);
 	for (unsigned i = 0; i < plan.count; i++) {
+		if (held[i])
+			continue;
 		while (flying >= IN_FLIGHT)
 			turn();
+		if (put_off)
+			break;
 		write_commit(i);
-		compact(i);
+		compact(i % COMPACT_EVERY == COMPACT_EVERY - 1);
 	}
 	while (flying > 0)
 		turn();
 	if (await(&compacted) != ENGINE_OK)
-		errx(3, "compaction: %s", engine_rc_name(compacted.rc));
+		put_off = true;
+	if (put_off)
+		warnx("put off; compaction: %s", engine_rc_name(compacted.rc));
 }
 
 /* ---- checking ---- */
@@ -291,6 +322,8 @@ static int apply_plan(const bool *acked)
 			reached[g]++;
 			in++;
 		}
+		held[i] = in == c->batches;
+		flights[i].done = held[i];
 		if (acked[i] && in != c->batches) {
 			printf("commit %u was acknowledged and is not there\n", i);
 			return 1;
@@ -408,6 +441,7 @@ static int check_group(unsigned g)
 			printf("group %u: the body of commit %u differs\n", g, s.body[i].commit);
 			return 1;
 		}
+		locs[s.body[i].commit] = s.body[i].loc;
 	}
 	return 0;
 }
@@ -424,24 +458,37 @@ static int run_check(const char *acks)
 		if (bad == 0)
 			bad = check_group(g);
 	}
-	store_close();
 	return bad;
 }
 
 int main(int argc, char **argv)
 {
+	bool goes_on;
+	int bad;
+
 	if (argc != 6)
-		errx(2, "usage: engine-writer write|check DIR ACKS SEED COUNT");
+		errx(2, "usage: engine-writer write|resume|check|self DIR ACKS SEED COUNT");
 	plan_init(&plan, strtoull(argv[4], NULL, 10), (unsigned)strtoul(argv[5], NULL, 10));
+	flights = calloc(plan.count, sizeof(*flights));
+	locs = calloc(plan.count, sizeof(*locs));
+	held = calloc(plan.count, sizeof(*held));
+	if (flights == NULL || locs == NULL || held == NULL)
+		errx(2, "out of memory");
 	if (strcmp(argv[1], "self") == 0) {
 		store_open(argv[2], NULL);
-		run_write(argv[3]);
+		run_write(argv[3], false);
 		return run_check(argv[3]);
 	}
 	store_open("lmdb", argv[2]);
-	if (strcmp(argv[1], "check") == 0)
-		return run_check(argv[3]);
-	run_write(argv[3]);
+	if (strcmp(argv[1], "check") == 0) {
+		bad = run_check(argv[3]);
+		store_close();
+		return bad;
+	}
+	goes_on = strcmp(argv[1], "resume") == 0;
+	if (goes_on && run_check(argv[3]) != 0)
+		return 1;
+	run_write(argv[3], goes_on);
 	/* No engine_close(): its checkpoint is not what a power cut leaves. */
-	_exit(0);
+	_exit(put_off ? 4 : 0);
 }

@@ -25,6 +25,7 @@ struct containers {
 	struct container *v; /* by kind and number */
 	size_t n, cap;
 	uint64_t rows, row_bytes; /* as they are in the log */
+	uint64_t open;            /* the segment that frames went to when the measure began */
 };
 
 struct compactor {

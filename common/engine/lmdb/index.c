@@ -68,15 +68,15 @@ static int meta_read(MDB_txn *t, MDB_dbi dbi, struct log_pos *ret_pos, uint64_t 
 }
 
 /*
- * LMDB writes the two pages that a new index begins with, and does not sync them. A file system may
- * keep the length of a file and lose what was written: after a power cut such a file is all zeros.
- * An index that was ever synced has a page with more than that, so nothing is lost with this one:
- * it is emptied, and the log is replayed from its start.
+ * LMDB writes the two pages that a new index begins with, and does not sync them. A kill in the
+ * middle leaves part of them, and a power cut any part, or a file of zeros that has its length.
+ * An index with rows has a page more, so nothing is lost with this one: it is emptied, and the log
+ * is replayed from its start.
  */
 static int index_unborn(struct store *s, bool *ret_new)
 {
-	static const uint8_t none[4096];
-	uint8_t p[4096];
+	static const uint8_t none[INDEX_FIRST_BYTES];
+	uint8_t p[INDEX_FIRST_BYTES];
 	struct stat st;
 	int fd = openat(s->dir_fd, "data.mdb", O_RDWR | O_CLOEXEC | O_NOFOLLOW), r = 0;
 
@@ -86,8 +86,8 @@ static int index_unborn(struct store *s, bool *ret_new)
 	if (fstat(fd, &st) != 0)
 		r = errno;
 	*ret_new = r == 0;
-	for (off_t at = 0; *ret_new && at < INDEX_FIRST_BYTES && at < st.st_size; at += sizeof(p)) {
-		ssize_t n = pread(fd, p, sizeof(p), at);
+	if (r == 0 && st.st_size > INDEX_FIRST_BYTES) {
+		ssize_t n = pread(fd, p, sizeof(p), 0);
 
 		if (n < 0)
 			r = errno;
@@ -99,13 +99,14 @@ static int index_unborn(struct store *s, bool *ret_new)
 	return r == 0 ? 0 : store_rc("index", r);
 }
 
-/* The first pages and their names are durable before the log says anything that needs them. */
+/*
+ * The first pages are durable before the log says anything that needs them. Their name need not be:
+ * without it the index is made of the log again.
+ */
 static int index_born(struct store *s)
 {
 	int r = mdb_env_sync(s->env, 1);
 
-	if (r == 0 && fsync(s->dir_fd) != 0)
-		r = errno;
 	return r == 0 ? 0 : store_rc("index", r);
 }
 

@@ -78,7 +78,11 @@ static int write_all(int fd, struct iovec *v, size_t n, uint64_t off)
 	return 0;
 }
 
-/* Makes segment pos.seg with its header, durable with its name, and writes there from now on. */
+/*
+ * Makes segment pos.seg with its header, durable with its name, and writes there from now on. When
+ * that cannot be made durable a header is there all the same, and says which frame comes next: no
+ * frame may be written but there, so the next one tries again (fresh_segment).
+ */
 int log_segment_new(struct log *l)
 {
 	struct seg_head h = { SEG_LOG, l->pos.seg, l->store_id, l->pos.seq, l->replay_from };
@@ -95,8 +99,10 @@ int log_segment_new(struct log *l)
 		return store_rc("segment", -fd);
 	seg_head_encode(&h, head);
 	err = write_all(fd, &v, 1, 0);
-	if (err == 0 && (engine_sys.fdatasync(fd) != 0 || fsync(l->dir_fd) != 0))
+	if (err == 0 && (engine_sys.fdatasync(fd) != 0 || fsync(l->dir_fd) != 0)) {
 		err = errno;
+		l->fresh_segment = true;
+	}
 	if (err != 0) {
 		close(fd);
 		return store_rc("segment", err);

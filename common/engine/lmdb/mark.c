@@ -173,6 +173,9 @@ int measure(struct store *s)
 
 	containers_fini(&k->files);
 	k->measured_frame_bytes = s->n_frame_bytes;
+	pthread_rwlock_rdlock(&s->rows_lock);
+	k->files.open = s->applied.seg;
+	pthread_rwlock_unlock(&s->rows_lock);
 	r = containers_list(s, &k->files);
 	while (r == 0) {
 		r = rows_chunk(s, k->reader, from, k->chunk);
@@ -201,7 +204,10 @@ static int by_live_share(const void *a, const void *b)
 	return p < q ? -1 : p > q;
 }
 
-/* The emptiest first, until what is left is hardly more than what lives. */
+/*
+ * The emptiest first, until what is left is hardly more than what lives. Never a segment that
+ * frames may still go to: it looks empty until they do, and the log may have to begin with it.
+ */
 size_t choose_victims(struct store *s)
 {
 	struct containers *c = &s->compactor.files;
@@ -223,7 +229,8 @@ size_t choose_victims(struct store *s)
 		struct container *f = order[i];
 
 		/* An upload under way is nobody's yet. */
-		if (f->live >= f->bytes || (f->kind == LOC_FILE && !f->adopted))
+		if (f->live >= f->bytes || (f->kind == LOC_FILE && !f->adopted) ||
+		    (f->kind == LOC_SEGMENT && f->no >= c->open))
 			continue;
 		f->victim = true;
 		all -= f->bytes - f->live;

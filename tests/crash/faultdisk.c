@@ -1,0 +1,400 @@
+/* The calls of faultdisk.h: each counts, may be struck, and is written down. */
+#undef _FILE_OFFSET_BITS /* both names of each call are needed, see the end */
+#include "tests/crash/faultdisk.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <execinfo.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+struct fd_board *fd_board;
+
+static uint64_t ack_ino;
+
+static struct {
+	ssize_t (*pwritev)(int, const struct iovec *, int, off_t);
+	ssize_t (*pwrite)(int, const void *, size_t, off_t);
+	ssize_t (*writev)(int, const struct iovec *, int);
+	ssize_t (*write)(int, const void *, size_t);
+	ssize_t (*pread)(int, void *, size_t, off_t);
+	ssize_t (*preadv2)(int, const struct iovec *, int, off_t, int);
+	int (*fsync)(int);
+	int (*fdatasync)(int);
+	int (*ftruncate)(int, off_t);
+	int (*openat)(int, const char *, int, ...);
+	int (*open)(const char *, int, ...);
+	int (*unlinkat)(int, const char *, int);
+	int (*renameat)(int, const char *, int, const char *);
+} real;
+
+#define REAL(call) (*(void **)&real.call = dlsym(RTLD_NEXT, #call))
+
+/* Other libraries may begin before this one. */
+static void resolve(void)
+{
+	if (real.renameat != NULL)
+		return;
+	REAL(pwritev), REAL(pwrite), REAL(writev), REAL(write), REAL(pread), REAL(preadv2);
+	REAL(fsync), REAL(fdatasync), REAL(ftruncate), REAL(openat), REAL(open), REAL(unlinkat);
+	REAL(renameat);
+}
+
+static void board_open(const char *path)
+{
+	const char *ack = getenv("FAULTDISK_ACK");
+	void *frame[2];
+	struct stat st;
+	int fd = real.open(path, O_RDWR | O_CLOEXEC);
+
+	if (fd < 0 || fstat(fd, &st) != 0)
+		_exit(92);
+	fd_board = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (fd_board == MAP_FAILED || fd_board->magic != FD_MAGIC)
+		_exit(92);
+	close(fd);
+	if (ack != NULL && stat(ack, &st) == 0)
+		ack_ino = st.st_ino;
+	backtrace(frame, 2);    /* loads what it needs while that can be loaded */
+	unsetenv("LD_PRELOAD"); /* a program that this one starts is another's affair */
+	unsetenv("FAULTDISK");
+}
+
+__attribute__((constructor)) static void begin(void)
+{
+	const char *path = getenv("FAULTDISK");
+
+	resolve();
+	if (path != NULL)
+		board_open(path);
+}
+
+/* As kill -9 looks to the disk: nothing is flushed, no handler runs. */
+static void die(void)
+{
+	_exit(137);
+}
+
+/* What happens to this call. */
+static enum fd_act strike(enum fd_kind kind)
+{
+	uint64_t n;
+
+	resolve();
+	if (fd_board == NULL)
+		return FD_NOTHING;
+	fd_board->calls[kind]++;
+	if ((fd_board->kinds >> kind & 1) == 0)
+		return FD_NOTHING;
+	n = ++fd_board->count;
+	if (n < fd_board->from || n - fd_board->from >= fd_board->times)
+		return FD_NOTHING;
+	fd_board->struck++;
+	if (fd_board->act == FD_DIE_BEFORE)
+		die();
+	return (enum fd_act)fd_board->act;
+}
+
+static int refused(void)
+{
+	errno = (int)fd_board->error;
+	return -1;
+}
+
+static bool is_file(int fd, struct stat *ret_st)
+{
+	resolve();
+	return fd_board != NULL && fstat(fd, ret_st) == 0 &&
+	       (S_ISREG(ret_st->st_mode) || S_ISDIR(ret_st->st_mode));
+}
+
+/* ---- writing ---- */
+
+static size_t flat(const struct iovec *v, int n, uint8_t **ret_p)
+{
+	size_t all = 0, at = 0;
+
+	for (int i = 0; i < n; i++)
+		all += v[i].iov_len;
+	*ret_p = malloc(all + 1);
+	if (*ret_p == NULL)
+		_exit(93);
+	for (int i = 0; i < n; at += v[i++].iov_len)
+		memcpy(*ret_p + at, v[i].iov_base, v[i].iov_len);
+	return all;
+}
+
+/* A write of a file; `off` < 0: where the file's own position is. */
+static ssize_t file_write(int fd, const struct stat *st, const struct iovec *v, int n, off_t off)
+{
+	enum fd_act act = strike(FD_WRITE);
+	uint32_t dsync = (fcntl(fd, F_GETFL) & O_DSYNC) != 0;
+	uint8_t *p = NULL;
+	size_t all;
+	ssize_t done;
+
+	if (act == FD_FAIL)
+		return refused();
+	all = flat(v, n, &p);
+	if (off < 0)
+		off = lseek(fd, 0, SEEK_CUR);
+	if (act == FD_DIE_HALF || act == FD_FAIL_HALF)
+		all = all / 2 + (all == 1);
+	fd_trace_lock();
+	done = real.pwrite(fd, p, all, off);
+	if (done > 0)
+		fd_trace(FD_EV_WRITE, dsync, st->st_ino, (uint64_t)off, p, (size_t)done);
+	fd_trace_unlock();
+	free(p);
+	if (act == FD_DIE_HALF || act == FD_DIE_AFTER)
+		die();
+	if (act == FD_FAIL_HALF)
+		fd_board->act = FD_FAIL;
+	return done;
+}
+
+ssize_t pwritev(int fd, const struct iovec *v, int n, off_t off)
+{
+	struct stat st;
+
+	return is_file(fd, &st) ? file_write(fd, &st, v, n, off) : real.pwritev(fd, v, n, off);
+}
+
+ssize_t pwrite(int fd, const void *p, size_t n, off_t off)
+{
+	struct iovec v = { (void *)(uintptr_t)p, n };
+	struct stat st;
+
+	return is_file(fd, &st) ? file_write(fd, &st, &v, 1, off) : real.pwrite(fd, p, n, off);
+}
+
+ssize_t writev(int fd, const struct iovec *v, int n)
+{
+	struct stat st;
+	ssize_t done;
+
+	if (!is_file(fd, &st))
+		return real.writev(fd, v, n);
+	done = file_write(fd, &st, v, n, -1);
+	if (done > 0)
+		lseek(fd, done, SEEK_CUR);
+	return done;
+}
+
+/* Files are written otherwise; this is how acknowledgements are said. */
+ssize_t write(int fd, const void *p, size_t n)
+{
+	struct stat st;
+	ssize_t done;
+
+	resolve();
+	if (ack_ino == 0 || !is_file(fd, &st) || st.st_ino != ack_ino)
+		return real.write(fd, p, n);
+	fd_trace_lock();
+	done = real.write(fd, p, n);
+	fd_trace(FD_EV_ACK, 0, 0, 0, p, n);
+	fd_trace_unlock();
+	return done;
+}
+
+/* ---- making durable ---- */
+
+static int any_sync(int fd, int (*call)(int))
+{
+	enum fd_act act;
+	struct stat st;
+	uint64_t before;
+	int rc;
+
+	if (!is_file(fd, &st))
+		return call(fd);
+	act = strike(FD_SYNC);
+	if (act == FD_FAIL || act == FD_FAIL_HALF)
+		return refused();
+	before = fd_board->trace_n;
+	rc = call(fd);
+	if (fd_board->sync_us > 0)
+		usleep((useconds_t)fd_board->sync_us);
+	if (rc == 0 && fd_board->trace_max > 0) {
+		fd_trace_lock();
+		fd_trace(S_ISDIR(st.st_mode) ? FD_EV_SYNC_DIR : FD_EV_SYNC, fd_trace_site(),
+		    st.st_ino, before, NULL, 0);
+		fd_trace_unlock();
+	}
+	if (act != FD_NOTHING)
+		die();
+	return rc;
+}
+
+int fsync(int fd)
+{
+	return any_sync(fd, real.fsync);
+}
+
+int fdatasync(int fd)
+{
+	return any_sync(fd, real.fdatasync);
+}
+
+/* ---- names and lengths ---- */
+
+int ftruncate(int fd, off_t n)
+{
+	enum fd_act act;
+	struct stat st;
+	int rc;
+
+	if (!is_file(fd, &st))
+		return real.ftruncate(fd, n);
+	act = strike(FD_TRUNCATE);
+	if (act == FD_FAIL || act == FD_FAIL_HALF)
+		return refused();
+	fd_trace_lock();
+	rc = real.ftruncate(fd, n);
+	if (rc == 0)
+		fd_trace(FD_EV_TRUNCATE, 0, st.st_ino, (uint64_t)n, NULL, 0);
+	fd_trace_unlock();
+	if (act != FD_NOTHING)
+		die();
+	return rc;
+}
+
+static const char *base(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash != NULL ? slash + 1 : path;
+}
+
+static int any_open(int dir, const char *path, int flags, mode_t mode)
+{
+	enum fd_act act;
+	struct stat st;
+	int fd;
+
+	resolve();
+	if (fd_board == NULL || (flags & O_CREAT) == 0)
+		return real.openat(dir, path, flags, mode);
+	act = strike(FD_CREATE);
+	if (act == FD_FAIL || act == FD_FAIL_HALF)
+		return refused();
+	fd_trace_lock();
+	fd = real.openat(dir, path, flags | O_EXCL, mode);
+	if (fd >= 0 && fstat(fd, &st) == 0) {
+		fd_trace(FD_EV_CREATE, 0, st.st_ino, 0, base(path), strlen(base(path)));
+	} else if (fd < 0 && errno == EEXIST && (flags & O_EXCL) == 0) {
+		fd = real.openat(dir, path, flags & ~O_CREAT, mode);
+		if (fd >= 0 && (flags & O_TRUNC) != 0 && fstat(fd, &st) == 0)
+			fd_trace(FD_EV_TRUNCATE, 0, st.st_ino, 0, NULL, 0);
+	}
+	fd_trace_unlock();
+	if (act != FD_NOTHING)
+		die();
+	return fd;
+}
+
+int openat(int dir, const char *path, int flags, ...)
+{
+	mode_t mode = 0;
+	va_list ap;
+
+	va_start(ap, flags);
+	if ((flags & O_CREAT) != 0)
+		mode = va_arg(ap, mode_t);
+	va_end(ap);
+	return any_open(dir, path, flags, mode);
+}
+
+int open(const char *path, int flags, ...)
+{
+	mode_t mode = 0;
+	va_list ap;
+
+	va_start(ap, flags);
+	if ((flags & O_CREAT) != 0)
+		mode = va_arg(ap, mode_t);
+	va_end(ap);
+	return any_open(AT_FDCWD, path, flags, mode);
+}
+
+int unlinkat(int dir, const char *path, int flags)
+{
+	enum fd_act act = strike(FD_UNLINK);
+	int rc;
+
+	if (fd_board == NULL)
+		return real.unlinkat(dir, path, flags);
+	if (act == FD_FAIL || act == FD_FAIL_HALF)
+		return refused();
+	fd_trace_lock();
+	rc = real.unlinkat(dir, path, flags);
+	if (rc == 0)
+		fd_trace(FD_EV_UNLINK, 0, 0, 0, base(path), strlen(base(path)));
+	fd_trace_unlock();
+	if (act != FD_NOTHING)
+		die();
+	return rc;
+}
+
+int renameat(int from_dir, const char *from, int to_dir, const char *to)
+{
+	enum fd_act act = strike(FD_RENAME);
+	char names[600] = { 0 };
+	size_t a = strlen(base(from)) + 1, b = strlen(base(to)) + 1;
+	int rc;
+
+	if (fd_board == NULL)
+		return real.renameat(from_dir, from, to_dir, to);
+	if (act == FD_FAIL || act == FD_FAIL_HALF)
+		return refused();
+	memcpy(names, base(from), a);
+	memcpy(names + a, base(to), b);
+	fd_trace_lock();
+	rc = real.renameat(from_dir, from, to_dir, to);
+	if (rc == 0)
+		fd_trace(FD_EV_RENAME, 0, 0, 0, names, a + b);
+	fd_trace_unlock();
+	if (act != FD_NOTHING)
+		die();
+	return rc;
+}
+
+/* ---- reading ---- */
+
+ssize_t pread(int fd, void *p, size_t n, off_t off)
+{
+	struct stat st;
+
+	if (is_file(fd, &st) && strike(FD_READ) >= FD_DIE_AFTER)
+		return fd_board->act == FD_FAIL ? refused() : (die(), -1);
+	return real.pread(fd, p, n, off);
+}
+
+ssize_t preadv2(int fd, const struct iovec *v, int n, off_t off, int flags)
+{
+	struct stat st;
+
+	if (is_file(fd, &st) && strike(FD_READ) >= FD_DIE_AFTER)
+		return fd_board->act == FD_FAIL ? refused() : (die(), -1);
+	return real.preadv2(fd, v, n, off, flags);
+}
+
+/* Libraries built with and without large-file names call different symbols; here they are equal. */
+int open64(const char *path, int flags, ...) __attribute__((alias("open")));
+int openat64(int dir, const char *path, int flags, ...) __attribute__((alias("openat")));
+ssize_t pwritev64(int fd, const struct iovec *v, int n, off64_t off)
+    __attribute__((alias("pwritev")));
+ssize_t pwrite64(int fd, const void *p, size_t n, off64_t off) __attribute__((alias("pwrite")));
+ssize_t pread64(int fd, void *p, size_t n, off64_t off) __attribute__((alias("pread")));
+ssize_t preadv64v2(int fd, const struct iovec *v, int n, off64_t off, int flags)
+    __attribute__((alias("preadv2")));
+int ftruncate64(int fd, off64_t n) __attribute__((alias("ftruncate")));
