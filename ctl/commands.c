@@ -217,9 +217,16 @@ const struct command ctl_commands[] = {
 	    "sums, "
 	    "unless --quick is given. With --keep the oldest generations are removed, so that N "
 	    "stay." },
-	{ "store", "restore", 2, 2, ctl_store_restore, CTL_OFFLINE, "GENERATION DIR", "",
-	    "make a data directory of a backup",
-	    "DIR is the data directory of a server that is stopped; its folders store, directory "
+	{ "store", "restore", 1, 2, ctl_store_restore, CTL_OFFLINE | CTL_DRY, "GENERATION [DIR]",
+	    "account=NAME from=NAME mailbox=NAME uid=N message-id=ID into=MAILBOX",
+	    "make a data directory of a backup, or bring back some of its mail",
+	    "Without DIR: mail of --account goes back into the running server, all of it, or what "
+	    "--mailbox, --uid and --message-id say. Nothing is replaced or removed: a message that "
+	    "its mailbox has already (the same bytes and date) is left out, the others come with "
+	    "flags, keywords and dates, into --into if that is given. --from is the account's name "
+	    "in the backup, if that was another. A copy of it lies in $TMPDIR (/var/tmp) "
+	    "meanwhile. With DIR: DIR is the data directory of a server that is stopped; its "
+	    "folders store, directory "
 	    "and secrets "
 	    "must be missing or empty: nothing is written over. Uids, modseqs and ids go on behind "
 	    "any that "
@@ -240,7 +247,7 @@ const struct command ctl_commands[] = {
 	{ "store", "stat", 0, 0, ctl_store_stat, CTL_OFFLINE, "", "offline=DIR",
 	    "what a store holds, by account, and how much of its files that is", "" },
 	{ "store", "salvage", 2, 2, ctl_store_salvage, CTL_OFFLINE, "DIR OUT",
-	    "account=NAME mailbox=NAME as-store",
+	    "account=NAME mailbox=NAME uid=N as-store",
 	    "get out what is left of a store that the server refuses",
 	    "DIR is the data directory of a server that is stopped, or a generation of a backup; "
 	    "nothing in "
@@ -253,7 +260,7 @@ const struct command ctl_commands[] = {
 	    "import. "
 	    "With --as-store it gets store, directory and secrets instead: a data directory that a "
 	    "server "
-	    "can be started on. --account and --mailbox: only these. A run that was broken off "
+	    "can be started on. --account, --mailbox and --uid: only these. A run that was broken off "
 	    "goes on "
 	    "when it is started again. The status is 0 when everything was saved, 1 when "
 	    "not-saved.jsonl has lines, 3 when it could not be done." },

@@ -82,6 +82,12 @@ bool read_conf(const struct ctl *c, struct conf *conf);
  * frees *ret_p. */
 bool read_password(struct slice *ret, uint8_t **ret_p);
 
+/* Becomes a program of the suite, with the common options: its exit statuses are ours. */
+int ctl_become(
+    struct ctl *c, const char *program, const char *verb, const char *const *words, int n);
+/* restore.c: what of a backup is asked for by options, into a running server. */
+int ctl_restore_part(struct ctl *c);
+
 /* ---- doc.c ---- */
 void doc_help(FILE *f);
 void doc_command(FILE *f, const struct command *k);

@@ -7,8 +7,7 @@
 
 enum { ARGS_MAX = 8 };
 
-/* Becomes the program: its exit statuses are ours. */
-static int become(
+int ctl_become(
     struct ctl *c, const char *program, const char *verb, const char *const *words, int n)
 {
 	const char *dir = getenv("GATEHOUSE_LIBEXEC"), *argv[2 * ARGS_MAX] = { program };
@@ -34,7 +33,7 @@ static int offline(struct ctl *c, const char *verb)
 
 	if (dir == NULL)
 		return CTL_USAGE;
-	return become(c, "gatehouse-salvage", verb, &dir, 1);
+	return ctl_become(c, "gatehouse-salvage", verb, &dir, 1);
 }
 
 /* Becomes gatehouse-backup: the options that it has, too. */
@@ -50,9 +49,11 @@ static int backup(struct ctl *c, const char *verb)
 	}
 	if (ctl_opt(c, "quick") != NULL)
 		words[n++] = "--quick";
+	if (c->dry_run)
+		words[n++] = "--dry-run";
 	words[n++] = c->argv[0];
 	words[n++] = c->argv[1];
-	return become(c, "gatehouse-backup", verb, words, n);
+	return ctl_become(c, "gatehouse-backup", verb, words, n);
 }
 
 int ctl_store_backup(struct ctl *c)
@@ -62,7 +63,7 @@ int ctl_store_backup(struct ctl *c)
 
 int ctl_store_restore(struct ctl *c)
 {
-	return backup(c, "restore");
+	return c->argc == 2 ? backup(c, "restore") : ctl_restore_part(c);
 }
 
 /* A server's own data directory, as the configuration has it. */
@@ -75,7 +76,7 @@ static int online_verify(struct ctl *c, const char **words, int n)
 		return ctl_refuse(c, "out of memory");
 	if (read_conf(c, &conf)) {
 		words[n++] = conf_get_str(&conf, CONF_data_dir);
-		status = become(c, "gatehouse-backup", "verify", words, n);
+		status = ctl_become(c, "gatehouse-backup", "verify", words, n);
 	} else {
 		status = ctl_refuse(
 		    c, "the configuration does not say where the data is; --offline=DIR does");
@@ -97,7 +98,7 @@ int ctl_store_verify(struct ctl *c)
 	if (dir == NULL)
 		return online_verify(c, words, n);
 	words[n++] = dir;
-	return become(c, "gatehouse-salvage", "verify", words, n);
+	return ctl_become(c, "gatehouse-salvage", "verify", words, n);
 }
 
 int ctl_store_stat(struct ctl *c)
@@ -107,17 +108,17 @@ int ctl_store_stat(struct ctl *c)
 
 int ctl_store_rebuild(struct ctl *c)
 {
-	return become(c, "gatehouse-salvage", "rebuild", (const char *const *)c->argv, 1);
+	return ctl_become(c, "gatehouse-salvage", "rebuild", (const char *const *)c->argv, 1);
 }
 
 int ctl_store_salvage(struct ctl *c)
 {
-	static const char *const names[] = { "account", "mailbox" };
+	static const char *const names[] = { "account", "mailbox", "uid" };
 	const char *words[ARGS_MAX];
-	char text[2][1100];
+	char text[3][1100];
 	int n = 0;
 
-	for (size_t i = 0; i < 2; i++)
+	for (size_t i = 0; i < 3; i++)
 		if (ctl_opt(c, names[i]) != NULL) {
 			snprintf(
 			    text[i], sizeof(text[i]), "--%s=%s", names[i], ctl_opt(c, names[i]));
@@ -127,5 +128,5 @@ int ctl_store_salvage(struct ctl *c)
 		words[n++] = "--as-store";
 	words[n++] = c->argv[0];
 	words[n++] = c->argv[1];
-	return become(c, "gatehouse-salvage", "salvage", words, n);
+	return ctl_become(c, "gatehouse-salvage", "salvage", words, n);
 }

@@ -222,6 +222,8 @@ static int run(struct import *im, const char *from)
 	}
 	if (r != IMPORT_BROKEN && !p->ctl->dry_run)
 		r = subscribe(im);
+	if (r != IMPORT_BROKEN && port_found_none(p))
+		return ctl_refuse(p->ctl, "there is no such message in it");
 	return port_end(p, p->ctl->dry_run ? "to be moved" : "moved", r == IMPORT_BROKEN);
 }
 

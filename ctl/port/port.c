@@ -192,6 +192,12 @@ static void end_json(const struct port *p, const char *verb, bool broken)
 	printf("]}\n");
 }
 
+bool port_found_none(const struct port *p)
+{
+	return p->moved + p->already + p->n_left == 0 &&
+	       (ctl_opt(p->ctl, "uid") != NULL || ctl_opt(p->ctl, "message-id") != NULL);
+}
+
 int port_end(struct port *p, const char *verb, bool broken)
 {
 	bar_clear(p);

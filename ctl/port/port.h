@@ -45,6 +45,9 @@ void port_note(struct port *p, const char *fmt, ...) __attribute__((format(print
 void port_box(struct port *p, struct slice name, size_t at, size_t of);
 void port_step(struct port *p, uint64_t at, uint64_t of);
 
+/* Nothing was there of what options asked for by itself (--uid, --message-id). */
+bool port_found_none(const struct port *p);
+
 /* The sum of it, for people or as JSON, and the status: CTL_DONE when nothing was left. `broken`:
  * it ended before its end. */
 int port_end(struct port *p, const char *verb, bool broken);

@@ -91,7 +91,7 @@ int verify_online(struct source *s, unsigned mib_per_s, struct report *rep);
 
 /* ---- restore.c ---- */
 
-/* A new data directory of a generation. */
-int restore(const char *gen, const char *dir, struct report *rep);
+/* A new data directory of a generation; with `dry` only what would be done, and whether it can. */
+int restore(const char *gen, const char *dir, bool dry, struct report *rep);
 /* Higher uids, modseqs and ids than any that were given out since. 0 or negative. */
 int restore_step_ahead(int store_fd, struct report *rep);

@@ -28,7 +28,7 @@ enum { TRIES = 3, EDGE = 4096 };
 
 struct tool {
 	struct report rep;
-	bool json, quiet, quick;
+	bool json, quiet, quick, dry;
 	unsigned keep, rate;
 	struct source src;
 	int target_fd, prev_fd, gen_fd;
@@ -302,7 +302,7 @@ static int usage(void)
 {
 	fprintf(stderr,
 	    "usage: gatehouse-backup [--json] [--quiet] [--keep=N] [--quick] backup DIR TARGET\n"
-	    "       gatehouse-backup [--json] [--quiet] restore GENERATION DIR\n"
+	    "       gatehouse-backup [--json] [--quiet] [--dry-run] restore GENERATION DIR\n"
 	    "       gatehouse-backup [--json] [--quiet] [--rate=MIB] verify DIR\n");
 	return TOOL_USAGE;
 }
@@ -315,6 +315,8 @@ static bool option(struct tool *t, const char *arg)
 		t->quiet = true;
 	else if (strcmp(arg, "--quick") == 0)
 		t->quick = true;
+	else if (strcmp(arg, "--dry-run") == 0)
+		t->dry = true;
 	else
 		return (sscanf(arg, "--keep=%u", &t->keep) == 1 && t->keep > 0) ||
 		       (sscanf(arg, "--rate=%u", &t->rate) == 1 && t->rate > 0);
@@ -351,7 +353,7 @@ int main(int argc, char **argv)
 		rc = do_backup(&t, words[1], words[2]);
 		source_close(&t.src);
 	} else {
-		rc = restore(words[1], words[2], &t.rep);
+		rc = restore(words[1], words[2], t.dry, &t.rep);
 	}
 	bfiles_fini(&t.prev);
 	bfiles_fini(&t.files);

@@ -4,6 +4,7 @@
 #include "common/base/io.h"
 #include "stored/salvage/out.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -23,11 +24,24 @@ static void part_name(unsigned db, char to[GEN_NAME_BYTES])
 	snprintf(to, GEN_NAME_BYTES, "%s.restoring", db_names[db]);
 }
 
+static bool is_free(int dir_fd, const char *name)
+{
+	int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC), n = 0;
+	DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+
+	if (d == NULL)
+		return dir_fd < 0 || errno == ENOENT;
+	while (n <= 2 && readdir(d) != NULL)
+		n++;
+	closedir(d);
+	return n <= 2;
+}
+
 /* Nothing is ever written over: the folders are missing, or empty. */
-static int make_free(struct restoring *r, struct report *rep)
+static int look_free(struct restoring *r, struct report *rep)
 {
 	for (unsigned i = 0; i < DBS; i++)
-		if (unlinkat(r->dir_fd, db_names[i], AT_REMOVEDIR) != 0 && errno != ENOENT)
+		if (!is_free(r->dir_fd, db_names[i]))
 			return report_fail(rep,
 			    "%s/%s is there and not empty; nothing is written over: move it away "
 			    "first",
@@ -92,22 +106,29 @@ static int show(struct restoring *r)
 	return rc == 0 && fsync(r->dir_fd) != 0 ? -errno : rc;
 }
 
-static int begin(struct restoring *r, const char *gen, struct report *rep)
+static int begin(struct restoring *r, const char *gen, bool dry, struct report *rep)
 {
 	r->gen_fd = open(gen, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (r->gen_fd < 0)
 		return report_fail(rep, "%s: %s", gen, strerror(errno));
 	if (!gen_manifest_read(r->gen_fd, &r->files, r->end, &r->made))
 		return report_fail(rep, "%s is no complete generation of a backup", gen);
-	if (mkdir(r->dir, 0700) != 0 && errno != EEXIST)
+	if (!dry && mkdir(r->dir, 0700) != 0 && errno != EEXIST)
 		return report_fail(rep, "%s cannot be made: %s", r->dir, strerror(errno));
 	r->dir_fd = open(r->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (r->dir_fd < 0)
+	if (r->dir_fd < 0 && !(dry && errno == ENOENT))
 		return report_fail(rep, "%s: %s", r->dir, strerror(errno));
 	for (size_t i = 0; i < r->files.n; i++)
 		r->copying.of += r->files.v[i].bytes;
 	r->copying.rep = rep;
-	return make_free(r, rep);
+	return look_free(r, rep);
+}
+
+static int tell(struct restoring *r, uint64_t bytes, struct report *rep)
+{
+	report_figure(rep, "files", r->files.n);
+	report_figure(rep, "bytes-copied", bytes);
+	return report_end(rep);
 }
 
 /* Every byte was compared with the manifest's sums; then the store is opened for the step ahead,
@@ -118,6 +139,9 @@ static int run(struct restoring *r, struct report *rep)
 	const char *what = "";
 	int rc = 0, fd;
 
+	for (unsigned i = 0; i < DBS && rc == 0; i++)
+		if (unlinkat(r->dir_fd, db_names[i], AT_REMOVEDIR) != 0 && errno != ENOENT)
+			rc = -errno;
 	for (unsigned i = 0; i < DBS && rc == 0; i++)
 		rc = db_restore(r, i, &what);
 	if (rc == -EUCLEAN)
@@ -135,18 +159,16 @@ static int run(struct restoring *r, struct report *rep)
 	if (rc != 0)
 		return report_fail(
 		    rep, "%s: %s; the same command begins anew", what, strerror(-rc));
-	report_figure(rep, "files", r->files.n);
-	report_figure(rep, "bytes-copied", r->copying.done);
-	return report_end(rep);
+	return tell(r, r->copying.done, rep);
 }
 
-int restore(const char *gen, const char *dir, struct report *rep)
+int restore(const char *gen, const char *dir, bool dry, struct report *rep)
 {
 	struct restoring r = { .gen_fd = -1, .dir_fd = -1, .dir = dir };
-	int rc = begin(&r, gen, rep);
+	int rc = begin(&r, gen, dry, rep);
 
 	if (rc == 0)
-		rc = run(&r, rep);
+		rc = dry ? tell(&r, r.copying.of, rep) : run(&r, rep);
 	bfiles_fini(&r.files);
 	fd_close(&r.gen_fd);
 	fd_close(&r.dir_fd);

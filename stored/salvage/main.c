@@ -32,6 +32,7 @@ struct tool {
 	struct report rep;
 	bool json, quiet, as_store;
 	unsigned rate; /* MiB in a second; 0: all there is */
+	unsigned uid;  /* 0: all */
 	const char *dir, *out, *account, *mailbox;
 	char real[PATH_MAX];
 	int store_fd, directory_fd, secrets_fd;
@@ -140,6 +141,7 @@ static int salvage_to(struct tool *t, struct out *o)
 			s.account = slice_str(t->account);
 		if (t->mailbox != NULL)
 			s.mailbox = slice_str(t->mailbox);
+		s.uid = t->uid;
 		rc = maildir_accounts(o, &t->names);
 	}
 	if (rc == 0)
@@ -215,7 +217,7 @@ static const struct verb {
 static int usage(void)
 {
 	fprintf(stderr, "usage: gatehouse-salvage [--json] [--quiet] [--account=NAME] "
-			"[--mailbox=NAME] [--as-store] salvage DIR OUT\n"
+			"[--mailbox=NAME] [--uid=N] [--as-store] salvage DIR OUT\n"
 			"       gatehouse-salvage [--json] [--quiet] verify|stat|rebuild DIR\n");
 	return TOOL_USAGE;
 }
@@ -235,7 +237,8 @@ int main(int argc, char **argv)
 			t.quiet = true;
 		else if (strcmp(argv[i], "--as-store") == 0)
 			t.as_store = true;
-		else if (sscanf(argv[i], "--rate=%u", &t.rate) == 1)
+		else if (sscanf(argv[i], "--rate=%u", &t.rate) == 1 ||
+			 sscanf(argv[i], "--uid=%u", &t.uid) == 1)
 			continue;
 		else if (strncmp(argv[i], "--account=", 10) == 0)
 			t.account = argv[i] + 10;

@@ -115,6 +115,8 @@ static int row_message(struct walk *w, struct sv_mbox *b, const struct raw_row *
 	}
 	if (m.uid > b->uid_max)
 		b->uid_max = m.uid;
+	if (w->sink->uid != 0 && m.uid != w->sink->uid)
+		return 0;
 	at.uid = m.uid;
 	if (!row->has_loc || msg_unpack(row->val, &m.rec) != 0) {
 		report_item(w->rep, VERDICT_LOST, &at, "the message's row is damaged");

@@ -22,6 +22,7 @@ struct sink {
 	void *arg;
 	bool expunged;                 /* what can be restored is wanted, too */
 	struct slice account, mailbox; /* only these; empty: all */
+	uint32_t uid;                  /* only this one of each mailbox; 0: all */
 	int (*mbox_begin)(void *arg, struct sv_mbox *b);
 	int (*begin)(void *arg, const struct sv_msg *m);
 	int (*bytes)(void *arg, struct slice s);

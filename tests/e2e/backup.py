@@ -12,31 +12,13 @@ import threading
 import time
 
 import suite
+from stores import data, target, tool
 from suite import DOMAIN, PASSWORD, behind_trace, case, check, equal, message
 
 U1 = "u1@" + DOMAIN
 SENT = []  # (when it was acknowledged, data)
 MADE = []  # (when, name) of accounts with passwords
 BACKUPS = []  # (when it was begun, generation's path)
-
-
-def data(s):
-    return os.path.join(s.dir, "data")
-
-
-def target(s):
-    return os.path.join(s.dir, "backup")
-
-
-def tool(s, *args, ok=(0,), run=subprocess.run):
-    env = dict(os.environ, GATEHOUSE_LIBEXEC=os.path.join(s.root, "usr/lib/gatehouse"))
-    done = run([os.path.join(s.root, "usr/bin/gatehousectl"), "--json", "--conf", s.conf, "store", *args], stdin=subprocess.DEVNULL,
-               stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env)
-    if run is not subprocess.run:
-        return done
-    check(done.returncode in ok, "store %s: status %d: %s %s", " ".join(args), done.returncode, done.stdout[-800:],
-          done.stderr[-800:])
-    return json.loads(done.stdout)
 
 
 class Load:
