@@ -16,10 +16,12 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+/* An account, or one of its mailboxes. */
 struct target {
-	uint64_t account;
 	uint32_t handle;
 	UT_hash_handle hh;
+	size_t n;
+	uint8_t key[]; /* the account's id, then the mailbox's name */
 };
 
 /* A recipient that waits for stored: one account, or those of a group. */
@@ -108,19 +110,25 @@ static void answer_good(struct rcpt_conn *rc, const struct rcpt *r)
 	buf_fini(&more);
 }
 
-static struct target *target_of(struct rcpt_conn *rc, uint64_t account)
+static struct target *target_of(struct rcpt_conn *rc, uint64_t account, struct slice mailbox)
 {
+	uint8_t key[sizeof(account) + ADDRESS_MAX_BYTES];
+	size_t n = sizeof(account) + mailbox.n;
 	struct target *t = NULL;
 
-	HASH_FIND(hh, rc->targets, &account, sizeof(account), t);
+	memcpy(key, &account, sizeof(account));
+	if (mailbox.n > 0)
+		memcpy(key + sizeof(account), mailbox.p, mailbox.n);
+	HASH_FIND(hh, rc->targets, key, n, t);
 	if (t != NULL || HASH_COUNT(rc->targets) >= RCPT_TARGETS_MAX)
 		return t;
-	t = calloc(1, sizeof(*t));
+	t = calloc(1, sizeof(*t) + n);
 	if (t == NULL)
 		return NULL;
-	t->account = account;
+	t->n = n;
+	memcpy(t->key, key, n);
 	t->handle = HASH_COUNT(rc->targets) + 1;
-	HASH_ADD(hh, rc->targets, account, sizeof(t->account), t);
+	HASH_ADD_KEYPTR(hh, rc->targets, t->key, t->n, t);
 	return t;
 }
 
@@ -133,11 +141,22 @@ static void rcpt_end(struct rcpt_conn *rc, struct rcpt *take_r)
 	free(take_r);
 }
 
+/* The mailbox that the address of an account names, if mail may go there. */
+static struct slice direct_mailbox(const struct routerd *rd, const struct route *r)
+{
+	struct slice name = buf_slice(&r->mailbox);
+
+	if (name.n == 0 || r->account == NULL || !route_direct(&rd->db.dir, r->account))
+		return SLICE_NONE;
+	return name;
+}
+
 /* One more target of the recipient: false when it cannot even be asked for. */
-static bool ask_stored(struct rcpt_conn *rc, struct rcpt *r, const struct object *o, uint64_t size)
+static bool ask_stored(struct rcpt_conn *rc, struct rcpt *r, const struct object *o,
+    struct slice mailbox, uint64_t size)
 {
 	struct routerd *rd = rc->rd;
-	struct target *t = target_of(rc, o->id);
+	struct target *t = target_of(rc, o->id, mailbox);
 	struct rcpt_wait *w = t != NULL && rd->stored != NULL && rc->waiting < RCPT_WAITING_MAX
 				  ? calloc(1, sizeof(*w))
 				  : NULL;
@@ -155,13 +174,14 @@ static bool ask_stored(struct rcpt_conn *rc, struct rcpt *r, const struct object
 		.handle = t->handle,
 		.account = o->id,
 		.quota = settings_quota(&rd->db.dir, o),
-		.size = size };
+		.size = size,
+		.mailbox = mailbox };
 	ipc_send(rd->stored, IPC_post_target, &m, NULL);
 	return true;
 }
 
-static void ask_for_all(
-    struct rcpt_conn *rc, const struct ipc_rcpt_ask *q, const uint64_t *accounts, size_t n)
+static void ask_for_all(struct rcpt_conn *rc, const struct ipc_rcpt_ask *q,
+    const uint64_t *accounts, size_t n, struct slice mailbox)
 {
 	struct rcpt *r = calloc(1, sizeof(*r) + n * sizeof(r->handles[0]));
 	size_t off = 0;
@@ -178,7 +198,7 @@ static void ask_for_all(
 		/* Who has mail switched off is left out of a group, as who is suspended is. */
 		if (o != NULL && (services_of(&rc->rd->db.dir, o) & SERVICE_MAIL) == 0)
 			off++;
-		else if (o == NULL || !ask_stored(rc, r, o, q->size))
+		else if (o == NULL || !ask_stored(rc, r, o, mailbox, q->size))
 			r->status = IPC_ROUTE_TRYLATER;
 	}
 	if (off > 0 && off == n)
@@ -196,7 +216,7 @@ static void ask_for_group(
 	if (all.status != IPC_ROUTE_OK)
 		answer(rc, q->seq, all.status, all.why);
 	else
-		ask_for_all(rc, q, all.ids, all.n);
+		ask_for_all(rc, q, all.ids, all.n, SLICE_NONE);
 }
 
 static void on_rcpt_ask(struct rcpt_conn *rc, const struct ipc_rcpt_ask *q)
@@ -214,7 +234,7 @@ static void on_rcpt_ask(struct rcpt_conn *rc, const struct ipc_rcpt_ask *q)
 	else if (r->group != NULL)
 		ask_for_group(rc, q, r->group);
 	else
-		ask_for_all(rc, q, &r->account->id, 1);
+		ask_for_all(rc, q, &r->account->id, 1, direct_mailbox(rc->rd, r));
 }
 
 /* SenderAddresses of the account: the address itself, or *@ its domain. Kept in lower case. */

@@ -3,6 +3,7 @@
 
 #include "routerd/group.h"
 #include "routerd/limits.h"
+#include "routerd/settings.h"
 #include "routerd/unknown.h"
 
 /*
@@ -30,6 +31,11 @@ static struct object *find_object(const struct work *w)
 		o = directory_object(w->d, w->dom, slice_part(low, 0, (size_t)plus));
 	}
 	return o != NULL && o->state == STATE_ACTIVE ? o : NULL;
+}
+
+bool route_direct(const struct directory *d, const struct object *account)
+{
+	return setting_number(settings_effective(d, account, SETTING_DirectMailboxAddressing)) != 0;
 }
 
 /* The name goes into the template as it was written. */

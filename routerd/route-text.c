@@ -94,11 +94,23 @@ static const char *relay_text(const struct route *r)
 	}
 }
 
-void route_explain(struct route *r)
+static void mailbox_line(const struct directory *d, struct route *r)
+{
+	line(r, "mailbox", buf_slice(&r->mailbox));
+	if (r->mailbox.n == 0 || r->mode != ROUTE_MAIL || r->account == NULL)
+		return;
+	buf_puts(&r->trace,
+	    route_direct(d, r->account)
+		? "DirectMailboxAddressing is YES: into that mailbox if the account has it, "
+		  "else the INBOX\n"
+		: "DirectMailboxAddressing is NO: into the INBOX\n");
+}
+
+void route_explain(const struct directory *d, struct route *r)
 {
 	bool remote = r->status == IPC_ROUTE_NOTLOCAL && r->queue.n > 0;
 
-	line(r, "mailbox", buf_slice(&r->mailbox));
+	mailbox_line(d, r);
 	line(r, "detail", buf_slice(&r->detail));
 	if (r->mode != ROUTE_MAIL || !remote)
 		return;

@@ -10,7 +10,7 @@ static void route_reply(struct request *q)
 	struct slice lines;
 
 	route_put_queue(&queue, r);
-	route_explain(r);
+	route_explain(&q->rd->db.dir, r);
 	lines = buf_slice(&r->trace);
 	item(q, slice_str(r->module != NULL ? r->module : ""));
 	item(q, buf_slice(&queue));

@@ -62,6 +62,9 @@ void route_typed(const struct directory *d, struct slice typed, struct slice dom
 void route_login(const struct directory *d, struct slice typed, struct slice domain,
     const struct addr *local, struct route *r);
 
+/* Does mail to mailbox#account go into that mailbox of the account? */
+bool route_direct(const struct directory *d, const struct object *account);
+
 /* ---- route-text.c ---- */
 
 /* Text for the client that goes with a status; fixed. */
@@ -75,7 +78,7 @@ const char *route_status_word(enum ipc_route_status status);
 void route_put_queue(struct buf *b, const struct route *r);
 
 /* Adds to the trace what the result means: mailbox, detail, and what becomes of mail. */
-void route_explain(struct route *r);
+void route_explain(const struct directory *d, struct route *r);
 
 /* name@domain of an object, lower case. */
 void put_object_name(struct buf *b, const struct object *o);

@@ -14,10 +14,12 @@ struct post_rcpt {
 	struct txn txn; /* first: see rcpt_of() */
 	struct post *post;
 	struct account *account; /* holds a reference */
+	struct mbox *mbox;       /* pinned; NULL: the INBOX */
+	bool held;               /* mbox is held for the batch under way */
 	uint32_t handle;
 	uint64_t quota;
 	bool joined; /* has the fate of the one before it, as far as that is known before */
-	bool same;   /* as an earlier recipient's account: gets its answer */
+	bool same;   /* as an earlier recipient's account and mailbox: gets its answer */
 	unsigned same_as;
 	bool answered;
 	int status;
@@ -55,3 +57,6 @@ void post_free(struct post *p);
 /* post-store.c: all bytes are with the engine and the sender has said that there are no more.
  * Answers each recipient when its copy is durable, then frees. */
 void post_end(struct post *p);
+/* *m, if any, stays as long as somebody points at it. The second sets it to NULL. */
+void post_pin(struct mbox *m);
+void post_unpin(struct mbox **m);

@@ -10,6 +10,24 @@
 
 #include <assert.h>
 
+void post_pin(struct mbox *m)
+{
+	if (m != NULL)
+		m->pins++;
+}
+
+void post_unpin(struct mbox **m)
+{
+	struct account *a;
+
+	if (*m == NULL)
+		return;
+	a = (*m)->account;
+	(*m)->pins--;
+	*m = NULL;
+	tree_reap(a);
+}
+
 static struct post_rcpt *rcpt_of(struct txn *t)
 {
 	return (struct post_rcpt *)t;
@@ -72,6 +90,14 @@ static void rcpt_stored(struct post_rcpt *r)
 		parse_want(m, r->uid, &row.loc, r->rec.size);
 }
 
+/* Others may change the mailbox again. */
+static void rcpt_let_go(struct post_rcpt *r)
+{
+	if (r->held)
+		change_release(r->mbox);
+	r->held = false;
+}
+
 static void on_rcpt(struct txn *t, int status)
 {
 	struct post_rcpt *r = rcpt_of(t);
@@ -80,6 +106,7 @@ static void on_rcpt(struct txn *t, int status)
 	if (status == IPC_ST_OK)
 		rcpt_stored(r);
 	rcpt_answer(r, status);
+	rcpt_let_go(r);
 	if (p->left == 0)
 		post_free(p);
 }
@@ -115,10 +142,12 @@ static int rcpt_begin(struct post_rcpt *r)
 {
 	struct post *p = r->post;
 	struct account *a = r->account;
-	struct mbox *m = a->inbox;
+	struct mbox *m = r->held ? r->mbox : a->inbox;
 	uint64_t id;
 	int s = rcpt_check(r);
 
+	if (s == IPC_ST_OK && m->pend.uidnext >= STORE_UID_MAX)
+		s = IPC_ST_TOOBIG;
 	if (s == IPC_ST_OK)
 		s = txn_begin(m, &r->txn, on_rcpt);
 	if (s != IPC_ST_OK)
@@ -148,6 +177,28 @@ static void portion_commit(struct post *p, struct txn **txns, unsigned n)
 
 	for (unsigned i = 0; s != IPC_ST_OK && i < n; i++)
 		rcpt_answer(rcpt_of(txns[i]), s);
+}
+
+/* Nobody deletes the mailbox now; if somebody has, it is mail for the INBOX. */
+static void on_held(void *arg, int status)
+{
+	struct post_rcpt *r = arg;
+	struct post *p = r->post;
+	struct txn *t = &r->txn;
+
+	r->held = status == IPC_ST_OK;
+	if (status == IPC_ST_NOTFOUND)
+		status = IPC_ST_OK;
+	if (status == IPC_ST_OK)
+		status = rcpt_begin(r);
+	if (status == IPC_ST_OK)
+		status = txn_commit(p->st, &t, 1);
+	if (status == IPC_ST_OK)
+		return;
+	rcpt_answer(r, status);
+	rcpt_let_go(r);
+	if (p->left == 0)
+		post_free(p);
 }
 
 /* Another recipient with the same account, outside of the set, does not share the set's fate. */
@@ -213,12 +264,17 @@ static void post_store(struct post *p)
 	}
 	sets_check(p);
 	p->state = POST_STORING;
+	p->left++; /* stays until the end of the loop */
 	for (unsigned i = 0; i < p->n_rcpts; i++) {
 		struct post_rcpt *r = &p->rcpts[i];
 		int s;
 
 		if (r->same || r->answered)
 			continue;
+		if (r->mbox != NULL) {
+			change_hold(r->mbox, false, on_held, r);
+			continue;
+		}
 		s = rcpt_begin(r);
 		if (s != IPC_ST_OK) {
 			rcpt_answer(r, s);
@@ -231,7 +287,7 @@ static void post_store(struct post *p)
 		}
 	}
 	portion_commit(p, txns, n);
-	if (p->left == 0)
+	if (--p->left == 0)
 		post_free(p);
 }
 

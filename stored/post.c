@@ -50,8 +50,10 @@ void post_conn_free(struct post_conn *pc)
 	for (size_t i = 0; i < pc->targets.cap; i++) {
 		struct post_target *t = pc->targets.slots[i].p;
 
-		if (t != NULL)
-			account_unref(t->account);
+		if (t == NULL)
+			continue;
+		post_unpin(&t->mbox);
+		account_unref(t->account);
 		free(t);
 	}
 	idmap_fini(&pc->targets);
@@ -102,7 +104,18 @@ struct target_ask {
 	struct peer *peer;
 	uint32_t seq, handle;
 	uint64_t sid, quota, size;
+	struct slice mailbox; /* behind the struct */
 };
+
+/* One that is not there means the INBOX: who may not look into the account does not learn its
+ * mailboxes' names either. */
+static struct mbox *mailbox_of(struct account *a, struct slice name)
+{
+	int status;
+	struct mbox *m = name.n > 0 ? account_mbox(a, name, &status) : NULL;
+
+	return m != a->inbox ? m : NULL;
+}
 
 static int target_put(struct post_conn *pc, const struct target_ask *q, struct account *a)
 {
@@ -122,9 +135,12 @@ static int target_put(struct post_conn *pc, const struct target_ask *q, struct a
 	if (t->account != NULL && t->account->id != a->id)
 		return IPC_ST_DENIED;
 	account_ref(a);
+	post_unpin(&t->mbox);
 	if (t->account != NULL)
 		account_unref(t->account);
 	t->account = a;
+	t->mbox = mailbox_of(a, q->mailbox);
+	post_pin(t->mbox);
 	t->quota = a->quota = q->quota;
 	return IPC_ST_OK;
 }
@@ -154,7 +170,7 @@ static void on_target(void *arg, int status, struct account *a)
 
 void post_target(struct store *st, const struct ipc_post_target *q, struct peer *from)
 {
-	struct target_ask *ask = malloc(sizeof(*ask));
+	struct target_ask *ask = malloc(sizeof(*ask) + q->mailbox.n);
 
 	if (ask == NULL) {
 		struct ipc_post_target_done d = { q->seq, IPC_ST_TRYLATER };
@@ -162,7 +178,12 @@ void post_target(struct store *st, const struct ipc_post_target *q, struct peer 
 		(void)ipc_send(from->chan, IPC_post_target_done, &d, NULL);
 		return;
 	}
-	*ask = (struct target_ask){ from, q->seq, q->handle, q->sid, q->quota, q->size };
+	*ask =
+	    (struct target_ask){ from, q->seq, q->handle, q->sid, q->quota, q->size, SLICE_NONE };
+	if (q->mailbox.n > 0) {
+		memcpy(ask + 1, q->mailbox.p, q->mailbox.n);
+		ask->mailbox = slice_of(ask + 1, q->mailbox.n);
+	}
 	peer_ref(from);
 	account_get(st, q->account, 0, on_target, ask);
 }
@@ -181,8 +202,10 @@ void post_free(struct post *p)
 		STAILQ_REMOVE_HEAD(&p->pieces, link);
 		free(piece);
 	}
-	for (unsigned i = 0; i < p->n_rcpts; i++)
+	for (unsigned i = 0; i < p->n_rcpts; i++) {
+		post_unpin(&p->rcpts[i].mbox);
 		account_unref(p->rcpts[i].account);
+	}
 	if (p->body != NULL)
 		engine_body_free(&p->body);
 	XXH3_freeState(p->sum);
@@ -346,15 +369,19 @@ static int rcpts_find(
 		*ret_handle = h;
 		if (t == NULL)
 			return IPC_ST_DENIED;
-		*r = (struct post_rcpt){
-			.post = p, .account = t->account, .handle = h, .quota = t->quota
-		};
+		*r = (struct post_rcpt){ .post = p,
+			.account = t->account,
+			.mbox = t->mbox,
+			.handle = h,
+			.quota = t->quota };
 		r->joined = (named & IPC_HANDLE_JOINED) != 0;
 		for (unsigned k = 0; k < p->n_rcpts && !r->same; k++) {
-			r->same = p->rcpts[k].account == t->account && !p->rcpts[k].same;
+			r->same = p->rcpts[k].account == t->account &&
+				  p->rcpts[k].mbox == t->mbox && !p->rcpts[k].same;
 			r->same_as = k;
 		}
 		account_ref(t->account);
+		post_pin(r->mbox);
 		p->n_rcpts++;
 		p->left++;
 	}

@@ -182,6 +182,7 @@ struct post_target {
 	uint32_t handle;
 	uint64_t quota;
 	struct account *account;
+	struct mbox *mbox; /* pinned; NULL: the INBOX */
 };
 
 /* What routerd and the acceptor said about one connection. */

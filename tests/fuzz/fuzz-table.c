@@ -39,7 +39,7 @@ static void follow(struct directory *d, struct route *r, struct slice name)
 		route_address(d, name, (enum route_mode)mode, r);
 		assert(r->steps <= ROUTE_STEPS_MAX);
 		assert((r->status == IPC_ROUTE_OK) == (r->account != NULL));
-		route_explain(r);
+		route_explain(d, r);
 	}
 	(void)host_parse(name, &h);
 	find(d->table, slice_part(name, 0, name.n / 2), slice_from(name, name.n / 2));
