@@ -184,12 +184,22 @@ static void begin(struct imap *s, const char *mech, bool has_initial, struct sli
 
 /* ---- commands ------------------------------------------------------------------------------- */
 
+/* An astring; also with a bare '%', since name%domain is a name here, and there are clients that do
+ * not quote it (RFC 9051 9: list-wildcards are no ATOM-CHAR). */
+static struct slice login_name(struct parse *p)
+{
+	uint8_t c = parse_peek(p);
+
+	return c == '"' || c == '{' ? parse_astring(p)
+				    : parse_chars(p, parse_list_char, "a string is missing");
+}
+
 /* LOGIN becomes SASL PLAIN: one way of checking a password, not two. */
 void imap_cmd_login(struct imap *s, struct parse *p)
 {
 	uint8_t plain[2 * IMAP_NAME_MAX + 2];
 	bool sp = parse_sp(p);
-	struct slice name = parse_astring(p), password;
+	struct slice name = login_name(p), password;
 
 	sp = parse_sp(p) && sp;
 	password = parse_astring(p);
