@@ -8,11 +8,13 @@ const struct command ctl_commands[] = {
 	{ "domain", "aliases", 1, 100, ctl_domain_aliases, 0, "NAME [= [ALIAS...]]", "",
 	    "other names of a domain; with '=' they are set",
 	    "After = comes the new list in place of the old one." },
-	{ "domain", "addresses", 1, 200, ctl_domain_addresses, 0, "NAME [= [ADDRESS...]]", "",
+	{ "domain", "addresses", 1, 200, ctl_domain_addresses, 0, "NAME [= [RANGE...]]", "",
 	    "local addresses that lead to a domain; with '=' they are set",
 	    "Whoever connects to one of these addresses of this machine and types a name without a "
-	    "domain "
-	    "means this domain: gatehousectl domain addresses client.example = 192.0.2.2" },
+	    "domain means this domain: gatehousectl domain addresses client.example = 192.0.2.2. "
+	    "A RANGE is an address, ADDRESS-ADDRESS or ADDRESS/BITS, of IPv4 or IPv6. No address "
+	    "belongs to two domains: what meets another domain's range is refused, with its "
+	    "name." },
 	{ "domain", "info", 1, 1, ctl_domain_info, 0, "NAME", "",
 	    "state, and how many objects it has", "" },
 	{ "domain", "rename", 2, 2, ctl_domain_rename, 0, "NAME NEW", "",
@@ -139,8 +141,13 @@ const struct command ctl_commands[] = {
 	    "who is logged in", "The first column is the session's name in the log, too." },
 	{ "session", "kick", 1, 1, ctl_session_kick, CTL_DRY, "SID|ACCOUNT", "",
 	    "end a session, or all of an account", "" },
-	{ "route", "test", 1, 2, ctl_route_test, 0, "ADDRESS [mail|access|signal]", "",
-	    "where an address leads, and every step", "" },
+	{ "route", "test", 1, 2, ctl_route_test, 0, "NAME [mail|access|signal]",
+	    "mode=MODE local=ADDRESS domain=NAME", "where a name leads, and why, step by step",
+	    "--mode is mail, access (a login; the default) or signal. A name without a domain is "
+	    "completed as the server would: by --domain, the one that the protocol names (the host "
+	    "of a URL, for XMPP the stream's 'to'), else by --local, the address of this machine "
+	    "that "
+	    "the client has reached. Each record, object and setting that decided is named." },
 	{ "route", "login", 2, 3, ctl_route_login, 0, "NAME LOCAL-ADDRESS [DOMAIN]", "",
 	    "where a login name leads, typed at that local address", "" },
 	{ "router", "show", 0, 0, ctl_router_show, 0, "", "", "the Router's table", "" },

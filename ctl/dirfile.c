@@ -1,5 +1,7 @@
 #include "ctl/dirfile.h"
 
+#include "common/base/addr_range.h"
+
 #include <stdlib.h>
 
 enum { MEM_MAX = 1 << 30, VALUE_MAX = 16 << 20, COMPLAINTS_MAX = 50 };
@@ -152,6 +154,22 @@ static void lower_texts(struct data *list)
 				((uint8_t *)e->text.p)[i] = ascii_lower(e->text.p[i]);
 }
 
+/* Addresses as the server shows them, so that other ways to write them are no difference. */
+static void one_form(struct arena *mem, struct data *list)
+{
+	char text[ADDR_RANGE_TEXT_MAX];
+	struct addr_range r;
+
+	for (struct data *e = list->first; e != NULL; e = e->next) {
+		struct slice shown = SLICE_NONE;
+
+		if (e->kind == DATA_STRING && addr_range_parse(e->text, &r) == 0)
+			shown = arena_copy(mem, slice_str(addr_range_text(&r, text)));
+		if (shown.p != NULL)
+			e->text = shown;
+	}
+}
+
 bool dirfile_set(struct dirfile *f, struct dir_entry *e, size_t part, const struct data *value)
 {
 	const struct dir_part *p = &dir_parts[e->kind][part];
@@ -164,6 +182,8 @@ bool dirfile_set(struct dirfile *f, struct dir_entry *e, size_t part, const stru
 		return true;
 	if (names)
 		lower_texts((struct data *)value);
+	if (strcmp(p->key, "IPAddresses") == 0)
+		one_form(&f->mem, (struct data *)value);
 	put_canonical(&b, value, p->value == 'a');
 	if (!b.overflow)
 		e->part[part] = arena_copy(&f->mem, buf_slice(&b));

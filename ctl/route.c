@@ -26,14 +26,31 @@ static int show_route(struct ctl *c, struct buf *line)
 	return 0;
 }
 
+static void line_option(struct ctl *c, struct buf *b, const char *option, const char *word)
+{
+	const char *value = ctl_opt(c, option);
+
+	if (value == NULL || *value == '\0')
+		return;
+	line_raw(b, word);
+	line_word(b, value);
+}
+
 int ctl_route_test(struct ctl *c)
 {
+	const char *mode = ctl_opt(c, "mode");
 	struct buf b;
 
+	if (mode != NULL && c->argc > 1)
+		return CTL_USAGE;
+	if (c->argc > 1)
+		mode = c->argv[1];
 	line_start(&b, "RouteTrace");
 	line_word(&b, c->argv[0]);
-	if (c->argc > 1)
-		line_word(&b, c->argv[1]);
+	if (mode != NULL)
+		line_word(&b, mode);
+	line_option(c, &b, "local", "LOCAL");
+	line_option(c, &b, "domain", "DOMAIN");
 	return show_route(c, &b);
 }
 

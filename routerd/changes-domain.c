@@ -124,22 +124,76 @@ void verb_domain_set_aliases(struct request *q)
 static void ips_apply(struct change *ch)
 {
 	struct directory *d = &ch->rd->db.dir;
-	struct addr a;
+	struct addr_range r;
 
 	change_names_free(ch);
 	directory_clear_domain_ips(d, ch->domain);
 	for (size_t i = 1; i < ch->n; i++)
-		if (addr_parse_ip(ch->args[i], &a) == 0)
-			directory_add_domain_ip(d, ch->domain, &a);
+		if (addr_range_parse(ch->args[i], &r) == 0 &&
+		    directory_add_domain_ips(d, ch->domain, &r) != 0)
+			routerd_commit_failed(ch->rd, -ENOMEM);
+}
+
+static bool refuse_meeting(
+    struct request *q, const struct addr_range *a, const struct addr_range *b, struct slice owner)
+{
+	char one[ADDR_RANGE_TEXT_MAX], other[ADDR_RANGE_TEXT_MAX];
+	struct buf why = BUF_INIT(2 * ADDR_RANGE_TEXT_MAX + DOMAIN_MAX_BYTES + 40);
+
+	addr_range_text(a, one);
+	addr_range_text(b, other);
+	if (owner.n == 0)
+		buf_printf(&why, "%s and %s have addresses in common", one, other);
+	else if (strcmp(one, other) == 0)
+		buf_printf(&why, "%s belongs to %.*s", one, SLICE_FMT(owner));
+	else
+		buf_printf(
+		    &why, "%s meets %s, which belongs to %.*s", one, other, SLICE_FMT(owner));
+	reply_error(q, IPC_DIR_EXISTS, buf_cstr(&why));
+	buf_fini(&why);
+	return false;
+}
+
+/* The ranges that the arguments name, each once; none may meet another's or one
+ * another. */
+static bool ips_right(
+    struct request *q, const struct domain *dom, struct addr_range *ret, size_t *ret_n)
+{
+	const struct domain_ip *other;
+	size_t n = 0;
+
+	for (size_t i = 1; i < q->n; i++) {
+		struct addr_range r;
+		size_t at = n;
+
+		if (addr_range_parse(q->args[i], &r) != 0) {
+			reply_error(q, IPC_DIR_BAD,
+			    "this is not an IP address, ADDRESS-ADDRESS or ADDRESS/BITS");
+			return false;
+		}
+		other = directory_ips_meeting(&q->rd->db.dir, &r, dom);
+		if (other != NULL)
+			return refuse_meeting(q, &r, &other->range, other->domain->name);
+		for (size_t k = 0; k < n; k++)
+			if (addr_range_same(&ret[k], &r))
+				at = k;
+			else if (addr_range_meets(&ret[k], &r))
+				return refuse_meeting(q, &ret[k], &r, SLICE_NONE);
+		ret[at] = r;
+		n += at == n;
+	}
+	*ret_n = n;
+	return true;
 }
 
 void verb_domain_set_ips(struct request *q)
 {
 	struct db *db = &q->rd->db;
-	struct domain *dom = request_domain(q, q->args[0]), *other;
-	struct addr ips[DOMAIN_IPS_MAX];
+	struct domain *dom = request_domain(q, q->args[0]);
+	struct addr_range ips[DOMAIN_IPS_MAX];
 	struct engine_batch *b;
 	struct change *ch;
+	size_t n;
 
 	if (dom == NULL || change_names_busy(q))
 		return;
@@ -147,17 +201,8 @@ void verb_domain_set_ips(struct request *q)
 		reply_error(q, IPC_DIR_BAD, "too many addresses");
 		return;
 	}
-	for (size_t i = 1; i < q->n; i++) {
-		if (addr_parse_ip(q->args[i], &ips[i - 1]) != 0) {
-			reply_error(q, IPC_DIR_BAD, "this is not an IP address");
-			return;
-		}
-		other = directory_domain_by_ip(&db->dir, &ips[i - 1]);
-		if (other != NULL && other != dom) {
-			reply_error(q, IPC_DIR_EXISTS, "an address belongs to another domain");
-			return;
-		}
-	}
+	if (!ips_right(q, dom, ips, &n))
+		return;
 	ch = change_new(q);
 	if (ch == NULL)
 		return;
@@ -166,7 +211,7 @@ void verb_domain_set_ips(struct request *q)
 	ch->undo = change_names_free;
 	q->rd->names_in_flight = true;
 	b = db_begin(db);
-	change_commit(ch, b, b != NULL ? db_put_domain_ips(db, b, dom, ips, q->n - 1) : 0);
+	change_commit(ch, b, b != NULL ? db_put_domain_ips(db, b, dom, ips, n) : 0);
 }
 
 /* ---- rename ---- */

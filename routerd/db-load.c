@@ -46,13 +46,18 @@ static bool load_domain(struct load *l, struct slice name, struct wire_reader *v
 static bool load_ip(struct load *l, struct slice key, struct wire_reader *v)
 {
 	struct domain *dom = domain_by_id(l, wire_get_u64(v));
-	struct addr a = { 0 };
+	struct slice from = slice_from(key, 1);
+	struct slice to =
+	    wire_left(v) > 0 ? wire_get_raw(v, 16) : from; /* rows of before have none */
+	struct addr_range r = { 0 };
 
-	if (dom == NULL || key.n != 17 || (key.p[0] != 4 && key.p[0] != 6))
+	if (dom == NULL || v->bad || key.n != 17 || (key.p[0] != 4 && key.p[0] != 6) ||
+	    slice_cmp(from, to) > 0)
 		return false;
-	a.family = key.p[0];
-	memcpy(a.ip, key.p + 1, 16);
-	return directory_add_domain_ip(&l->db->dir, dom, &a) == 0;
+	r.family = key.p[0];
+	memcpy(r.from, from.p, sizeof(r.from));
+	memcpy(r.to, to.p, sizeof(r.to));
+	return directory_add_domain_ips(&l->db->dir, dom, &r) == 0;
 }
 
 static bool load_account(struct load *l, struct slice key, struct wire_reader *v)

@@ -287,28 +287,31 @@ int db_put_domain_aliases(struct db *db, struct engine_batch *b, const struct do
 	return rc;
 }
 
-int db_put_domain_ips(struct db *db, struct engine_batch *b, const struct domain *dom,
-    const struct addr *ips, size_t n)
+static void ips_key(struct row_buf *r, const struct addr_range *range)
 {
-	struct domain_ip *ip, *tmp;
+	key_start(r, ROW_IP);
+	key_add(r, slice_of(&range->family, 1));
+	key_add(r, slice_of(range->from, sizeof(range->from)));
+}
+
+int db_put_domain_ips(struct db *db, struct engine_batch *b, const struct domain *dom,
+    const struct addr_range *ips, size_t n)
+{
+	const struct directory *d = &db->dir;
 	struct row_buf r;
 	int rc = 0;
 
-	HASH_ITER(hh, db->dir.ips, ip, tmp)
-	{
-		if (ip->domain != dom || rc != 0)
+	for (size_t i = 0; rc == 0 && i < d->n_ips; i++) {
+		if (d->ips[i].domain != dom)
 			continue;
-		key_start(&r, ROW_IP);
-		key_add(&r, slice_of(ip->key, sizeof(ip->key)));
+		ips_key(&r, &d->ips[i].range);
 		rc = row_del(b, &r);
 	}
 	for (size_t i = 0; rc == 0 && i < n; i++) {
-		uint8_t raw[17] = { ips[i].family };
-
-		memcpy(raw + 1, ips[i].ip, ips[i].family == 4 ? 4 : 16);
-		key_start(&r, ROW_IP);
-		key_add(&r, slice_of(raw, sizeof(raw)));
+		ips_key(&r, &ips[i]);
 		val_u64(&r, dom->id);
+		if (memcmp(ips[i].from, ips[i].to, sizeof(ips[i].to)) != 0)
+			val_add(&r, slice_of(ips[i].to, sizeof(ips[i].to)));
 		rc = row_put(b, &r);
 	}
 	return rc;

@@ -7,7 +7,8 @@
  *     D name            domain: u64 id, u8 state, u8 is the Main Domain, u8 suspended
  *     F u64 domain name forwarder: its address
  *     G u64 domain name group: u64 id, u32 enum group_flag
- *     I family address  local address of a domain: u64 domain id
+ *     I family address  local addresses of a domain from this one on: u64 domain id, and the last of
+ *                       them (16 bytes; missing: there is but one)
  *     M u64 group part  (u16) members in their order, each: u64 id, or 0 and an address with its
  *                       length (u32)
  *     N                 u64 next id, for domains and all objects alike
@@ -61,7 +62,7 @@ int db_put_domain_aliases(struct db *db, struct engine_batch *b, const struct do
     const struct slice *names, size_t n);
 int db_del_domain_alias(struct engine_batch *b, struct slice name);
 int db_put_domain_ips(struct db *db, struct engine_batch *b, const struct domain *dom,
-    const struct addr *ips, size_t n);
+    const struct addr_range *ips, size_t n);
 /* The object's row, with an account's aliases, a group's members. */
 int db_del_object(struct engine_batch *b, const struct object *o);
 /* Only the row under this name: for a rename. */

@@ -60,25 +60,6 @@ struct domain *directory_domain_any(const struct directory *d, struct slice name
 	return alias != NULL ? alias->domain : NULL;
 }
 
-static void ip_key(const struct addr *a, uint8_t key[17])
-{
-	memset(key, 0, 17);
-	key[0] = a->family;
-	memcpy(key + 1, a->ip, a->family == 4 ? 4 : 16);
-}
-
-struct domain *directory_domain_by_ip(const struct directory *d, const struct addr *local)
-{
-	struct domain_ip *row = NULL;
-	uint8_t key[17];
-
-	if (local->family != 4 && local->family != 6)
-		return NULL;
-	ip_key(local, key);
-	HASH_FIND(hh, d->ips, key, sizeof(key), row);
-	return row != NULL && row->domain->state == STATE_ACTIVE ? row->domain : NULL;
-}
-
 struct domain *directory_domain_by_id(const struct directory *d, uint64_t id)
 {
 	return idmap_get(&d->domain_ids, id);
@@ -150,24 +131,6 @@ int directory_add_domain_alias(struct directory *d, struct domain *dom, struct s
 	return 0;
 }
 
-int directory_add_domain_ip(struct directory *d, struct domain *dom, const struct addr *ip)
-{
-	struct domain_ip *row;
-	uint8_t key[17];
-
-	ip_key(ip, key);
-	HASH_FIND(hh, d->ips, key, sizeof(key), row);
-	if (row != NULL)
-		return row->domain == dom ? 0 : 1;
-	row = calloc(1, sizeof(*row));
-	if (row == NULL)
-		return -ENOMEM;
-	memcpy(row->key, key, sizeof(key));
-	row->domain = dom;
-	HASH_ADD(hh, d->ips, key, sizeof(row->key), row);
-	return 0;
-}
-
 void directory_clear_domain_aliases(struct directory *d, struct domain *dom)
 {
 	struct domain_alias *a, *tmp;
@@ -176,19 +139,6 @@ void directory_clear_domain_aliases(struct directory *d, struct domain *dom)
 	{
 		if (a->domain == dom)
 			alias_remove(d, a);
-	}
-}
-
-void directory_clear_domain_ips(struct directory *d, struct domain *dom)
-{
-	struct domain_ip *row, *tmp;
-
-	HASH_ITER(hh, d->ips, row, tmp)
-	{
-		if (row->domain != dom)
-			continue;
-		HASH_DEL(d->ips, row);
-		free(row);
 	}
 }
 
@@ -227,6 +177,7 @@ void directory_fini(struct directory *d)
 	settings_free(&d->settings);
 	settings_free(&d->domain_defaults);
 	settings_free(&d->account_defaults);
+	free(d->ips);
 	table_free(&d->table);
 	alerts_free_all(&d->alerts);
 	shown_free_all(&d->shown);

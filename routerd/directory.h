@@ -7,7 +7,7 @@
  */
 #pragma once
 
-#include "common/base/addr.h"
+#include "common/base/addr_range.h"
 #include "common/base/idmap.h"
 #include "common/base/slice.h"
 #include "routerd/nametab.h"
@@ -58,10 +58,10 @@ struct domain_alias {
 	UT_hash_handle hh;
 };
 
+/* Local addresses that lead to a domain; no two have an address in common. */
 struct domain_ip {
-	uint8_t key[17]; /* family, then address */
+	struct addr_range range;
 	struct domain *domain;
-	UT_hash_handle hh;
 };
 
 struct group;
@@ -93,7 +93,8 @@ struct object {
 struct directory {
 	struct domain *domains;
 	struct domain_alias *domain_aliases;
-	struct domain_ip *ips;
+	struct domain_ip *ips; /* in order */
+	size_t n_ips, cap_ips;
 	struct idmap domain_ids, accounts, groups, lists;
 	size_t counts[OBJECT_KINDS];
 	struct domain *main;
@@ -113,7 +114,6 @@ void directory_fini(struct directory *d);
 /* `name` in any case. The first looks at names alone, the second at their aliases, too. */
 struct domain *directory_domain(const struct directory *d, struct slice name);
 struct domain *directory_domain_any(const struct directory *d, struct slice name);
-struct domain *directory_domain_by_ip(const struct directory *d, const struct addr *local);
 struct domain *directory_domain_by_id(const struct directory *d, uint64_t id);
 
 /* A new one holds its name from now on; NULL when the name is taken or without memory. */
@@ -126,9 +126,18 @@ void directory_remove_domain(struct directory *d, struct domain *dom);
 
 /* 0, 1 when the name belongs to another domain already, -ENOMEM. */
 int directory_add_domain_alias(struct directory *d, struct domain *dom, struct slice name);
-int directory_add_domain_ip(struct directory *d, struct domain *dom, const struct addr *ip);
 void directory_clear_domain_aliases(struct directory *d, struct domain *dom);
-void directory_clear_domain_ips(struct directory *d, struct domain *dom);
+
+/* ---- ips.c: local addresses of domains ---- */
+
+/* 0, also when it is there already; 1 when an address of it is taken, -ENOMEM. */
+int directory_add_domain_ips(
+    struct directory *d, struct domain *dom, const struct addr_range *range);
+void directory_clear_domain_ips(struct directory *d, const struct domain *dom);
+/* A row that has an address in common with the range and is not of `but`, or NULL. */
+const struct domain_ip *directory_ips_meeting(
+    const struct directory *d, const struct addr_range *range, const struct domain *but);
+struct domain *directory_domain_by_ip(const struct directory *d, const struct addr *local);
 
 /* ---- object.c: objects ---- */
 

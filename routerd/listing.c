@@ -117,21 +117,15 @@ void verb_domain_aliases(struct request *q)
 
 void verb_domain_ips(struct request *q)
 {
+	const struct directory *d = &q->rd->db.dir;
 	struct domain *dom = request_domain(q, q->args[0]);
-	struct domain_ip *ip, *tmp;
-	char text[ADDR_TEXT_MAX];
+	char text[ADDR_RANGE_TEXT_MAX];
 
 	if (dom == NULL)
 		return;
-	HASH_ITER(hh, q->rd->db.dir.ips, ip, tmp)
-	{
-		struct addr a = { .family = ip->key[0] };
-
-		if (ip->domain != dom)
-			continue;
-		memcpy(a.ip, ip->key + 1, sizeof(a.ip));
-		item(q, slice_str(addr_ip_text(&a, text)));
-	}
+	for (size_t i = 0; i < d->n_ips; i++)
+		if (d->ips[i].domain == dom)
+			item(q, slice_str(addr_range_text(&d->ips[i].range, text)));
 	done(q);
 }
 

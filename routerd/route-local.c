@@ -38,6 +38,21 @@ bool route_direct(const struct directory *d, const struct object *account)
 	return setting_number(settings_effective(d, account, SETTING_DirectMailboxAddressing)) != 0;
 }
 
+/* "unknown: x@client1.com: MailToUnknown is Rejected (the default)". */
+static void trace_unknown(struct work *w, const struct unknown *u)
+{
+	struct route *r = w->r;
+	struct buf value = BUF_INIT(200);
+
+	if (!r->want_trace)
+		return;
+	setting_put(&value, u->key, settings_effective_domain(w->d, w->dom, u->key));
+	buf_printf(&r->trace, "unknown: %.*s@%.*s: %s is %.*s (%s)\n",
+	    SLICE_FMT(buf_slice(&r->local)), SLICE_FMT(w->dom->name), setting_rows[u->key].name,
+	    SLICE_FMT(buf_slice(&value)), unknown_whose(w->d, w->dom, u->key));
+	buf_fini(&value);
+}
+
 /* The name goes into the template as it was written. */
 static enum turn reroute(struct work *w, struct slice address)
 {
@@ -53,7 +68,7 @@ static enum turn reroute(struct work *w, struct slice address)
 	if (bad)
 		return route_end(w, IPC_ROUTE_SYNTAX, NULL);
 	route_relay_by(w, false);
-	route_trace(w, "unknown, rerouted", address);
+	route_trace(w, "rerouted", address);
 	return TURN_OVER;
 }
 
@@ -69,15 +84,14 @@ static enum turn unknown(struct work *w)
 		route_trace(w, "login page of the domain", w->dom->name);
 		return route_end(w, IPC_ROUTE_NOTLOCAL, "HTTP");
 	}
+	trace_unknown(w, &u);
 	if (u.action == UNKNOWN_REROUTED && u.address.n > 0)
 		return reroute(w, u.address);
 	if (u.action == UNKNOWN_DISCARDED) {
 		buf_puts(&w->r->queue, "null");
 		buf_put(&w->r->address, buf_slice(&w->r->local));
-		route_trace(w, "unknown, discarded", w->dom->name);
 		return route_end(w, IPC_ROUTE_DISCARD, "SYSTEM");
 	}
-	route_trace(w, "unknown", w->dom->name);
 	return route_end(w, IPC_ROUTE_UNKNOWN, NULL);
 }
 

@@ -4,6 +4,8 @@
 #include "routerd/limits.h"
 #include "routerd/names.h"
 
+enum { TRACE_RECORD_BYTES = 200 };
+
 void route_init(struct route *r)
 {
 	*r = (struct route){ .queue = BUF_INIT(ADDRESS_MAX_BYTES),
@@ -155,6 +157,19 @@ static bool is_postmaster(const struct work *w)
 	return w->r->domain.n == 0 && slice_eq(buf_slice(&w->r->low), SLICE("postmaster"));
 }
 
+/* The record as it stands in the table. */
+static void trace_record(struct work *w, unsigned line)
+{
+	struct slice text = table_text(w->d->table), one = SLICE_NONE;
+
+	if (!w->r->want_trace)
+		return;
+	for (unsigned i = 0; i < line; i++)
+		one = slice_trim(slice_take(&text, '\n'));
+	buf_printf(&w->r->trace, "table line %u: %.*s\n", line,
+	    SLICE_FMT(slice_part(one, 0, TRACE_RECORD_BYTES)));
+}
+
 static enum turn step_table(struct work *w)
 {
 	struct route *r = w->r;
@@ -181,8 +196,7 @@ static enum turn step_table(struct work *w)
 	if (r->first_line == 0)
 		r->first_line = hit.rec->line;
 	route_relay_by(w, hit.rec->relay == RELAY_NO || (path && hit.rec->relay != RELAY_ALL));
-	if (r->want_trace)
-		buf_printf(&r->trace, "table line %u\n", hit.rec->line);
+	trace_record(w, hit.rec->line);
 	if (bad)
 		return route_end(w, IPC_ROUTE_SYNTAX, NULL);
 	route_trace(w, "rewritten", SLICE_NONE);
@@ -250,12 +264,12 @@ static void follow(struct work *w)
 	}
 }
 
-void route_address(
+/* `r` is reset already. */
+static void follow_text(
     const struct directory *d, struct slice text, enum route_mode mode, struct route *r)
 {
 	struct work w = { .d = d, .r = r };
 
-	route_reset(r, mode);
 	if (route_take_address(&w, text) == 0) {
 		route_trace(&w, "given", SLICE_NONE);
 		follow(&w);
@@ -264,10 +278,33 @@ void route_address(
 		r->status = IPC_ROUTE_NOTLOCAL;
 }
 
+void route_address(
+    const struct directory *d, struct slice text, enum route_mode mode, struct route *r)
+{
+	route_reset(r, mode);
+	follow_text(d, text, mode, r);
+}
+
+static void trace_name(
+    struct route *r, const char *what, struct slice domain, const struct addr *ip)
+{
+	char text[ADDR_TEXT_MAX];
+
+	if (!r->want_trace)
+		return;
+	buf_puts(&r->trace, what);
+	if (ip != NULL && ip->family != 0)
+		buf_printf(&r->trace, " %s", addr_ip_text(ip, text));
+	if (domain.n > 0)
+		buf_printf(&r->trace, ", so it is of %.*s", SLICE_FMT(domain));
+	buf_putc(&r->trace, '\n');
+}
+
 /* The domain that completes a name without one; empty: the Main Domain. */
 static struct slice completion(
-    const struct directory *d, struct slice domain, const struct addr *local)
+    const struct directory *d, struct slice domain, const struct addr *local, struct route *r)
 {
+	struct slice main = d->main != NULL ? d->main->name : SLICE_NONE;
 	const struct domain *by_ip;
 	struct host host;
 	struct addr ip = *local;
@@ -277,11 +314,19 @@ static struct slice completion(
 		low[i] = ascii_lower(domain.p[i]);
 	if (domain.n > 0) {
 		if (domain.n > sizeof(low) || host_parse(slice_of(low, domain.n), &host) != 0 ||
-		    host.ip.family == 0)
+		    host.ip.family == 0) {
+			trace_name(r, "a name alone: the protocol names a domain", domain, NULL);
 			return domain;
+		}
 		ip = host.ip;
 	}
 	by_ip = directory_domain_by_ip(d, &ip);
+	if (by_ip != NULL)
+		trace_name(r, "a name alone: a domain has the address", by_ip->name, &ip);
+	else if (ip.family != 0)
+		trace_name(r, "a name alone: no domain has the address", main, &ip);
+	else
+		trace_name(r, "a name alone: no address is given", main, NULL);
 	return by_ip != NULL ? by_ip->name : SLICE_NONE;
 }
 
@@ -291,20 +336,21 @@ void route_typed(const struct directory *d, struct slice typed, struct slice dom
 	struct buf full = BUF_INIT(ADDRESS_MAX_BYTES);
 	struct slice with = SLICE_NONE;
 
+	route_reset(r, mode);
 	typed = slice_trim(typed);
 	if (typed.n > 0 && slice_find(typed, '@') < 0 && slice_find(typed, '%') < 0)
-		with = completion(d, domain, local);
+		with = completion(d, domain, local, r);
+	else if (domain.n > 0 || local->family != 0)
+		trace_name(r, "a full name: neither domain nor address counts", SLICE_NONE, NULL);
 	if (with.n == 0) {
-		route_address(d, typed, mode, r);
+		follow_text(d, typed, mode, r);
 		return;
 	}
 	buf_put(&full, typed);
 	buf_putc(&full, '@');
 	buf_put(&full, with);
-	if (full.overflow)
-		route_reset(r, mode);
-	else
-		route_address(d, buf_slice(&full), mode, r);
+	if (!full.overflow)
+		follow_text(d, buf_slice(&full), mode, r);
 	buf_fini(&full);
 }
 

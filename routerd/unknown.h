@@ -10,7 +10,11 @@
 struct unknown {
 	unsigned action;      /* UNKNOWN_... */
 	struct slice address; /* rerouted: a template with '*' for the name */
+	enum setting key;     /* that says so */
 };
 
 struct unknown unknown_of(
     const struct directory *d, const struct domain *dom, enum route_mode mode);
+
+/* Whose setting it is, for people. */
+const char *unknown_whose(const struct directory *d, const struct domain *dom, enum setting key);

@@ -79,10 +79,11 @@ static void on_route(struct cmd *c, enum ipc_type type, const union ipc_any *m)
 
 void run_route(struct cmd *c)
 {
-	struct slice args[2] = { cmd_text(c, 0),
-		c->arg[1] != NULL ? cmd_text(c, 1) : SLICE("access") };
+	struct slice args[4] = { cmd_text(c, 0),
+		c->arg[1] != NULL ? cmd_text(c, 1) : SLICE("access"), cmd_text(c, 3),
+		cmd_text(c, 2) };
 
-	cmd_ask_dir(c, VERB_route, args, 2, on_route);
+	cmd_ask_dir(c, VERB_route, args, 4, on_route);
 }
 
 void run_route_login(struct cmd *c)

@@ -112,7 +112,7 @@ const struct verb admin_verbs[] = {
 	{ "GetRouterTable", "", run_dir, VERB_router_table, cmd_router_table },
 	{ "SetRouterTable", "text", run_set_router_table },
 	{ "Route", "address [mail|access|signal]", run_route },
-	{ "RouteTrace", "address [mail|access|signal]", run_route },
+	{ "RouteTrace", "address [mail|access|signal] [LOCAL address] [DOMAIN domain]", run_route },
 	{ "RouteLogin", "name LOCAL address [DOMAIN domain]", run_route_login },
 
 	{ "GetServerAlerts", "", run_alerts, .before = "server" },

@@ -54,10 +54,11 @@ static void fill(struct directory *d, unsigned domains)
 		struct domain *dom;
 		struct addr ip = { .family = 4,
 			.ip = { 10, (uint8_t)(i >> 16), (uint8_t)(i >> 8), (uint8_t)i } };
+		struct addr_range ips = addr_range_one(&ip);
 
 		snprintf(name, sizeof(name), "d%u.example", i);
 		dom = directory_add_domain(d, slice_str(name), d->next_id++, STATE_ACTIVE);
-		must(dom != NULL && directory_add_domain_ip(d, dom, &ip) == 0, "domain");
+		must(dom != NULL && directory_add_domain_ips(d, dom, &ips) == 0, "domain");
 		d->main = i == 0 ? dom : d->main;
 		for (unsigned j = 0; j < ACCOUNTS; j++) {
 			struct object *o;

@@ -1,11 +1,13 @@
 #!/usr/bin/python3
-"""names - which account a typed name opens, and what administrators do to accounts.
+"""names - names in logins and mail, and what administrators do to domains and accounts.
 
-The rows are those of the table of worked examples for logins: example.test is the Main Domain,
-client1.test has the address 127.0.0.2, client2.test has none, and each has an account info.
+example.test is the Main Domain, client1.test has the address 127.0.0.2, client2.test has none, and each has an
+account info. The worked examples are in examples.py.
 """
 import contextlib
+import imaplib
 import json
+import re
 import time
 
 from suite import A1, A2, DOMAIN, PASSWORD, behind_trace, case, check, equal, main, message, refused, wait
@@ -14,7 +16,7 @@ HASHED = "{CRYPT}$5$rounds=1000$saltsalt$yNsvQnPeGyBsuOd2Qc4pOGvyhIGRSgrXBVNcOqD
 
 
 def prepare(s):
-    """Once for all rows."""
+    """Once for all cases."""
     if "client1.test" in s.ctl("domain", "list").split():
         return
     s.ctl("domain", "create", "client1.test")
@@ -25,53 +27,7 @@ def prepare(s):
              "j.smith@client1.test"]
     s.ctl("account", "import", "-", stdin="".join("%s:{PLAIN}%s\n" % (n, PASSWORD) for n in lines))
     s.ctl("alias", "set", "john", "john_smith")
-
-
-def row(number, text, address, typed, account):
-    @case("row %d: %s" % (number, text))
-    def one(s):
-        prepare(s)
-        equal(s.opened(typed, address=address), account, "the account opened")
-        traced = json.loads(s.ctl("--json", "route", "login", typed, address))
-        check(account in traced, "route login does not end at %s: %r", account, traced)
-
-
-row(1, "a name alone, at an address of no domain, is of the Main Domain", A1, "info", "info@" + DOMAIN)
-row(2, "a name alone, at a domain's address, is of that domain", A2, "info", "info@client1.test")
-row(3, "the domain that was only meant does not count", A1, "info", "info@" + DOMAIN)
-row(4, "name%domain is a full name", A1, "info%client2.test", "info@client2.test")
-row(5, "a full name does not look at the address", A2, "info%client2.test", "info@client2.test")
-row(6, "name@domain is a full name", A2, "info@" + DOMAIN, "info@" + DOMAIN)
-row(15, "an alias opens its account", A1, "john_smith", "john@" + DOMAIN)
-row(16, "the account's own name opens it", A1, "john", "john@" + DOMAIN)
-row(22, "a domain alias is its domain", A1, "info%mail.client1.test", "info@client1.test")
-
-
-@case("row 21: a name that leads nowhere is refused, and the answer says so")
-def row_21(s):
-    prepare(s)
-    line = refused(s.pop, "nobody")
-    check("[AUTH] no such user" in line, "answered %s", line)
-
-
-@case("rows 17, 18, 20: records of the Router redirect logins and mail, and refuse what leads elsewhere")
-def router_rows(s):
-    prepare(s)
-    s.ctl("router", "set", "-", stdin="<John> = j.smith@client1.test\n<old> = old@elsewhere.example ; gone\n")
-    try:
-        equal(s.opened("john"), "j.smith@client1.test", "row 17: the account opened")
-        s.deliver("john@" + DOMAIN, message("row 18"))
-        equal([behind_trace(m) for m in s.mail("j.smith@client1.test")], [message("row 18")], "row 18: the mail")
-        with s.lmtp() as l:
-            l.command("MAIL FROM:<>", 250)
-            code, text = l.command("RCPT TO:<old@%s>" % DOMAIN)
-            check(code // 100 == 5, "row 20: mail was answered %d %s", code, text)
-        line = refused(s.pop, "old")
-        check("[AUTH]" in line, "row 20: answered %s", line)
-    finally:
-        s.ctl("router", "set", "-")
-    equal(s.opened("john"), "john@" + DOMAIN, "the account opened without records")
-    equal(s.mail("john"), [], "mail of john")
+    s.ctl("alias", "set", "info@client1.test", "office")
 
 
 @case("a table of 10,000 records is set at once, read back, and one more record or a lost postmaster refused")
@@ -109,6 +65,43 @@ def mail_names(s):
         s.deliver(to, message(to))
         equal([behind_trace(m) for m in s.mail(reader)], [message(to)], "mail of %s" % reader)
         s.empty(reader)
+
+
+@case("mail to mailbox#account goes into that mailbox where the account wants it, else into the INBOX")
+def direct(s):
+    prepare(s)
+    with imaplib.IMAP4(A1, s.port(143), timeout=30) as m:
+        m.login("info@client1.test", PASSWORD)
+        for box in ("Work", "Work/Old"):
+            equal(m.create(box)[0], "OK", "the answer to CREATE")
+
+        def counts():
+            return [int(re.search(rb"MESSAGES (\d+)", m.status(box, "(MESSAGES)")[1][0])[1])
+                    for box in ("INBOX", "Work", "Work/Old")]
+
+        def steps(name):
+            return s.ctl("route", "test", name, "--mode", "mail")
+
+        to = "Work#info@client1.test"
+        s.deliver(to)
+        equal(counts(), [1, 0, 0], "messages by default")
+        check("DirectMailboxAddressing is NO" in steps(to), "route test says %s", steps(to))
+        s.ctl("settings", "set", "account-defaults", "client1.test", "DirectMailboxAddressing=YES")
+        check("DirectMailboxAddressing is YES" in steps(to), "route test says %s", steps(to))
+        for to in ("Work#info@client1.test", "Work/Old#info+detail@client1.test", "No.Such#info@client1.test",
+                   "INBOX#info@client1.test", "Work#office@client1.test"):
+            s.deliver(to)
+        equal(counts(), [3, 2, 1], "messages when the domain wants it")
+        with s.lmtp() as l:
+            both = ["info@client1.test", "Work#info@client1.test", "Work#info@client1.test", "Work/Old#info@client1.test"]
+            equal([code for code, _ in l.data(both, message("to all"))], [250] * 4, "the answers")
+        equal(counts(), [4, 3, 2], "messages after one for several")
+        m.delete("Work/Old")
+        s.deliver("Work/Old#info@client1.test")
+        equal(int(re.search(rb"MESSAGES (\d+)", m.status("INBOX", "(MESSAGES)")[1][0])[1]), 5, "messages in the INBOX")
+    wait(lambda: not s.sessions(), 60, "the session's end")
+    s.ctl("settings", "set", "account-defaults", "client1.test", "DirectMailboxAddressing=default")
+    s.empty("info@client1.test")
 
 
 @case("a name that is taken is refused, be it as account, alias, domain or domain alias")

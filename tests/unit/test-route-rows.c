@@ -213,7 +213,7 @@ static struct object *account(const char *domain, const char *name)
 static int setup(void **state)
 {
 	static const char *const domains[] = { "main.example", "client1.com", "domain.dom" };
-	struct addr ip;
+	struct addr_range ips;
 
 	directory_init(&dir);
 	route_init(&r);
@@ -222,8 +222,9 @@ static int setup(void **state)
 		assert_non_null(
 		    directory_add_domain(&dir, slice_str(domains[i]), dir.next_id++, STATE_ACTIVE));
 	dir.main = directory_domain(&dir, SLICE("main.example"));
-	assert_int_equal(addr_parse_ip(SLICE("192.0.0.2"), &ip), 0);
-	directory_add_domain_ip(&dir, directory_domain(&dir, SLICE("domain.dom")), &ip);
+	assert_int_equal(addr_range_parse(SLICE("192.0.0.2"), &ips), 0);
+	assert_int_equal(
+	    directory_add_domain_ips(&dir, directory_domain(&dir, SLICE("domain.dom")), &ips), 0);
 	account("main.example", "postmaster");
 	account("main.example", "client1");
 	directory_add_alias(

@@ -35,7 +35,7 @@ static struct object *account(const char *domain, const char *name)
 static int setup(void **state)
 {
 	static const char *const domains[] = { "company.com", "client1.com", "client2.com" };
-	struct addr ip;
+	struct addr_range ip;
 	unsigned line;
 	const char *why;
 
@@ -47,12 +47,12 @@ static int setup(void **state)
 		account(domains[i], "info");
 	}
 	dir.main = directory_domain(&dir, SLICE("company.com"));
-	assert_int_equal(addr_parse_ip(SLICE("192.0.0.2"), &ip), 0);
+	assert_int_equal(addr_range_parse(SLICE("192.0.0.2"), &ip), 0);
 	assert_int_equal(
-	    directory_add_domain_ip(&dir, directory_domain(&dir, SLICE("client1.com")), &ip), 0);
-	assert_int_equal(addr_parse_ip(SLICE("2001:db8::2"), &ip), 0);
+	    directory_add_domain_ips(&dir, directory_domain(&dir, SLICE("client1.com")), &ip), 0);
+	assert_int_equal(addr_range_parse(SLICE("2001:db8::2"), &ip), 0);
 	assert_int_equal(
-	    directory_add_domain_ip(&dir, directory_domain(&dir, SLICE("client2.com")), &ip), 0);
+	    directory_add_domain_ips(&dir, directory_domain(&dir, SLICE("client2.com")), &ip), 0);
 	assert_int_equal(
 	    directory_add_domain_alias(
 		&dir, directory_domain(&dir, SLICE("client1.com")), SLICE("mail.client1.com")),

@@ -35,7 +35,9 @@ static void half_made_accounts_are_finished_later(void **state)
 	assert_int_equal(rig.replies, 1);
 	assert_int_equal(rig.status, IPC_DIR_TRYLATER);
 	assert_int_equal(ask(route, "ben", "mail"), IPC_DIR_OK);
-	assert_data("|||no such user here|given: ben|unknown: ben <- company.com");
+	assert_data(
+	    "|||no such user here|a name alone: no address is given, so it is of company.com|"
+	    "given: ben|unknown: ben@company.com: MailToUnknown is Rejected (the default)");
 	rig.stored_mute = false;
 	rig_connect_stored();
 	rig_spin();
