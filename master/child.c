@@ -328,7 +328,7 @@ int child_start(struct child *c)
 	else
 		master_attach_log(c);
 	peers_connect(c);
-	ipc_send(c->control, IPC_ctl_go, &(struct ipc_ctl_go){}, NULL);
+	ipc_send(c->control, IPC_ctl_go, &(struct ipc_ctl_go){ c->crashes }, NULL);
 	return 0;
 }
 
@@ -365,6 +365,22 @@ void child_stop(struct child *c, unsigned deadline_ms)
 	if (c->control == NULL ||
 	    ipc_send(c->control, IPC_ctl_stop, &(struct ipc_ctl_stop){ deadline_ms }, NULL) != 0)
 		child_kill(c);
+}
+
+/* A damaged index may have been the cause, or the cause of an index that is damaged now. */
+void child_count_crash(struct child *c, int status)
+{
+	const struct sandbox_restart *rule = &sandbox_rows[c->prog->row].restart;
+	int signal = status > 128 ? status - 128 : 0;
+	bool lived = c->ready_at_ms != 0 &&
+		     clock_mono_ms() - c->ready_at_ms >= (int64_t)rule->good_after_s * 1000;
+
+	if (lived)
+		c->crashes = 0;
+	if (signal == SIGSEGV || signal == SIGBUS || signal == SIGABRT)
+		c->crashes++;
+	else
+		c->crashes = 0;
 }
 
 void child_fini(struct child *c)

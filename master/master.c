@@ -213,6 +213,7 @@ void master_on_exit(struct child *c, int status)
 	char why[300];
 
 	describe_exit(c, status, why);
+	child_count_crash(c, status);
 	if (c->prog->role == IPC_ROLE_LOGD)
 		master_logs_gone(m);
 	if (c->timer != NULL)

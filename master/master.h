@@ -72,6 +72,7 @@ struct child {
 	struct ipc_chan *control;
 	struct event *ev_exit, *timer; /* timer: restart delay, or the deadline of a stop */
 	unsigned delay_ms, quick_deaths;
+	unsigned crashes; /* in a row: deaths by a bad access to memory */
 	int64_t ready_at_ms, ping_at_ms; /* 0: none */
 	bool restart_wanted;             /* a stop that is part of a restart */
 	bool told_silent;                /* that it does not answer is in the log */
@@ -79,6 +80,9 @@ struct child {
 	bool counted;                    /* has told its figures to the collection under way */
 	char why[256];                   /* its own last words */
 };
+
+/* It has ended: takes note of a bad access to memory. */
+void child_count_crash(struct child *c, int status);
 
 /* Starts the process and sends it all that it is to have: 0 or -errno. */
 int child_start(struct child *c);

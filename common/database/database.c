@@ -6,7 +6,7 @@
 int database_open(struct database *db, struct proc *p, const char *dir)
 {
 	bool memory = conf_is_word(proc_conf(p), CONF_engine, "memory");
-	const struct engine_conf conf = { .hold_threads = true };
+	const struct engine_conf conf = { .hold_threads = true, .crashes = proc_crashes(p) };
 	int r = engine_open(
 	    memory ? "mem" : "lmdb", memory ? -1 : proc_dir(p, dir), &conf, &db->engine);
 
@@ -15,7 +15,11 @@ int database_open(struct database *db, struct proc *p, const char *dir)
 	else if (r == ENGINE_VERSION)
 		proc_fail(p, "this database was written by a newer version", 0);
 	else if (r == ENGINE_CORRUPT)
-		proc_fail(p, "this database is damaged and left as it is", 0);
+		proc_fail(p,
+		    "this database is damaged and left as it is; gatehousectl store salvage gets "
+		    "out "
+		    "of it what is left",
+		    0);
 	else if (r != 0)
 		proc_fail(p, "the database cannot be opened", r < 0 ? -r : EIO);
 	return r == 0 ? 0 : -1;

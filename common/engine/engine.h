@@ -86,6 +86,7 @@ struct engine_conf {
 	bool hold_threads;    /* engine_start() follows, before the store is asked for anything */
 	size_t map_max_bytes; /* the index is full beyond this; 0 = no bound */
 	uint64_t compact_bytes_s; /* pace of compaction; 0 = default (32 MiB/s) */
+	unsigned crashes; /* how often in a row this process has died of a bad access to memory */
 };
 
 enum engine_health {
@@ -308,6 +309,8 @@ struct engine_stats {
 	uint64_t reads_now, reads_pool, sync_failures;
 	/* Of the last measure; zeros before the first. */
 	uint64_t measures, file_bytes, live_bytes, live_bodies_bytes, rows, segments, body_files;
+	uint64_t index_damaged; /* rows and pages of the index that were found damaged */
+	uint64_t index_rebuilds; /* 1: the index was made anew when the store was opened */
 	uint64_t compactions, moved_bytes, moved_rows, dropped_files;
 };
 

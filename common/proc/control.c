@@ -273,6 +273,7 @@ static void on_msg(
 		on_peer(p, &m->ctl_peer, fds);
 		break;
 	case IPC_ctl_go:
+		p->crashes = m->ctl_go.crashes;
 		on_go(p);
 		break;
 	case IPC_ctl_reload:

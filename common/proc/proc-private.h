@@ -35,7 +35,7 @@ struct proc {
 	struct event *orphan_timer;
 	struct ipc_chan *control;
 	uint64_t instance;
-	uint32_t sid_count;
+	uint32_t sid_count, crashes;
 	bool in_child, running, stopping, have_conf;
 	int status;
 	struct conf conf, next_conf;

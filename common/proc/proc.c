@@ -95,6 +95,11 @@ uint64_t proc_instance(const struct proc *p)
 	return p->in_child ? p->instance : ipc_chan_peer_instance(p->control);
 }
 
+unsigned proc_crashes(const struct proc *p)
+{
+	return p->crashes;
+}
+
 uint64_t proc_next_sid(struct proc *p)
 {
 	return proc_instance(p) << 32 | ++p->sid_count;

@@ -81,6 +81,9 @@ const struct conf *proc_conf(const struct proc *p);
 /* Number of this process's life, unique in the suite; the upper half of its connections' ids. */
 uint64_t proc_instance(const struct proc *p);
 
+/* How often in a row the lives before this one ended by a bad access to memory. */
+unsigned proc_crashes(const struct proc *p);
+
 /* The next session id of this process's connections. */
 uint64_t proc_next_sid(struct proc *p);
 

@@ -250,6 +250,16 @@ def store(s):
     moves(s, "store_checkpoints", None, lambda: time.sleep(5))
 
 
+@case("the store: an index that was damaged is made anew", engines=("lmdb",))
+def rebuilt(s):
+    def damage():
+        s.stop()
+        with open(os.path.join(s.dir, "data", "store", "data.mdb"), "r+b") as f:
+            f.write(b"damaged!" * 8)
+        s.start_again()
+    moves(s, "store_index_rebuilds", 1, damage)
+
+
 @case("many scrapers at a time all get an answer")
 def many(s):
     began = time.monotonic()

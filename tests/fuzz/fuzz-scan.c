@@ -7,6 +7,7 @@
 #include <assert.h>
 
 #include "common/base/wire.h"
+#include "common/engine/lmdb/check.h"
 #include "common/engine/lmdb/pages.h"
 #include "common/engine/lmdb/scan.h"
 
@@ -60,12 +61,23 @@ static void file_damaged(void *arg, const char *why)
 	assert(why != NULL);
 }
 
+static void check_all(struct slice file)
+{
+	struct check_room room = { 0 };
+	struct check_result r;
+
+	assert(check_room_init(&room, file.n) == 0);
+	index_check(file, &room, &r);
+	check_room_fini(&room);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const struct pages_ops ops = { file_read, file_row, file_damaged };
+	static const struct pages_ops ops = { file_read, file_row, file_damaged, NULL };
 	struct file f = { .bytes = slice_of(data, size) };
 
 	scan_all(slice_of(data, size));
 	(void)pages_walk(&ops, &f, size);
+	check_all(slice_of(data, size));
 	return 0;
 }

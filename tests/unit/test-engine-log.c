@@ -394,12 +394,15 @@ static void test_unborn_index(void **state)
 	assert_int_equal(engine_group_seq(g), 20);
 	engine_group_close(&g);
 	engine_close(&v->e);
-	/* More pages, of which the first is something else than zeros, are damage, and left as it is. */
+	/* More pages, of which the first is something else than zeros, are damage: it goes aside. */
 	fd = open(path, O_RDWR);
 	assert_int_equal(pwrite(fd, "junk", 4, 4096), 4);
 	assert_int_equal(pwrite(fd, "junk", 4, 16), 4);
 	close(fd);
-	assert_int_equal(open_rc(v->dir, &v->e), ENGINE_CORRUPT);
+	v->e = store_open("lmdb", v->dir, NULL);
+	g = group_open(v->e, "g", 0, 0);
+	assert_int_equal(engine_group_seq(g), 20);
+	engine_group_close(&g);
 }
 
 /* A crash while a segment was being made: its header is not there, or not whole. */

@@ -3,7 +3,6 @@
 #include "common/engine/lmdb/lmdb-private.h"
 
 #include "common/base/io.h"
-#include "common/base/wire.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,57 +13,37 @@
 #include <time.h>
 #include <unistd.h>
 
-/* The engine's own row: where the checkpoint stands. */
-static const uint8_t meta_key[] = { SYS_PREFIX, 'm' };
-
 enum {
-	META_BYTES = 4 + 4 + 8 + 8 + 8,
-	META_VERSION = 1,
 	WARM_BYTES_MAX = 256 << 20,
 	PACE_ROWS = 512,
 	PACE_NS = 500000,
 	INDEX_FIRST_BYTES = 8192, /* LMDB's two meta pages */
 };
 
-bool index_is_meta(struct slice key)
-{
-	return slice_eq(key, slice_of(meta_key, sizeof(meta_key)));
-}
-
 static MDB_val val_of(struct slice s)
 {
 	return (MDB_val){ s.n, (void *)(uintptr_t)s.p };
 }
 
-static void meta_encode(const struct log_pos *pos, uint64_t store_id, uint8_t p[META_BYTES])
+/* None: as of an index that nothing was put into. */
+static int meta_read(struct store *s, MDB_txn *t, struct index_meta *ret_m)
 {
-	wire_store_u32(p, META_VERSION);
-	wire_store_u32(p + 4, pos->seg);
-	wire_store_u64(p + 8, pos->off);
-	wire_store_u64(p + 16, pos->seq);
-	wire_store_u64(p + 24, store_id);
-}
+	MDB_val k = val_of(index_meta_key()), v;
+	int r = mdb_get(t, s->dbi, &k, &v);
 
-static int meta_read(MDB_txn *t, MDB_dbi dbi, struct log_pos *ret_pos, uint64_t *ret_store_id)
-{
-	MDB_val k = { sizeof(meta_key), (void *)(uintptr_t)meta_key }, v;
-	int r = mdb_get(t, dbi, &k, &v);
-	const uint8_t *p = v.mv_data;
-
-	*ret_pos = (struct log_pos){ 0, SEG_HEAD, 1 };
-	*ret_store_id = 0;
-	if (r == MDB_NOTFOUND)
-		return 0;
+	*ret_m = (struct index_meta){ .off = SEG_HEAD, .seq = 1 };
 	if (r != 0)
-		return store_rc("index", r);
-	if (v.mv_size < META_BYTES)
-		return ENGINE_CORRUPT;
-	if (wire_load_u32(p) != META_VERSION)
+		return r == MDB_NOTFOUND ? 0 : index_rc(s, "index", r);
+	switch (index_meta_decode(slice_of(v.mv_data, v.mv_size), ret_m)) {
+	case META_OK:
+		return 0;
+	case META_NEWER:
 		return ENGINE_VERSION;
-	*ret_pos =
-	    (struct log_pos){ wire_load_u32(p + 4), wire_load_u64(p + 8), wire_load_u64(p + 16) };
-	*ret_store_id = wire_load_u64(p + 24);
-	return 0;
+	case META_BAD:
+		break;
+	}
+	index_damaged(s, "the row of the checkpoint", SLICE_NONE);
+	return ENGINE_CORRUPT;
 }
 
 /*
@@ -112,6 +91,7 @@ static int index_born(struct store *s)
 
 int index_open(struct store *s, struct log_pos *ret_pos, uint64_t *ret_store_id)
 {
+	struct index_meta meta;
 	bool fresh;
 	char path[64];
 	MDB_txn *t;
@@ -126,7 +106,7 @@ int index_open(struct store *s, struct log_pos *ret_pos, uint64_t *ret_store_id)
 		return store_rc("index", r);
 	mdb_env_set_mapsize(s->env, s->map_bytes);
 	if ((r = mdb_env_open(s->env, path, MDB_NOTLS | MDB_NORDAHEAD, 0600)) != 0)
-		return store_rc("index", r);
+		return index_rc(s, "index", r);
 	if (mdb_env_get_fd(s->env, &fd) == 0)
 		fd_cloexec(fd, true); /* LMDB leaves it to us */
 	if (fresh && (r = index_born(s)) != 0)
@@ -135,7 +115,9 @@ int index_open(struct store *s, struct log_pos *ret_pos, uint64_t *ret_store_id)
 		return store_rc("index", r);
 	r = mdb_dbi_open(t, NULL, 0, &s->dbi);
 	if (r == 0) {
-		r = meta_read(t, s->dbi, ret_pos, ret_store_id);
+		r = meta_read(s, t, &meta);
+		*ret_pos = (struct log_pos){ meta.seg, meta.off, meta.seq };
+		*ret_store_id = meta.store_id;
 		/* Commit, not abort: the handle lives on. Nothing is written. */
 		mdb_txn_commit(t);
 		return r;
@@ -232,30 +214,46 @@ out:
 
 /* ---- writing ---- */
 
-static int apply_ranges(MDB_txn *t, MDB_dbi dbi, const struct map *m)
+/* One checkpoint's way into LMDB: rows come in the order of their keys, as a cursor likes it. */
+struct apply {
+	struct store *s;
+	MDB_cursor *cur;
+	struct row_totals totals;
+};
+
+/* What is overwritten or deleted goes out of the totals. That it is damaged changes nothing here:
+ * the log is right about it. */
+static void row_leaves(struct apply *a, const MDB_val *k, const MDB_val *v)
 {
-	MDB_cursor *c;
+	struct slice sealed = slice_of(v->mv_data, v->mv_size), stored;
+
+	if (!row_unseal(slice_of(k->mv_data, k->mv_size), sealed, a->s->log.store_id, &stored))
+		index_damaged(a->s, "a row", slice_of(k->mv_data, k->mv_size));
+	row_totals_sub(&a->totals, row_sum_there(sealed));
+}
+
+static int apply_range(struct apply *a, const struct map_range *range)
+{
+	MDB_val k = val_of(range->from), v;
+	int r = mdb_cursor_get(a->cur, &k, &v, MDB_SET_RANGE);
+
+	while (r == 0 && slice_cmp(slice_of(k.mv_data, k.mv_size), range->to) < 0) {
+		row_leaves(a, &k, &v);
+		r = mdb_cursor_del(a->cur, 0);
+		if (r == 0)
+			r = mdb_cursor_get(a->cur, &k, &v, MDB_GET_CURRENT);
+		if (r == EINVAL || r == MDB_NOTFOUND)
+			r = mdb_cursor_get(a->cur, &k, &v, MDB_NEXT);
+	}
+	return r == MDB_NOTFOUND ? 0 : r;
+}
+
+static int apply_ranges(struct apply *a, const struct map *m)
+{
 	int r = 0;
 
-	if (m->n_ranges == 0)
-		return 0;
-	if ((r = mdb_cursor_open(t, dbi, &c)) != 0)
-		return r;
-	for (size_t i = 0; i < m->n_ranges && r == 0; i++) {
-		MDB_val k = val_of(m->ranges[i].from), v;
-
-		r = mdb_cursor_get(c, &k, &v, MDB_SET_RANGE);
-		while (r == 0 && slice_cmp(slice_of(k.mv_data, k.mv_size), m->ranges[i].to) < 0) {
-			r = mdb_cursor_del(c, 0);
-			if (r == 0)
-				r = mdb_cursor_get(c, &k, &v, MDB_GET_CURRENT);
-			if (r == EINVAL || r == MDB_NOTFOUND)
-				r = mdb_cursor_get(c, &k, &v, MDB_NEXT);
-		}
-		if (r == MDB_NOTFOUND)
-			r = 0;
-	}
-	mdb_cursor_close(c);
+	for (size_t i = 0; i < m->n_ranges && r == 0; i++)
+		r = apply_range(a, &m->ranges[i]);
 	return r;
 }
 
@@ -271,41 +269,72 @@ static void pace(struct store *s, unsigned n)
 		nanosleep(&t, NULL);
 }
 
-static int apply_points(struct store *s, MDB_txn *t, const struct map *m)
+static int apply_point(struct apply *a, const struct map_node *n)
+{
+	struct slice stored = map_val(n);
+	MDB_val k = val_of(map_key(n)), v;
+	int r = mdb_cursor_get(a->cur, &k, &v, MDB_SET);
+
+	if (r == 0)
+		row_leaves(a, &k, &v);
+	if (n->deleted)
+		return r == 0 ? mdb_cursor_del(a->cur, 0) : r == MDB_NOTFOUND ? 0 : r;
+	if (r != 0 && r != MDB_NOTFOUND)
+		return r;
+	k = val_of(map_key(n));
+	v = (MDB_val){ stored.n + ROW_SUM_BYTES, NULL };
+	r = mdb_cursor_put(a->cur, &k, &v, MDB_RESERVE);
+	if (r == 0)
+		row_totals_add(
+		    &a->totals, row_seal(map_key(n), stored, a->s->log.store_id, v.mv_data));
+	return r;
+}
+
+static int apply_points(struct apply *a, const struct map *m)
 {
 	unsigned count = 0;
 	int r = 0;
 
 	for (const struct map_node *n = m->head[0]; n != NULL && r == 0; n = n->next[0]) {
-		pace(s, count++);
-		MDB_val k = val_of(map_key(n)), v = val_of(map_val(n));
-
-		if (!n->deleted) {
-			r = mdb_put(t, s->dbi, &k, &v, 0);
-		} else {
-			r = mdb_del(t, s->dbi, &k, NULL);
-			if (r == MDB_NOTFOUND)
-				r = 0;
-		}
+		pace(a->s, count++);
+		r = apply_point(a, n);
 	}
 	return r;
 }
 
+static int apply_all(struct store *s, MDB_txn *t, const struct map *m, const struct log_pos *pos)
+{
+	struct apply a = { .s = s };
+	struct index_meta meta;
+	uint8_t sealed[INDEX_META_BYTES + ROW_SUM_BYTES];
+	MDB_val k = val_of(index_meta_key()), v = { sizeof(sealed), sealed };
+	int r = meta_read(s, t, &meta);
+
+	if (r != 0)
+		return MDB_CORRUPTED;
+	a.totals = meta.totals;
+	r = mdb_cursor_open(t, s->dbi, &a.cur);
+	if (r != 0)
+		return r;
+	r = apply_ranges(&a, m);
+	if (r == 0)
+		r = apply_points(&a, m);
+	mdb_cursor_close(a.cur);
+	if (r != 0)
+		return r;
+	meta = (struct index_meta){ pos->seg, pos->off, pos->seq, s->log.store_id, a.totals };
+	index_meta_encode(&meta, sealed);
+	return mdb_put(t, s->dbi, &k, &v, 0);
+}
+
 static int apply_once(struct store *s, const struct map *m, const struct log_pos *pos)
 {
-	uint8_t meta[META_BYTES];
-	MDB_val k = { sizeof(meta_key), (void *)(uintptr_t)meta_key }, v = { sizeof(meta), meta };
 	MDB_txn *t;
 	int r = mdb_txn_begin(s->env, NULL, 0, &t);
 
 	if (r != 0)
 		return r;
-	meta_encode(pos, s->log.store_id, meta);
-	r = apply_ranges(t, s->dbi, m);
-	if (r == 0)
-		r = apply_points(s, t, m);
-	if (r == 0)
-		r = mdb_put(t, s->dbi, &k, &v, 0);
+	r = apply_all(s, t, m, pos);
 	if (r == 0)
 		return engine_sys.mdb_commit(t); /* frees it in any case */
 	mdb_txn_abort(t);
@@ -337,5 +366,5 @@ int index_apply(struct store *s, const struct map *m, const struct log_pos *pos)
 	if (r ==
 	    MDB_PANIC) /* the write of its root page failed: LMDB refuses reads too from now on */
 		s->health = ENGINE_BROKEN;
-	return r == 0 ? 0 : store_rc("checkpoint", r);
+	return index_rc(s, "checkpoint", r);
 }

@@ -17,7 +17,9 @@
 #include "common/engine/engine-private.h"
 #include "common/engine/lmdb/compact.h"
 #include "common/engine/lmdb/frame.h"
+#include "common/engine/lmdb/guard.h"
 #include "common/engine/lmdb/moving.h"
+#include "common/engine/lmdb/sums.h"
 #include "common/engine/map.h"
 
 /* System calls that a test may make fail, or answer what it needs. */
@@ -103,6 +105,7 @@ struct store {
 	MDB_env *env;
 	MDB_dbi dbi;
 	size_t map_bytes;
+	struct guard guard;
 	struct index_reader *owner_reader;
 	_Atomic bool resident; /* all of data.mdb is in memory: the owner may look */
 
@@ -191,13 +194,16 @@ void *committer_main(void *arg);
 /* checkpoint.c, index.c */
 int index_open(struct store *s, struct log_pos *ret_pos, uint64_t *ret_store_id);
 void index_close(struct store *s);
-bool index_is_meta(struct slice key);
 int index_apply(struct store *s, const struct map *m, const struct log_pos *pos);
 int index_reader_new(struct store *s, struct index_reader **ret_r);
 void index_reader_free(struct index_reader **r);
 int index_begin(struct store *s, struct index_reader *r); /* takes map_lock for reading */
 void index_end(struct store *s, struct index_reader *r);
 void index_look(struct store *s);
+/* The value of a row that LMDB gave: 0, or ENGINE_CORRUPT. */
+int index_row(const MDB_val *k, const MDB_val *v, struct store *s, struct slice *ret_stored);
+/* Of LMDB's answer; damage is taken note of. */
+int index_rc(struct store *s, const char *what, int err);
 int checkpoint(struct store *s);
 void *checkpointer_main(void *arg);
 int checkpoint_room(struct store *s); /* waits while the overlay is full: 0 or ENGINE_FULL */

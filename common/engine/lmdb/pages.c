@@ -1,34 +1,20 @@
-/* The format of LMDB 0.9 on machines of 64 bits with the low byte first. */
-#include "common/engine/lmdb/pages.h"
+/* The trees of LMDB 0.9 on machines of 64 bits with the low byte first. */
+#include "common/engine/lmdb/pages-private.h"
 
-#include "common/base/wire.h"
 #include "common/engine/limits.h"
+#include "common/engine/lmdb/sums.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
 enum {
-	PAGE_HEAD = 16,
-	PAGE_MIN = 512,
-	PAGE_MAX = 64 << 10,
 	NODE_HEAD = 8,
-	DEPTH_MAX = 32,
-	VALUE_MAX = 1 + 24 + ENGINE_VALUE_MAX,
-	META_AT = PAGE_HEAD,
-	META_BYTES = PAGE_HEAD + 136,
-	META_MAGIC_AT = META_AT,
-	META_VERSION_AT = META_AT + 4,
-	META_FREE_DB_AT = META_AT + 24, /* its first field holds the size of a page */
-	META_MAIN_DB_AT = META_AT + 24 + 48,
-	META_TXN_AT = META_AT + 24 + 96 + 8,
-	DB_DEPTH_AT = 6,
-	DB_ROOT_AT = 40,
-	LMDB_VERSION = 1,
+	DEPTH_MAX = PAGES_DEPTH_MAX,
+	VALUE_MAX = 1 + 24 + ENGINE_VALUE_MAX + ROW_SUM_BYTES,
+	FREE_DB_FLAGS = 0x08, /* its keys are numbers */
+	FREE_STEP = 512,      /* numbers of free pages read at a time */
 };
 
-static const uint32_t lmdb_magic = 0xBEEFC0DE;
-
-enum page_flag { P_BRANCH = 0x01, P_LEAF = 0x02, P_OVERFLOW = 0x04, P_DIRTY = 0x10 };
 enum node_flag { F_BIGDATA = 0x01 };
 
 struct walk {
@@ -36,62 +22,20 @@ struct walk {
 	void *arg;
 	size_t psize;
 	uint64_t pages, visits;
-	bool enough;
+	bool enough, free; /* free: the tree of the pages that are not in use */
+	uint64_t branches, leaves, overflow, entries;
 	uint8_t last[ENGINE_KEY_ENCODED_MAX]; /* key */
 	size_t last_n;
 	uint8_t *levels; /* a page for each level of the tree */
 	uint8_t *big;
+	uint64_t last_page;
+	unsigned deepest;
 };
 
-static uint16_t load_u16(const uint8_t *p)
-{
-	return (uint16_t)(p[0] | p[1] << 8);
-}
-
-/* ---- the two first pages ---- */
-
-struct meta {
-	uint64_t txn, root;
-	size_t psize;
-	unsigned depth;
+/* Keys below a page: from <= key < to; empty: no bound. */
+struct bounds {
+	struct slice from, to;
 };
-
-static bool meta_decode(const uint8_t *p, struct meta *ret)
-{
-	size_t psize = wire_load_u32(p + META_FREE_DB_AT);
-
-	if (wire_load_u32(p + META_MAGIC_AT) != lmdb_magic ||
-	    wire_load_u32(p + META_VERSION_AT) != LMDB_VERSION)
-		return false;
-	if (psize < PAGE_MIN || psize > PAGE_MAX || (psize & (psize - 1)) != 0)
-		return false;
-	*ret = (struct meta){ .txn = wire_load_u64(p + META_TXN_AT),
-		.root = wire_load_u64(p + META_MAIN_DB_AT + DB_ROOT_AT),
-		.depth = load_u16(p + META_MAIN_DB_AT + DB_DEPTH_AT),
-		.psize = psize };
-	return ret->depth <= DEPTH_MAX;
-}
-
-/* The newer of those that can be read. The second lies one page behind the first. */
-static bool meta_find(const struct pages_ops *ops, void *arg, struct meta *ret)
-{
-	uint8_t p[META_BYTES];
-	struct meta m;
-	bool any = false;
-
-	if (ops->read(arg, 0, p, sizeof(p)) == 0)
-		any = meta_decode(p, ret);
-	for (size_t psize = any ? ret->psize : PAGE_MIN; psize <= PAGE_MAX; psize *= 2) {
-		if (ops->read(arg, psize, p, sizeof(p)) == 0 && meta_decode(p, &m) &&
-		    m.psize == psize && (!any || m.txn > ret->txn)) {
-			*ret = m;
-			return true;
-		}
-		if (any)
-			break;
-	}
-	return any;
-}
 
 /* ---- pages ---- */
 
@@ -100,89 +44,109 @@ static const char *page_read(struct walk *w, uint64_t no, unsigned depth, const 
 	uint8_t *p = w->levels + depth * w->psize;
 	size_t lower, upper;
 
-	if (depth >= DEPTH_MAX || no < 2 || no >= w->pages || w->visits++ >= w->pages)
+	if (depth >= DEPTH_MAX || no < 2 || no >= w->pages || w->visits++ >= w->pages ||
+	    (w->ops->page != NULL && no > w->last_page))
 		return "a page has a place where it cannot be";
 	if (w->ops->read(w->arg, no * w->psize, p, w->psize) != 0)
 		return "a page cannot be read";
-	lower = load_u16(p + 12);
-	upper = load_u16(p + 14);
+	lower = pages_u16(p + 12);
+	upper = pages_u16(p + 14);
 	if (wire_load_u64(p) != no || lower < PAGE_HEAD || lower > upper || upper > w->psize ||
 	    lower % 2 != 0)
 		return "a page has no header";
+	if (w->ops->page != NULL && !w->ops->page(w->arg, no, 1))
+		return "a page is in two places";
+	if (depth > w->deepest)
+		w->deepest = depth;
 	*ret_p = p;
 	return NULL;
 }
 
 static unsigned page_keys(const uint8_t *p)
 {
-	return (unsigned)((load_u16(p + 12) - PAGE_HEAD) / 2);
+	return (unsigned)((pages_u16(p + 12) - PAGE_HEAD) / 2);
 }
 
 static unsigned page_flags(const uint8_t *p)
 {
-	return load_u16(p + 10) & ~(unsigned)P_DIRTY;
+	return pages_u16(p + 10) & ~(unsigned)P_DIRTY;
 }
 
 /* Node i: its first byte, or NULL when it does not lie in the page; `ret_key` is within. */
 static const uint8_t *node_at(
     const struct walk *w, const uint8_t *p, unsigned i, struct slice *ret_key)
 {
-	size_t at = load_u16(p + PAGE_HEAD + 2 * i), n;
+	size_t at = pages_u16(p + PAGE_HEAD + 2 * i), n;
 
-	if (at < load_u16(p + 14) || at + NODE_HEAD > w->psize)
+	if (at < pages_u16(p + 14) || at + NODE_HEAD > w->psize)
 		return NULL;
-	n = load_u16(p + at + 6);
+	n = pages_u16(p + at + 6);
 	if (n > w->psize - at - NODE_HEAD || n > ENGINE_KEY_ENCODED_MAX)
 		return NULL;
 	*ret_key = slice_of(p + at + NODE_HEAD, n);
 	return p + at;
 }
 
+static size_t node_value_bytes(const uint8_t *node)
+{
+	return pages_u16(node) | (size_t)pages_u16(node + 2) << 16;
+}
+
+/* The pages of a value that is too long for the page of its key: *ret_off is where it begins. */
+static bool overflow_find(struct walk *w, uint64_t no, size_t n, uint64_t *ret_off)
+{
+	uint64_t span = (PAGE_HEAD + (uint64_t)n + w->psize - 1) / w->psize;
+	uint8_t head[PAGE_HEAD];
+
+	if (no < 2 || no >= w->pages || span > w->pages - no ||
+	    w->ops->read(w->arg, no * w->psize, head, sizeof(head)) != 0)
+		return false;
+	if (wire_load_u64(head) != no || (pages_u16(head + 10) & P_OVERFLOW) == 0)
+		return false;
+	*ret_off = no * w->psize + PAGE_HEAD;
+	w->overflow += span;
+	return w->ops->page == NULL ||
+	       (wire_load_u32(head + 12) == span && w->ops->page(w->arg, no, span));
+}
+
 /* A value beside its key, or in pages of its own. */
 static bool leaf_value(
     struct walk *w, const uint8_t *page, const uint8_t *node, struct slice key, struct slice *ret)
 {
-	size_t n = load_u16(node) | (size_t)load_u16(node + 2) << 16;
+	size_t n = node_value_bytes(node);
 	size_t room = w->psize - (size_t)(key.p + key.n - page);
-	uint8_t head[PAGE_HEAD];
-	uint64_t no;
+	uint64_t off;
 
 	if (n > VALUE_MAX)
 		return false;
-	if ((load_u16(node + 4) & F_BIGDATA) == 0) {
+	if ((pages_u16(node + 4) & F_BIGDATA) == 0) {
 		*ret = slice_of(key.p + key.n, n);
-		return load_u16(node + 4) == 0 && n <= room;
+		return pages_u16(node + 4) == 0 && n <= room;
 	}
-	if (room < 8)
-		return false;
-	no = wire_load_u64(key.p + key.n);
-	if (no < 2 || no >= w->pages ||
-	    w->ops->read(w->arg, no * w->psize, head, sizeof(head)) != 0)
-		return false;
-	if (wire_load_u64(head) != no || (load_u16(head + 10) & P_OVERFLOW) == 0)
+	if (room < 8 || pages_u16(node + 4) != F_BIGDATA ||
+	    !overflow_find(w, wire_load_u64(key.p + key.n), n, &off))
 		return false;
 	*ret = slice_of(w->big, n);
-	return w->ops->read(w->arg, no * w->psize + PAGE_HEAD, w->big, n) == 0;
+	return w->ops->read(w->arg, off, w->big, n) == 0;
 }
 
 /* LMDB keeps the nodes of a page together at its end: what they take is what the header says. */
-static bool leaf_is_full(const struct walk *w, const uint8_t *p)
+static bool page_is_full(const struct walk *w, const uint8_t *p, bool leaf)
 {
 	size_t taken = 0;
 
 	for (unsigned i = 0; i < page_keys(p); i++) {
 		struct slice key;
 		const uint8_t *node = node_at(w, p, i, &key);
-		size_t n;
+		size_t n = 0;
 
 		if (node == NULL)
 			return false;
-		n = (load_u16(node + 4) & F_BIGDATA) != 0
-			? 8
-			: load_u16(node) | (size_t)load_u16(node + 2) << 16;
+		if (leaf)
+			n = (pages_u16(node + 4) & F_BIGDATA) != 0 ? 8 : node_value_bytes(node);
 		taken += (NODE_HEAD + key.n + n + 1) & ~(size_t)1;
 	}
-	return taken == w->psize - load_u16(p + 14);
+	return taken == w->psize - pages_u16(p + 14);
 }
 
 static void damaged(struct walk *w, const char *why)
@@ -190,82 +154,238 @@ static void damaged(struct walk *w, const char *why)
 	w->ops->damaged(w->arg, why);
 }
 
+static int key_cmp(const struct walk *w, struct slice a, struct slice b)
+{
+	uint64_t x, y;
+
+	if (!w->free)
+		return slice_cmp(a, b);
+	x = wire_load_u64(a.p);
+	y = wire_load_u64(b.p);
+	return x < y ? -1 : x > y;
+}
+
+static bool key_is_one(const struct walk *w, struct slice key)
+{
+	return w->free ? key.n == 8 : key.n > 0;
+}
+
 /* Each key behind the one before, over all leaves. */
 static bool in_order(struct walk *w, struct slice key)
 {
-	bool is = w->last_n == 0 || slice_cmp(slice_of(w->last, w->last_n), key) < 0;
+	bool is = w->last_n == 0 || key_cmp(w, slice_of(w->last, w->last_n), key) < 0;
 
 	memcpy(w->last, key.p, key.n);
 	w->last_n = key.n;
 	return is;
 }
 
-static void walk_leaf(struct walk *w, const uint8_t *p)
+/* Where the branches above lead a search for this key? */
+static bool in_bounds(const struct walk *w, struct slice key, const struct bounds *b)
 {
-	if (!leaf_is_full(w, p))
+	return (b->from.n == 0 || key_cmp(w, b->from, key) <= 0) &&
+	       (b->to.n == 0 || key_cmp(w, key, b->to) < 0);
+}
+
+/* A list of pages that are not in use: a count, then their numbers, the highest first. */
+static bool free_list(struct walk *w, const uint8_t *page, const uint8_t *node, struct slice key)
+{
+	bool big = (pages_u16(node + 4) & F_BIGDATA) != 0;
+	const uint8_t *p = key.p + key.n;
+	size_t n = node_value_bytes(node), room = w->psize - (size_t)(p - page);
+	uint64_t off = 0, count, last = UINT64_MAX;
+
+	if (big ? room < 8 || !overflow_find(w, wire_load_u64(p), n, &off) : n > room)
+		return false;
+	if (n < 8)
+		return false;
+	if (!big)
+		memcpy(w->big, p, 8);
+	else if (w->ops->read(w->arg, off, w->big, 8) != 0)
+		return false;
+	count = wire_load_u64(w->big);
+	if (count > n / 8 - 1)
+		return false;
+	for (uint64_t at = 0; at < count; at += FREE_STEP) {
+		size_t k = count - at < FREE_STEP ? count - at : FREE_STEP;
+
+		if (!big)
+			memcpy(w->big, p + 8 + at * 8, k * 8);
+		else if (w->ops->read(w->arg, off + 8 + at * 8, w->big, k * 8) != 0)
+			return false;
+		for (size_t i = 0; i < k; i++) {
+			uint64_t no = wire_load_u64(w->big + i * 8);
+
+			if (no < 2 || no > w->last_page || no >= last ||
+			    !w->ops->page(w->arg, no, 1))
+				return false;
+			last = no;
+		}
+	}
+	return true;
+}
+
+static void walk_leaf(struct walk *w, const uint8_t *p, const struct bounds *b)
+{
+	w->leaves++;
+	if (!page_is_full(w, p, true))
 		damaged(w, "a page is not what its header says");
 	for (unsigned i = 0; i < page_keys(p) && !w->enough; i++) {
 		struct slice key, val;
 		const uint8_t *node = node_at(w, p, i, &key);
 
-		if (node == NULL || key.n == 0 || !leaf_value(w, p, node, key, &val)) {
-			damaged(w, "a row cannot be read");
+		w->entries++;
+		if (node == NULL || !key_is_one(w, key) ||
+		    !(w->free ? free_list(w, p, node, key) : leaf_value(w, p, node, key, &val))) {
+			damaged(w, w->free ? "a list of free pages cannot be read"
+					   : "a row cannot be read");
 			continue;
 		}
 		if (!in_order(w, key))
 			damaged(w, "a row is out of order");
-		w->enough = !w->ops->row(w->arg, key, val);
+		else if (!in_bounds(w, key, b))
+			damaged(w, "a row is where no search looks for it");
+		if (!w->free)
+			w->enough = !w->ops->row(w->arg, key, val);
 	}
 }
 
-static void walk_page(struct walk *w, uint64_t no, unsigned depth);
+static void walk_page(struct walk *w, uint64_t no, unsigned depth, const struct bounds *b);
 
-static void walk_branch(struct walk *w, const uint8_t *p, unsigned depth)
+/* The first key of a branch is never looked at; the others part their pages. */
+static struct slice branch_key(const struct walk *w, const uint8_t *p, unsigned i)
 {
 	struct slice key;
 
-	for (unsigned i = 0; i < page_keys(p) && !w->enough; i++) {
-		const uint8_t *node = node_at(w, p, i, &key);
+	return node_at(w, p, i, &key) != NULL && key_is_one(w, key) ? key : SLICE_NONE;
+}
 
-		if (node == NULL)
+static void walk_branch(struct walk *w, const uint8_t *p, unsigned depth, const struct bounds *b)
+{
+	unsigned n = page_keys(p);
+	struct slice key;
+
+	w->branches++;
+	if (!page_is_full(w, p, false))
+		damaged(w, "a page is not what its header says");
+	for (unsigned i = 0; i < n && !w->enough; i++) {
+		const uint8_t *node = node_at(w, p, i, &key);
+		struct bounds in = { i > 0 ? branch_key(w, p, i) : b->from,
+			i + 1 < n ? branch_key(w, p, i + 1) : b->to };
+
+		if (node == NULL || (i > 0 && !key_is_one(w, key))) {
 			damaged(w, "a page's place cannot be read");
-		else
-			walk_page(w,
-			    load_u16(node) | (uint64_t)load_u16(node + 2) << 16 |
-				(uint64_t)load_u16(node + 4) << 32,
-			    depth + 1);
+			continue;
+		}
+		if (i > 0 && !in_bounds(w, in.from, b))
+			damaged(w, "a page is where no search looks for it");
+		walk_page(w,
+		    pages_u16(node) | (uint64_t)pages_u16(node + 2) << 16 |
+			(uint64_t)pages_u16(node + 4) << 32,
+		    depth + 1, &in);
 	}
 }
 
-static void walk_page(struct walk *w, uint64_t no, unsigned depth)
+static void walk_page(struct walk *w, uint64_t no, unsigned depth, const struct bounds *b)
 {
 	const uint8_t *p;
 	const char *why = page_read(w, no, depth, &p);
 
 	if (why == NULL && page_flags(p) == P_LEAF)
-		walk_leaf(w, p);
+		walk_leaf(w, p, b);
 	else if (why == NULL && page_flags(p) == P_BRANCH && page_keys(p) > 0)
-		walk_branch(w, p, depth);
+		walk_branch(w, p, depth, b);
 	else
 		damaged(w, why != NULL ? why : "a page is of no kind");
 }
 
-int pages_walk(const struct pages_ops *ops, void *arg, uint64_t file_bytes)
+static void walk_tree(struct walk *w, const struct pages_tree *t)
 {
-	struct walk w = { .ops = ops, .arg = arg };
-	struct meta m;
+	static const struct bounds all;
 
-	if (!meta_find(ops, arg, &m))
+	w->branches = w->leaves = w->overflow = w->entries = 0;
+	w->last_n = 0;
+	if (t->root != UINT64_MAX)
+		walk_page(w, t->root, 0, &all);
+}
+
+/* What LMDB believes of the tree without looking. */
+static void tree_check(struct walk *w, const struct pages_tree *t)
+{
+	if (w->enough)
+		return;
+	if (t->flags != (w->free ? FREE_DB_FLAGS : 0))
+		damaged(w, "a tree is of no kind");
+	if (t->branches != w->branches || t->leaves != w->leaves || t->overflow != w->overflow ||
+	    t->entries != w->entries)
+		damaged(w, "a tree is not as large as the first page says");
+	if (t->root == UINT64_MAX ? t->depth != 0 : t->depth != w->deepest + 1)
+		damaged(w, "a tree is not as deep as the first page says");
+}
+
+/* LMDB takes the newer of the two, and expects it where its number says. */
+static void metas_check(struct walk *w, const struct pages_meta *m)
+{
+	uint8_t p[PAGES_META_BYTES];
+	struct pages_meta other;
+
+	for (unsigned i = 0; i < 2; i++) {
+		if (w->ops->read(w->arg, i * w->psize, p, sizeof(p)) != 0 ||
+		    !pages_meta_decode(p, &other) || other.psize != w->psize ||
+		    page_flags(p) != P_META || wire_load_u64(p) != i)
+			damaged(w, "a first page is damaged");
+		else if (other.txn == m->txn && m->txn != 0 && (m->txn & 1) != i)
+			damaged(w, "a first page is in the place of the other");
+	}
+	if (m->last_page < 1 || m->last_page > 2 * w->pages + 1024)
+		damaged(w, "the first page has a size that cannot be");
+}
+
+int pages_walk_in(
+    const struct pages_ops *ops, void *arg, uint64_t file_bytes, struct pages_room *room)
+{
+	struct walk w = { .ops = ops, .arg = arg, .levels = room->levels, .big = room->big };
+	struct pages_meta m;
+
+	if (!pages_meta_find(ops, arg, &m))
 		return PAGES_NONE;
-	if (m.root == UINT64_MAX)
-		return 0; /* an empty tree */
 	w.psize = m.psize;
 	w.pages = file_bytes / m.psize;
-	w.levels = malloc(DEPTH_MAX * w.psize);
-	w.big = malloc(VALUE_MAX);
-	if (w.levels != NULL && w.big != NULL)
-		walk_page(&w, m.root, 0);
-	free(w.levels);
-	free(w.big);
-	return w.levels == NULL || w.big == NULL ? -ENOMEM : 0;
+	w.last_page = m.last_page;
+	if (ops->page != NULL)
+		metas_check(&w, &m);
+	walk_tree(&w, &m.main);
+	if (ops->page == NULL)
+		return 0;
+	tree_check(&w, &m.main);
+	w.free = true;
+	w.deepest = 0;
+	walk_tree(&w, &m.free);
+	tree_check(&w, &m.free);
+	return 0;
+}
+
+int pages_room_init(struct pages_room *r)
+{
+	r->levels = malloc((size_t)DEPTH_MAX * PAGE_MAX);
+	r->big = malloc(VALUE_MAX);
+	return r->levels == NULL || r->big == NULL ? -ENOMEM : 0;
+}
+
+void pages_room_fini(struct pages_room *r)
+{
+	free(r->levels);
+	free(r->big);
+	*r = (struct pages_room){ NULL, NULL };
+}
+
+int pages_walk(const struct pages_ops *ops, void *arg, uint64_t file_bytes)
+{
+	struct pages_room room;
+	int r = pages_room_init(&room);
+
+	if (r == 0)
+		r = pages_walk_in(ops, arg, file_bytes, &room);
+	pages_room_fini(&room);
+	return r;
 }

@@ -16,9 +16,25 @@ struct pages_ops {
 	/* False: enough. */
 	bool (*row)(void *arg, struct slice key, struct slice val);
 	void (*damaged)(void *arg, const char *why);
+	/*
+	 * NULL: read what can be read. Else everything LMDB relies on is looked at, the free pages
+	 * too; each run of pages in use, or free, is told once: false when one of them was told
+	 * before.
+	 */
+	bool (*page)(void *arg, uint64_t no, uint64_t n);
 };
 
 enum { PAGES_NONE = 1 }; /* neither of the two first pages tells where the tree is */
 
 /* Walks all. 0, PAGES_NONE or -ENOMEM. */
 int pages_walk(const struct pages_ops *ops, void *arg, uint64_t file_bytes);
+
+/* The same without asking for memory on the way. */
+struct pages_room {
+	uint8_t *levels, *big;
+};
+
+int pages_room_init(struct pages_room *r);
+void pages_room_fini(struct pages_room *r);
+int pages_walk_in(
+    const struct pages_ops *ops, void *arg, uint64_t file_bytes, struct pages_room *room);

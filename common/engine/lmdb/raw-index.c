@@ -3,7 +3,6 @@
 #include "common/engine/lmdb/raw-private.h"
 
 #include "common/base/io.h"
-#include "common/base/wire.h"
 #include "common/engine/lmdb/pages.h"
 
 #include <errno.h>
@@ -15,10 +14,6 @@ struct look {
 	int fd;
 	uint64_t rows, differ;
 };
-
-static const uint8_t meta_key[] = { SYS_PREFIX, 'm' };
-
-enum { META_BYTES = 32, META_VERSION = 1 };
 
 static int read_file(void *arg, uint64_t off, void *p, size_t n)
 {
@@ -48,12 +43,12 @@ static int walk(struct look *l, const struct pages_ops *ops)
 static bool meta_row(void *arg, struct slice key, struct slice val)
 {
 	struct raw *r = ((struct look *)arg)->r;
-	int order = slice_cmp(key, slice_of(meta_key, sizeof(meta_key)));
+	int order = slice_cmp(key, index_meta_key());
+	struct index_meta m;
 
-	if (order == 0 && val.n >= META_BYTES && wire_load_u32(val.p) == META_VERSION) {
-		r->checkpoint = (struct log_pos){ wire_load_u32(val.p + 4),
-			wire_load_u64(val.p + 8), wire_load_u64(val.p + 16) };
-		r->store_id = wire_load_u64(val.p + 24);
+	if (order == 0 && index_meta_decode(val, &m) == META_OK) {
+		r->checkpoint = (struct log_pos){ m.seg, m.off, m.seq };
+		r->store_id = m.store_id;
 	}
 	return order < 0;
 }
@@ -64,7 +59,7 @@ static void meta_damaged(void *arg, const char *why)
 
 int raw_index_meta(struct raw *r)
 {
-	static const struct pages_ops ops = { read_file, meta_row, meta_damaged };
+	static const struct pages_ops ops = { read_file, meta_row, meta_damaged, NULL };
 	struct look l = { .r = r };
 	int rc = walk(&l, &ops);
 
@@ -72,6 +67,17 @@ int raw_index_meta(struct raw *r)
 	if (rc == PAGES_NONE && r->stats.index_bytes > 0)
 		raw_tell(r, &(struct raw_finding){ .what = RAW_INDEX });
 	return rc < 0 ? rc : 0;
+}
+
+/* The row as it was put; false: told. Without the store's id no sum can be asked. */
+static bool unseal(struct raw *r, struct slice key, struct slice sealed, struct slice *ret_stored)
+{
+	if (row_unseal(key, sealed, r->store_id, ret_stored) ||
+	    (r->store_id == 0 && sealed.n >= ROW_SUM_BYTES))
+		return true;
+	raw_tell(
+	    r, &(struct raw_finding){ .what = RAW_INDEX_ROW, .why = "a row does not fit its sum" });
+	return false;
 }
 
 /* ---- what the log has lost ---- */
@@ -92,16 +98,20 @@ static bool is_newer(const struct raw *r, struct slice key, struct slice lo, str
 	return r->conf.newer(r->conf.arg, slice_from(key, 1 + (size_t)key.p[0]), a.val, b.val);
 }
 
-/* A bit that flipped in a row of the index is not seen there, so frames before the gap are asked,
- * too. */
-static bool merge_row(void *arg, struct slice key, struct slice val)
+/* A page of the index may be an old one, so frames before the gap are asked, too. */
+static bool merge_row(void *arg, struct slice key, struct slice sealed)
 {
 	struct raw *r = ((struct look *)arg)->r;
 	const struct map_node *lo;
 	struct engine_row row;
+	struct slice val;
 
 	if (!raw_keeps(r, key) || known(&r->hi, key))
 		return true;
+	if (!unseal(r, key, sealed, &val)) {
+		r->index_damaged = true;
+		return true;
+	}
 	lo = map_find(&r->lo, key);
 	if (lo == NULL && !row_decode(val, &row))
 		return true;
@@ -158,7 +168,7 @@ static int merge_lo(struct raw *r)
 
 int raw_index_merge(struct raw *r)
 {
-	static const struct pages_ops ops = { read_file, merge_row, merge_damaged };
+	static const struct pages_ops ops = { read_file, merge_row, merge_damaged, NULL };
 	struct look l = { .r = r };
 	int rc = r->has_index ? walk(&l, &ops) : PAGES_NONE;
 
@@ -177,13 +187,14 @@ static bool same(const struct raw *r, struct slice key, struct slice val)
 	return n != NULL && !n->deleted && slice_eq(map_val(n), val);
 }
 
-static bool compare_row(void *arg, struct slice key, struct slice val)
+static bool compare_row(void *arg, struct slice key, struct slice sealed)
 {
 	struct look *l = arg;
+	struct slice val;
 
 	if (key.n > 0 && key.p[0] != SYS_PREFIX && raw_keeps(l->r, key)) {
 		l->rows++;
-		l->differ += !same(l->r, key, val);
+		l->differ += !unseal(l->r, key, sealed, &val) || !same(l->r, key, val);
 	}
 	return true;
 }
@@ -196,7 +207,7 @@ static void compare_damaged(void *arg, const char *why)
 
 int raw_index_compare(struct raw *r)
 {
-	static const struct pages_ops ops = { read_file, compare_row, compare_damaged };
+	static const struct pages_ops ops = { read_file, compare_row, compare_damaged, NULL };
 	struct look l = { .r = r };
 	uint64_t live = 0;
 	int rc = walk(&l, &ops);

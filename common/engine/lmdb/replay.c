@@ -315,46 +315,6 @@ static bool seg_unborn(struct walk *w)
 	return pread(w->w.fd, head, sizeof(head), 0) >= 0;
 }
 
-static int walk_all(struct walk *w, const struct log_pos *from)
-{
-	uint64_t first_seq;
-	int r = seg_open(w, from->seg, &first_seq);
-
-	if (r == ENGINE_CORRUPT && from->seg == 0 && from->seq <= 1 && seg_unborn(w))
-		r = ENGINE_NOTFOUND;
-	if (r == ENGINE_NOTFOUND && from->seg == 0 && from->seq <= 1) {
-		w->s->log.pos = (struct log_pos){ 0, SEG_HEAD, 1 };
-		return log_segment_new(&w->s->log); /* an empty store */
-	}
-	if (r != 0)
-		return r == ENGINE_NOTFOUND ? ENGINE_CORRUPT : r;
-	w->pos = *from;
-	for (;;) {
-		struct log_pos end;
-
-		if ((r = walk_segment(w)) != 0)
-			return r;
-		end = w->pos;
-		r = log_segment_open(w->s->dir_fd, end.seg + 1, O_RDONLY);
-		if (r < 0)
-			return r == -ENOENT ? finish(w) : store_rc("segment", -r);
-		close(r);
-		/* There is a next one: the last frame here was acknowledged before it was made. */
-		if ((r = last_apply(w)) != 0)
-			return r;
-		w->pos = (struct log_pos){ end.seg + 1, SEG_HEAD, end.seq };
-		r = seg_open(w, end.seg + 1, &first_seq);
-		if (r == ENGINE_CORRUPT && seg_unborn(w)) {
-			w->s->log.pos = w->pos;
-			return log_segment_new(&w->s->log);
-		}
-		if (r != 0)
-			return r;
-		if (first_seq != end.seq)
-			return ENGINE_CORRUPT;
-	}
-}
-
 /* The newest segment: UINT32_MAX when there is none. */
 static int last_segment(struct store *s, uint32_t *ret_seg)
 {
@@ -378,6 +338,56 @@ static int last_segment(struct store *s, uint32_t *ret_seg)
 	return 0;
 }
 
+static int walk_all(struct walk *w, const struct log_pos *from)
+{
+	uint64_t first_seq;
+	uint32_t last;
+	int r = last_segment(w->s, &last);
+
+	if (r == 0)
+		r = seg_open(w, from->seg, &first_seq);
+	if (r == ENGINE_CORRUPT && from->seg == 0 && from->seq <= 1 && seg_unborn(w))
+		r = ENGINE_NOTFOUND;
+	if (r == ENGINE_NOTFOUND && from->seg == 0 && from->seq <= 1) {
+		w->s->log.pos = (struct log_pos){ 0, SEG_HEAD, 1 };
+		return log_segment_new(&w->s->log); /* an empty store */
+	}
+	if (r == ENGINE_NOTFOUND) {
+		/* The log goes on without it: an old index, from before compaction removed it. */
+		index_damaged(w->s, "it is older than the log", SLICE_NONE);
+		r = ENGINE_CORRUPT;
+	}
+	if (r != 0)
+		return r;
+	w->pos = *from;
+	for (;;) {
+		struct log_pos end;
+
+		if ((r = walk_segment(w)) != 0)
+			return r;
+		end = w->pos;
+		r = log_segment_open(w->s->dir_fd, end.seg + 1, O_RDONLY);
+		if (r == -ENOENT)
+			return end.seg == last ? finish(w) : ENGINE_CORRUPT;
+		if (r < 0)
+			return store_rc("segment", -r);
+		close(r);
+		/* There is a next one: the last frame here was acknowledged before it was made. */
+		if ((r = last_apply(w)) != 0)
+			return r;
+		w->pos = (struct log_pos){ end.seg + 1, SEG_HEAD, end.seq };
+		r = seg_open(w, end.seg + 1, &first_seq);
+		if (r == ENGINE_CORRUPT && seg_unborn(w)) {
+			w->s->log.pos = w->pos;
+			return log_segment_new(&w->s->log);
+		}
+		if (r != 0)
+			return r;
+		if (first_seq != end.seq)
+			return ENGINE_CORRUPT;
+	}
+}
+
 /*
  * Where a rebuild begins: the newest segment's header says it. A crash may have come while that was
  * made; then the one before it says it, and nothing has been dropped since.
@@ -389,6 +399,8 @@ static int replay_begin(struct walk *w, struct log_pos *ret_from)
 	int r = last_segment(w->s, &last);
 
 	*ret_from = (struct log_pos){ 0, SEG_HEAD, 1 };
+	if (r == 0 && last == UINT32_MAX && w->s->guard.aside[0] != '\0')
+		return ENGINE_CORRUPT; /* there was an index: there must be a log */
 	if (r != 0 || last == UINT32_MAX)
 		return r;
 	r = seg_open(w, last, &first_seq);

@@ -58,10 +58,10 @@ static int find_one(struct store *s, struct index_reader *ir, const struct row_r
 	if ((e = index_begin(s, ir)) != 0)
 		return e;
 	e = mdb_get(ir->txn, s->dbi, &k, &v);
-	if (e == 0)
-		e = answer_one(r, slice_of(v.mv_data, v.mv_size), fn, arg);
-	else
-		e = e == MDB_NOTFOUND ? ENGINE_NOTFOUND : store_rc("read", e);
+	if (e == 0 && (e = index_row(&k, &v, s, &stored)) == 0)
+		e = answer_one(r, stored, fn, arg);
+	else if (e != ENGINE_CORRUPT)
+		e = e == MDB_NOTFOUND ? ENGINE_NOTFOUND : index_rc(s, "read", e);
 	index_end(s, ir);
 	return e;
 }
@@ -77,12 +77,18 @@ struct merge {
 	bool more; /* LMDB stands at k */
 };
 
+/* The row that LMDB stands at, as it was put. */
+static int cursor_row(struct merge *m, struct slice *ret_stored)
+{
+	return index_row(&m->k, &m->v, m->s, ret_stored);
+}
+
 static int cursor_move(struct merge *m, MDB_cursor_op op)
 {
 	int e = mdb_cursor_get(m->ir->cur, &m->k, &m->v, op);
 
 	m->more = e == 0 && slice_cmp(slice_of(m->k.mv_data, m->k.mv_size), m->end) < 0;
-	return e == 0 || e == MDB_NOTFOUND ? 0 : store_rc("read", e);
+	return e == 0 || e == MDB_NOTFOUND ? 0 : index_rc(m->s, "read", e);
 }
 
 /* Moves LMDB's cursor to the next row that no deleted range hides. */
@@ -133,26 +139,28 @@ static int merge_next(struct merge *m, struct slice *ret_key, struct slice *ret_
 {
 	for (;;) {
 		struct slice key = SLICE_NONE, val = SLICE_NONE;
-		bool deleted = false, any = false;
+		bool deleted = false, any = false, indexed = false;
 
 		if (m->more) {
 			key = slice_of(m->k.mv_data, m->k.mv_size);
-			val = slice_of(m->v.mv_data, m->v.mv_size);
-			any = true;
+			any = indexed = true;
 		}
 		if (m->frozen != NULL && (!any || slice_cmp(map_key(m->frozen), key) <= 0)) {
 			key = map_key(m->frozen);
 			val = map_val(m->frozen);
 			deleted = m->frozen->deleted;
 			any = true;
+			indexed = false;
 		}
 		if (m->active != NULL && (!any || slice_cmp(map_key(m->active), key) <= 0)) {
 			key = map_key(m->active);
 			val = map_val(m->active);
 			deleted = m->active->deleted;
 			any = true;
+			indexed = false;
 		}
-		if (!any)
+		if (!any ||
+		    (indexed && !index_is_meta(key) && (*ret_rc = cursor_row(m, &val)) != 0))
 			return 0;
 		/* Every source that stands at this key moves on. LMDB's last: its bytes stay put.
 		 */
@@ -286,8 +294,9 @@ static int chunk_header(
 		k = (MDB_val){ prefix.n, (void *)(uintptr_t)prefix.p };
 		e = mdb_get(ir->txn, s->dbi, &k, &v);
 		if (e != 0)
-			return e == MDB_NOTFOUND ? 0 : store_rc("read", e);
-		stored = slice_of(v.mv_data, v.mv_size);
+			return e == MDB_NOTFOUND ? 0 : index_rc(s, "read", e);
+		if ((e = index_row(&k, &v, s, &stored)) != 0)
+			return e;
 	}
 	if (f != FOUND_DELETED)
 		c->header = chunk_copy(c, slice_part(stored, 0, 1 + HEADER_BYTES));
@@ -318,8 +327,7 @@ static int chunk_fill(
 
 static void rows_warm(struct store *s, struct index_reader *ir, const struct row_range *r);
 
-int rows_chunk(
-    struct store *s, struct index_reader *ir, struct slice from, struct row_chunk *ret_c)
+int rows_chunk(struct store *s, struct index_reader *ir, struct slice from, struct row_chunk *ret_c)
 {
 	struct row_range warm = { .from_n = from.n, .limit = CHUNK_ROWS };
 	int rc;

@@ -38,7 +38,8 @@ int store_rc(const char *what, int err)
 		    kv_s("err", err > 0 ? strerrordesc_np(err) : mdb_strerror(err)));
 	if (full)
 		return ENGINE_FULL;
-	if (err == MDB_CORRUPTED || err == MDB_PAGE_NOTFOUND || err == MDB_INVALID)
+	if (err == MDB_CORRUPTED || err == MDB_PAGE_NOTFOUND || err == MDB_INVALID ||
+	    err == MDB_CURSOR_FULL)
 		return ENGINE_CORRUPT;
 	return err == MDB_VERSION_MISMATCH ? ENGINE_VERSION : ENGINE_IO;
 }
@@ -169,7 +170,8 @@ static void compactor_stop(struct store *s)
 	}
 }
 
-/* The compactor, which the others serve, then the committer: it drains its queue, and may wait for a checkpoint while it does. */
+/* The compactor, which the others serve, then the committer: it drains its queue, and may wait for
+ * a checkpoint while it does. */
 static void threads_stop(struct store *s)
 {
 	compactor_stop(s);
@@ -213,6 +215,7 @@ static void store_fini(struct store *s)
 			map_fini(m);
 		free(m);
 	}
+	fd_close(&s->guard.fd);
 	fd_close(&s->lock_fd);
 	fd_close(&s->dir_fd);
 	fd_close(&s->e.fd);
@@ -233,6 +236,8 @@ static void store_close(struct engine *e)
 	if (s->health == ENGINE_HEALTHY && (s->active->rows > 0 || s->active->n_ranges > 0) &&
 	    checkpoint(s) != 0)
 		log_ev(LOG_NOTICE, "engine.unclean");
+	else if (s->health == ENGINE_HEALTHY)
+		guard_end(s);
 	if (s->health == ENGINE_HEALTHY && s->log.ahead > s->log.pos.off)
 		log_cut(&s->log, s->log.pos.off);
 	store_fini(s);
@@ -269,6 +274,8 @@ static void store_stats(const struct engine *e, struct engine_stats *st)
 	st->cut_bytes = s->n_cut;
 	st->reads_now = s->n_reads_now;
 	st->reads_pool = s->n_reads_pool;
+	st->index_damaged = s->guard.bad_rows;
+	st->index_rebuilds = s->guard.aside[0] != '\0';
 	compactor_figures(s, st);
 }
 
@@ -316,7 +323,7 @@ static struct store *store_new(const struct engine_conf *conf)
 		return NULL;
 	engine_base_init(&s->e, &lmdb_ops);
 	conf_fill(&s->conf, conf);
-	s->dir_fd = s->lock_fd = s->log.fd = -1;
+	s->dir_fd = s->lock_fd = s->log.fd = s->guard.fd = -1;
 	s->hurry = true; /* until there is somebody to give way to */
 	s->queue_tail = &s->queue;
 	s->jobs_tail = &s->jobs;
@@ -358,9 +365,29 @@ static int store_lock(struct store *s)
 	return 0;
 }
 
-static int store_load(struct store *s, int dir_fd)
+static int load_parts(struct store *s)
 {
 	struct log_pos from;
+	int r;
+
+	if ((r = store_lock(s)) != 0 || (r = guard_begin(s)) != 0 ||
+	    (r = index_open(s, &from, &s->log.store_id)) != 0 || (r = replay(s, &from)) != 0 ||
+	    (r = index_reader_new(s, &s->owner_reader)) != 0 || (r = compactor_init(s)) != 0 ||
+	    (r = bodies_sweep(s)) != 0)
+		return r;
+	guard_opened(s);
+	index_look(s);
+	return 0;
+}
+
+/* An index that LMDB opened and that turned out to be damaged: the next try does without. */
+static bool without_index(const struct store *s, int rc)
+{
+	return rc == ENGINE_CORRUPT && s->guard.marked && s->guard.aside[0] == '\0';
+}
+
+static int store_load(struct store *s, int dir_fd)
+{
 	int r;
 
 	s->dir_fd = fcntl(dir_fd, F_DUPFD_CLOEXEC, 3);
@@ -369,11 +396,11 @@ static int store_load(struct store *s, int dir_fd)
 		return s->active == NULL ? -ENOMEM : -errno;
 	s->log.dir_fd = s->dir_fd;
 	s->log.segment_bytes = s->conf.segment_bytes;
-	if ((r = store_lock(s)) != 0 || (r = index_open(s, &from, &s->log.store_id)) != 0 ||
-	    (r = replay(s, &from)) != 0 || (r = index_reader_new(s, &s->owner_reader)) != 0 ||
-	    (r = compactor_init(s)) != 0 || (r = bodies_sweep(s)) != 0)
+	r = load_parts(s);
+	if (r != 0 && !without_index(s, r))
+		guard_undo(s);
+	if (r != 0)
 		return r;
-	index_look(s);
 	return s->conf.hold_threads ? 0 : threads_start(s);
 }
 
@@ -402,7 +429,8 @@ static int load_as_owner(struct store *s, int dir_fd)
 	return r;
 }
 
-int engine_lmdb_open(int dir_fd, const struct engine_conf *conf, struct engine **ret_e)
+static int open_once(
+    int dir_fd, const struct engine_conf *conf, struct engine **ret_e, bool *ret_damaged)
 {
 	struct store *s = store_new(conf);
 	int r = s == NULL ? -ENOMEM : load_as_owner(s, dir_fd);
@@ -414,7 +442,16 @@ int engine_lmdb_open(int dir_fd, const struct engine_conf *conf, struct engine *
 	if (s == NULL)
 		return r;
 	threads_stop(s);
+	*ret_damaged = without_index(s, r);
 	store_fini(s);
 	free(s);
 	return r;
+}
+
+int engine_lmdb_open(int dir_fd, const struct engine_conf *conf, struct engine **ret_e)
+{
+	bool damaged = false;
+	int r = open_once(dir_fd, conf, ret_e, &damaged);
+
+	return damaged ? open_once(dir_fd, conf, ret_e, &damaged) : r;
 }

@@ -1,0 +1,261 @@
+#include "common/engine/lmdb/guard.h"
+
+#include "common/base/clock.h"
+#include "common/base/io.h"
+#include "common/base/log.h"
+#include "common/base/wire.h"
+#include "common/engine/lmdb/lmdb-private.h"
+#include "common/engine/lmdb/look.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+enum {
+	/* How long a start waits for the look at its index: after a stop in order; after another
+	 * one; after a death that an index may have been the cause of. */
+	CLEAN_MS = 1000,
+	UNCLEAN_MS = 20000,
+	SUSPECT_MS = 600000,
+	SUSPECT_ENOUGH = 2, /* deaths in a row: then it goes, whole or not */
+	REBUILDS_MAX = 3,   /* within */
+	REBUILDS_S = 3600,
+	RUN_BYTES = 64,
+	RUN_VERSION = 1,
+	RUN_SUMMED = RUN_BYTES - 8,
+	RUN_DAMAGED = 1,
+};
+
+static const char run_name[] = "running", aside_prefix[] = "data.mdb.damaged-";
+static const uint8_t run_magic[8] = "GHSRUN1\n";
+
+/* ---- the file `running` ---- */
+
+static int run_write(struct store *s)
+{
+	struct guard *g = &s->guard;
+	uint8_t p[RUN_BYTES] = { 0 };
+
+	memcpy(p, run_magic, sizeof(run_magic));
+	wire_store_u32(p + 8, RUN_VERSION);
+	wire_store_u32(p + 12, g->marked ? RUN_DAMAGED : 0);
+	wire_store_u64(p + 16, g->rebuilds);
+	wire_store_u64(p + 24, g->first_s);
+	wire_store_u64(p + RUN_SUMMED, XXH3_64bits(p, RUN_SUMMED));
+	if (io_pwrite_all(g->fd, slice_of(p, sizeof(p)), 0) != 0 || fdatasync(g->fd) != 0)
+		return store_rc("running", errno);
+	return 0;
+}
+
+/* A file that cannot be read says that something was running, and nothing more. */
+static int run_read(struct store *s)
+{
+	struct guard *g = &s->guard;
+	uint8_t p[RUN_BYTES];
+
+	if (io_pread_all(g->fd, p, sizeof(p), 0) != 0 ||
+	    memcmp(p, run_magic, sizeof(run_magic)) != 0 ||
+	    wire_load_u64(p + RUN_SUMMED) != XXH3_64bits(p, RUN_SUMMED))
+		return 0;
+	if (wire_load_u32(p + 8) != RUN_VERSION)
+		return ENGINE_VERSION;
+	g->marked = (wire_load_u32(p + 12) & RUN_DAMAGED) != 0;
+	g->rebuilds = wire_load_u64(p + 16);
+	g->first_s = wire_load_u64(p + 24);
+	return 0;
+}
+
+static int run_open(struct store *s)
+{
+	struct guard *g = &s->guard;
+
+	g->fd = openat(s->dir_fd, run_name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	g->was_there = g->fd >= 0;
+	if (g->was_there)
+		return run_read(s);
+	if (errno == ENOENT)
+		g->fd =
+		    openat(s->dir_fd, run_name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	return g->fd < 0 ? store_rc("running", errno) : run_write(s);
+}
+
+/* ---- a newer version keeps its store to itself ---- */
+
+static int versions_look(struct store *s)
+{
+	int fd = openat(s->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), r = 0;
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *de;
+
+	if (d == NULL) {
+		fd_close(&fd);
+		return store_rc("versions", errno);
+	}
+	while (r == 0 && (de = readdir(d)) != NULL) {
+		uint8_t head[SEG_HEAD];
+		struct seg_head h;
+		uint64_t no;
+
+		if (!log_name_number(de->d_name, LOC_SEGMENT, &no) ||
+		    (fd = log_segment_open(s->dir_fd, no, O_RDONLY)) < 0)
+			continue;
+		if (io_pread_all(fd, head, sizeof(head), 0) == 0 &&
+		    seg_head_decode(head, &h) == SEG_NEWER)
+			r = ENGINE_VERSION;
+		close(fd);
+	}
+	closedir(d);
+	return r;
+}
+
+/* ---- aside ---- */
+
+/* One that was set aside before has served its purpose. */
+static void aside_forget(struct store *s)
+{
+	int fd = openat(s->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *de;
+
+	if (d == NULL) {
+		fd_close(&fd);
+		return;
+	}
+	while ((de = readdir(d)) != NULL)
+		if (strncmp(de->d_name, aside_prefix, sizeof(aside_prefix) - 1) == 0 &&
+		    strcmp(de->d_name, s->guard.aside) != 0)
+			(void)unlinkat(s->dir_fd, de->d_name, 0);
+	closedir(d);
+}
+
+int guard_set_aside(struct store *s, const char *why)
+{
+	struct guard *g = &s->guard;
+	uint64_t now_s = (uint64_t)clock_wall_s();
+	int r;
+
+	if (g->rebuilds == 0 || now_s < g->first_s || now_s - g->first_s > REBUILDS_S) {
+		g->rebuilds = 0;
+		g->first_s = now_s;
+	}
+	if (g->rebuilds >= REBUILDS_MAX) {
+		log_ev(LOG_ERR, "engine.refused", kv_s("why", why), kv_u("count", g->rebuilds));
+		return ENGINE_CORRUPT;
+	}
+	g->rebuilds++;
+	g->marked = false;
+	g->rebuild_from_ms = clock_mono_ms();
+	snprintf(g->aside, sizeof(g->aside), "%s%llu", aside_prefix, (unsigned long long)now_s);
+	if ((r = run_write(s)) != 0)
+		return r;
+	if (renameat(s->dir_fd, "data.mdb", s->dir_fd, g->aside) != 0) {
+		g->aside[0] = '\0';
+		return errno == ENOENT ? 0 : store_rc("aside", errno);
+	}
+	(void)unlinkat(s->dir_fd, "lock.mdb", 0);
+	log_ev(LOG_WARNING, "engine.aside", kv_s("what", g->aside), kv_s("why", why));
+	return 0;
+}
+
+/* ---- before, behind ---- */
+
+static int look(struct store *s, bool unclean)
+{
+	int budget_ms = s->conf.crashes > 0 ? SUSPECT_MS : unclean ? UNCLEAN_MS : CLEAN_MS;
+	int64_t from_ms = clock_mono_ms();
+	struct look_answer a;
+	int r = look_at_index(s->dir_fd, budget_ms, &a);
+
+	if (r != 0)
+		return store_rc("look", -r);
+	if (a.rc == LOOK_DAMAGED)
+		return guard_set_aside(s, a.why);
+	if (a.rc == LOOK_TIME_UP)
+		log_ev(LOG_NOTICE, "engine.unchecked", kv_u("bytes", a.bytes),
+		    kv_i("ms", clock_mono_ms() - from_ms));
+	else if (a.rc == LOOK_WHOLE && unclean)
+		log_ev(LOG_NOTICE, "engine.checked", kv_u("bytes", a.bytes), kv_u("rows", a.rows),
+		    kv_i("ms", clock_mono_ms() - from_ms));
+	return 0;
+}
+
+int guard_begin(struct store *s)
+{
+	struct guard *g = &s->guard;
+	int r;
+
+	if ((r = versions_look(s)) != 0 || (r = run_open(s)) != 0)
+		return r;
+	if (g->marked)
+		return guard_set_aside(s, "damage was found while it was in use");
+	if (s->conf.crashes == SUSPECT_ENOUGH)
+		return guard_set_aside(s, "the process that used it died more than once");
+	return look(s, g->was_there || s->conf.crashes > 0);
+}
+
+void guard_opened(struct store *s)
+{
+	struct guard *g = &s->guard;
+
+	if (g->aside[0] == '\0')
+		return;
+	log_ev(LOG_WARNING, "engine.rebuilt", kv_u("frames", s->n_replayed),
+	    kv_i("ms", clock_mono_ms() - g->rebuild_from_ms));
+	aside_forget(s);
+}
+
+void guard_undo(struct store *s)
+{
+	struct guard *g = &s->guard;
+
+	if (g->aside[0] != '\0' && renameat(s->dir_fd, g->aside, s->dir_fd, "data.mdb") == 0) {
+		g->marked = true;
+		(void)run_write(s);
+	} else if (!g->was_there && !g->marked) {
+		(void)unlinkat(s->dir_fd, run_name, 0);
+	}
+	g->aside[0] = '\0';
+}
+
+void guard_end(struct store *s)
+{
+	if (s->guard.fd >= 0 && !s->guard.marked)
+		(void)unlinkat(s->dir_fd, run_name, 0);
+}
+
+void index_damaged(struct store *s, const char *what, struct slice key)
+{
+	struct guard *g = &s->guard;
+	struct slice group = key.n > 0 ? slice_part(key, 1, key.p[0]) : SLICE_NONE;
+
+	g->bad_rows++;
+	if (atomic_exchange(&g->marked, true))
+		return;
+	log_ev(LOG_ERR, "engine.index", kv_s("what", what), kv_str("group", group));
+	if (g->fd >= 0)
+		(void)run_write(s);
+	s->health = ENGINE_BROKEN;
+}
+
+int index_row(const MDB_val *k, const MDB_val *v, struct store *s, struct slice *ret_stored)
+{
+	struct slice key = slice_of(k->mv_data, k->mv_size);
+
+	if (row_unseal(key, slice_of(v->mv_data, v->mv_size), s->log.store_id, ret_stored))
+		return 0;
+	index_damaged(s, "a row does not fit its sum", key);
+	return ENGINE_CORRUPT;
+}
+
+int index_rc(struct store *s, const char *what, int err)
+{
+	int rc = err == 0 ? 0 : store_rc(what, err);
+
+	if (rc == ENGINE_CORRUPT)
+		index_damaged(s, mdb_strerror(err), SLICE_NONE);
+	return rc;
+}

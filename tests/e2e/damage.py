@@ -1,0 +1,203 @@
+#!/usr/bin/python3
+"""damage - the index of a store is damaged, stopped or running: the server heals it, and all mail is there.
+
+With --rounds N that many seeded damages below a running server (default 4).
+"""
+import contextlib
+import glob
+import hashlib
+import imaplib
+import os
+import random
+import signal
+import sys
+
+import suite
+from suite import DOMAIN, PASSWORD, case, check, equal, message, wait
+
+U1 = "u1@" + DOMAIN
+BOXES = ("INBOX", "Work")
+ROUNDS = 4
+
+
+def store(s, name="data.mdb"):
+    return os.path.join(s.dir, "data", "store", name)
+
+
+def imap(s):
+    i = imaplib.IMAP4(suite.A1, s.port(143), timeout=30)
+    i.login("u1", PASSWORD)
+    return i
+
+
+def mail(s):
+    """{(mailbox, uid): (flags, sum of the bytes)}; fails where the server says that it cannot."""
+    found = {}
+    i = imap(s)
+    try:
+        for box in BOXES:
+            check(i.select(box, readonly=True)[0] == "OK", "SELECT was refused")
+            status, parts = i.uid("FETCH", "1:*", "(FLAGS BODY.PEEK[])")
+            check(status == "OK", "FETCH was refused")
+            for part in parts:
+                if not isinstance(part, tuple):
+                    continue
+                head = part[0].decode()
+                uid = int(head.split("UID ")[1].split()[0].rstrip(")"))
+                flags = sorted(f for f in head.split("FLAGS (")[1].split(")")[0].split() if f != "\\Recent")
+                found[box, uid] = (flags, hashlib.sha256(part[1]).hexdigest())
+        i.logout()
+    finally:
+        with contextlib.suppress(Exception):
+            i.shutdown()
+    return found
+
+
+def quiet(function, *args):
+    try:
+        return function(*args)
+    except Exception:
+        return None
+
+
+def said(s, event):
+    return s.log_text().count(event)
+
+
+def flip(path, seed, pages=False, size=None):
+    """1 to 1,000 bytes, or 1 to 8 pages; `size`: only so much of the file's begin."""
+    r = random.Random(seed)
+    with open(path, "r+b") as f:
+        end = size or os.path.getsize(path)
+        for _ in range(r.randint(1, 8) if pages else r.randint(1, 1000)):
+            at = r.randrange(end)
+            if pages:
+                f.seek(at // 4096 * 4096)
+                f.write(r.randbytes(4096))
+            else:
+                f.seek(at)
+                was = f.read(1)[0]
+                f.seek(at)
+                f.write(bytes([was ^ r.randint(1, 255)]))
+
+
+def settle(s, seconds=60):
+    """The server answers, and says all that it said before."""
+    wait(lambda: quiet(mail, s) == MAIL, seconds, "the return of all mail")
+
+
+MAIL = {}
+
+
+@case("an index damaged while the server is stopped: it starts, with a new one", engines=("lmdb",))
+def stopped(s):
+    for k in range(60):
+        s.deliver(U1, message("%d " % k + "x" * (k * 37 % 3000), str(k)))
+    i = imap(s)
+    i.create("Work")
+    i.select("INBOX")
+    for k in range(1, 61, 3):
+        i.uid("STORE", str(k), "+FLAGS", "(\\Seen $Label%d)" % (k % 5))
+    i.uid("MOVE", "10:20", "Work")
+    i.uid("STORE", "30:33", "+FLAGS", "(\\Deleted)")
+    i.expunge()
+    i.logout()
+    MAIL.update(mail(s))
+    equal(len(MAIL), 56, "messages")
+    for k in range(ROUNDS):
+        s.stop()
+        flip(store(s), k, pages=k % 2 == 1)
+        before = said(s, "engine.rebuilt")
+        s.start_again()
+        equal(mail(s), MAIL, "mail")
+        check(said(s, "engine.rebuilt") <= before + 1, "more than one new index")
+        check(len(glob.glob(store(s, "data.mdb.damaged-*"))) <= 1, "more than one index was kept")
+    check(said(s, "engine.rebuilt") > 0, "no damage was found")
+
+
+@case("killed, and its index damaged: a look before it is used finds that", engines=("lmdb",))
+def killed(s):
+    s.restart()  # what the log made anew is in the index then
+    master = s.master()
+    stored = s.pids("stored")[0]
+    os.kill(master, signal.SIGSTOP)  # it does not start another one now
+    os.kill(stored, signal.SIGKILL)
+    wait(lambda: not suite.alive(stored), 60, "the death of stored")
+    check(os.path.exists(store(s, "running")), "nothing says that it did not stop in order")
+    size = os.path.getsize(store(s))
+    with open(store(s), "r+b") as f:
+        for page in range(8192, size, 4096):
+            for at in (page + 20, page + 4000):
+                f.seek(at)
+                was = f.read(8)
+                f.seek(at)
+                f.write(bytes(b ^ 0x55 for b in was))
+    before = said(s, "engine.rebuilt")
+    os.kill(master, signal.SIGCONT)
+    settle(s)
+    equal(said(s, "engine.rebuilt"), before + 1, "new indexes")
+    s.restart()
+    check(said(s, "engine.checked") == 0 or said(s, "engine.rebuilt") == before + 1, "rebuilt once more")
+
+
+@case("pages flip below a running server: errors or a new start, never other mail, and all of it comes back",
+      engines=("lmdb",))
+def running(s):
+    for k in range(ROUNDS):
+        s.restart()
+        equal(mail(s), MAIL, "mail")
+        old = s.pids("stored")
+        flip(store(s), 100 + k, pages=k % 2 == 1)
+        for _ in range(3):
+            got = quiet(mail, s)
+            wrong = {m: v for m, v in (got or {}).items() if MAIL.get(m, v)[1] != v[1]}
+            equal(wrong, {}, "messages that are not what they were")
+        # Damage that nobody has met yet is found at the next start.
+        if s.pids("stored") == old:
+            s.restart()
+        settle(s)
+        os.path.exists(store(s, "running"))
+
+
+@case("stored dies of a bad access: looked at once, at the second death the index goes", engines=("lmdb",))
+def segfaults(s):
+    s.restart()
+    equal(mail(s), MAIL, "mail")
+    rebuilt, checked = said(s, "engine.rebuilt"), said(s, "engine.checked")
+    for k in range(2):
+        stored = s.pids("stored")[0]
+        os.kill(stored, signal.SIGSEGV if k == 0 else signal.SIGBUS)
+        wait(lambda: not suite.alive(stored), 60, "the death of stored")
+        settle(s)
+        equal((said(s, "engine.checked") - checked, said(s, "engine.rebuilt") - rebuilt), (1, k),
+              "looks and new indexes after death %d" % (k + 1))
+
+
+@case("neither index nor log: refused, untouched, with a word about what helps", engines=("lmdb",))
+def refused(s):
+    s.stop()
+    flip(store(s), 7, size=8192)
+    logs = sorted(glob.glob(store(s, "log-*")))
+    with open(logs[0], "r+b") as f:
+        f.seek(400)
+        f.write(b"damage")
+    names = logs + [store(s)]
+
+    def sums():
+        return [hashlib.sha256(open(n, "rb").read()).hexdigest() for n in names]
+    before = sums()
+    try:
+        s.start_again()
+        raise suite.Failed("it started")
+    except suite.Failed as e:
+        check("store salvage" in str(e), "no word about salvage: %s", e)
+    wait(lambda: not s.master(), 60, "the end of the suite")
+    equal(sums(), before, "the files")
+
+
+if __name__ == "__main__":
+    if "--rounds" in sys.argv:
+        at = sys.argv.index("--rounds")
+        ROUNDS = int(sys.argv[at + 1])
+        del sys.argv[at:at + 2]
+    suite.main(11000)
