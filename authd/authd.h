@@ -23,9 +23,10 @@ struct op;
 struct authd {
 	struct event_base *base;
 	struct secrets secrets;
-	struct ipc_chan *routerd, *stored, *pool; /* NULL while away */
-	const char *host, *scheme;                /* host name; how new passwords are stored */
-	const char *mechs;                        /* words of auth_mechanisms */
+	struct ipc_chan *routerd, *stored, *pool, *source; /* NULL while away */
+	unsigned helpers;          /* 1 << enum ipc_source: those that are configured */
+	const char *host, *scheme; /* host name; how new passwords are stored */
+	const char *mechs;         /* words of auth_mechanisms */
 	uid_t admin_uids[16];
 	char admin_names[16][33]; /* of these users */
 	size_t n_admin_uids;
@@ -54,7 +55,9 @@ void dialogue_on_route(struct authd *a, const struct ipc_route_login_reply *m);
 /* routerd knows the login of a connection that posts, or does not take it. */
 void dialogue_on_post(struct authd *a, const struct ipc_post_login_reply *m);
 void dialogue_on_session(struct authd *a, uint32_t seq, int *take_fd, uint32_t status);
-/* routerd or stored went away: those who wait are told "try later". */
+/* sources.c */
+void dialogue_on_source(struct authd *a, const struct ipc_source_answer *m);
+/* routerd, stored or authd-external went away: those who wait are told "try later". */
 void dialogue_on_peer_gone(struct authd *a);
 /* For log and figures: "credentials", "route" ... */
 const char *auth_status_word(enum ipc_auth_status status);
@@ -64,6 +67,11 @@ const char *auth_status_word(enum ipc_auth_status status);
 bool failures_over(struct authd *a, uint64_t account, unsigned most);
 void failures_add(struct authd *a, uint64_t account, unsigned period_s);
 void failures_fini(struct authd *a);
+
+/* ---- keep.c ---- */
+/* What a helper has confirmed becomes the account's own password, in its own time; no session ends.
+ */
+void keep_password(struct authd *a, uint64_t account, struct slice name, struct slice password);
 
 /* ---- pool.c: one worker process for one piece of work ---- */
 struct work_ops {

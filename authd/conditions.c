@@ -9,6 +9,11 @@ static bool is_clear_text(const char *mech)
 	return strcasecmp(mech, "PLAIN") == 0 || strcasecmp(mech, "LOGIN") == 0;
 }
 
+bool conditions_clear_text(const struct dialogue *d)
+{
+	return is_clear_text(d->mech);
+}
+
 static bool mech_offered(const struct authd *a, struct slice mech)
 {
 	struct slice list = slice_str(a->mechs);

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "authd/authd.h"
+#include "common/base/secret.h"
 
 enum dialogue_state {
 	DLG_IDLE,    /* no mechanism under way */
@@ -13,6 +14,7 @@ enum dialogue_state {
 	DLG_ROUTE,   /* routerd is asked */
 	DLG_SECRET,  /* the database is asked */
 	DLG_ACT,     /* routerd is asked whether he may be somebody else */
+	DLG_SOURCE,  /* others are asked, whose password it may be */
 	DLG_SESSION, /* stored is asked */
 	DLG_POST,    /* routerd is told */
 	DLG_DONE,    /* granted or used up: nothing is legal any more */
@@ -28,13 +30,19 @@ struct dialogue {
 	bool dead, named;                 /* the worker has said whose secret it wants */
 	bool tls, hide; /* the link is encrypted now; unknown names look like wrong passwords */
 	unsigned fail_max, fail_s; /* as in route_login_reply */
+	unsigned sources;          /* 1 << enum ipc_source: those that may be asked yet */
+	bool own, own_known;       /* it may have a secret of its own; it has */
+	bool later;                /* one of the sources could not say */
+	struct secret password;    /* while sources are asked */
 	bool waits;                /* in the list of those with a challenge out */
 	int64_t waits_since_ms;
 	TAILQ_ENTRY(dialogue) wait_link;
 	enum ipc_role role; /* of the acceptor */
 	uint32_t seq;       /* of the question to routerd or stored */
 	bool in_table;
-	uint64_t sid, account, quota, rights;
+	uint64_t sid, quota, rights;
+	uint64_t account; /* that a worker may open by its yes; 0: none */
+	uint64_t asked;   /* that routerd named and whose settings allow the login; 0: none */
 	uint32_t flags, uid;
 	char service[33], mech[33], domain[256];
 	struct buf peer, local, name, last;
@@ -54,7 +62,19 @@ void dialogue_set_deadline(struct dialogue *d, unsigned ms);
 /* Ends the attempt; what was our own failure does not count against the client. */
 void dialogue_refuse(struct dialogue *d, enum ipc_auth_status status, struct slice text);
 
+/* sources.c */
+
+/* Who may be asked about the account's password, by routerd's flags. */
+unsigned sources_of(const struct dialogue *d, uint32_t login_flags);
+/* The own secret is not this password: asks the others in turn, and ends the attempt. */
+void sources_begin(struct dialogue *d, struct slice password);
+/* The attempt is over, or nobody waits for it any more: forgets the password, and counts the
+ * failure. */
+void sources_over(struct dialogue *d, enum ipc_auth_status status);
+
 /* conditions.c */
+
+bool conditions_clear_text(const struct dialogue *d);
 
 /* What speaks against this mechanism on this link, and then, with the account known, against this
  * login: IPC_AUTH_OK when nothing. A clear-text password that may not have come is not even tried:
@@ -76,6 +96,8 @@ void act_on_route(struct dialogue *d, const struct ipc_route_login_reply *m);
  * knowledge, for one of the pwd door an administrator's channels with the rights of the account.
  */
 void dialogue_grant(struct dialogue *d);
+/* It is `account` that knocks: what it wants is granted, or routerd asked for more. */
+void dialogue_proved(struct dialogue *d);
 /* Are those there whom dialogue_grant() needs? */
 bool dialogue_can_grant(const struct dialogue *d);
 void dialogue_admin(struct dialogue *d);

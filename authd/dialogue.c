@@ -60,6 +60,7 @@ static void dialogue_free(struct dialogue *d)
 	dialogue_ask_over(d);
 	wait_over(d);
 	work_free(&d->work);
+	sources_over(d, IPC_AUTH_BAD);
 	d->a->open[d->role]--;
 	if (d->timer != NULL)
 		event_free(d->timer);
@@ -115,6 +116,7 @@ void dialogue_refuse(struct dialogue *d, enum ipc_auth_status status, struct sli
 	dialogue_ask_over(d);
 	wait_over(d);
 	work_free(&d->work);
+	sources_over(d, status);
 	dialogue_set_deadline(d, 0);
 	log_refused(d, auth_status_word(status));
 	metric_add(METRIC_logins, d->service, auth_status_word(status), 1);
@@ -159,8 +161,11 @@ static void on_work_name(struct dialogue *d, const struct ipc_work_name *m)
 
 static void give_secret(struct dialogue *d, struct slice stored)
 {
-	struct ipc_work_secret m = { .known = stored.n > 0, .stored = stored };
+	struct ipc_work_secret m = {
+		.known = stored.n > 0, .stored = stored, .hand_over = d->sources != 0
+	};
 
+	d->own_known = stored.n > 0;
 	d->state = DLG_WORKER;
 	dialogue_set_deadline(d, DIALOGUE_STEP_MS);
 	work_send(d->work, IPC_work_secret, &m);
@@ -232,14 +237,16 @@ void dialogue_on_route(struct authd *a, const struct ipc_route_login_reply *m)
 		dialogue_refuse(d, IPC_AUTH_TRYLATER, SLICE_NONE);
 		return;
 	}
-	d->account = m->account;
+	d->account = d->asked = m->account;
+	d->sources = sources_of(d, m->flags);
+	d->own = (m->flags & IPC_LOGIN_NO_PASSWORD) == 0;
 	d->quota = m->quota;
 	d->fail_max = m->fail_max;
 	d->fail_s = m->fail_s;
 	d->rights = m->rights;
 	buf_reset(&d->name);
 	buf_put(&d->name, m->name);
-	if ((m->flags & IPC_LOGIN_NO_PASSWORD) != 0) {
+	if (!d->own) {
 		d->account = 0;
 		give_secret(d, SLICE_NONE);
 		return;
@@ -259,28 +266,27 @@ static enum ipc_auth_status from_worker(const struct dialogue *d, uint32_t statu
 
 static void on_work_done(struct dialogue *d, const struct ipc_work_done *m)
 {
-	bool there = dialogue_can_grant(d);
-
 	enum ipc_auth_status status;
 
 	if (m->status != IPC_AUTH_OK) {
 		status = from_worker(d, m->status);
-		if (status == IPC_AUTH_BAD && d->account != 0)
-			failures_add(d->a, d->account, d->fail_s);
+		if (status == IPC_AUTH_BAD && d->sources != 0 && m->password.n > 0) {
+			sources_begin(d, m->password);
+			return;
+		}
+		if (status == IPC_AUTH_BAD && d->asked != 0)
+			failures_add(d->a, d->asked, d->fail_s);
 		dialogue_refuse(d, status, SLICE_NONE);
 		return;
 	}
-	if (d->account == 0 || !there) {
-		dialogue_refuse(d, d->account == 0 ? IPC_AUTH_BAD : IPC_AUTH_TRYLATER, SLICE_NONE);
+	if (d->account == 0) {
+		dialogue_refuse(d, IPC_AUTH_BAD, SLICE_NONE);
 		return;
 	}
 	buf_reset(&d->last);
 	buf_put(&d->last, m->data);
 	work_free(&d->work);
-	if (d->acting.n > 0)
-		act_begin(d);
-	else
-		dialogue_grant(d);
+	dialogue_proved(d);
 }
 
 static void on_work_msg(void *arg, enum ipc_type type, const union ipc_any *m)
@@ -327,7 +333,8 @@ void dialogue_on_peer_gone(struct authd *a)
 	{
 		if (((d->state == DLG_ROUTE || d->state == DLG_ACT || d->state == DLG_POST) &&
 			a->routerd == NULL) ||
-		    (d->state == DLG_SESSION && a->stored == NULL))
+		    (d->state == DLG_SESSION && a->stored == NULL) ||
+		    (d->state == DLG_SOURCE && a->source == NULL))
 			dialogue_refuse(d, IPC_AUTH_TRYLATER, SLICE_NONE);
 	}
 }
@@ -358,8 +365,9 @@ static void on_start(struct dialogue *d, const struct ipc_auth_start *m)
 	snprintf(d->mech, sizeof(d->mech), "%.*s", SLICE_FMT(m->mech));
 	snprintf(d->domain, sizeof(d->domain), "%.*s", SLICE_FMT(m->domain));
 	buf_reset(&d->name);
-	d->account = 0;
-	d->named = false;
+	d->account = d->asked = 0;
+	d->sources = 0;
+	d->named = d->later = false;
 	d->starts++;
 	d->hide = a->hide_unknown;
 	d->tls = m->tls != 0 || (d->flags & IPC_CONN_TLS) != 0;

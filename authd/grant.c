@@ -57,6 +57,16 @@ bool dialogue_can_grant(const struct dialogue *d)
 	return d->role == IPC_ROLE_SMTP ? dir : d->role == IPC_ROLE_PWD ? dir && store : store;
 }
 
+void dialogue_proved(struct dialogue *d)
+{
+	if (!dialogue_can_grant(d))
+		dialogue_refuse(d, IPC_AUTH_TRYLATER, SLICE_NONE);
+	else if (d->acting.n > 0)
+		act_begin(d);
+	else
+		dialogue_grant(d);
+}
+
 static void give_channels(struct dialogue *d);
 
 void dialogue_grant(struct dialogue *d)

@@ -10,6 +10,7 @@ enum {
 	CLIENT_SAFE_MS = 2000,    /* a client that waits longer may lose its worker to another */
 	DIALOGUE_STEP_MS = 60000, /* the client's time for one response */
 	PEER_WAIT_MS = 8000,      /* routerd's and stored's time for an answer */
+	SOURCE_WAIT_MS = 25000,   /* authd-external's: a helper's time, and some more */
 	ADMIN_OPS_MAX = 20000,    /* requests of one administrator under way */
 	MAY_OPS_MAX = 8,          /* of one who logged in with a password */
 	FAILURES_MAX = 20000,     /* accounts with failed logins that are remembered */

@@ -3,12 +3,12 @@
  * connection.
  *
  * Holds:    3 control channel, 4 log, the secrets' database, channels to stored, routerd, the
- * worker pool and the acceptors; one channel per connection that logs in, one per worker. May: read
- * and write files below the secrets' folder, threads of the engine, socket pairs. May not:  open
- * another path, make a socket, fork, exec; read a SASL message or a hash: workers do. Trusts:
- * master, stored.  Distrusts: connections, workers (beyond the account they work for), routerd
- * (which can name any account, but not prove anything). If taken: the intruder has every secret and
- * may open every account.
+ * worker pool, authd-external and the acceptors; one channel per connection that logs in, one per
+ * worker. May: read and write files below the secrets' folder, threads of the engine, socket pairs.
+ * May not:  open another path, make a socket, fork, exec; read a SASL message or a hash: workers
+ * do. Trusts: master, stored.  Distrusts: connections, workers (beyond the account they work for),
+ * routerd (which can name any account, but not prove anything). If taken: the intruder has every
+ * secret and may open every account.
  */
 #include "authd/authd.h"
 #include "common/base/io.h"
@@ -87,6 +87,10 @@ static int warm_up(struct proc *p, void *arg)
 	g->a.scheme = keep(conf, CONF_password_hash);
 	g->a.mechs = keep(conf, CONF_auth_mechanisms);
 	g->a.hide_unknown = conf_get_bool(conf, CONF_hide_unknown_account);
+	if (*conf_get_str(conf, CONF_pam_helper) != '\0')
+		g->a.helpers |= 1u << IPC_SOURCE_SYS;
+	if (*conf_get_str(conf, CONF_external_helper) != '\0')
+		g->a.helpers |= 1u << IPC_SOURCE_EXT;
 	find_admins(&g->a, conf_get_str(conf, CONF_admin_users));
 	return database_open(&g->db, p, "secrets");
 }
@@ -174,6 +178,21 @@ static void door_gone(void *arg, struct ipc_chan *c, enum ipc_gone why)
 			ipc_chan_free(&g->doors[i]);
 }
 
+static void from_source(
+    void *arg, struct ipc_chan *c, enum ipc_type type, const union ipc_any *m, int *fds)
+{
+	if (type == IPC_source_answer)
+		dialogue_on_source(&((struct program *)arg)->a, &m->source_answer);
+}
+
+static void source_gone(void *arg, struct ipc_chan *c, enum ipc_gone why)
+{
+	struct program *g = arg;
+
+	ipc_chan_free(&g->a.source);
+	dialogue_on_peer_gone(&g->a);
+}
+
 static void no_msg(
     void *arg, struct ipc_chan *c, enum ipc_type type, const union ipc_any *m, int *fds)
 {
@@ -186,6 +205,7 @@ static void pool_gone(void *arg, struct ipc_chan *c, enum ipc_gone why)
 
 static const struct ipc_ops stored_ops = { .on_msg = from_stored, .on_gone = stored_gone };
 static const struct ipc_ops routerd_ops = { .on_msg = from_routerd, .on_gone = routerd_gone };
+static const struct ipc_ops source_ops = { .on_msg = from_source, .on_gone = source_gone };
 static const struct ipc_ops door_ops = { .on_msg = from_door, .on_gone = door_gone };
 static const struct ipc_ops pool_ops = { .on_msg = no_msg, .on_gone = pool_gone };
 
@@ -204,6 +224,11 @@ static void on_peer(struct proc *p, void *arg, struct proc_peer *peer)
 		if (g->a.routerd != NULL)
 			routerd_gone(g, NULL, IPC_GONE_EOF);
 		g->a.routerd = proc_peer_open(p, peer, &routerd_ops, g);
+		break;
+	case IPC_CH_SOURCE:
+		if (g->a.source != NULL)
+			source_gone(g, NULL, IPC_GONE_EOF);
+		g->a.source = proc_peer_open(p, peer, &source_ops, g);
 		break;
 	case IPC_CH_WORK_POOL:
 		ipc_chan_free(&g->a.pool);

@@ -111,6 +111,12 @@ static void on_control_msg(
 		else
 			child_kill(c);
 		break;
+	case IPC_ctl_file_ask:
+		if (c->prog->role == IPC_ROLE_SOURCE)
+			helper_connect(c, msg->ctl_file_ask.name);
+		else
+			child_kill(c);
+		break;
 	case IPC_ctl_count:
 		scrape_on_count(c, &msg->ctl_count);
 		break;

@@ -43,6 +43,8 @@ uint64_t master_next_instance(struct master *m)
 
 static bool wanted(const struct master *m, const struct program *prog)
 {
+	if (prog->role == IPC_ROLE_SOURCE)
+		return helper_any(&m->conf);
 	return !program_is_door(prog) || listeners_any(&m->listeners, prog->role);
 }
 

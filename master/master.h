@@ -30,7 +30,7 @@ struct program {
 	bool vouches_sid; /* its log lines may name any session; others only their own */
 };
 
-enum { PROGRAMS = 14 };
+enum { PROGRAMS = 15 };
 extern const struct program programs[PROGRAMS]; /* in the order of starting */
 
 struct peer_pair {
@@ -38,7 +38,7 @@ struct peer_pair {
 	enum ipc_ch kind;
 };
 
-enum { PEER_PAIRS = 23 };
+enum { PEER_PAIRS = 24 };
 extern const struct peer_pair peer_pairs[PEER_PAIRS];
 
 static inline const char *program_name(const struct program *prog)
@@ -224,6 +224,13 @@ void groups_init(struct master *m);
 void groups_add(struct master *m, pid_t group); /* the dead acceptor's pid, just reaped */
 void groups_reap(struct master *m);
 void groups_kill(struct master *m);
+
+/* --- helper.c: connections to helpers that know passwords --- */
+
+/* Is one configured? */
+bool helper_any(const struct conf *conf);
+/* authd-external asks for the one of that option. It asks again when it gets none. */
+void helper_connect(struct child *c, struct slice option);
 
 /* --- scrape.c: figures of all processes, for the metrics door --- */
 

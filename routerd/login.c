@@ -20,6 +20,11 @@ static void put_conditions(
 		reply->flags |= IPC_LOGIN_SECURE_ONLY;
 	if (setting_number(settings_effective(d, o, SETTING_UseAppPassword)) == 0)
 		reply->flags |= IPC_LOGIN_NO_PASSWORD;
+	if (o->domain == d->main &&
+	    setting_number(settings_effective(d, o, SETTING_UseSysPassword)) != 0)
+		reply->flags |= IPC_LOGIN_SYS;
+	if (setting_number(settings_effective(d, o, SETTING_UseExtPassword)) != 0)
+		reply->flags |= IPC_LOGIN_EXT;
 	reply->fail_max = (uint32_t)setting_number(flow);
 	reply->fail_s = (uint32_t)setting_period_s(flow);
 }

@@ -20,8 +20,9 @@ struct gsasl_warm {
 struct run {
 	const struct gsasl_warm *warm;
 	const struct dialogue_port *port;
-	struct buf stored;
-	bool asked, lost, known, unusable;
+	struct dialogue_last *last;
+	struct dialogue_secret secret;
+	bool asked, lost, unusable;
 };
 
 /* Asks for the secret once; later calls know already. False: authd is gone or the name was refused.
@@ -34,9 +35,8 @@ static bool need_secret(struct run *r, Gsasl_session *s)
 	if (r->asked)
 		return !r->lost;
 	r->asked = true;
-	r->lost = authcid == NULL ||
-		  !r->port->name(r->port->ctx, slice_str(authcid),
-		      slice_str(authzid != NULL ? authzid : ""), &r->stored, &r->known);
+	r->lost = authcid == NULL || !r->port->name(r->port->ctx, slice_str(authcid),
+					 slice_str(authzid != NULL ? authzid : ""), &r->secret);
 	return !r->lost;
 }
 
@@ -47,9 +47,12 @@ static int validate_simple(struct run *r, Gsasl_session *s)
 
 	if (password == NULL || !need_secret(r, s))
 		return GSASL_AUTHENTICATION_ERROR;
-	got = r->known ? password_verify(buf_slice(&r->stored), slice_str(password))
-		       : password_verify_nobody(slice_str(password));
-	r->unusable = got == PASSWORD_UNUSABLE;
+	got = r->secret.known ? password_verify(buf_slice(&r->secret.stored), slice_str(password))
+			      : password_verify_nobody(slice_str(password));
+	if (got != PASSWORD_OK && r->secret.hand_over)
+		buf_put(&r->last->password, slice_str(password));
+	else
+		r->unusable = got == PASSWORD_UNUSABLE;
 	return got == PASSWORD_OK ? GSASL_OK : GSASL_AUTHENTICATION_ERROR;
 }
 
@@ -100,7 +103,7 @@ static int scram_secret(struct run *r, Gsasl_session *s)
 
 	if (!need_secret(r, s))
 		return GSASL_AUTHENTICATION_ERROR;
-	if (!r->known || !stored_split(buf_slice(&r->stored), &form, &value)) {
+	if (!r->secret.known || !stored_split(buf_slice(&r->secret.stored), &form, &value)) {
 		set_decoy(r, s);
 	} else if (form == STORED_PLAIN) {
 		set_raw(s, GSASL_PASSWORD, value);
@@ -198,8 +201,8 @@ static bool wants_binding(const char *mech, const struct buf *in)
 	return strcmp(mech, "SCRAM-SHA-256") == 0 && in->n > 0 && in->p[0] == 'p';
 }
 
-static enum ipc_auth_status run_steps(struct run *r, Gsasl_session *s, const char *mech,
-    const struct ipc_work_start *start, struct buf *last)
+static enum ipc_auth_status run_steps(
+    struct run *r, Gsasl_session *s, const char *mech, const struct ipc_work_start *start)
 {
 	struct buf in = BUF_INIT(RESPONSE_MAX_BYTES);
 	int rc = GSASL_NEEDS_MORE;
@@ -229,7 +232,7 @@ static enum ipc_auth_status run_steps(struct run *r, Gsasl_session *s, const cha
 		}
 		early = false;
 		if (rc == GSASL_OK)
-			buf_put(last, slice_of(out, n));
+			buf_put(&r->last->words, slice_of(out, n));
 		gsasl_free(out);
 	}
 	if (in.p != NULL)
@@ -239,7 +242,7 @@ static enum ipc_auth_status run_steps(struct run *r, Gsasl_session *s, const cha
 }
 
 static enum ipc_auth_status run_gsasl(
-    struct run *r, const char *mech, const struct ipc_work_start *start, struct buf *last)
+    struct run *r, const char *mech, const struct ipc_work_start *start)
 {
 	enum ipc_auth_status status;
 	Gsasl_session *s = NULL;
@@ -249,7 +252,7 @@ static enum ipc_auth_status run_gsasl(
 	gsasl_session_hook_set(s, r);
 	gsasl_property_set_raw(s, GSASL_SERVICE, (const char *)start->service.p, start->service.n);
 	gsasl_property_set_raw(s, GSASL_HOSTNAME, (const char *)start->host.p, start->host.n);
-	status = run_steps(r, s, mech, start, last);
+	status = run_steps(r, s, mech, start);
 	gsasl_finish(s);
 	return status;
 }
@@ -291,28 +294,32 @@ static enum ipc_auth_status run_apop(struct run *r, struct slice initial)
 
 	if (stamp.n == 0 || name.n == 0 || initial.n != 2 * MD5_BYTES)
 		return IPC_AUTH_SYNTAX;
-	if (!r->port->name(r->port->ctx, name, SLICE_NONE, &r->stored, &r->known))
+	if (!r->port->name(r->port->ctx, name, SLICE_NONE, &r->secret))
 		return IPC_AUTH_TRYLATER;
-	got = r->known ? apop_verify(buf_slice(&r->stored), stamp, initial) : PASSWORD_WRONG;
+	got = r->secret.known ? apop_verify(buf_slice(&r->secret.stored), stamp, initial)
+			      : PASSWORD_WRONG;
 	if (got == PASSWORD_UNUSABLE)
 		return IPC_AUTH_NOMECH;
 	return got == PASSWORD_OK ? IPC_AUTH_OK : IPC_AUTH_BAD;
 }
 
 enum ipc_auth_status dialogue_run(const struct gsasl_warm *warm, const struct ipc_work_start *start,
-    const struct dialogue_port *port, struct buf *last)
+    const struct dialogue_port *port, struct dialogue_last *last)
 {
 	static const char *const mechs[] = { "PLAIN", "LOGIN", "SCRAM-SHA-256" };
-	struct run r = { .warm = warm, .port = port, .stored = BUF_INIT(STORED_MAX_BYTES) };
+	struct run r = { .warm = warm,
+		.port = port,
+		.last = last,
+		.secret.stored = BUF_INIT(STORED_MAX_BYTES) };
 	enum ipc_auth_status status = IPC_AUTH_NOMECH;
 
 	if (slice_ieq(start->mech, SLICE("APOP")))
 		status = run_apop(&r, start->initial);
 	for (size_t i = 0; i < sizeof(mechs) / sizeof(mechs[0]); i++)
 		if (slice_ieq(start->mech, slice_str(mechs[i])))
-			status = run_gsasl(&r, mechs[i], start, last);
-	if (r.stored.p != NULL)
-		secret_wipe(r.stored.p, r.stored.cap);
-	buf_fini(&r.stored);
+			status = run_gsasl(&r, mechs[i], start);
+	if (r.secret.stored.p != NULL)
+		secret_wipe(r.secret.stored.p, r.secret.stored.cap);
+	buf_fini(&r.secret.stored);
 	return status;
 }

@@ -15,19 +15,28 @@ struct gsasl_warm; /* what is made once, before processes are forked */
 int gsasl_warm_new(struct gsasl_warm **ret); /* 0 or -errno */
 void gsasl_warm_free(struct gsasl_warm **w);
 
+struct dialogue_secret {
+	struct buf stored;
+	bool known;
+	bool hand_over; /* others may know the password, when it is not this */
+};
+
+/* What there is to say at the end, besides the status. */
+struct dialogue_last {
+	struct buf words;    /* the mechanism's, with IPC_AUTH_OK */
+	struct buf password; /* in clear, with IPC_AUTH_BAD and when it was asked for */
+};
+
 /* How the dialogue reaches authd. Both block; false ends the dialogue. */
 struct dialogue_port {
 	void *ctx;
-	/* Tells the name, gets the stored secret (empty: none, act as if); copied into `ret`. */
-	bool (*name)(void *ctx, struct slice authcid, struct slice authzid, struct buf *ret,
-	    bool *ret_known);
+	/* Tells the name, gets the stored secret (empty: none, act as if); copied into it. */
+	bool (*name)(
+	    void *ctx, struct slice authcid, struct slice authzid, struct dialogue_secret *ret);
 	/* Sends a challenge, gets the client's response. */
 	bool (*challenge)(void *ctx, struct slice data, struct buf *ret);
 };
 
-/*
- * Runs the dialogue to its end. Returns an enum ipc_auth_status; with IPC_AUTH_OK the mechanism's
- * last words are appended to `last`.
- */
+/* Runs the dialogue to its end. Returns an enum ipc_auth_status; `last` is appended to. */
 enum ipc_auth_status dialogue_run(const struct gsasl_warm *warm, const struct ipc_work_start *start,
-    const struct dialogue_port *port, struct buf *last);
+    const struct dialogue_port *port, struct dialogue_last *last);

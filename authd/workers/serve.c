@@ -29,7 +29,7 @@ static bool expect(struct ipc_chan *c, int timeout_ms, enum ipc_type want, union
 }
 
 static bool port_name(
-    void *ctx, struct slice authcid, struct slice authzid, struct buf *ret, bool *ret_known)
+    void *ctx, struct slice authcid, struct slice authzid, struct dialogue_secret *ret)
 {
 	struct ipc_work_name m = { .authcid = authcid, .authzid = authzid };
 	union ipc_any reply;
@@ -37,8 +37,9 @@ static bool port_name(
 	if (ipc_send(ctx, IPC_work_name, &m, NULL) != 0 ||
 	    !expect(ctx, PEER_WAIT_MS, IPC_work_secret, &reply))
 		return false;
-	*ret_known = reply.work_secret.known && reply.work_secret.stored.n > 0;
-	return buf_put(ret, reply.work_secret.stored) == 0;
+	ret->known = reply.work_secret.known && reply.work_secret.stored.n > 0;
+	ret->hand_over = reply.work_secret.hand_over != 0;
+	return buf_put(&ret->stored, reply.work_secret.stored) == 0;
 }
 
 static bool port_challenge(void *ctx, struct slice data, struct buf *ret)
@@ -57,7 +58,9 @@ static void run_dialogue(
 {
 	const struct dialogue_port port = { c, port_name, port_challenge };
 	uint8_t copy[8192 + 32 + 32 + 255];
-	struct buf last = BUF_INIT(8192), in = BUF_INIT(sizeof(copy));
+	struct dialogue_last last = { .words = BUF_INIT(8192),
+		.password = BUF_INIT(PASSWORD_MAX_BYTES) };
+	struct buf in = BUF_INIT(sizeof(copy));
 	struct ipc_work_start own = *start;
 	struct ipc_work_done done;
 
@@ -72,13 +75,19 @@ static void run_dialogue(
 	own.service = slice_of(own.mech.p + own.mech.n, start->service.n);
 	own.host = slice_of(own.service.p + own.service.n, start->host.n);
 	done = (struct ipc_work_done){ .status = dialogue_run(warm, &own, &port, &last) };
-	done.data = buf_slice(&last);
+	done.data = buf_slice(&last.words);
+	/* One that is longer than any may be is wrong everywhere. */
+	if (done.status == IPC_AUTH_BAD)
+		done.password = buf_slice(&last.password);
 	ipc_send(c, IPC_work_done, &done, NULL);
 	secret_wipe(copy, sizeof(copy));
+	if (last.password.p != NULL)
+		secret_wipe(last.password.p, last.password.cap);
 	if (in.p != NULL)
 		secret_wipe(in.p, in.cap);
 	buf_fini(&in);
-	buf_fini(&last);
+	buf_fini(&last.words);
+	buf_fini(&last.password);
 }
 
 static void run_hash(struct ipc_chan *c, const struct ipc_work_hash *m)

@@ -2,6 +2,7 @@
 
 #include "common/base/io.h"
 #include "common/base/log.h"
+#include "common/base/secret.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -19,6 +20,7 @@ struct packet {
 	struct packet *next;
 	size_t n;
 	unsigned nfds;
+	bool secret;
 	int fds[IPC_FDS_MAX];
 	uint8_t data[];
 };
@@ -80,6 +82,7 @@ static const char *const ch_names[IPC_CHS] = {
 	[IPC_CH_COUNTS] = "counts",
 	[IPC_CH_DENSE] = "dense",
 	[IPC_CH_PORT] = "port",
+	[IPC_CH_SOURCE] = "source",
 };
 
 static const char *const role_names[IPC_ROLES] = {
@@ -99,6 +102,7 @@ static const char *const role_names[IPC_ROLES] = {
 	[IPC_ROLE_IMAP] = "imap",
 	[IPC_ROLE_METRICS] = "metrics",
 	[IPC_ROLE_PWD] = "pwd",
+	[IPC_ROLE_SOURCE] = "authd-external",
 };
 
 const char *ipc_ch_name(enum ipc_ch kind)
@@ -118,6 +122,27 @@ int ipc_pair(int ret_fds[2])
 	return 0;
 }
 
+/* Messages with a password or a stored secret in them: no buffer here keeps one. */
+static bool holds_secret(enum ipc_type type)
+{
+	switch (type) {
+	case IPC_auth_start:
+	case IPC_auth_step:
+	case IPC_work_start:
+	case IPC_work_response:
+	case IPC_work_secret:
+	case IPC_work_done:
+	case IPC_work_hash:
+	case IPC_work_hashed:
+	case IPC_source_ask:
+	case IPC_secret_set:
+	case IPC_secret_check:
+		return true;
+	default:
+		return false;
+	}
+}
+
 static void fds_close(int *fds, unsigned n)
 {
 	for (unsigned i = 0; i < n; i++)
@@ -127,6 +152,8 @@ static void fds_close(int *fds, unsigned n)
 static void packet_free(struct packet *p)
 {
 	fds_close(p->fds, p->nfds);
+	if (p->secret)
+		secret_wipe(p->data, p->n);
 	free(p);
 }
 
@@ -330,7 +357,7 @@ static bool turn_one(struct ipc_chan *c, uint8_t *rx)
 {
 	int fds[IPC_FDS_MAX] = { -1, -1, -1, -1 };
 	union ipc_any m;
-	enum ipc_type type;
+	enum ipc_type type = IPC_NONE;
 	unsigned nfds = 0;
 	ssize_t got = packet_recv(c->fd, rx, fds, &nfds);
 
@@ -341,6 +368,8 @@ static bool turn_one(struct ipc_chan *c, uint8_t *rx)
 	}
 	if (packet_check(c, slice_of(rx, (size_t)got), nfds, &type, &m) == 0)
 		c->ops->on_msg(c->arg, c, type, &m, fds);
+	if (holds_secret(type))
+		secret_wipe(rx, (size_t)got);
 	fds_close(fds, nfds);
 	return !c->dead && !c->gone && !c->paused;
 }
@@ -438,7 +467,8 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
-static int packet_queue(struct ipc_chan *c, struct slice data, int *take_fds, unsigned nfds)
+static int packet_queue(
+    struct ipc_chan *c, struct slice data, int *take_fds, unsigned nfds, bool secret)
 {
 	struct packet *p;
 
@@ -451,7 +481,7 @@ static int packet_queue(struct ipc_chan *c, struct slice data, int *take_fds, un
 		chan_gone(c, IPC_GONE_ERROR);
 		return 1;
 	}
-	*p = (struct packet){ .n = data.n, .nfds = nfds };
+	*p = (struct packet){ .n = data.n, .nfds = nfds, .secret = secret };
 	memcpy(p->data, data.p, data.n);
 	for (unsigned i = 0; i < nfds; i++) {
 		p->fds[i] = take_fds[i];
@@ -479,14 +509,16 @@ int ipc_send(struct ipc_chan *c, enum ipc_type type, const void *msg, int *take_
 	if (r == 0 && c->head == NULL) {
 		r = packet_send(c->fd, buf_slice(&out), take_fds, d->fds);
 		if (r == -EAGAIN || r == -ENOBUFS) {
-			r = packet_queue(c, buf_slice(&out), take_fds, d->fds);
+			r = packet_queue(c, buf_slice(&out), take_fds, d->fds, holds_secret(type));
 		} else if (r != 0) {
 			send_failed(c, r);
 			r = 1;
 		}
 	} else if (r == 0) {
-		r = packet_queue(c, buf_slice(&out), take_fds, d->fds);
+		r = packet_queue(c, buf_slice(&out), take_fds, d->fds, holds_secret(type));
 	}
+	if (holds_secret(type))
+		secret_wipe(out.p, out.n);
 	if (take_fds != NULL)
 		fds_close(take_fds, d->fds);
 	return r;

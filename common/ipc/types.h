@@ -23,6 +23,7 @@ enum ipc_role {
 	IPC_ROLE_IMAP,
 	IPC_ROLE_METRICS,
 	IPC_ROLE_PWD,
+	IPC_ROLE_SOURCE,
 	IPC_ROLES
 };
 
@@ -53,6 +54,7 @@ enum ipc_ch {
 	IPC_CH_COUNTS,      /* metrics connection, its acceptor */
 	IPC_CH_DENSE,       /* a process for several connections, its acceptor */
 	IPC_CH_PORT,        /* the reader of an import's source, gatehousectl */
+	IPC_CH_SOURCE,      /* authd-external, authd */
 	IPC_CHS
 };
 
@@ -71,7 +73,7 @@ enum {
 	IPC_PACKET_MAX = 65536,
 	IPC_FDS_MAX = 4,
 	IPC_WINDOW_BYTES = 262144, /* body bytes in flight on a session or post channel */
-	IPC_WHO_MAX = 400,         /* an administrator's name: a user of this machine or name@domain */
+	IPC_WHO_MAX = 400, /* an administrator's name: a user of this machine or name@domain */
 };
 
 enum ipc_listen_flags {
@@ -144,6 +146,19 @@ enum ipc_login_flags {
 	IPC_LOGIN_SECURE_ONLY = 1 << 1, /* answered: no clear-text password on a link that is not */
 	IPC_LOGIN_NO_PASSWORD = 1 << 2, /* the account's own password does not open it */
 	IPC_LOGIN_HIDE = 1 << 3,        /* unknown names look like wrong passwords */
+	IPC_LOGIN_SYS = 1 << 4,         /* the system's password opens it, too */
+	IPC_LOGIN_EXT = 1 << 5,         /* and what the external helper says */
+	IPC_LOGIN_MAKE = 1 << 6,        /* unknown, and the external helper may know it */
+};
+
+/* Who knows passwords besides authd. */
+enum ipc_source { IPC_SOURCE_SYS = 1, IPC_SOURCE_EXT };
+
+enum ipc_source_status {
+	IPC_SOURCE_YES,
+	IPC_SOURCE_NO,
+	IPC_SOURCE_UNKNOWN,
+	IPC_SOURCE_LATER,
 };
 
 /* Answers of the store. */
@@ -185,7 +200,8 @@ enum ipc_right {
 #include "common/ipc/rights.def"
 };
 
-/* What authd and stored ask routerd about an administrator that is an account: may he do it to that one? */
+/* What authd and stored ask routerd about an administrator that is an account: may he do it to that
+ * one? */
 enum ipc_may {
 	IPC_MAY_SET_PASSWORD = 1,
 	IPC_MAY_CHECK_PASSWORD,
@@ -195,7 +211,6 @@ enum ipc_may {
 	IPC_MAY_RESTORE,
 	IPC_MAY_IMPERSONATE,
 };
-
 
 enum ipc_mbox_flags { IPC_MBOX_READONLY = 1 << 0, IPC_MBOX_EVENTS = 1 << 1 };
 

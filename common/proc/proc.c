@@ -159,6 +159,14 @@ void proc_scrape(struct proc *p)
 		ipc_send(p->control, IPC_ctl_scrape, &(struct ipc_ctl_scrape){}, NULL);
 }
 
+void proc_ask_file(struct proc *p, const char *name)
+{
+	struct ipc_ctl_file_ask m = { .name = slice_str(name) };
+
+	if (p->control != NULL)
+		ipc_send(p->control, IPC_ctl_file_ask, &m, NULL);
+}
+
 void proc_exit(struct proc *p, int status)
 {
 	p->status = status;

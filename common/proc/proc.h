@@ -107,6 +107,10 @@ void proc_fail(struct proc *p, const char *why, int err);
  * time. */
 void proc_scrape(struct proc *p);
 
+/* Asks master for the file of that name: on_file, or nothing. What may be asked for, master knows.
+ */
+void proc_ask_file(struct proc *p, const char *name);
+
 /* Leaves the loop; proc_main returns `status`. */
 void proc_exit(struct proc *p, int status);
 

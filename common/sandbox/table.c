@@ -98,7 +98,7 @@ const struct sandbox_row sandbox_rows[PROC_COUNT] = {
 		.ns = NS_NET | NS_IPC, .fs = FS_HELD_DIRS,
 		.limits = { .nofile = 65536, .may_multiply = true },
 		.peers = PEER(POP3) | PEER(IMAP) | PEER(SMTP) | PEER(ADMIN) | PEER(PWD) | PEER(ROUTERD) |
-			PEER(STORED) | PEER(WORKER) | PEER(LOGD),
+			PEER(STORED) | PEER(WORKER) | PEER(SOURCE) | PEER(LOGD),
 		.restart = RESTART_QUICK,
 	},
 	[PROC_WORKER] = {
@@ -116,6 +116,15 @@ const struct sandbox_row sandbox_rows[PROC_COUNT] = {
 		.caps = CAPS_NONE, .sys = SYS_CHILD, .ns = NS_NET | NS_IPC, .fs = FS_NONE,
 		.limits = { .nofile = 64, .data_mb = 512 },
 		.peers = PEER(AUTHD) | PEER(LOGD),
+	},
+	/* Its helpers are started by others, and master makes the connections to them. */
+	[PROC_SOURCE] = {
+		.name = "authd-external", .user = "gatehouse-authd-external", .parent = PROC_MASTER,
+		.root = EMPTY_DIR,
+		.caps = CAPS_NONE, .sys = SYS_DAEMON, .ns = NS_NET | NS_IPC, .fs = FS_NONE,
+		.limits = { .nofile = 64, .data_mb = 64 },
+		.peers = PEER(AUTHD) | PEER(LOGD),
+		.restart = RESTART_QUICK,
 	},
 	[PROC_ROUTERD] = {
 		.name = "routerd", .user = "gatehouse-routerd", .parent = PROC_MASTER,

@@ -184,12 +184,13 @@ def check_demo(build):
     where = tempfile.mkdtemp(prefix="gh-running-")
     demo = ["--dir", where, "--port-offset", "23000"]
     try:
-        subprocess.run([run, *demo, "--build", build, "--detach"], check=True, timeout=300,
+        # A helper that is not there: the process that would speak to it runs.
+        subprocess.run([run, *demo, "--build", build, "--set", "external_helper = " + where + "/none", "--detach"], check=True, timeout=300,
                        stdout=subprocess.DEVNULL)
         clients = [socket.create_connection(("127.0.0.1", 23000 + port), timeout=10) for port in (110, 143, 24)]
         if [c.recv(512)[:3] for c in clients] != [b"+OK", b"* O", b"220"]:
             raise RuntimeError("no greeting")
-        return check_suite(master_of(os.path.join(where, "run")), {"pop3-child", "imap-child", "smtp-child"})
+        return check_suite(master_of(os.path.join(where, "run")), {"pop3-child", "imap-child", "smtp-child", "authd-external"})
     finally:
         subprocess.run([run, "--dir", where, "--stop"], timeout=60, stdout=subprocess.DEVNULL)
         shutil.rmtree(where, ignore_errors=True)

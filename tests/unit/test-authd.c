@@ -21,7 +21,7 @@
 static struct authd a;
 static struct engine *engine;
 static struct gsasl_warm *warm;
-static struct ipc_chan *pool_end, *routerd_end, *stored_end, *door, *admin;
+static struct ipc_chan *pool_end, *routerd_end, *stored_end, *source_end, *door, *admin;
 static bool workers_die;
 static struct {
 	enum ipc_type type;
@@ -34,6 +34,9 @@ static struct {
 	uint64_t post_sid, post_account;
 	char text[300], name[400];
 	struct buf data;
+	/* of source_ask, and what is answered: by source, IPC_TYPES for nothing */
+	uint32_t sources[3], source_status[3], source_seq, keep;
+	char source_name[3][400], source_password[1025], source_service[33], source_peer[65];
 } seen;
 
 static void pool_msg(
@@ -93,6 +96,30 @@ static void routerd_msg(
 					    : "cid@example.test");
 	}
 	ipc_send(c, IPC_route_login_reply, &r, NULL);
+}
+
+static void source_msg(
+    void *arg, struct ipc_chan *c, enum ipc_type type, const union ipc_any *m, int *fds)
+{
+	const struct ipc_source_ask *q = &m->source_ask;
+	struct ipc_source_answer r = { .seq = q->seq, .keep = seen.keep };
+
+	assert_in_range(q->source, IPC_SOURCE_SYS, IPC_SOURCE_EXT);
+	seen.sources[q->source]++;
+	seen.source_seq = q->seq;
+	snprintf(seen.source_name[q->source], 400, "%.*s", SLICE_FMT(q->name));
+	snprintf(seen.source_password, 1025, "%.*s", SLICE_FMT(q->password));
+	snprintf(seen.source_service, 33, "%.*s", SLICE_FMT(q->service));
+	snprintf(seen.source_peer, 65, "%.*s", SLICE_FMT(q->peer));
+	r.status = seen.source_status[q->source];
+	if (r.status != IPC_TYPES)
+		ipc_send(c, IPC_source_answer, &r, NULL);
+}
+
+static void source_reply(
+    void *arg, struct ipc_chan *c, enum ipc_type type, const union ipc_any *m, int *fds)
+{
+	dialogue_on_source(&a, &m->source_answer);
 }
 
 static void stored_msg(
@@ -182,7 +209,9 @@ static const struct ipc_ops pool_ops = { pool_msg, gone, NULL },
 			    stored_ops = { stored_msg, gone, NULL },
 			    door_ops = { door_msg, gone, NULL }, none_ops = { no_msg, gone, NULL },
 			    from_stored_ops = { stored_reply, gone, NULL },
-			    from_route_ops = { route_reply, gone, NULL };
+			    from_route_ops = { route_reply, gone, NULL },
+			    source_ops = { source_msg, gone, NULL },
+			    from_source_ops = { source_reply, gone, NULL };
 
 static void pair(enum ipc_ch kind, bool mine_upper, const struct ipc_ops *mine,
     const struct ipc_ops *theirs, struct ipc_chan **ret_mine, struct ipc_chan **ret_theirs)
@@ -259,6 +288,8 @@ static int setup(void **state)
 	pair(IPC_CH_WORK_POOL, true, &none_ops, &pool_ops, &a.pool, &pool_end);
 	pair(IPC_CH_AUTH_ROUTE, true, &from_route_ops, &routerd_ops, &a.routerd, &routerd_end);
 	pair(IPC_CH_AUTH_STORE, false, &from_stored_ops, &stored_ops, &a.stored, &stored_end);
+	pair(IPC_CH_SOURCE, true, &from_source_ops, &source_ops, &a.source, &source_end);
+	a.helpers = 1u << IPC_SOURCE_SYS | 1u << IPC_SOURCE_EXT;
 	fd = admin_open(&a, 1, SLICE("root"), 0);
 	assert_true(fd >= 0);
 	admin = ipc_chan_new(a.base, fd, IPC_CH_ADMIN_AUTH, false, &door_ops, NULL);
@@ -283,6 +314,8 @@ static int teardown(void **state)
 	ipc_chan_free(&a.pool);
 	ipc_chan_free(&a.routerd);
 	ipc_chan_free(&a.stored);
+	ipc_chan_free(&a.source);
+	ipc_chan_free(&source_end);
 	ipc_chan_free(&pool_end);
 	ipc_chan_free(&routerd_end);
 	ipc_chan_free(&stored_end);
@@ -365,6 +398,188 @@ static void login_takes_a_name_with_the_command(void **state)
 	knock(IPC_CONN_TLS, 0, "pop3");
 	assert_int_equal(start("LOGIN", "ann", 3), IPC_auth_challenge);
 	assert_int_equal(step("secret", 6), IPC_auth_granted);
+}
+
+/* ---- sources ---- */
+
+static const uint32_t both = IPC_LOGIN_SYS | IPC_LOGIN_EXT;
+
+static void the_own_password_asks_nobody(void **state)
+{
+	seen.login_flags = both;
+	knock(IPC_CONN_TLS, 0, "pop3");
+	assert_int_equal(start("PLAIN", "\0ann\0secret", 11), IPC_auth_granted);
+	assert_int_equal(seen.sources[IPC_SOURCE_SYS] + seen.sources[IPC_SOURCE_EXT], 0);
+}
+
+static void others_are_asked_in_turn(void **state)
+{
+	seen.login_flags = both;
+	seen.source_status[IPC_SOURCE_SYS] = IPC_SOURCE_NO;
+	knock(IPC_CONN_TLS, 0, "pop3");
+	assert_int_equal(start("PLAIN", "\0ann\0else where", 15), IPC_auth_granted);
+	assert_string_equal(seen.name, "ann@example.test");
+	assert_string_equal(seen.source_name[IPC_SOURCE_SYS], "ann");
+	assert_string_equal(seen.source_name[IPC_SOURCE_EXT], "ann@example.test");
+	assert_string_equal(seen.source_password, "else where");
+	assert_string_equal(seen.source_service, "pop3");
+	/* The first that says yes is the last that is asked; LOGIN is as good; without a secret,
+	 * too. */
+	seen.source_status[IPC_SOURCE_SYS] = IPC_SOURCE_YES;
+	knock(IPC_CONN_TLS, 0, "pop3");
+	assert_int_equal(start("LOGIN", "ben", 3), IPC_auth_challenge);
+	assert_int_equal(step("x", 1), IPC_auth_granted);
+	assert_string_equal(seen.name, "ben@example.test");
+	assert_int_equal(seen.sources[IPC_SOURCE_SYS], 2);
+	assert_int_equal(seen.sources[IPC_SOURCE_EXT], 1);
+	/* So it is where the own password opens nothing. */
+	seen.login_flags = IPC_LOGIN_EXT | IPC_LOGIN_NO_PASSWORD;
+	knock(IPC_CONN_TLS, 0, "smtp");
+	assert_int_equal(start("PLAIN", "\0ann\0secret", 11), IPC_auth_post);
+	assert_int_equal(seen.post_account, 7);
+	assert_int_equal(seen.sources[IPC_SOURCE_EXT], 2);
+}
+
+/* Only an account's settings make somebody be asked, only what is configured, only about a
+ * password, and never about one that is empty. */
+static void nobody_else_is_asked(void **state)
+{
+	knock(IPC_CONN_TLS, 0, "pop3");
+	assert_int_equal(start("PLAIN", "\0ann\0wrong", 10), IPC_auth_refused);
+	seen.login_flags = both;
+	assert_int_equal(start("PLAIN", "\0nobody\0x", 9), IPC_auth_refused);
+	assert_int_equal(seen.why, IPC_AUTH_ROUTE);
+	a.hide_unknown = true;
+	assert_int_equal(start("PLAIN", "\0nobody\0x", 9), IPC_auth_refused);
+	assert_int_equal(seen.why, IPC_AUTH_BAD);
+	knock(IPC_CONN_TLS, 0, "pop3");
+	assert_int_equal(start("LOGIN", "ben", 3), IPC_auth_challenge);
+	assert_int_equal(step("", 0), IPC_auth_refused);
+	assert_int_equal(start("SCRAM-SHA-256", "n,,n=ann,r=abc", 14), IPC_auth_challenge);
+	assert_int_equal(step("c=biws,r=abc,p=AAAA", 19), IPC_auth_refused);
+	a.helpers = 0;
+	assert_int_equal(start("PLAIN", "\0ann\0wrong", 10), IPC_auth_refused);
+	assert_int_equal(seen.why, IPC_AUTH_BAD);
+	assert_int_equal(seen.sources[IPC_SOURCE_SYS] + seen.sources[IPC_SOURCE_EXT], 0);
+}
+
+static void one_attempt_is_one_failure(void **state)
+{
+	seen.login_flags = both;
+	seen.fail_max = 2;
+	seen.fail_s = 60;
+	seen.source_status[IPC_SOURCE_SYS] = IPC_SOURCE_UNKNOWN;
+	seen.source_status[IPC_SOURCE_EXT] = IPC_SOURCE_NO;
+	knock(IPC_CONN_TLS, 0, "pop3");
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(start("PLAIN", "\0ann\0wrong", 10), IPC_auth_refused);
+		assert_int_equal(seen.why, IPC_AUTH_BAD);
+		assert_string_equal(seen.text, "");
+	}
+	assert_int_equal(start("PLAIN", "\0ann\0secret", 11), IPC_auth_refused);
+	assert_int_equal(seen.why, IPC_AUTH_LIMIT);
+	assert_int_equal(seen.sources[IPC_SOURCE_EXT], 2);
+}
+
+static void later_when_nobody_says_yes(void **state)
+{
+	seen.login_flags = both;
+	seen.fail_max = 1;
+	seen.fail_s = 60;
+	seen.source_status[IPC_SOURCE_SYS] = IPC_SOURCE_LATER;
+	seen.source_status[IPC_SOURCE_EXT] = IPC_SOURCE_NO;
+	knock(IPC_CONN_TLS, 0, "pop3");
+	assert_int_equal(start("PLAIN", "\0ben\0wrong", 10), IPC_auth_refused);
+	assert_int_equal(seen.why, IPC_AUTH_TRYLATER);
+	assert_int_equal(seen.left, 3);
+	/* No failure of ben, who has no secret that could be guessed meanwhile. */
+	seen.source_status[IPC_SOURCE_EXT] = IPC_SOURCE_YES;
+	assert_int_equal(start("PLAIN", "\0ben\0right", 10), IPC_auth_granted);
+	/* ann has one. */
+	seen.source_status[IPC_SOURCE_EXT] = IPC_SOURCE_LATER;
+	knock(IPC_CONN_TLS, 0, "pop3");
+	assert_int_equal(start("PLAIN", "\0ann\0wrong", 10), IPC_auth_refused);
+	assert_int_equal(seen.why, IPC_AUTH_TRYLATER);
+	assert_int_equal(start("PLAIN", "\0ann\0secret", 11), IPC_auth_refused);
+	assert_int_equal(seen.why, IPC_AUTH_LIMIT);
+}
+
+static void turn_until_asked(enum ipc_source source, unsigned n)
+{
+	for (int i = 0; i < 5000 && seen.sources[source] < n; i++) {
+		event_base_loop(a.base, EVLOOP_NONBLOCK);
+		engine_dispatch(engine, 0);
+		poll(NULL, 0, 1);
+	}
+	assert_int_equal(seen.sources[source], n);
+}
+
+/* Who hangs up or cancels before the answer has used up a guess all the same. */
+static void leaving_early_counts(void **state)
+{
+	struct ipc_auth_start m = {
+		.mech = SLICE("PLAIN"), .has_initial = 1, .initial = SLICE("\0ben\0wrong")
+	};
+
+	seen.login_flags = IPC_LOGIN_EXT;
+	seen.fail_max = 2;
+	seen.fail_s = 60;
+	seen.source_status[IPC_SOURCE_EXT] = IPC_TYPES;
+	knock(IPC_CONN_TLS, 0, "pop3");
+	assert_int_equal(ipc_send(door, IPC_auth_start, &m, NULL), 0);
+	turn_until_asked(IPC_SOURCE_EXT, 1);
+	ipc_chan_free(&door);
+	knock(IPC_CONN_TLS, 0, "pop3");
+	assert_int_equal(ipc_send(door, IPC_auth_start, &m, NULL), 0);
+	turn_until_asked(IPC_SOURCE_EXT, 2);
+	assert_int_equal(ipc_send(door, IPC_auth_cancel, &(struct ipc_auth_cancel){}, NULL), 0);
+	assert_int_equal(wait_door(), IPC_auth_refused);
+	assert_int_equal(seen.why, IPC_AUTH_CANCELLED);
+	seen.source_status[IPC_SOURCE_EXT] = IPC_SOURCE_YES;
+	assert_int_equal(start("PLAIN", "\0ben\0right", 10), IPC_auth_refused);
+	assert_int_equal(seen.why, IPC_AUTH_LIMIT);
+}
+
+static void its_process_dies_during_a_login(void **state)
+{
+	struct ipc_auth_start m = {
+		.mech = SLICE("PLAIN"), .has_initial = 1, .initial = SLICE("\0ben\0x")
+	};
+
+	seen.login_flags = IPC_LOGIN_EXT;
+	seen.source_status[IPC_SOURCE_EXT] = IPC_TYPES;
+	knock(IPC_CONN_TLS, 0, "pop3");
+	assert_int_equal(ipc_send(door, IPC_auth_start, &m, NULL), 0);
+	turn_until_asked(IPC_SOURCE_EXT, 1);
+	ipc_chan_free(&a.source);
+	dialogue_on_peer_gone(&a);
+	assert_int_equal(wait_door(), IPC_auth_refused);
+	assert_int_equal(seen.why, IPC_AUTH_TRYLATER);
+	/* While it is away it is the same, and who has a secret of his own gets in. */
+	assert_int_equal(start("PLAIN", "\0ben\0x", 6), IPC_auth_refused);
+	assert_int_equal(seen.why, IPC_AUTH_TRYLATER);
+	assert_int_equal(start("PLAIN", "\0ann\0secret", 11), IPC_auth_granted);
+}
+
+static void a_confirmed_password_can_be_kept(void **state)
+{
+	seen.login_flags = IPC_LOGIN_EXT;
+	seen.changed = 0;
+	seen.keep = 1;
+	knock(IPC_CONN_TLS, 0, "pop3");
+	assert_int_equal(start("PLAIN", "\0ben\0moved", 10), IPC_auth_granted);
+	seen.source_status[IPC_SOURCE_EXT] = IPC_SOURCE_NO;
+	for (int i = 0; i < 5000 && a.workers > 0; i++) {
+		event_base_loop(a.base, EVLOOP_NONBLOCK);
+		engine_dispatch(engine, 0);
+		poll(NULL, 0, 1);
+	}
+	for (int i = 0; i < 20; i++)
+		engine_dispatch(engine, 0);
+	knock(IPC_CONN_TLS, 0, "pop3");
+	assert_int_equal(start("PLAIN", "\0ben\0moved", 10), IPC_auth_granted);
+	assert_int_equal(seen.sources[IPC_SOURCE_EXT], 1);
+	assert_int_equal(seen.changed, 0);
 }
 
 static void three_refusals_are_the_end(void **state)
@@ -767,6 +982,14 @@ int main(void)
 		CASE(who_sends_gets_no_session),
 		CASE(login_goes_step_by_step),
 		CASE(login_takes_a_name_with_the_command),
+		CASE(the_own_password_asks_nobody),
+		CASE(others_are_asked_in_turn),
+		CASE(nobody_else_is_asked),
+		CASE(one_attempt_is_one_failure),
+		CASE(later_when_nobody_says_yes),
+		CASE(leaving_early_counts),
+		CASE(its_process_dies_during_a_login),
+		CASE(a_confirmed_password_can_be_kept),
 		CASE(three_refusals_are_the_end),
 		CASE(unknown_names_can_be_hidden),
 		CASE(clear_text_needs_tls),

@@ -1,0 +1,66 @@
+/*
+ * keep - a password that a helper has confirmed becomes the account's own, beside the login that it
+ * was typed for: hashed by a worker, then stored. Sessions go on, since nothing was changed but the
+ * place where the password is known.
+ */
+#include "authd/admin-private.h"
+#include "common/base/log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+struct keep {
+	struct authd *a;
+	struct work *work;
+	uint64_t account;
+	char name[IPC_WHO_MAX + 1];
+};
+
+static void keep_end(struct keep *k, const char *why)
+{
+	log_ev(LOG_NOTICE, "auth.kept", kv_s("user", k->name), kv_u("account", k->account),
+	    kv_s("why", why));
+	work_free(&k->work);
+	free(k);
+}
+
+static void on_put(void *arg, int rc)
+{
+	authd_check_commit(rc);
+	keep_end(arg, rc == 0 ? "ok" : "disk");
+}
+
+static void on_work_msg(void *arg, enum ipc_type type, const union ipc_any *m)
+{
+	struct keep *k = arg;
+
+	if (type != IPC_work_hashed || m->work_hashed.status != IPC_AUTH_OK) {
+		keep_end(k, "hash");
+		return;
+	}
+	work_free(&k->work);
+	if (secrets_put(&k->a->secrets, k->account, m->work_hashed.stored, on_put, k) != 0)
+		keep_end(k, "memory");
+}
+
+static void on_work_lost(void *arg)
+{
+	keep_end(arg, "worker");
+}
+
+static const struct work_ops keep_work = { on_work_msg, on_work_lost };
+
+void keep_password(struct authd *a, uint64_t account, struct slice name, struct slice password)
+{
+	struct ipc_work_hash hash = { .scheme = slice_str(a->scheme), .password = password };
+	struct keep *k = calloc(1, sizeof(*k));
+
+	if (k == NULL)
+		return;
+	*k = (struct keep){ .a = a, .account = account };
+	snprintf(k->name, sizeof(k->name), "%.*s", SLICE_FMT(name));
+	k->work = work_new(a, &keep_work, k);
+	/* Not now, then at one of the next logins: the helper is asked until it is done. */
+	if (k->work == NULL || work_send(k->work, IPC_work_hash, &hash) != 0)
+		keep_end(k, "busy");
+}
