@@ -1,0 +1,384 @@
+#!/usr/bin/python3
+"""external - passwords that others know: an external helper that is right, wrong, slow, mute, dead, verbose or mad."""
+import contextlib
+import imaplib
+import os
+import smtplib
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+import urllib.parse
+
+import suite
+from suite import A1, DOMAIN, PASSWORD, Line, case, check, equal, main, refused, wait
+
+TOP = suite.TOP
+HERE = tempfile.mkdtemp(prefix="gh-ext-")
+U1, U2 = "u1@" + DOMAIN, "u2@" + DOMAIN
+SECRET = "from else where %\u00e4"
+WRONG = "it is not this one"
+
+
+class Helper:
+    """Listens, and answers as `answers` says: a function of verb and words that gives the rest of a line, bytes
+    that are sent as they are, or None for nothing. Everything that was asked is in `asked`."""
+
+    def __init__(self, path):
+        self.path, self.answers = path, self.right
+        self.asked, self.greeted, self.conns, self.passwords = [], 0, [], {}
+        self.can = "CHECK CREATE"
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.bind(path)
+        self.sock.listen()
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def right(self, verb, words):
+        have = self.passwords.get(words[0])
+        if have is None:
+            return "UNKNOWN"
+        return "OK" if len(words) < 3 or words[-1] == have else "NO"
+
+    def accept(self):
+        while True:
+            one = self.sock.accept()[0]
+            self.conns.append(one)
+            threading.Thread(target=self.serve, args=[one], daemon=True).start()
+
+    def serve(self, one):
+        with contextlib.suppress(OSError), one.makefile("rb") as lines:
+            for line in lines:
+                number, verb, *words = line.decode("ascii").rstrip("\n").split(" ")
+                words = [urllib.parse.unquote(w) for w in words]
+                if verb == "HELLO":
+                    one.sendall(("%s OK %s\n" % (number, self.can)).encode())
+                    self.greeted += 1
+                    continue
+                self.asked.append((verb, *words))
+                # Each answer in its own time: a slow one holds up no other.
+                threading.Thread(target=self.reply, args=[one, number, verb, words], daemon=True).start()
+
+    def reply(self, one, number, verb, words):
+        got = self.answers(verb, words)
+        with contextlib.suppress(OSError):
+            if isinstance(got, bytes):
+                one.sendall(got)
+            elif got is not None:
+                one.sendall(("%s %s\n" % (number, got)).encode())
+
+    def drop(self):
+        """All connections end, as if it had died."""
+        for one in self.conns:
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+        self.conns = []
+
+
+PAM = os.path.join(HERE, "pam.sock")
+helper = Helper(os.path.join(HERE, "helper.sock"))
+
+
+def admin(s, *commands):
+    with Line(s.admin) as c:
+        c.want(None, "200 ")
+        c.want("INLINE", "200 ")
+        for command in commands:
+            answer = c.want(command, "20")
+    return answer[4:]
+
+
+def settled(s):
+    """The helper is there and right, its answers are taken, u2 is its, and nobody has failed."""
+    helper.answers, helper.passwords = helper.right, {U2: SECRET}
+    admin(s, "UpdateAccountSettings u1 {UseExtPassword=default;FailedLoginFlow=(1000,1h);}",
+          "UpdateAccountSettings u2 {UseExtPassword=YES;UseAppPassword=default;FailedLoginFlow=(1000,1h);}")
+    wait(lambda: opens(s, "u2", SECRET), 60, "the helper's first yes")
+    helper.asked.clear()
+
+
+def opens(s, user, password):
+    try:
+        s.pop(user, password).quit()
+        return True
+    except suite.poplib.error_proto:
+        return False
+
+
+def pop(s, user, password):
+    s.pop(user, password).quit()
+
+
+def imap(s, user, password):
+    c = imaplib.IMAP4(A1, s.port(143), timeout=60)
+    try:
+        c.login(user, password)
+    finally:
+        c.shutdown()
+
+
+def submission(s, user, password):
+    with smtplib.SMTP(A1, s.port(587), timeout=60) as c:
+        c.ehlo("client.example")
+        c.login(user, password)
+
+
+def pwd(s, user, password):
+    with Line((A1, s.port(106))) as c:
+        c.want(None, "200 ")
+        c.want("USER " + user, "300 ")
+        c.want("PASS " + password, "200 ")
+
+
+@case("every door asks the helper, with the account's name, the service and the client's address")
+def doors(s):
+    settled(s)
+    helper.passwords = {U2: "else where"}
+    for door in (pop, imap, submission, pwd):
+        door(s, "u2", "else where")
+    equal([a[:4] for a in helper.asked],
+          [("CHECK", U2, service, A1) for service in ("pop3", "imap", "smtp", "pwd")], "questions")
+
+
+@case("the own password asks nobody; one that nobody has is refused like any other; who did not want it is not asked")
+def order(s):
+    settled(s)
+    s.pop("u2").quit()
+    equal(helper.asked, [], "questions for the own password")
+    equal(refused(s.pop, "u2", WRONG), refused(s.pop, "u1", WRONG), "answers to a wrong password")
+    equal([a[0:2] for a in helper.asked], [("CHECK", U2)], "questions")
+    refused(s.pop, "u1", SECRET, text="[AUTH]")
+    equal(len(helper.asked), 1, "questions")
+    admin(s, "UpdateAccountSettings u2 {UseAppPassword=NO;}")
+    refused(s.pop, "u2", text="[AUTH]")
+    s.pop("u2", SECRET).quit()
+
+
+@case("one attempt is one failure, however many said no")
+def failures(s):
+    settled(s)
+    helper.passwords = {"u3@" + DOMAIN: SECRET}
+    admin(s, "UpdateAccountSettings u3 {UseExtPassword=YES;FailedLoginFlow=(2,1h);}")
+    for _ in range(2):
+        refused(s.pop, "u3", WRONG, text="[AUTH]")
+    refused(s.pop, "u3", SECRET, text="too many failed logins")
+    equal(len(helper.asked), 2, "questions")
+    admin(s, "UpdateAccountSettings u3 {FailedLoginFlow=(1000,1h);}")
+    s.pop("u3", SECRET).quit()
+
+
+@case("a helper that cannot say makes it \"try later\", and no failure of who has no other password")
+def later(s):
+    settled(s)
+    helper.passwords = {"u4@" + DOMAIN: SECRET}
+    admin(s, "UpdateAccountSettings u4 {UseAppPassword=NO;UseExtPassword=YES;FailedLoginFlow=(1,1h);}")
+    helper.answers = lambda *a: "LATER"
+    refused(s.pop, "u4", SECRET, text="[SYS/TEMP]")
+    helper.answers = helper.right
+    s.pop("u4", SECRET).quit()
+
+
+@case("its death during a login is \"try later\"; the next one finds it again; own passwords notice nothing")
+def death(s):
+    settled(s)
+    asked = threading.Event()
+    helper.answers = lambda *a: asked.set()
+    with s.pop_line() as l:
+        l.want("USER u2", "+OK")
+        l.send("PASS %s\r\n" % WRONG)
+        check(asked.wait(60), "it was not asked")
+        s.pop("u2").quit()
+        helper.drop()
+        l.want(None, "-ERR [SYS/TEMP]")
+    helper.answers = helper.right
+    wait(lambda: opens(s, "u2", SECRET), 60, "the next yes")
+
+
+@case("a mad one loses its connection, and gets a new one")
+def mad(s):
+    settled(s)
+    for nonsense in (b"99999 OK\n", b"x" * 5000):
+        before = helper.greeted
+        helper.answers = lambda *a, n=nonsense: n
+        refused(s.pop, "u2", WRONG, text="[SYS/TEMP]")
+        wait(lambda: helper.greeted > before, 60, "a new connection")
+    helper.answers = helper.right
+    wait(lambda: opens(s, "u2", SECRET), 60, "the next yes")
+
+
+@case("beside a mute helper own passwords open as quickly as ever, its users wait for nobody but themselves")
+def mute(s):
+    settled(s)
+    def took(n=60):
+        times = []
+        for _ in range(n):
+            begin = time.monotonic()
+            s.pop("u1").quit()
+            times.append(time.monotonic() - begin)
+        return sorted(times)
+    alone = took()
+    helper.answers = lambda *a: None
+    with contextlib.ExitStack() as stack:
+        lines = [stack.enter_context(s.pop_line()) for _ in range(20)]
+        for l in lines:
+            l.want("USER u2", "+OK")
+            l.send("PASS %s\r\n" % WRONG)
+        # So many as one name may have wait; the others are told at once.
+        wait(lambda: len(helper.asked) == 8, 60, "eight questions")
+        beside = took()
+        helper.drop()
+        for l in lines:
+            l.want(None, "-ERR [SYS/TEMP]")
+    print("        own passwords: alone p50 %.1f ms, p99 %.1f; beside a mute helper p50 %.1f, p99 %.1f" %
+          tuple(t[i] * 1000 for t in (alone, beside) for i in (len(t) // 2, -1)))
+    check(beside[len(beside) // 2] < 5 * alone[len(alone) // 2] + 0.1, "logins are slow beside a mute helper")
+
+
+@case("keep=yes: the password that was confirmed is the account's own from then on")
+def keep(s):
+    settled(s)
+    helper.answers = lambda verb, words: "OK keep=yes" if words[-1] == "a kept secret" else "NO"
+    s.pop("u2", "a kept secret").quit()
+    helper.answers = lambda *a: "NO"
+    wait(lambda: opens(s, "u2", "a kept secret"), 60, "the own password")
+    refused(s.pop, "u2", PASSWORD, text="[AUTH]")
+    s.ctl("password", "set", "u2", "plain", stdin=PASSWORD + "\n")
+
+
+@case("authd-external dies during a login: \"try later\", then a new one serves")
+def process(s):
+    settled(s)
+    asked = threading.Event()
+    helper.answers = lambda *a: asked.set()
+    with s.pop_line() as l:
+        l.want("USER u2", "+OK")
+        l.send("PASS %s\r\n" % WRONG)
+        check(asked.wait(60), "it was not asked")
+        os.kill(s.pids("authd-external")[0], 9)
+        l.want(None, "-ERR [SYS/TEMP]")
+    helper.answers = helper.right
+    wait(lambda: opens(s, "u2", SECRET), 60, "the next yes")
+
+
+@case("the example of the documentation does what it says")
+def example(s):
+    path, sock = os.path.join(HERE, "accounts"), os.path.join(HERE, "example.sock")
+    program = [os.path.join(TOP, "docs", "examples", "helper"), path]
+    for name, password in ((U2, "pass word"), ("other@example.test", "x")):
+        subprocess.run(program + ["--add", name], input=password.encode() + b"\n", check=True, timeout=60)
+    with subprocess.Popen(program + ["--listen", sock]) as p:
+        try:
+            wait(lambda: os.path.exists(sock), 60, "its socket")
+            s.edit(helper.path, sock)
+            os.kill(s.master(), 1)
+            wait(lambda: opens(s, "u2", "pass word"), 60, "its yes")
+            check(not opens(s, "u2", "pass wort"), "it says yes to anything")
+        finally:
+            p.kill()
+            s.edit(sock, helper.path)
+            os.kill(s.master(), 1)
+    wait(lambda: opens(s, "u2", SECRET), 60, "the other helper")
+
+
+# What PAM is told to do for a test, in a folder of its own. pam_exec gives a script the password.
+SERVICES = {
+    "permit": "auth required pam_permit.so\naccount required pam_permit.so\n",
+    "deny": "auth required pam_deny.so\naccount required pam_permit.so\n",
+    "expired": "auth required pam_permit.so\naccount required pam_deny.so\n",
+    # Of its own, pam_exec knows no "wrong password", only that something went wrong.
+    "script": "auth [success=done default=ignore] pam_exec.so quiet expose_authtok %s/script\n"
+              "auth required pam_deny.so\naccount required pam_permit.so\n" % HERE,
+    "sleep": "auth required pam_exec.so quiet /bin/sleep 600\naccount required pam_permit.so\n",
+    "broken": "auth required pam_there_is_none.so\n",
+}
+SCRIPT = """#!/bin/sh
+[ "$PAM_USER" = u2 ] && [ "$PAM_SERVICE" = script ] && [ "$PAM_RHOST" = 127.0.0.1 ] || exit 1
+[ "$(tr -d '\\0')" = 'of the system' ]
+"""
+
+
+@contextlib.contextmanager
+def pam(s, service):
+    """gatehouse-pam with a service of the test's, at the place that the configuration names."""
+    os.makedirs(os.path.join(HERE, "pam.d"), exist_ok=True)
+    for name, text in SERVICES.items():
+        with open(os.path.join(HERE, "pam.d", name), "w", encoding="ascii") as f:
+            f.write(text)
+    with open(os.path.join(HERE, "script"), "w", encoding="ascii") as f:
+        f.write(SCRIPT)
+    os.chmod(os.path.join(HERE, "script"), 0o700)
+    program = os.path.join(s.root, "usr/lib/gatehouse/gatehouse-pam")
+    p = subprocess.Popen([program, "--listen", PAM, "--service", service, "--confdir", os.path.join(HERE, "pam.d"),
+                          "--limit", "2"], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    try:
+        yield p
+    finally:
+        p.kill()
+        p.wait(60)
+        text = p.stderr.read().decode()
+        p.stderr.close()
+        check(("not root" in text) == (os.geteuid() != 0), "it said: %s", text)
+
+
+@case("PAM: a module's yes opens the account, its no and an account that is closed do not; before the helper")
+def pam_answers(s):
+    settled(s)
+    admin(s, "UpdateAccountSettings u2 {UseSysPassword=YES;}")
+    helper.answers = lambda *a: "NO"
+    with pam(s, "script"):
+        wait(lambda: opens(s, "u2", "of the system"), 60, "its yes")
+        helper.asked.clear()
+        s.pop("u2", "of the system").quit()
+        equal(helper.asked, [], "questions to the helper")
+        refused(s.pop, "u2", WRONG, text="[AUTH]")
+        equal(len(helper.asked), 1, "questions to the helper")
+        helper.answers = helper.right
+        s.pop("u2", SECRET).quit()
+    helper.answers = lambda *a: "NO"
+    for service, good in (("permit", True), ("deny", False), ("expired", False)):
+        with pam(s, service):
+            wait(lambda: answer(s, "u2", WRONG) != "[SYS/TEMP]", 60, "its connection")
+            equal(answer(s, "u2", WRONG), "+OK" if good else "[AUTH]", "the answer with " + service)
+
+
+def answer(s, user, password):
+    try:
+        s.pop(user, password).quit()
+    except suite.poplib.error_proto as e:
+        return e.args[0].decode().split()[1]
+    return "+OK"
+
+
+@case("PAM: a module that sleeps is ended, one that is missing is told; both are \"try later\"")
+def pam_sleeps(s):
+    settled(s)
+    helper.answers = lambda *a: "NO"
+    for service in ("sleep", "broken"):
+        with pam(s, service) as p:
+            begin = time.monotonic()
+            while time.monotonic() - begin < 60:
+                began = time.monotonic()
+                equal(answer(s, "u2", WRONG), "[SYS/TEMP]", "the answer with " + service)
+                if service == "broken" or time.monotonic() - began > 1.5:
+                    break
+            check(service == "broken" or time.monotonic() - began > 1.5, "it was never asked")
+            wait(lambda: not children(p.pid), 60, "the end of what it started")
+    admin(s, "UpdateAccountSettings u2 {UseSysPassword=default;}")
+    equal(answer(s, "u2", PASSWORD), "+OK", "the own password")
+
+
+def children(pid):
+    with open("/proc/%d/task/%d/children" % (pid, pid), encoding="ascii") as f:
+        return f.read().split()
+
+
+@case("no password is in any line of the log")
+def log(s):
+    text = s.log_text()
+    for secret in (SECRET, WRONG, "else where", "pass word", "of the system", urllib.parse.quote(SECRET), "a kept secret"):
+        check(secret not in text, "%r is in the log", secret)
+    check("auth.helper" in text and "auth.kept" in text, "no word about the helper")
+
+
+if __name__ == "__main__":
+    main(23500, accounts=4, settings=("external_helper = " + helper.path, "pam_helper = " + PAM, "log_level = debug"))
