@@ -226,6 +226,7 @@ bool rights_may(const struct directory *d, uint64_t who, uint32_t what, uint64_t
 		[IPC_MAY_END_SESSIONS] = { CHANGES, IPC_RIGHT_BASIC },
 		[IPC_MAY_SEE_FIGURES] = { LOOKS, IPC_RIGHT_DOMAIN | IPC_RIGHT_MONITORS },
 		[IPC_MAY_RESTORE] = { CHANGES, IPC_RIGHT_MAILBOXES },
+		[IPC_MAY_PURGE] = { CHANGES, IPC_RIGHT_MASTER },
 		[IPC_MAY_IMPERSONATE] = { CHANGES, IPC_RIGHT_IMPERSONATE },
 	};
 	struct actor actor = rights_actor(d, who, 0);
@@ -236,10 +237,13 @@ bool rights_may(const struct directory *d, uint64_t who, uint32_t what, uint64_t
 		return false;
 	if (target == 0)
 		return needs[what].kind == LOOKS &&
-		       holds(&actor, IPC_RIGHT_MONITORS | IPC_RIGHT_USERS, LOOKS, NULL);
+		       holds(&actor,
+			   what == IPC_MAY_SEE_FIGURES ? IPC_RIGHT_MONITORS
+						       : IPC_RIGHT_MONITORS | IPC_RIGHT_USERS,
+			   LOOKS, NULL);
 	if (o == NULL)
 		return false;
-	if (o == actor.account)
+	if (o == actor.account && what != IPC_MAY_PURGE)
 		return may_own(d, o, what);
 	return holds_object(d, &actor, needs[what].rights, needs[what].kind, o->domain, o);
 }

@@ -153,9 +153,9 @@ static void may_ask(struct undelete *u)
 	struct ipc_store_may_ask m = { .seq = ++p->st->may_seq,
 		.who = p->account,
 		.target = u->account,
-		.what = IPC_MAY_RESTORE };
+		.what = u->ask.what > IPC_LOST_RESTORE ? IPC_MAY_PURGE : IPC_MAY_RESTORE };
 
-	if (p->account == 0 || u->ask.what > IPC_LOST_RESTORE) {
+	if (p->account == 0) {
 		undelete_refuse(u, IPC_ST_DENIED);
 		return;
 	}

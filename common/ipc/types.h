@@ -210,6 +210,7 @@ enum ipc_may {
 	IPC_MAY_SEE_FIGURES,
 	IPC_MAY_RESTORE,
 	IPC_MAY_IMPERSONATE,
+	IPC_MAY_PURGE, /* deleted mail, and hold it */
 };
 
 enum ipc_mbox_flags { IPC_MBOX_READONLY = 1 << 0, IPC_MBOX_EVENTS = 1 << 1 };

@@ -172,6 +172,11 @@ static void on_killed(struct cmd *c, enum ipc_type type, const union ipc_any *m)
 		cmd_error(c, "there is no such session");
 		return;
 	}
+	if (type == IPC_stat_reply && m->stat_reply.status == IPC_ST_DENIED) {
+		cmd_error(c, c->sid != 0 ? "there is no such session"
+					 : "this needs a right that you do not have");
+		return;
+	}
 	if (type != IPC_stat_reply || m->stat_reply.status != IPC_ST_OK) {
 		cmd_error(c, "the store cannot do this now");
 		return;
