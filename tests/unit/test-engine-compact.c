@@ -379,6 +379,41 @@ static void test_broken_off(void **state)
 	expect_copy(v, true);
 }
 
+/* An empty body takes no place, so the next one in the frame begins at the same. */
+static void test_an_empty_body_beside_others(void **state)
+{
+	static const size_t bytes[] = { 0, 5000, 0, 5000, 900000 };
+	enum { N = sizeof(bytes) / sizeof(*bytes) };
+	struct env *v = *state;
+	struct engine_body *body[N];
+	struct engine_batch *b;
+
+	v->e = store_open("lmdb", v->dir, &conf);
+	groups_open(v);
+	b = engine_batch_new(v->g[0]);
+	for (int k = 0; k < N; k++) {
+		char key[16], val[16];
+
+		key_of(k, key);
+		snprintf(val, sizeof(val), "v%d", k);
+		body[k] = body_make(v->e, bytes[k], (unsigned)k);
+		assert_int_equal(engine_put_body(b, slice_str(key), slice_str(val), body[k]), 0);
+		v->row[0][k] = (struct row){ true, true, (unsigned)k, bytes[k] };
+	}
+	assert_int_equal(commit(v->e, b), 0);
+	for (int k = 0; k < N; k++) {
+		assert_int_equal(engine_body_loc(body[k], &v->loc[0][k]), 0);
+		engine_body_free(&body[k]);
+	}
+	del_one(v, 0, N - 1); /* most of the segment may go */
+	put_one(v, 1, 0, 9000, 7);
+	compact_wait(v);
+	assert_true(v->told >= N - 1);
+	expect_all(v->e, v->g, v->row);
+	expect_kept_places(v);
+	expect_copy(v, true);
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, env_open, env_close)
 
 int main(void)
@@ -387,6 +422,7 @@ int main(void)
 		CASE(test_space_comes_back),
 		CASE(test_work_goes_on),
 		CASE(test_broken_off),
+		CASE(test_an_empty_body_beside_others),
 	};
 
 	log_init(-1, false, LOG_EMERG);

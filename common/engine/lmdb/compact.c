@@ -69,7 +69,8 @@ static int body_take(struct store *s, struct move *m, const struct loc_parts *p,
 	int r;
 
 	for (unsigned i = 0; i < m->n_bodies; i++)
-		if (m->bodies[i].from.file == p->file && m->bodies[i].from.off == p->off) {
+		if (m->bodies[i].from.file == p->file && m->bodies[i].from.off == p->off &&
+		    m->bodies[i].from.size == p->size) {
 			*ret_body = (int)i;
 			return 0;
 		}

@@ -111,7 +111,7 @@ static void mark_body(struct containers *c, const struct loc_parts *p)
 		return; /* made since we looked */
 	if (p->kind == LOC_FILE) {
 		f->live = f->bytes;
-	} else if (p->off < f->bytes && (f->seen[at / 8] >> at % 8 & 1) == 0) {
+	} else if (p->size > 0 && p->off < f->bytes && (f->seen[at / 8] >> at % 8 & 1) == 0) {
 		f->seen[at / 8] |= (uint8_t)(1u << at % 8);
 		f->live += loc_span(p);
 	}

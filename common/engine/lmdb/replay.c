@@ -267,7 +267,11 @@ static int seg_open(struct walk *w, uint32_t seg, uint64_t *ret_first_seq)
 	return 0;
 }
 
-/* The last segment ends at w->pos: drop a last frame with torn bodies, cut what is torn. */
+/*
+ * The last segment ends at w->pos: drop a last frame with torn bodies, cut what is torn. After a
+ * kill the last frame and the segment's name may be in memory only: nobody may see the one, and no
+ * other segment may follow, before both are durable.
+ */
 static int finish(struct walk *w)
 {
 	struct log *l = &w->s->log;
@@ -294,13 +298,15 @@ static int finish(struct walk *w)
 	w->w.fd = -1;
 	l->pos = w->pos;
 	l->ahead = w->file_bytes;
-	if (!torn)
-		return 0;
-	w->s->n_cut = w->file_bytes - w->pos.off;
-	log_ev(LOG_NOTICE, "engine.cut", kv_u("seg", w->pos.seg), kv_u("bytes", w->s->n_cut));
-	if ((r = log_cut(l, w->pos.off)) != 0)
-		return r;
-	return engine_sys.fdatasync(l->fd) == 0 ? 0 : store_rc("cut", errno);
+	if (torn) {
+		w->s->n_cut = w->file_bytes - w->pos.off;
+		log_ev(
+		    LOG_NOTICE, "engine.cut", kv_u("seg", w->pos.seg), kv_u("bytes", w->s->n_cut));
+		r = log_cut(l, w->pos.off);
+	}
+	if (r == 0 && (engine_sys.fdatasync(l->fd) != 0 || fsync(w->s->dir_fd) != 0))
+		r = store_rc("replay", errno);
+	return r;
 }
 
 /* A crash while a segment was made leaves a file without a whole header and with no frame. */
