@@ -29,7 +29,8 @@ struct append_msg {
 	uint64_t size;
 	bool wait_room;
 	STAILQ_HEAD(, append_piece) pieces; /* received while the engine had no room */
-	struct msg_rec rec;
+	struct msg_rec rec;                 /* but for the keywords: */
+	uint64_t words;                     /* theirs, of the mailbox's sets */
 };
 
 struct append {
@@ -38,6 +39,7 @@ struct append {
 	struct store *st;
 	struct mbox *mbox; /* pinned */
 	enum append_state state;
+	bool named;                        /* a message has keywords */
 	int status;                        /* sticky: why it cannot be stored */
 	unsigned n_msgs, n_unready, waits; /* waits: calls of the engine that will come */
 	size_t window_used, credit_due, buffered, rows_bytes;

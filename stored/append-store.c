@@ -53,7 +53,7 @@ static void publish(struct append *a)
 
 		*row = (struct cols_row){ .uid = msg->uid,
 			.flags = msg->rec.flags,
-			.keywords = msg->rec.keywords,
+			.keywords = msg->words,
 			.size = msg->rec.size,
 			.modseq = msg->rec.modseq,
 			.id = msg->rec.id,
@@ -100,12 +100,26 @@ static bool msg_rows(struct append *a, struct append_msg *msg, uint32_t uid)
 {
 	struct engine_batch *b = a->txn.batch;
 	struct rec_key key = key_u32(REC_MSG, uid), facts = key_facts(uid, FACTS_FRONT_END);
-	uint8_t val[RECORD_MSG_BYTES];
+	static uint8_t val[RECORD_MSG_MAX];
+	struct msg_rec rec = msg->rec;
 
-	msg_pack(&msg->rec, val);
-	if (engine_put_body(b, key_slice(&key), slice_of(val, sizeof(val)), msg->body) != 0)
+	rec.keywords = keysets_get(&a->mbox->sets, msg->words);
+	if (engine_put_body(b, key_slice(&key), slice_of(val, msg_pack(&rec, val)), msg->body) != 0)
 		return false;
 	return msg->facts.n == 0 || engine_put(b, key_slice(&facts), msg->facts) == 0;
+}
+
+static bool keywords_take(struct append *a, struct append_msg *msg)
+{
+	static struct keyset_map set;
+	static uint8_t room[2 * KEYSET_NUMBERS_MAX];
+
+	msg->words = 0;
+	if (msg->keywords.n == 0)
+		return true;
+	/* Of names beyond the mailbox's room nothing is kept: mail matters more. */
+	(void)keywords_add_all(&a->keywords, msg->keywords, &set);
+	return keysets_word(&a->mbox->sets, keyset_map_pack(&set, room), &msg->words) == 0;
 }
 
 /* What the mailbox becomes. False without ids or room in the batch. */
@@ -118,13 +132,11 @@ static bool rows(struct append *a)
 	h->modseq = ++a->mbox->account->modseq;
 	TAILQ_FOREACH(msg, &a->msgs, link)
 	{
-		bool all;
-
+		if (!keywords_take(a, msg))
+			return false;
 		msg->uid = msg->place != 0 ? msg->place : h->uidnext;
 		h->uidnext = msg->uid + 1;
 		msg->rec = (struct msg_rec){ .flags = msg->flags,
-			/* Of names beyond the mailbox's room nothing is kept: mail matters more. */
-			.keywords = keywords_add_all(&a->keywords, msg->keywords, &all),
 			.size = msg->size,
 			.modseq = h->modseq,
 			.id = store_id(a->st),
@@ -139,7 +151,8 @@ static bool rows(struct append *a)
 	}
 	if (a->place > h->uidnext)
 		h->uidnext = a->place;
-	return a->keywords.n == a->mbox->keywords.n || mbox_put_keywords(&a->txn, &a->keywords);
+	return a->keywords.n <= a->mbox->keywords.n ||
+	       mbox_put_keywords(&a->txn, &a->keywords, a->mbox->keywords.n);
 }
 
 /* Whether the messages can have the uids that they must: these only grow. */
@@ -173,7 +186,7 @@ static int begin(struct append *a)
 	r = places_check(a);
 	if (r != IPC_ST_OK)
 		return r;
-	if (keywords_copy(&a->keywords, &a->mbox->keywords) != 0)
+	if (a->named && keywords_copy(&a->keywords, &a->mbox->keywords) != 0)
 		return IPC_ST_TRYLATER;
 	r = txn_begin(a->mbox, t, on_stored);
 	if (r != IPC_ST_OK)
@@ -203,13 +216,12 @@ static void on_held(void *arg, int status)
 void append_store(struct append *a)
 {
 	struct append_msg *msg;
-	bool named = false;
 
 	if (a->status != IPC_ST_OK) {
 		finish(a, a->status);
 		return;
 	}
 	TAILQ_FOREACH(msg, &a->msgs, link)
-	named |= msg->keywords.n > 0;
-	change_hold(a->mbox, named && a->mbox->pub.keywords > 0, on_held, a);
+	a->named |= msg->keywords.n > 0;
+	change_hold(a->mbox, a->named && a->mbox->pub.keywords > 0, on_held, a);
 }

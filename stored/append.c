@@ -232,20 +232,6 @@ static struct append_msg *last_open(struct append *a)
 	return m != NULL && m->state == MSG_DATA && a->state == APPEND_OPEN ? m : NULL;
 }
 
-static int slice_dup(struct slice from, struct slice *ret)
-{
-	uint8_t *p = from.n > 0 ? malloc(from.n) : NULL;
-
-	*ret = SLICE_NONE;
-	if (from.n == 0)
-		return 0;
-	if (p == NULL)
-		return 1;
-	memcpy(p, from.p, from.n);
-	*ret = slice_of(p, from.n);
-	return 0;
-}
-
 static void on_append_msg(struct session *s, const struct ipc_append_msg *q)
 {
 	struct append *a = s->append;

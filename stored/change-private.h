@@ -23,8 +23,9 @@ struct change {
 	struct session *session; /* NULL: nobody is answered */
 	uint32_t seq;
 	struct cols_view see;
-	uint32_t op, flags; /* CHANGE_OPEN: of the view */
-	uint64_t keywords, unchanged_since;
+	uint32_t op, flags;                 /* CHANGE_OPEN: of the view */
+	uint64_t keywords, unchanged_since; /* keywords: the word of `set`, once it has begun */
+	struct keyset set;                  /* its list is owned */
 	bool deleted_only;
 	struct buf left;   /* pairs: messages that were changed since */
 	uint8_t *data;     /* pairs of uids; or facts */
@@ -41,6 +42,7 @@ struct change {
 	uint32_t *uids, *new_flags;
 	uint64_t *new_keywords;
 	bool *keep; /* its body was kept for a view */
+	bool no_room;
 	bool moved; /* it is elsewhere now: nothing of it can be restored */
 	size_t n;
 	int lookup_rc;

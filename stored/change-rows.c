@@ -24,11 +24,11 @@ static bool portion_arrays(struct change *c, bool flags)
 	return c->uids != NULL && c->keep != NULL;
 }
 
-static uint64_t bits_after(const struct change *c, uint64_t old, uint64_t bits)
+static uint32_t flags_after(const struct change *c, uint32_t old)
 {
 	if (c->op == IPC_FLAGS_SET)
-		return bits;
-	return c->op == IPC_FLAGS_ADD ? old | bits : old & ~bits;
+		return c->flags;
+	return c->op == IPC_FLAGS_ADD ? old | c->flags : old & ~c->flags;
 }
 
 /* RFC 7162 3.1.3: this message was changed since the client looked. */
@@ -47,11 +47,17 @@ static void leave(struct change *c, uint32_t uid)
 static bool flags_take(struct change *c, size_t i)
 {
 	const struct cols *cols = &c->mbox->cols;
-	uint32_t flags = (uint32_t)bits_after(c, cols->flags[i], c->flags);
-	uint64_t keywords = bits_after(c, cols->keywords[i], c->keywords);
+	uint32_t flags = flags_after(c, cols->flags[i]);
+	uint64_t keywords;
 
 	if (cols->modseq[i] > c->unchanged_since) {
 		leave(c, cols->uid[i]);
+		return false;
+	}
+	/* Without memory the change ends here, and says so. */
+	if (keysets_change(&c->mbox->sets, (int)c->op, cols->keywords[i], c->keywords, &keywords) !=
+	    0) {
+		c->no_room = true;
 		return false;
 	}
 	c->count++;
@@ -134,19 +140,20 @@ static void flags_publish(struct change *c)
 static bool flags_rows(struct change *c)
 {
 	const struct cols *cols = &c->mbox->cols;
-	uint8_t val[RECORD_FLAGS_BYTES];
+	static uint8_t val[RECORD_FLAGS_MAX];
 	bool good = true;
 
 	for (size_t k = 0; good && k < c->n; k++) {
 		struct rec_key key = key_u32(REC_FLAGS, c->uids[k]);
 		uint32_t before = cols->flags[cols_lower(cols, c->uids[k])];
 		uint32_t after = c->new_flags[k];
+		struct flags_rec rec = { after, keysets_get(&c->mbox->sets, c->new_keywords[k]),
+			c->txn.head.modseq };
 
 		if ((before ^ after) & IPC_FLAG_SEEN)
 			c->txn.head.unseen += before & IPC_FLAG_SEEN ? 1 : -1;
-		flags_pack(
-		    &(struct flags_rec){ after, c->new_keywords[k], c->txn.head.modseq }, val);
-		good = engine_put(c->txn.batch, key_slice(&key), slice_of(val, sizeof(val))) == 0;
+		good = engine_put(c->txn.batch, key_slice(&key),
+			   slice_of(val, flags_pack(&rec, val))) == 0;
 	}
 	return good;
 }
@@ -305,7 +312,7 @@ bool change_fill(struct change *c)
 	if (!portion_arrays(c, c->kind == CHANGE_FLAGS))
 		return false;
 	portion_fill(c);
-	return true;
+	return !c->no_room;
 }
 
 bool change_rows(struct change *c)

@@ -23,6 +23,7 @@ static void change_free(struct change *c)
 	free(c->uids);
 	free(c->new_flags);
 	free(c->new_keywords);
+	free((void *)c->set.more.p);
 	buf_fini(&c->left);
 	free(c->keep);
 	free(c);
@@ -226,6 +227,11 @@ static int portion_start(struct change *c)
 		return hold_start(c);
 	if (!first && c->at >= c->n_data)
 		return IPC_ST_OK;
+	if (first) {
+		mbox_sweep_sets(c->mbox);
+		if (keysets_word(&c->mbox->sets, c->set, &c->keywords) != 0)
+			return IPC_ST_TRYLATER;
+	}
 	if (c->kind == CHANGE_FACTS)
 		return facts_portion(c);
 	r = txn_begin(c->mbox, &c->txn, on_portion);
@@ -397,7 +403,13 @@ void change_flags(struct view *v, const struct ipc_flags_store *q)
 		return;
 	c->op = q->op;
 	c->flags = q->flags;
-	c->keywords = q->keywords;
+	c->set.bits = q->keywords;
+	if (slice_dup(q->more, &c->set.more) != 0) {
+		change_free(c);
+		session_changed(v->session, q->uids.n,
+		    &(struct ipc_store_done){ .seq = q->seq, .status = IPC_ST_TRYLATER });
+		return;
+	}
 	c->unchanged_since = q->unchanged_since;
 	change_queue(c);
 }

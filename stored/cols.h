@@ -16,7 +16,7 @@
 
 struct cols_row {
 	uint32_t uid, flags;
-	uint64_t keywords, size, modseq, id, sum;
+	uint64_t keywords, size, modseq, id, sum; /* keywords: a word, see keysets.h */
 	int64_t date, saved;
 	struct engine_loc loc;
 };

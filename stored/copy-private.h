@@ -41,7 +41,8 @@ struct copy {
 	size_t n, cap;
 	uint32_t next_uid; /* where the next one begins; 0: there is none */
 	struct keywords keywords;
-	uint64_t map[KEYWORDS_MAX]; /* bits there of the bits here */
+	uint16_t *map;                /* numbers there of the numbers here */
+	uint64_t map_last, map_there; /* the last word that was mapped, if it was no plain one */
 	struct txn txn;
 	struct change gone; /* of a move */
 	unsigned left;      /* commits that were not answered */

@@ -112,33 +112,68 @@ static void on_gone(struct txn *t, int status)
 	answered(c, status);
 }
 
-/* ---- rows ---- */
+/* ---- keywords ---- */
+
+static struct keysets *sets_here(struct copy *c)
+{
+	return c->back != NULL ? &c->back->box.sets : &c->from->sets;
+}
 
 /* Names of the keywords that the messages have, there. */
-static void keywords_map(struct copy *c)
+static bool keywords_map(struct copy *c)
 {
-	uint64_t used = 0;
+	struct keyset_map used = { 0 };
+	static uint8_t room[2 * KEYSET_NUMBERS_MAX];
+	uint64_t last = 0;
+	struct keyset set;
+	int number;
 
-	for (size_t i = 0; i < c->n; i++)
-		used |= c->rows[i].keywords;
-	for (unsigned b = 0; b < c->from->keywords.n; b++) {
-		unsigned there = KEYWORDS_MAX;
+	c->map_last = 0;
+	for (size_t i = 0; i < c->n; i++) {
+		uint64_t word = c->rows[i].keywords;
 
-		if (used >> b & 1)
-			there = keywords_add(&c->keywords, keywords_at(&c->from->keywords, b));
-		c->map[b] = there < KEYWORDS_MAX ? UINT64_C(1) << there : 0;
+		if (word != 0 && word != last)
+			keyset_map_add(&used, keysets_get(sets_here(c), word));
+		last = word;
 	}
+	set = keyset_map_pack(&used, room);
+	if (!keyset_is_empty(set) && c->map == NULL)
+		c->map = calloc(KEYWORDS_MAX, sizeof(*c->map));
+	if (!keyset_is_empty(set) && c->map == NULL)
+		return false;
+	while ((number = keyset_take(&set)) >= 0)
+		c->map[number] =
+		    (uint16_t)((unsigned)number < c->from->keywords.n
+				   ? keywords_add(&c->keywords,
+					 keywords_at(&c->from->keywords, (unsigned)number))
+				   : KEYWORDS_MAX);
+	return true;
 }
 
-static uint64_t keywords_there(const struct copy *c, uint64_t here)
+/* The word there of the word here. */
+static bool keywords_there(struct copy *c, uint64_t here, uint64_t *ret_there)
 {
-	uint64_t bits = 0;
+	static struct keyset_map there;
+	static uint8_t room[2 * KEYSET_NUMBERS_MAX];
+	struct keyset set;
+	int number;
 
-	for (unsigned b = 0; here != 0 && b < KEYWORDS_MAX; b++, here >>= 1)
-		if (here & 1)
-			bits |= c->map[b];
-	return bits;
+	*ret_there = here == 0 ? 0 : c->map_there;
+	if (here == 0 || here == c->map_last)
+		return true;
+	there = (struct keyset_map){ 0 };
+	set = keysets_get(sets_here(c), here);
+	while ((number = keyset_take(&set)) >= 0)
+		if (c->map[number] < KEYWORDS_MAX)
+			keyset_map_set(&there, c->map[number]);
+	if (keysets_word(&c->to->sets, keyset_map_pack(&there, room), ret_there) != 0)
+		return false;
+	c->map_last = here;
+	c->map_there = *ret_there;
+	return true;
 }
+
+/* ---- rows ---- */
 
 static bool facts_rows(struct copy *c, struct engine_batch *b, uint32_t first)
 {
@@ -159,34 +194,35 @@ static bool new_rows(struct copy *c, struct txn *t)
 {
 	struct mbox_head *h = &t->head;
 	uint32_t first = h->uidnext;
+	static uint8_t val[RECORD_MSG_MAX];
 	int64_t now = clock_wall_s();
 
 	for (size_t i = 0; i < c->n; i++) {
 		struct cols_row *row = &c->rows[i];
 		struct rec_key key = key_u32(REC_MSG, h->uidnext++);
-		uint8_t val[RECORD_MSG_BYTES];
 		struct msg_rec rec;
 
-		row->keywords = keywords_there(c, row->keywords);
+		if (!keywords_there(c, row->keywords, &row->keywords))
+			return false;
 		row->modseq = h->modseq;
 		row->saved = now;
 		rec = (struct msg_rec){ .flags = row->flags,
-			.keywords = row->keywords,
+			.keywords = keysets_get(&c->to->sets, row->keywords),
 			.size = row->size,
 			.modseq = row->modseq,
 			.id = row->id,
 			.sum = row->sum,
 			.date = row->date,
 			.saved = now };
-		msg_pack(&rec, val);
-		if (engine_put_ref(
-			t->batch, key_slice(&key), slice_of(val, sizeof(val)), &row->loc) != 0)
+		if (engine_put_ref(t->batch, key_slice(&key), slice_of(val, msg_pack(&rec, val)),
+			&row->loc) != 0)
 			return false;
 		h->exists++;
 		h->unseen += (row->flags & IPC_FLAG_SEEN) == 0;
 		h->bytes += row->size;
 	}
-	if (c->keywords.n > c->to->keywords.n && !mbox_put_keywords(t, &c->keywords))
+	if (c->keywords.n > c->to->keywords.n &&
+	    !mbox_put_keywords(t, &c->keywords, c->to->keywords.n))
 		return false;
 	return facts_rows(c, t->batch, first);
 }
@@ -290,7 +326,10 @@ static int store(struct copy *c)
 	if (r != IPC_ST_OK)
 		return r;
 	c->txn.head.modseq = ++c->op.account->modseq;
-	keywords_map(c);
+	if (!keywords_map(c)) {
+		txn_abort(&c->txn);
+		return IPC_ST_TRYLATER;
+	}
 	gone_init(c);
 	return (c->move || c->back != NULL) && c->from != c->to ? commit_both(c) : commit_one(c);
 }

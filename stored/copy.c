@@ -29,6 +29,7 @@ static void copy_free(struct copy *c)
 	buf_fini(&c->pairs);
 	buf_fini(&c->facts);
 	keywords_fini(&c->keywords);
+	free(c->map);
 	free(c->rows);
 	free(c->gone.uids);
 	free(c->gone.keep);

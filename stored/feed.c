@@ -10,15 +10,15 @@
 
 #include <stdlib.h>
 
-enum { FEED_ROWS_MAX = 61440 / IPC_EVENT_BYTES };
+enum { FEED_ROWS_MAX = IPC_ROWS_BYTES_MAX / IPC_EVENT_BYTES };
 
-static void row_pack(uint8_t *p, const struct feed_row *r, uint32_t flags)
+static void row_pack(uint8_t *p, const struct feed_row *r, uint32_t flags, uint64_t keywords)
 {
 	wire_store_u32(p, r->what);
 	wire_store_u32(p + 4, r->uid);
 	wire_store_u32(p + 8, flags);
 	wire_store_u32(p + 12, r->seq);
-	wire_store_u64(p + 16, r->keywords);
+	wire_store_u64(p + 16, keywords);
 	wire_store_u64(p + 24, r->modseq);
 }
 
@@ -43,19 +43,27 @@ static uint32_t row_flags(struct view *v, const struct feed_row *r)
 static void rows_send(struct view *v, const struct feed_row *rows, size_t n)
 {
 	static uint8_t out[FEED_ROWS_MAX * IPC_EVENT_BYTES];
+	static struct buf sets = { .max = IPC_SETS_BYTES_MAX };
+	const uint64_t last = n > 0 ? rows[n - 1].modseq : 0;
 
 	while (n > 0) {
-		size_t k = n < FEED_ROWS_MAX ? n : FEED_ROWS_MAX;
-		struct ipc_mbox_event e = { v->handle, slice_of(out, k * IPC_EVENT_BYTES) };
+		struct keysets_out told = { .list = &sets };
+		struct ipc_mbox_event e = { .mbox = v->handle };
+		size_t k = 0;
+		uint64_t keywords;
 
-		for (size_t i = 0; i < k; i++) {
-			uint8_t *p = out + i * IPC_EVENT_BYTES;
-
-			row_pack(p, &rows[i], row_flags(v, &rows[i]));
-			if (k < n && rows[i].what == IPC_EV_EXPUNGED &&
-			    rows[i].modseq == rows[n - 1].modseq)
-				wire_store_u64(p + 24, rows[i].modseq - 1);
+		buf_reset(&sets);
+		for (; k < n && k < FEED_ROWS_MAX; k++) {
+			if (!keysets_out(&told, &v->mbox->sets, rows[k].keywords, &keywords))
+				break;
+			row_pack(
+			    out + k * IPC_EVENT_BYTES, &rows[k], row_flags(v, &rows[k]), keywords);
 		}
+		for (size_t i = 0; k < n && i < k; i++)
+			if (rows[i].what == IPC_EV_EXPUNGED && rows[i].modseq == last)
+				wire_store_u64(out + i * IPC_EVENT_BYTES + 24, last - 1);
+		e.rows = slice_of(out, k * IPC_EVENT_BYTES);
+		e.sets = buf_slice(&sets);
 		(void)ipc_send(session_chan(v->session), IPC_mbox_event, &e, NULL);
 		rows += k;
 		n -= k;

@@ -11,14 +11,16 @@ struct keyword_op {
 	struct op op;
 	struct mbox *mbox;
 	struct keywords keywords;
-	uint64_t bits;
+	struct keyset_map set;
 	struct slice names;
 	uint8_t text[];
 };
 
-static void answer(struct ipc_chan *chan, uint32_t seq, int status, uint64_t bits)
+static void answer(struct ipc_chan *chan, uint32_t seq, int status, const struct keyset_map *map)
 {
-	struct ipc_keyword_made m = { seq, (uint32_t)status, bits };
+	uint8_t room[2 * KEYSET_NUMBERS_MAX];
+	struct keyset set = keyset_map_pack(map, room);
+	struct ipc_keyword_made m = { seq, (uint32_t)status, set.bits, set.more };
 
 	if (chan != NULL)
 		(void)ipc_send(chan, IPC_keyword_made, &m, NULL);
@@ -26,7 +28,7 @@ static void answer(struct ipc_chan *chan, uint32_t seq, int status, uint64_t bit
 
 static void finish(struct keyword_op *k, int status)
 {
-	answer(op_chan(&k->op), k->op.seq, status, k->bits);
+	answer(op_chan(&k->op), k->op.seq, status, &k->set);
 	keywords_fini(&k->keywords);
 	op_end(&k->op);
 	free(k);
@@ -40,7 +42,7 @@ static void on_stored(struct txn *t, int status)
 	if (status == IPC_ST_OK)
 		mbox_take_keywords(m, &k->keywords);
 	else
-		k->bits = 0;
+		k->set = (struct keyset_map){ 0 };
 	finish(k, status);
 	change_release(m);
 }
@@ -53,11 +55,18 @@ static int store(struct keyword_op *k)
 
 	if (r != IPC_ST_OK)
 		return r;
-	if (!mbox_put_keywords(t, &k->keywords)) {
+	if (!mbox_put_keywords(t, &k->keywords, k->mbox->keywords.n)) {
 		txn_abort(t);
 		return IPC_ST_TRYLATER;
 	}
 	return txn_commit(k->op.account->st, &t, 1);
+}
+
+/* Numbers that were not stored are nobody's. */
+static void known_only(struct keyset_map *set, unsigned n)
+{
+	for (unsigned i = n; i < KEYSET_NUMBERS_MAX; i++)
+		set->v[i / 64] &= ~(UINT64_C(1) << (i % 64));
 }
 
 /* The mailbox is ours. */
@@ -65,22 +74,19 @@ static void on_held(void *arg, int status)
 {
 	struct keyword_op *k = arg;
 	struct mbox *m = k->mbox;
-	bool all, held = status == IPC_ST_OK;
+	bool held = status == IPC_ST_OK;
 
 	if (held && keywords_copy(&k->keywords, &m->keywords) != 0)
 		status = IPC_ST_TRYLATER;
-	if (status == IPC_ST_OK) {
-		k->bits = keywords_add_all(&k->keywords, k->names, &all);
-		if (!all)
-			status = IPC_ST_LIMIT;
-	}
+	if (status == IPC_ST_OK && !keywords_add_all(&k->keywords, k->names, &k->set))
+		status = IPC_ST_LIMIT;
 	if ((status == IPC_ST_OK || status == IPC_ST_LIMIT) && k->keywords.n > m->keywords.n) {
 		int r = status == IPC_ST_OK ? store(k) : IPC_ST_LIMIT;
 
 		if (r == IPC_ST_OK)
 			return;
 		status = r;
-		k->bits &= m->keywords.n == 0 ? 0 : UINT64_MAX >> (64 - m->keywords.n);
+		known_only(&k->set, m->keywords.n);
 	}
 	finish(k, status);
 	if (held)
@@ -93,7 +99,8 @@ static void on_make(struct session *s, const struct ipc_keyword_make *q)
 	struct keyword_op *k;
 
 	if (v == NULL || v->readonly || q->names.n == 0) {
-		answer(s->chan, q->seq, v != NULL && v->readonly ? IPC_ST_DENIED : IPC_ST_BAD, 0);
+		answer(s->chan, q->seq, v != NULL && v->readonly ? IPC_ST_DENIED : IPC_ST_BAD,
+		    &(struct keyset_map){ 0 });
 		session_bad(s, "keywords");
 		return;
 	}

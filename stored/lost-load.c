@@ -29,6 +29,7 @@ void lost_box_fini(struct lost_box *b)
 {
 	runs_fini(&b->runs);
 	cols_fini(&b->cols);
+	keysets_fini(&b->sets);
 	free(b->owner);
 	*b = (struct lost_box){ 0 };
 }
@@ -82,6 +83,7 @@ static bool in_range(struct lost_load *l, uint32_t uid)
 static int take_msg(struct lost_load *l, const struct engine_row *row)
 {
 	struct msg_rec rec;
+	uint64_t keywords;
 	uint32_t uid;
 
 	if (key_get_u32(row->key, REC_MSG, &uid) != 0 || msg_unpack(row->val, &rec) != 0)
@@ -90,9 +92,11 @@ static int take_msg(struct lost_load *l, const struct engine_row *row)
 		return ENGINE_OK;
 	if (!row->has_loc)
 		return ENGINE_CORRUPT;
+	if (keysets_word(&l->box->sets, rec.keywords, &keywords) != 0)
+		return ENGINE_IO;
 	return cols_append(&l->box->cols, &(struct cols_row){ .uid = uid,
 					      .flags = rec.flags,
-					      .keywords = rec.keywords,
+					      .keywords = keywords,
 					      .size = rec.size,
 					      .modseq = rec.modseq,
 					      .id = rec.id,
@@ -114,11 +118,11 @@ static int take_flags(struct lost_load *l, const struct engine_row *row)
 	if (key_get_u32(row->key, REC_FLAGS, &uid) != 0 || flags_unpack(row->val, &rec) != 0)
 		return ENGINE_CORRUPT;
 	i = cols_lower(c, uid);
-	if (i < c->n && c->uid[i] == uid) {
-		c->flags[i] = rec.flags;
-		c->keywords[i] = rec.keywords;
-	}
-	return ENGINE_OK;
+	if (i == c->n || c->uid[i] != uid)
+		return ENGINE_OK;
+	c->flags[i] = rec.flags;
+	return keysets_word(&l->box->sets, rec.keywords, &c->keywords[i]) == 0 ? ENGINE_OK
+									       : ENGINE_IO;
 }
 
 static void on_rows(void *arg, int rc, const struct engine_row *rows, size_t n, bool more)

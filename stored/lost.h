@@ -14,8 +14,9 @@
 /* What can be restored of one mailbox. */
 struct lost_box {
 	struct runs runs;
-	struct cols cols; /* keywords are bits of the mailbox's names */
-	uint32_t *owner;  /* the run of each */
+	struct cols cols;    /* keywords are words of `sets` */
+	struct keysets sets; /* of numbers of the mailbox's names */
+	uint32_t *owner;     /* the run of each */
 };
 
 void lost_box_fini(struct lost_box *b);

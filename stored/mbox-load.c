@@ -20,6 +20,7 @@ struct mbox_load {
 	unsigned pages;
 	uint32_t uidnext; /* when it began: later messages come as `late` */
 	struct rec_key from, to;
+	struct keywords names;
 	struct cols_row *late; /* became durable meanwhile */
 	size_t n_late;
 	struct runs runs;
@@ -41,6 +42,17 @@ static void load_skip(struct mbox_load *l, enum record_kind kind, uint32_t uid)
 		l->from = key_u32(kind, uid_ranges_at(&l->lost, uid)->last + 1);
 }
 
+/* A batch that was under way may have added names meanwhile: they never go. */
+static void names_take(struct mbox_load *l)
+{
+	struct keywords old = l->m->keywords;
+
+	if (l->names.n <= old.n)
+		return;
+	l->m->keywords = l->names;
+	l->names = old;
+}
+
 static void load_begin_step(struct mbox_load *l)
 {
 	static const enum record_kind kinds[] = { REC_KEYWORDS, REC_RUN, REC_MSG, REC_FLAGS,
@@ -48,6 +60,8 @@ static void load_begin_step(struct mbox_load *l)
 
 	if (l->step == LOAD_DONE)
 		return;
+	if (l->step == LOAD_RUNS && l->rc == ENGINE_OK)
+		names_take(l);
 	if (l->step == LOAD_MSGS && l->rc == ENGINE_OK && runs_ranges(&l->runs, &l->lost) != 0)
 		l->rc = ENGINE_IO;
 	l->lost.at = 0;
@@ -71,6 +85,7 @@ static int load_run(struct mbox_load *l, const struct engine_row *row)
 static int load_msg(struct mbox_load *l, const struct engine_row *row)
 {
 	struct msg_rec rec;
+	uint64_t keywords;
 	uint32_t uid;
 
 	if (key_get_u32(row->key, REC_MSG, &uid) != 0)
@@ -79,9 +94,11 @@ static int load_msg(struct mbox_load *l, const struct engine_row *row)
 		return ENGINE_OK;
 	if (!row->has_loc || msg_unpack(row->val, &rec) != 0)
 		return ENGINE_CORRUPT;
+	if (keysets_word(&l->m->sets, rec.keywords, &keywords) != 0)
+		return ENGINE_IO;
 	return cols_append(&l->m->cols, &(struct cols_row){ .uid = uid,
 					    .flags = rec.flags,
-					    .keywords = rec.keywords,
+					    .keywords = keywords,
 					    .size = rec.size,
 					    .modseq = rec.modseq,
 					    .id = rec.id,
@@ -93,21 +110,11 @@ static int load_msg(struct mbox_load *l, const struct engine_row *row)
 		   : ENGINE_IO;
 }
 
-/* A batch that was under way may have added names meanwhile: they never go. */
 static int load_keywords(struct mbox_load *l, const struct engine_row *row)
 {
-	struct keywords k;
-	int r = keywords_unpack(row->val, &k);
+	int r = keywords_unpack(row->val, &l->names);
 
-	if (r != 0)
-		return r > 0 ? ENGINE_CORRUPT : ENGINE_IO;
-	if (k.n > l->m->keywords.n) {
-		keywords_fini(&l->m->keywords);
-		l->m->keywords = k;
-	} else {
-		keywords_fini(&k);
-	}
-	return ENGINE_OK;
+	return r == 0 ? ENGINE_OK : r > 0 ? ENGINE_CORRUPT : ENGINE_IO;
 }
 
 static int load_flags(struct mbox_load *l, const struct engine_row *row)
@@ -124,12 +131,12 @@ static int load_flags(struct mbox_load *l, const struct engine_row *row)
 	if (flags_unpack(row->val, &rec) != 0)
 		return ENGINE_CORRUPT;
 	i = cols_lower(c, uid);
-	if (i < c->n && c->uid[i] == uid) {
-		c->flags[i] = rec.flags;
-		c->keywords[i] = rec.keywords;
-		c->modseq[i] = rec.modseq;
-	}
-	return ENGINE_OK;
+	if (i == c->n || c->uid[i] != uid)
+		return ENGINE_OK;
+	c->flags[i] = rec.flags;
+	c->modseq[i] = rec.modseq;
+	return keysets_word(&l->m->sets, rec.keywords, &c->keywords[i]) == 0 ? ENGINE_OK
+									     : ENGINE_IO;
 }
 
 static void load_after(struct mbox_load *l, struct slice key)
@@ -200,6 +207,7 @@ static void load_end(struct mbox_load *l)
 		m->load_failed = true;
 	}
 	free(l->late);
+	keywords_fini(&l->names);
 	runs_fini(&l->runs);
 	uid_ranges_fini(&l->lost);
 	free(l);

@@ -68,6 +68,7 @@ void mbox_free(struct mbox **mp)
 	assert(m->load == NULL);
 	cols_fini(&m->cols);
 	keywords_fini(&m->keywords);
+	keysets_fini(&m->sets);
 	if (m->group != NULL)
 		engine_group_close(&m->group);
 	free((void *)m->name.p);
@@ -111,13 +112,19 @@ bool mbox_del_rows(struct engine_batch *b, uint32_t first, uint32_t last)
 	return good;
 }
 
-bool mbox_put_keywords(struct txn *t, const struct keywords *k)
+bool mbox_put_keywords(struct txn *t, const struct keywords *k, unsigned known)
 {
 	static uint8_t val[KEYWORDS_RECORD_MAX];
-	struct rec_key key = key_kind(REC_KEYWORDS);
+	bool good = true;
 
 	t->head.keywords = k->n;
-	return engine_put(t->batch, key_slice(&key), slice_of(val, keywords_pack(k, val))) == 0;
+	for (unsigned row = known / KEYWORDS_ROW_NAMES; good && row < keywords_rows(k); row++) {
+		struct rec_key key = key_keywords(row);
+
+		good = engine_put(t->batch, key_slice(&key),
+			   slice_of(val, keywords_pack(k, row, val))) == 0;
+	}
+	return good;
 }
 
 void mbox_take_keywords(struct mbox *m, struct keywords *take)
@@ -126,6 +133,46 @@ void mbox_take_keywords(struct mbox *m, struct keywords *take)
 	m->keywords = *take;
 	*take = (struct keywords){ 0 };
 	feed_keywords(m);
+}
+
+/* 0 or -ENOMEM. */
+static int set_take(struct keysets *to, const struct keysets *from, uint64_t *word)
+{
+	return keysets_word(to, keysets_get(from, *word), word);
+}
+
+void mbox_sweep_sets(struct mbox *m)
+{
+	struct keysets sets = { 0 };
+	struct cols *c = &m->cols;
+	uint64_t *words;
+	int r = 0;
+
+	if (!keysets_is_bloated(&m->sets) || m->cols_state == COLS_LOADING ||
+	    !TAILQ_EMPTY(&m->flight) || !TAILQ_EMPTY(&m->unknown))
+		return;
+	words = calloc(c->n + c->n_dead + 1, sizeof(*words));
+	for (size_t i = 0; words != NULL && r == 0 && i < c->n; i++) {
+		words[i] = c->keywords[i];
+		r = set_take(&sets, &m->sets, &words[i]);
+	}
+	for (size_t i = 0; words != NULL && r == 0 && i < c->n_dead; i++) {
+		words[c->n + i] = c->dead[i].row.keywords;
+		r = set_take(&sets, &m->sets, &words[c->n + i]);
+	}
+	if (words == NULL || r != 0) {
+		keysets_fini(&sets);
+		free(words);
+		return;
+	}
+	for (size_t i = 0; i < c->n; i++)
+		c->keywords[i] = words[i];
+	for (size_t i = 0; i < c->n_dead; i++)
+		c->dead[i].row.keywords = words[c->n + i];
+	free(words);
+	keysets_fini(&m->sets);
+	m->sets = sets;
+	m->sets.swept = sets.n_bytes;
 }
 
 uint64_t mbox_tell_modseq(struct mbox *m)

@@ -116,11 +116,11 @@ static int rcpt_rows(struct post_rcpt *r)
 	struct post *p = r->post;
 	struct rec_key key = key_u32(REC_MSG, r->uid);
 	struct rec_key facts = key_facts(r->uid, FACTS_FRONT_END);
-	uint8_t val[RECORD_MSG_BYTES];
+	static uint8_t val[RECORD_MSG_MAX];
 	int rc;
 
-	msg_pack(&r->rec, val);
-	rc = engine_put_body(r->txn.batch, key_slice(&key), slice_of(val, sizeof(val)), p->body);
+	rc = engine_put_body(
+	    r->txn.batch, key_slice(&key), slice_of(val, msg_pack(&r->rec, val)), p->body);
 	if (rc == ENGINE_OK && p->facts.n > 0)
 		rc = engine_put(r->txn.batch, key_slice(&facts), p->facts);
 	return rc == ENGINE_OK ? IPC_ST_OK : IPC_ST_TRYLATER;

@@ -6,7 +6,7 @@
 
 #include "common/base/wire.h"
 
-enum { ROWS_MAX = ANSWER_BYTES_MAX / IPC_ROW_BYTES };
+enum { ROWS_MAX = IPC_ROWS_BYTES_MAX / IPC_ROW_BYTES };
 
 /* ---- which messages the view has ---- */
 
@@ -60,11 +60,11 @@ enum run run_uids(struct session *s, struct request *q)
 
 /* ---- rows ---- */
 
-static void row_pack(uint8_t *p, const struct cols_row *r)
+static void row_pack(uint8_t *p, const struct cols_row *r, uint64_t keywords)
 {
 	wire_store_u32(p, r->uid);
 	wire_store_u32(p + 4, r->flags);
-	wire_store_u64(p + 8, r->keywords);
+	wire_store_u64(p + 8, keywords);
 	wire_store_u64(p + 16, r->size);
 	wire_store_u64(p + 24, (uint64_t)r->date);
 	wire_store_u64(p + 32, (uint64_t)r->saved);
@@ -101,10 +101,11 @@ static bool walk_into_pairs(struct cols_walk *w, const struct request *q, size_t
 	return true;
 }
 
-/* Rows into `out`; q->uid is where to go on, *ret_more whether. */
-static size_t scan_rows(
-    const struct view *v, struct request *q, size_t max, uint8_t *out, bool *ret_more)
+/* Rows into `out`, and their sets; q->uid is where to go on, *ret_more whether. */
+static size_t scan_rows(const struct view *v, struct request *q, size_t max, uint8_t *out,
+    struct buf *sets, bool *ret_more)
 {
+	struct keysets_out told = { .list = sets };
 	struct cols_walk w;
 	size_t n = 0, at = 0;
 
@@ -112,16 +113,17 @@ static size_t scan_rows(
 	cols_walk_from(&w, &v->mbox->cols, &v->see, q->uid);
 	while (cols_walk_next(&w) && walk_into_pairs(&w, q, &at)) {
 		struct cols_row row;
+		uint64_t keywords;
 
 		if (!row_wanted(q, &w))
 			continue;
-		if (n == max) {
+		row = cols_walk_row(&w);
+		if (n == max || !keysets_out(&told, &v->mbox->sets, row.keywords, &keywords)) {
 			q->uid = w.uid;
 			*ret_more = true;
 			break;
 		}
-		row = cols_walk_row(&w);
-		row_pack(out + n++ * IPC_ROW_BYTES, &row);
+		row_pack(out + n++ * IPC_ROW_BYTES, &row, keywords);
 	}
 	return n;
 }
@@ -129,6 +131,7 @@ static size_t scan_rows(
 enum run run_scan(struct session *s, struct request *q)
 {
 	static uint8_t out[ROWS_MAX * IPC_ROW_BYTES];
+	static struct buf sets = { .max = IPC_SETS_BYTES_MAX };
 	struct ipc_mbox_rows a = { .seq = q->seq };
 	bool more = false;
 	int status;
@@ -137,12 +140,14 @@ enum run run_scan(struct session *s, struct request *q)
 
 	if (v == NULL && status == IPC_ST_OK)
 		return RUN_WAIT;
+	buf_reset(&sets);
 	if (v != NULL)
-		n = scan_rows(v, q, max, out, &more);
+		n = scan_rows(v, q, max, out, &sets, &more);
 	a.status = (uint32_t)status;
 	a.more = more;
 	a.next_uid = more ? q->uid : 0;
 	a.rows = slice_of(out, n * IPC_ROW_BYTES);
+	a.sets = buf_slice(&sets);
 	if (s->chan != NULL)
 		(void)ipc_send(s->chan, IPC_mbox_rows, &a, NULL);
 	return RUN_DONE;

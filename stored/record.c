@@ -53,6 +53,11 @@ struct rec_key key_u64(enum record_kind k, uint64_t id)
 	return key_num((uint8_t)k, id);
 }
 
+struct rec_key key_keywords(unsigned row)
+{
+	return row == 0 ? key_kind(REC_KEYWORDS) : key_u32(REC_KEYWORDS, row);
+}
+
 struct rec_key key_gone(uint64_t modseq, uint32_t first_uid)
 {
 	struct rec_key key = key_num(REC_GONE, modseq);
@@ -150,7 +155,25 @@ int head_unpack(struct slice v, struct mbox_head *ret)
 	return ret->uidnext == 0;
 }
 
-void msg_pack(const struct msg_rec *m, uint8_t out[RECORD_MSG_BYTES])
+/* Bytes 2 and 3 of a row count the keywords that follow its fixed part. */
+static size_t more_pack(struct keyset k, uint8_t *out, size_t at)
+{
+	out[2] = (uint8_t)(k.more.n / 2);
+	out[3] = (uint8_t)(k.more.n / 2 >> 8);
+	if (k.more.n > 0)
+		memcpy(out + at, k.more.p, k.more.n);
+	return at + k.more.n;
+}
+
+static bool more_unpack(struct slice v, size_t at, uint64_t bits, struct keyset *ret)
+{
+	if (v.n < at || v.p[0] != RECORD_VERSION || v.n - at != 2 * (size_t)(v.p[2] | v.p[3] << 8))
+		return false;
+	*ret = (struct keyset){ bits, slice_from(v, at) };
+	return ret->more.n == 0 || keyset_is_good(*ret, KEYSET_NUMBERS_MAX);
+}
+
+size_t msg_pack(const struct msg_rec *m, uint8_t out[RECORD_MSG_MAX])
 {
 	memset(out, 0, RECORD_MSG_BYTES);
 	out[0] = RECORD_VERSION;
@@ -161,12 +184,16 @@ void msg_pack(const struct msg_rec *m, uint8_t out[RECORD_MSG_BYTES])
 	wire_store_u64(out + 32, m->sum);
 	wire_store_u64(out + 40, (uint64_t)m->date);
 	wire_store_u64(out + 48, (uint64_t)m->saved);
-	wire_store_u64(out + 56, m->keywords);
+	wire_store_u64(out + 56, m->keywords.bits);
+	return more_pack(m->keywords, out, RECORD_MSG_BYTES);
 }
 
 int msg_unpack(struct slice v, struct msg_rec *ret)
 {
-	if (v.n != RECORD_MSG_BYTES || v.p[0] != RECORD_VERSION)
+	struct keyset keywords;
+
+	if (v.n < RECORD_MSG_BYTES ||
+	    !more_unpack(v, RECORD_MSG_BYTES, wire_load_u64(v.p + 56), &keywords))
 		return 1;
 	*ret = (struct msg_rec){ .flags = wire_load_u32(v.p + 4),
 		.size = wire_load_u64(v.p + 8),
@@ -175,25 +202,28 @@ int msg_unpack(struct slice v, struct msg_rec *ret)
 		.sum = wire_load_u64(v.p + 32),
 		.date = (int64_t)wire_load_u64(v.p + 40),
 		.saved = (int64_t)wire_load_u64(v.p + 48),
-		.keywords = wire_load_u64(v.p + 56) };
+		.keywords = keywords };
 	return 0;
 }
 
-void flags_pack(const struct flags_rec *f, uint8_t out[RECORD_FLAGS_BYTES])
+size_t flags_pack(const struct flags_rec *f, uint8_t out[RECORD_FLAGS_MAX])
 {
 	memset(out, 0, RECORD_FLAGS_BYTES);
 	out[0] = RECORD_VERSION;
 	wire_store_u32(out + 4, f->flags);
 	wire_store_u64(out + 8, f->modseq);
-	wire_store_u64(out + 16, f->keywords);
+	wire_store_u64(out + 16, f->keywords.bits);
+	return more_pack(f->keywords, out, RECORD_FLAGS_BYTES);
 }
 
 int flags_unpack(struct slice v, struct flags_rec *ret)
 {
-	if (v.n != RECORD_FLAGS_BYTES || v.p[0] != RECORD_VERSION)
+	struct keyset keywords;
+
+	if (v.n < RECORD_FLAGS_BYTES ||
+	    !more_unpack(v, RECORD_FLAGS_BYTES, wire_load_u64(v.p + 16), &keywords))
 		return 1;
-	*ret = (struct flags_rec){ wire_load_u32(v.p + 4), wire_load_u64(v.p + 16),
-		wire_load_u64(v.p + 8) };
+	*ret = (struct flags_rec){ wire_load_u32(v.p + 4), keywords, wire_load_u64(v.p + 8) };
 	return 0;
 }
 

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "common/base/keyset.h"
 #include "common/base/slice.h"
 
 #include <stdbool.h>
@@ -14,8 +15,11 @@ enum {
 	RECORD_VERSION = 1,
 	RECORD_KEY_MAX = 16,
 	RECORD_HEAD_BYTES = 80,
-	RECORD_MSG_BYTES = 64,
-	RECORD_FLAGS_BYTES = 24,
+	RECORD_MSG_BYTES = 64,   /* and 2 for each keyword beyond the first 64 */
+	RECORD_FLAGS_BYTES = 24, /* the same */
+	RECORD_MORE_BYTES = 2 * (KEYSET_NUMBERS_MAX - KEYSET_BITS),
+	RECORD_MSG_MAX = RECORD_MSG_BYTES + RECORD_MORE_BYTES,
+	RECORD_FLAGS_MAX = RECORD_FLAGS_BYTES + RECORD_MORE_BYTES,
 	RECORD_ROOT_BYTES = 24,
 	RECORD_MBOX_BYTES = 8, /* and the name */
 	RECORD_NAME_BYTES = 4, /* and the name */
@@ -36,7 +40,7 @@ enum record_kind {
 	REC_LOST = 'z',     /* root: id -> mailbox that was deleted and can be restored */
 	REC_DOOMED = 'd',   /* mailbox: expunged, still in a session's view */
 	REC_FLAGS = 'f',    /* mailbox: flags of a message, changed since it arrived */
-	REC_KEYWORDS = 'k', /* mailbox: the one row of names, see keywords.h */
+	REC_KEYWORDS = 'k', /* mailbox: rows of names, see keywords.h */
 	REC_RUN = 't',      /* mailbox: messages that were expunged and can be restored */
 	REC_MSG = 'u',      /* mailbox: a message */
 	REC_GONE = 'v',     /* mailbox: history of expunges */
@@ -62,10 +66,12 @@ struct rec_key key_group_store(void);
 struct rec_key key_group_root(uint64_t account);
 struct rec_key key_group_mbox(uint64_t mbox);
 
-struct rec_key key_kind(enum record_kind k);                  /* REC_HEAD, REC_IDS */
-struct rec_key key_kind_end(enum record_kind k);              /* behind all keys of that kind */
-struct rec_key key_u32(enum record_kind k, uint32_t uid);     /* by uid */
-struct rec_key key_u64(enum record_kind k, uint64_t id);      /* by id */
+struct rec_key key_kind(enum record_kind k);              /* REC_HEAD, REC_IDS */
+struct rec_key key_kind_end(enum record_kind k);          /* behind all keys of that kind */
+struct rec_key key_u32(enum record_kind k, uint32_t uid); /* by uid */
+struct rec_key key_u64(enum record_kind k, uint64_t id);  /* by id */
+/* Row `row` of the names of keywords. */
+struct rec_key key_keywords(unsigned row);
 struct rec_key key_gone(uint64_t modseq, uint32_t first_uid); /* REC_GONE */
 struct rec_key key_run(uint64_t modseq, uint32_t first_uid);  /* REC_RUN */
 struct rec_key key_facts(uint32_t uid, enum facts_source source);
@@ -91,8 +97,8 @@ struct mbox_head {
 };
 
 struct msg_rec {
-	uint32_t flags;    /* at arrival, and the next */
-	uint64_t keywords; /* bits of the mailbox's dictionary */
+	uint32_t flags;         /* at arrival, and the next */
+	struct keyset keywords; /* numbers of the mailbox's dictionary; into the value */
 	uint64_t size, modseq, id, sum;
 	int64_t date;  /* internal date, s */
 	int64_t saved; /* when it came into this mailbox, s */
@@ -100,7 +106,8 @@ struct msg_rec {
 
 struct flags_rec {
 	uint32_t flags;
-	uint64_t keywords, modseq;
+	struct keyset keywords; /* into the value */
+	uint64_t modseq;
 };
 
 struct root_rec {
@@ -139,8 +146,9 @@ struct allow_rec {
 };
 
 void head_pack(const struct mbox_head *h, uint8_t out[RECORD_HEAD_BYTES]);
-void msg_pack(const struct msg_rec *m, uint8_t out[RECORD_MSG_BYTES]);
-void flags_pack(const struct flags_rec *f, uint8_t out[RECORD_FLAGS_BYTES]);
+/* Their bytes. */
+size_t msg_pack(const struct msg_rec *m, uint8_t out[RECORD_MSG_MAX]);
+size_t flags_pack(const struct flags_rec *f, uint8_t out[RECORD_FLAGS_MAX]);
 void root_pack(const struct root_rec *r, uint8_t out[RECORD_ROOT_BYTES]);
 /* `out` has RECORD_MBOX_BYTES + name.n bytes; returns that. */
 size_t mbox_pack(const struct mbox_rec *m, uint8_t *out);

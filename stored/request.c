@@ -107,13 +107,12 @@ static struct view *change_view(struct session *s, uint32_t seq, uint32_t mbox, 
 	return NULL;
 }
 
-/* Bits of the mailbox's keywords. */
-static uint64_t known_keywords(struct session *s, uint32_t mbox)
+static bool keywords_known(struct session *s, const struct ipc_flags_store *q)
 {
-	const struct view *v = session_view(s, mbox);
-	uint32_t n = v != NULL ? v->mbox->pub.keywords : 0;
+	const struct view *v = session_view(s, q->mbox);
+	struct keyset set = { q->keywords, q->more };
 
-	return n == 0 ? 0 : UINT64_MAX >> (64 - n);
+	return keyset_is_good(set, v != NULL ? v->mbox->pub.keywords : 0);
 }
 
 static void on_flags(struct session *s, const struct ipc_flags_store *q)
@@ -121,7 +120,7 @@ static void on_flags(struct session *s, const struct ipc_flags_store *q)
 	struct view *v;
 
 	if (q->op > IPC_FLAGS_REMOVE || (q->flags & ~(uint32_t)FLAGS_KNOWN) != 0 ||
-	    (q->keywords & ~known_keywords(s, q->mbox)) != 0) {
+	    !keywords_known(s, q)) {
 		answer_done(s, q->seq, IPC_ST_BAD);
 		session_bad(s, "flags");
 		return;

@@ -14,6 +14,7 @@
 #include "common/ipc/chan.h"
 #include "stored/cols.h"
 #include "common/base/idmap.h"
+#include "stored/keysets.h"
 #include "stored/keywords.h"
 #include "stored/limits.h"
 #include "stored/record.h"
@@ -155,6 +156,7 @@ struct mbox {
 	enum cols_state cols_state;
 	struct cols cols;
 	struct keywords keywords; /* durable; loaded with the columns */
+	struct keysets sets;      /* words of the columns, and of changes */
 	struct mbox_load *load;
 	LIST_HEAD(, view) views;
 	TAILQ_HEAD(, change) changes, opens; /* the first change may be running */
@@ -270,6 +272,9 @@ static inline struct engine *store_engine(const struct store *st)
 /* An IPC_ST_ status for an answer of the engine. */
 int store_status(int engine_rc);
 
+/* A copy that is owned: 0, or 1 without memory. */
+int slice_dup(struct slice from, struct slice *ret);
+
 /* 0 when none is left until a block is durable. */
 uint64_t store_id(struct store *st);
 
@@ -354,8 +359,10 @@ uint64_t mbox_tell_modseq(struct mbox *m);
 bool mbox_del_rows(struct engine_batch *b, uint32_t first, uint32_t last);
 /* A batch with new names is durable: takes them, and tells. */
 void mbox_take_keywords(struct mbox *m, struct keywords *take);
-/* The row of the names, and their count in the header. */
-bool mbox_put_keywords(struct txn *t, const struct keywords *k);
+/* Rows of the names behind the first `known`, and their count in the header. */
+bool mbox_put_keywords(struct txn *t, const struct keywords *k, unsigned known);
+/* Between two changes: forgets sets that no message has any more. */
+void mbox_sweep_sets(struct mbox *m);
 /* After a view went or moved on: rows that nobody sees any more. */
 void mbox_sweep(struct mbox *m);
 
@@ -386,7 +393,7 @@ void change_fail(struct mbox *m);
 struct feed_row {
 	uint32_t what, uid, flags;
 	uint32_t seq; /* of the request that did it, for the session that asked for it */
-	uint64_t keywords, modseq;
+	uint64_t keywords, modseq; /* keywords: a word of the mailbox's sets */
 };
 /* Marks views whose readers are slow, before rows vanish that they were not told of. */
 void feed_lag(struct mbox *m);

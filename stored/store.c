@@ -24,6 +24,20 @@ int store_status(int engine_rc)
 	}
 }
 
+int slice_dup(struct slice from, struct slice *ret)
+{
+	uint8_t *p = from.n > 0 ? malloc(from.n) : NULL;
+
+	*ret = SLICE_NONE;
+	if (from.n == 0)
+		return 0;
+	if (p == NULL)
+		return 1;
+	memcpy(p, from.p, from.n);
+	*ret = slice_of(p, from.n);
+	return 0;
+}
+
 void store_bad_peer(struct store *st, const char *what, uint64_t sid, const char *why)
 {
 	st->counts.bad_peers++;

@@ -7,11 +7,13 @@
 
 enum { ROUNDS = 50 };
 
-static void row_put(struct export *e, size_t at, const uint8_t *p)
+static void row_put(struct export *e, size_t at, const uint8_t *p, struct slice sets)
 {
+	struct keyset set = keyset_of(wire_load_u64(p + 8), sets);
+
 	e->row[at] = (struct export_row){ .uid = wire_load_u32(p),
 		.flags = wire_load_u32(p + 4),
-		.keywords = wire_load_u64(p + 8),
+		.keywords = { set.bits, set.more.n > 0 ? port_dup(set.more) : SLICE_NONE },
 		.size = wire_load_u64(p + 16),
 		.date_s = (int64_t)wire_load_u64(p + 24) };
 }
@@ -23,7 +25,7 @@ static int by_uid(const void *a, const void *b)
 	return x->uid < y->uid ? -1 : x->uid > y->uid;
 }
 
-static void rows_new(struct export *e, struct slice rows)
+static void rows_new(struct export *e, struct slice rows, struct slice sets)
 {
 	size_t n = rows.n / IPC_ROW_BYTES;
 	struct export_row *v = reallocarray(e->row, e->n_row + n + 1, sizeof(*v));
@@ -32,18 +34,20 @@ static void rows_new(struct export *e, struct slice rows)
 		abort();
 	e->row = v;
 	for (size_t i = 0; i < n; i++)
-		row_put(e, e->n_row++, rows.p + i * IPC_ROW_BYTES);
+		row_put(e, e->n_row++, rows.p + i * IPC_ROW_BYTES, sets);
 }
 
-static void rows_changed(struct export *e, struct slice rows)
+static void rows_changed(struct export *e, struct slice rows, struct slice sets)
 {
 	for (size_t i = 0; i + IPC_ROW_BYTES <= rows.n; i += IPC_ROW_BYTES) {
 		struct export_row key = { .uid = wire_load_u32(rows.p + i) };
 		struct export_row *hit =
 		    e->n_row > 0 ? bsearch(&key, e->row, e->n_row, sizeof(*hit), by_uid) : NULL;
 
-		if (hit != NULL)
-			row_put(e, (size_t)(hit - e->row), rows.p + i);
+		if (hit == NULL)
+			continue;
+		free((void *)hit->keywords.more.p);
+		row_put(e, (size_t)(hit - e->row), rows.p + i, sets);
 	}
 }
 
@@ -69,12 +73,13 @@ struct passing {
 static void on_rows(void *arg, struct slice rows)
 {
 	struct passing *p = arg;
+	struct slice sets = p->e->port.link.m.mbox_rows.sets;
 	uint64_t m = modseq_of(rows);
 
 	if (p->fresh)
-		rows_new(p->e, rows);
+		rows_new(p->e, rows, sets);
 	else
-		rows_changed(p->e, rows);
+		rows_changed(p->e, rows, sets);
 	p->modseq = m > p->modseq ? m : p->modseq;
 }
 

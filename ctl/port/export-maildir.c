@@ -78,14 +78,14 @@ static bool maildir_is(struct export *e, struct slice name, uint32_t *uid)
 
 static void letters_give(struct export *e)
 {
-	uint64_t used = 0;
+	struct keyset_map used = { 0 };
 	int next = 0;
 
 	for (size_t i = 0; i < e->n_row; i++)
-		used |= e->row[i].keywords;
-	for (size_t k = 0; k < IPC_KEYWORDS_MAX; k++) {
+		keyset_map_add(&used, e->row[i].keywords);
+	for (size_t k = 0; k < e->n_keywords; k++) {
 		e->letter[k] = -1;
-		if ((used & 1ull << k) == 0 || k >= e->n_keywords)
+		if ((used.v[k / 64] >> (k % 64) & 1) == 0)
 			continue;
 		if (next < MAILDIR_LETTERS)
 			e->letter[k] = next++;
@@ -96,12 +96,13 @@ static void letters_give(struct export *e)
 	}
 }
 
-static uint32_t letters_of(const struct export *e, uint64_t keywords)
+static uint32_t letters_of(const struct export *e, struct keyset keywords)
 {
 	uint32_t letters = 0;
+	int k;
 
-	for (size_t k = 0; k < IPC_KEYWORDS_MAX; k++)
-		if ((keywords & 1ull << k) != 0 && e->letter[k] >= 0)
+	while ((k = keyset_take(&keywords)) >= 0)
+		if ((size_t)k < e->n_keywords && e->letter[k] >= 0)
 			letters |= 1u << e->letter[k];
 	return letters;
 }

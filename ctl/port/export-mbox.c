@@ -58,12 +58,14 @@ static int flush(struct export *e)
 
 static int open_message(struct export *e, const struct export_row *row)
 {
-	struct buf names = BUF_INIT(16 << 10);
+	struct buf names = BUF_INIT(64 << 10);
+	struct keyset set = row->keywords;
+	int k;
 	struct mbox_put m = { .date_s = row->date_s, .flags = row->flags, .uid = row->uid };
 	size_t length;
 
-	for (size_t k = 0; k < e->n_keywords; k++) {
-		if ((row->keywords & 1ull << k) == 0)
+	while ((k = keyset_take(&set)) >= 0) {
+		if ((size_t)k >= e->n_keywords)
 			continue;
 		if (names.n > 0)
 			buf_putc(&names, ' ');

@@ -101,6 +101,8 @@ static void box_forget(struct export *e)
 	for (size_t i = 0; i < e->n_keywords; i++)
 		free((void *)e->keywords[i].p);
 	free(e->keywords);
+	for (size_t i = 0; i < e->n_row; i++)
+		free((void *)e->row[i].keywords.more.p);
 	free(e->row);
 	e->keywords = NULL;
 	e->row = NULL;

@@ -3,12 +3,14 @@
  */
 #pragma once
 
+#include "common/base/keyset.h"
 #include "ctl/port/mbox-text.h"
 #include "ctl/port/port.h"
 
 struct export_row {
 	uint32_t uid, flags;
-	uint64_t keywords, size;
+	struct keyset keywords; /* its list is owned */
+	uint64_t size;
 	int64_t date_s;
 };
 

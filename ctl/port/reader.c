@@ -17,7 +17,7 @@
 
 #include <openssl/rand.h>
 
-enum { CHAN_FD = 3, ROOT_FD = 4, FIRST_FD = 5, PIECE = 61440, KEYWORDS_BYTES = 8192 };
+enum { CHAN_FD = 3, ROOT_FD = 4, FIRST_FD = 5, PIECE = 61440, KEYWORDS_BYTES = 32000 };
 
 /* What a status says: as in schema.def. */
 enum { DONE, NOT_THIS, NOTHING_MORE };

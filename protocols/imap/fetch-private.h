@@ -122,7 +122,7 @@ struct fetch {
 	/* rows */
 	struct imap_scan scan;
 	bool scanning; /* a page is on its way */
-	struct buf rows;
+	struct buf rows, sets;
 	size_t rows_at; /* octets done */
 	uint32_t gone_seq;
 	bool gone_wait; /* VANISHED comes first */

@@ -16,7 +16,8 @@ void fetch_slots_fill(struct fetch *f)
 
 		buf_reset(&blob);
 		*t = (struct fetch_slot){ .blob = blob };
-		t->row = imap_row_at(slice_from(buf_slice(&f->rows), f->rows_at), 0);
+		t->row = imap_row_at(
+		    slice_from(buf_slice(&f->rows), f->rows_at), 0, buf_slice(&f->sets));
 		f->rows_at += IPC_ROW_BYTES;
 		t->seq = view_seq(&s->view, t->row.uid);
 		t->view.size = t->row.size;

@@ -23,6 +23,7 @@ static void fetch_free(struct imap_job *j)
 	free(f->slot);
 	free(f->ask);
 	buf_fini(&f->rows);
+	buf_fini(&f->sets);
 	buf_fini(&f->inbox);
 	buf_fini(&f->pieces);
 	buf_fini(&f->hold);
@@ -38,6 +39,10 @@ static void rows_ask(struct fetch *f)
 	if (f->scanning || f->scan.over || f->rows.n - f->rows_at > PAGE_BYTES / 2 ||
 	    imap_full(f->job.s))
 		return;
+	/* Sets of keywords are of one page. */
+	if (f->sets.n > 0 && (f->rows_at < f->rows.n || f->slot_n > 0))
+		return;
+	buf_reset(&f->sets);
 	f->scanning = imap_scan_ask(f->job.s, &f->scan) == 0;
 }
 
@@ -54,6 +59,7 @@ static void on_rows(struct fetch *f, const struct ipc_mbox_rows *m)
 	imap_scan_page(&f->scan, m);
 	/* Asked for only when there is room for it. */
 	buf_put(&f->rows, slice_part(m->rows, 0, m->rows.n - m->rows.n % IPC_ROW_BYTES));
+	buf_put(&f->sets, m->sets);
 	rows_ask(f);
 }
 
@@ -63,7 +69,8 @@ static void rows_write(struct fetch *f)
 	struct imap *s = f->job.s;
 
 	while (f->rows_at < f->rows.n && !imap_full(s)) {
-		struct imap_row r = imap_row_at(slice_from(buf_slice(&f->rows), f->rows_at), 0);
+		struct imap_row r = imap_row_at(
+		    slice_from(buf_slice(&f->rows), f->rows_at), 0, buf_slice(&f->sets));
 		uint32_t seq = view_seq(&s->view, r.uid);
 
 		f->rows_at += IPC_ROW_BYTES;
@@ -136,6 +143,7 @@ static void fetch_go(struct imap_job *j)
 			fetch_inbox_go(f);
 		} while (fetch_write_go(f));
 	}
+	rows_ask(f);
 	end_go(f);
 }
 
@@ -212,6 +220,7 @@ static void begin(struct fetch *f, const struct set *set)
 		return;
 	}
 	buf_init(&f->rows, 4 * PAGE_BYTES);
+	buf_init(&f->sets, IMAP_SETS_MAX);
 	buf_init(&f->inbox, 2 * IPC_WINDOW_BYTES + HEAD_BYTES * IMAP_FETCH_ASKS);
 	buf_init(&f->hold, IMAP_FETCH_HOLD);
 	buf_init(&f->pieces, IMAP_FETCH_ASKS * 20);

@@ -233,11 +233,12 @@ void imap_tell_keywords(struct imap *s);
 
 /* "FLAGS (\Seen kw)" in a FETCH response; \Recent is known here. */
 void imap_put_flags(
-    struct imap *s, struct writer *w, uint32_t uid, uint32_t flags, uint64_t keywords);
+    struct imap *s, struct writer *w, uint32_t uid, uint32_t flags, struct keyset keywords);
 
 struct imap_flags {
 	uint32_t flags;
-	uint64_t keywords, modseq;
+	struct keyset keywords;
+	uint64_t modseq;
 };
 /* "* n FETCH (FLAGS (...))", with MODSEQ and UID as the session wants them (RFC 7162 3.2.4). */
 void imap_put_fetch_flags(

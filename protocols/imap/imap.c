@@ -353,7 +353,7 @@ static void session_msg(struct imap *s, enum ipc_type type, const union ipc_any 
 	switch (type) {
 	case IPC_mbox_event:
 		if (m->mbox_event.mbox == v->mbox)
-			good = view_events(v, m->mbox_event.rows);
+			good = view_events(v, m->mbox_event.rows, m->mbox_event.sets);
 		break;
 	case IPC_mbox_keywords:
 		if (m->mbox_keywords.mbox == v->mbox)

@@ -31,9 +31,10 @@
 #define IMAP_SORT_BYTES_MAX (512u * 1024 * 1024)
 /* Lists in lists in one command. */
 #define IMAP_DEPTH_MAX 64
-/* Flags and keywords named in one command; their names. */
-#define IMAP_FLAGS_MAX   128
-#define IMAP_KEYWORD_MAX 128
+/* Keywords named in one command; a name; all of them, as stored takes them. */
+#define IMAP_FLAGS_MAX    2000
+#define IMAP_KEYWORD_MAX  128
+#define IMAP_KEYWORDS_MAX 57344
 /* Memory of one command besides its text. */
 #define IMAP_ARENA_MAX (4 * 1024 * 1024)
 
@@ -51,6 +52,8 @@
 #define IMAP_QUOTED_MAX 1024
 /* Runs of uids: of a view and of a set. */
 #define IMAP_RUNS_MAX 4000000
+/* Octets of their sets of keywords in one answer. */
+#define IMAP_SETS_MAX 8192
 /* Rows asked for in one mbox_scan. */
 #define IMAP_SCAN_ROWS 1000
 /* A message of APPEND: default. */

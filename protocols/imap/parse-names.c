@@ -86,27 +86,41 @@ static const struct {
 	{ "Draft", IPC_FLAG_DRAFT },
 };
 
+static uint8_t *keywords_room(struct parse *p, struct parse_flags *f, size_t n)
+{
+	size_t room = f->room == 0 ? 128 : f->room;
+	uint8_t *to = (uint8_t *)f->keywords.p;
+
+	while (room < f->keywords.n + n)
+		room *= 2;
+	if (room == f->room)
+		return to;
+	to = arena_alloc(p->arena, room);
+	if (to == NULL)
+		return NULL;
+	if (f->keywords.n > 0)
+		memcpy(to, f->keywords.p, f->keywords.n);
+	f->room = room;
+	return to;
+}
+
+/* A name that comes twice is the same keyword for whoever takes them. */
 static void keyword_add(struct parse *p, struct parse_flags *f, struct slice name)
 {
-	struct slice rest = f->keywords;
 	uint8_t *to;
 
-	if (name.n > IMAP_KEYWORD_MAX || f->n_keywords == IMAP_FLAGS_MAX) {
+	if (name.n > IMAP_KEYWORD_MAX || f->n_keywords == IMAP_FLAGS_MAX ||
+	    f->keywords.n + 1 + name.n > IMAP_KEYWORDS_MAX) {
 		parse_refuse(p, "too many keywords, or one that is too long");
 		return;
 	}
-	while (rest.n > 0)
-		if (slice_ieq(slice_take(&rest, ' '), name))
-			return;
-	to = arena_alloc(p->arena, f->keywords.n + 1 + name.n);
+	to = keywords_room(p, f, 1 + name.n);
 	if (to == NULL) {
 		parse_fail(p, "the command is too large");
 		return;
 	}
-	if (f->keywords.n > 0) {
-		memcpy(to, f->keywords.p, f->keywords.n);
+	if (f->keywords.n > 0)
 		to[f->keywords.n++] = ' ';
-	}
 	memcpy(to + f->keywords.n, name.p, name.n);
 	f->keywords = slice_of(to, f->keywords.n + name.n);
 	f->n_keywords++;

@@ -80,6 +80,7 @@ struct parse_flags {
 	uint32_t flags;
 	struct slice keywords; /* in the arena */
 	unsigned n_keywords;
+	size_t room; /* of the arena, for them */
 };
 /* One flag; \Recent is an error. Adds to `*f`. */
 void parse_flag(struct parse *p, struct parse_flags *f);

@@ -38,13 +38,13 @@ void imap_scan_page(struct imap_scan *sc, const struct ipc_mbox_rows *m)
 	sc->over = sc->from == sc->uids->n;
 }
 
-struct imap_row imap_row_at(struct slice rows, size_t i)
+struct imap_row imap_row_at(struct slice rows, size_t i, struct slice sets)
 {
 	const uint8_t *p = rows.p + i * IPC_ROW_BYTES;
 
 	return (struct imap_row){ .uid = wire_load_u32(p),
 		.flags = wire_load_u32(p + 4),
-		.keywords = wire_load_u64(p + 8),
+		.keywords = keyset_of(wire_load_u64(p + 8), sets),
 		.size = wire_load_u64(p + 16),
 		.date = (int64_t)wire_load_u64(p + 24),
 		.saved = (int64_t)wire_load_u64(p + 32),

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "common/base/keyset.h"
 #include "common/ipc/types.h"
 #include "protocols/imap/set.h"
 
@@ -21,7 +22,8 @@ struct imap_scan {
 
 struct imap_row {
 	uint32_t uid, flags;
-	uint64_t keywords, size;
+	struct keyset keywords; /* in the page's sets */
+	uint64_t size;
 	int64_t date, saved;
 	uint64_t modseq, id;
 };
@@ -35,4 +37,4 @@ static inline size_t imap_rows_count(struct slice rows)
 {
 	return rows.n / IPC_ROW_BYTES;
 }
-struct imap_row imap_row_at(struct slice rows, size_t i);
+struct imap_row imap_row_at(struct slice rows, size_t i, struct slice sets);

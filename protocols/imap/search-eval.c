@@ -171,7 +171,7 @@ static bool row_matches(
 	case SEARCH_RECENT:
 		return m->recent;
 	case SEARCH_KEYWORD:
-		return k->bit >= 0 && (m->keywords >> k->bit & 1) != 0;
+		return k->bit >= 0 && keyset_has(m->keywords, (unsigned)k->bit);
 	case SEARCH_LARGER:
 		return m->size > k->n;
 	case SEARCH_SMALLER:

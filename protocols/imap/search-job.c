@@ -92,7 +92,7 @@ static void row_take(struct search_job *j, const uint8_t *row)
 	struct view *v = &j->job.s->view;
 	struct search_msg m = { .uid = wire_load_u32(row),
 		.flags = wire_load_u32(row + 4),
-		.keywords = wire_load_u64(row + 8),
+		.keywords = keyset_of(wire_load_u64(row + 8), buf_slice(&j->sets)),
 		.size = wire_load_u64(row + 16),
 		.date = (int64_t)wire_load_u64(row + 24),
 		.saved = (int64_t)wire_load_u64(row + 32),
@@ -143,6 +143,8 @@ static void on_rows(struct search_job *j, const struct ipc_mbox_rows *m)
 	}
 	j->rows_more = m->more != 0;
 	j->next_uid = m->next_uid;
+	buf_reset(&j->sets);
+	buf_put(&j->sets, m->sets);
 	for (size_t i = 0; i < n && j->n_todo < PAGE_ROWS; i++)
 		row_take(j, m->rows.p + i * IPC_ROW_BYTES);
 	if (j->n_todo > 0)
@@ -251,6 +253,7 @@ static void on_free(struct imap_job *job)
 	set_fini(&j->hits);
 	set_fini(&j->chunk);
 	buf_fini(&j->pairs);
+	buf_fini(&j->sets);
 	free(j);
 }
 
@@ -270,6 +273,7 @@ struct search_job *search_job_new(
 	j->keys = *take_keys;
 	j->next_uid = 1;
 	buf_init(&j->pairs, IMAP_PAIRS_MAX * 8);
+	buf_init(&j->sets, IMAP_SETS_MAX);
 	sort_rows_init(&j->sort);
 	j->todo = calloc(PAGE_ROWS, sizeof(*j->todo));
 	if (j->todo == NULL || !search_text_init(&j->text, &j->keys)) {

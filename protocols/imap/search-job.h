@@ -67,6 +67,7 @@ struct search_job {
 	size_t uids_at;
 	struct set chunk; /* the part of `uids` under way */
 	struct buf pairs;
+	struct buf sets; /* of keywords, of the page under way */
 	uint32_t next_uid;
 	bool rows_more;
 

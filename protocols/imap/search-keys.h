@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "common/base/keyset.h"
 #include "common/mail/facts.h"
 #include "common/mail/fold.h"
 #include "protocols/imap/set.h"
@@ -45,7 +46,7 @@ struct search_key {
 	struct search_key *made; /* the one made before */
 	struct search_key *a, *b;
 	uint32_t mask, want; /* flags */
-	int bit;             /* keyword; -1: of no message */
+	int bit;             /* keyword's number; -1: of no message */
 	uint64_t n;
 	enum search_cmp cmp;
 	int32_t day;    /* since 1970 */
@@ -83,7 +84,8 @@ enum search_answer { SEARCH_NO, SEARCH_YES, SEARCH_MAYBE };
 struct search_msg {
 	uint32_t uid, flags;
 	bool recent;
-	uint64_t keywords, size, modseq;
+	struct keyset keywords;
+	uint64_t size, modseq;
 	int64_t date, saved;
 	const struct facts_view *facts; /* NULL: not known (yet) */
 	bool facts_lost;                /* there are none: the header and the text are read */

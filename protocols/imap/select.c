@@ -211,7 +211,7 @@ static void on_rows(struct opening *o, const struct ipc_mbox_rows *m)
 		return;
 	}
 	for (size_t i = 0; i < imap_rows_count(m->rows); i++) {
-		struct imap_row r = imap_row_at(m->rows, i);
+		struct imap_row r = imap_row_at(m->rows, i, m->sets);
 		struct imap_flags f = { r.flags, r.keywords, r.modseq };
 
 		imap_put_fetch_flags(s, r.uid, &f, true, true);

@@ -13,7 +13,8 @@
 struct store {
 	struct imap_job job;
 	uint32_t op, flags;
-	uint64_t keywords, unchanged_since;
+	struct keyset keywords; /* its list is in the arena of the command */
+	uint64_t unchanged_since;
 	bool silent, conditional, waiting, telling;
 	struct set uids, left; /* left: changed by others since */
 	size_t at;
@@ -114,7 +115,7 @@ static void on_rows(struct store *t, const struct ipc_mbox_rows *m)
 	if (s->view.keywords_new)
 		imap_tell_keywords(s); /* before the first flag that is not in FLAGS */
 	for (size_t i = 0; i < imap_rows_count(m->rows); i++) {
-		struct imap_row r = imap_row_at(m->rows, i);
+		struct imap_row r = imap_row_at(m->rows, i, m->sets);
 		struct imap_flags f = { r.flags, r.keywords, r.modseq };
 
 		if (!view_is_gone(&s->view, r.uid))
@@ -133,7 +134,8 @@ static void change_some(struct store *t)
 		.mbox = s->view.mbox,
 		.op = t->op,
 		.flags = t->flags,
-		.keywords = t->keywords,
+		.keywords = t->keywords.bits,
+		.more = t->keywords.more,
 		.unchanged_since = t->conditional ? t->unchanged_since : UINT64_MAX };
 
 	set_pairs(&t->uids, &t->at, &pairs);
@@ -171,6 +173,13 @@ static void store_go(struct imap_job *j)
 		t->waiting = imap_scan_ask(j->s, &t->scan) == 0;
 }
 
+static void set_take(struct store *t, struct keyset set)
+{
+	t->keywords = (struct keyset){ set.bits, arena_copy(&t->job.s->arena, set.more) };
+	if (t->keywords.more.n != set.more.n)
+		t->status = IPC_ST_TRYLATER;
+}
+
 static void on_keywords(struct store *t, const struct ipc_keyword_made *m)
 {
 	t->waiting = false;
@@ -178,7 +187,8 @@ static void on_keywords(struct store *t, const struct ipc_keyword_made *m)
 		imap_done(t->job.s, IMAP_NO, "LIMIT", "the mailbox has no room for new keywords");
 	else if (m->status != IPC_ST_OK)
 		imap_store_failed(t->job.s, m->status);
-	t->keywords = m->bits;
+	else
+		set_take(t, (struct keyset){ m->bits, m->more });
 }
 
 static void store_msg(struct imap_job *j, enum ipc_type type, const union ipc_any *m)
@@ -201,19 +211,22 @@ static const struct imap_job_ops store_ops = {
 
 /* ---- the command ---------------------------------------------------------------------------- */
 
-/* Bits of the names that are known; whether all are. */
+/* Numbers of the names that are known; whether all are. */
 static bool keywords_known(struct store *t, struct slice names)
 {
+	static uint8_t room[2 * KEYSET_NUMBERS_MAX];
+	struct keyset_map map = { 0 };
 	bool all = true;
 
 	while (names.n > 0) {
-		int bit = view_keyword(&t->job.s->view, slice_take(&names, ' '));
+		int number = view_keyword(&t->job.s->view, slice_take(&names, ' '));
 
-		if (bit >= 0)
-			t->keywords |= 1ull << bit;
+		if (number >= 0)
+			keyset_map_set(&map, (unsigned)number);
 		else
 			all = false;
 	}
+	set_take(t, keyset_map_pack(&map, room));
 	return all;
 }
 

@@ -115,10 +115,16 @@ void imap_tell_keywords(struct imap *s)
 	const struct view *v = &s->view;
 	uint32_t system = IPC_FLAG_SEEN | IPC_FLAG_ANSWERED | IPC_FLAG_FLAGGED | IPC_FLAG_DELETED |
 			  IPC_FLAG_DRAFT;
-	uint64_t all = v->n_keywords == 64 ? UINT64_MAX : (1ull << v->n_keywords) - 1;
+	static struct keyset_map map;
+	static uint8_t room[2 * KEYSET_NUMBERS_MAX];
+	struct keyset all;
 	struct writer w = imap_writer(s);
 
 	s->view.keywords_new = false;
+	map = (struct keyset_map){ 0 };
+	for (unsigned i = 0; i < v->n_keywords; i++)
+		keyset_map_set(&map, i);
+	all = keyset_map_pack(&map, room);
 	write_untagged(&w);
 	write_atom(&w, "FLAGS");
 	write_flags(&w, system, all, v->keywords, v->n_keywords);
@@ -132,7 +138,7 @@ void imap_tell_keywords(struct imap *s)
 		struct buf *out = w.out;
 
 		write_flags(&w, system, all, v->keywords, v->n_keywords);
-		/* RFC 3501 7.1: new keywords can be made, as long as there are bits. */
+		/* RFC 3501 7.1: new keywords can be made, as long as there is room. */
 		if (v->n_keywords < IPC_KEYWORDS_MAX) {
 			buf_trunc(out, out->n - 1);
 			buf_puts(out, " \\*)");
@@ -146,7 +152,7 @@ void imap_tell_keywords(struct imap *s)
 /* ---- flags ---------------------------------------------------------------------------------- */
 
 void imap_put_flags(
-    struct imap *s, struct writer *w, uint32_t uid, uint32_t flags, uint64_t keywords)
+    struct imap *s, struct writer *w, uint32_t uid, uint32_t flags, struct keyset keywords)
 {
 	flags &= ~(uint32_t)IPC_FLAG_RECENT;
 	if (view_is_recent(&s->view, uid))
@@ -208,7 +214,7 @@ static void flags_go(struct imap *s)
 		v->change_at++;
 		return;
 	}
-	v->n_changes = v->change_at = 0;
+	view_changes_told(v);
 	v->told_modseq = v->modseq;
 	t->step = IMAP_TELL_NOTHING;
 }
@@ -241,8 +247,8 @@ void imap_tell_rows(struct imap *s, const struct ipc_mbox_rows *m)
 	}
 	for (size_t at = 0; at + IPC_ROW_BYTES <= m->rows.n; at += IPC_ROW_BYTES) {
 		const uint8_t *row = m->rows.p + at;
-		struct imap_flags f = { wire_load_u32(row + 4), wire_load_u64(row + 8),
-			wire_load_u64(row + 40) };
+		struct imap_flags f = { wire_load_u32(row + 4),
+			keyset_of(wire_load_u64(row + 8), m->sets), wire_load_u64(row + 40) };
 
 		tell_flags(s, wire_load_u32(row), &f);
 	}

@@ -6,8 +6,28 @@
 
 #include <stdlib.h>
 
+/* Nothing is remembered of the changes that wait. */
+static void changes_forget(struct view *v)
+{
+	for (size_t i = 0; i < v->n_changes; i++)
+		free((void *)v->changes[i].keywords.more.p);
+	v->n_changes = v->change_at = 0;
+}
+
+static void changes_lose(struct view *v)
+{
+	v->changes_lost = true;
+	changes_forget(v);
+}
+
+void view_changes_told(struct view *v)
+{
+	changes_forget(v);
+}
+
 void view_fini(struct view *v)
 {
+	changes_forget(v);
 	free(v->runs);
 	free(v->changes);
 	set_fini(&v->recent);
@@ -205,6 +225,21 @@ static struct view_change *change_find(struct view *v, uint32_t uid)
 	return NULL;
 }
 
+/* The list of a set becomes the change's own. */
+static void set_keep(struct view *v, struct keyset *k)
+{
+	uint8_t *p = k->more.n > 0 ? malloc(k->more.n) : NULL;
+
+	if (k->more.n > 0 && p == NULL) {
+		k->more = SLICE_NONE;
+		changes_lose(v);
+		return;
+	}
+	if (p != NULL)
+		memcpy(p, k->more.p, k->more.n);
+	k->more.p = p;
+}
+
 /*
  * One row a message, the latest. When somebody else changed it, too, it stays to be told even
  * though the last change is the session's own: the client does not know what both came to.
@@ -218,15 +253,16 @@ static void on_flags(struct view *v, const struct view_change *c)
 	if (old != NULL) {
 		uint32_t seq = old->seq == c->seq ? c->seq : 0;
 
+		free((void *)old->keywords.more.p);
 		*old = *c;
 		old->seq = seq;
+		set_keep(v, &old->keywords);
 		return;
 	}
 	if (c->seq != 0 && c->seq == v->own_seq)
 		return;
 	if (v->n_changes == IMAP_CHANGES_MAX) {
-		v->changes_lost = true;
-		v->n_changes = v->change_at = 0;
+		changes_lose(v);
 		return;
 	}
 	if (v->n_changes == v->cap_changes) {
@@ -234,17 +270,17 @@ static void on_flags(struct view *v, const struct view_change *c)
 		struct view_change *p = realloc(v->changes, cap * sizeof(*p));
 
 		if (p == NULL) {
-			v->changes_lost = true;
-			v->n_changes = v->change_at = 0;
+			changes_lose(v);
 			return;
 		}
 		v->changes = p;
 		v->cap_changes = cap;
 	}
-	v->changes[v->n_changes++] = *c;
+	v->changes[v->n_changes] = *c;
+	set_keep(v, &v->changes[v->n_changes++].keywords);
 }
 
-bool view_events(struct view *v, struct slice rows)
+bool view_events(struct view *v, struct slice rows, struct slice sets)
 {
 	struct wire_reader r = wire_reader(rows);
 
@@ -256,7 +292,7 @@ bool view_events(struct view *v, struct slice rows)
 
 		c.flags = wire_get_u32(&r);
 		c.seq = wire_get_u32(&r);
-		c.keywords = wire_get_u64(&r);
+		c.keywords = keyset_of(wire_get_u64(&r), sets);
 		c.modseq = wire_get_u64(&r);
 		if (c.uid == 0)
 			return false;
@@ -274,6 +310,24 @@ bool view_events(struct view *v, struct slice rows)
 	return !v->fresh.failed && !v->gone.failed && !v->recent.failed && !v->ghosts.failed;
 }
 
+/* Room for one more name; what it takes is bounded by twice what it must. */
+static bool keywords_grow(struct view *v, struct arena *a)
+{
+	unsigned cap = v->cap_keywords == 0 ? 16 : v->cap_keywords * 2;
+	struct slice *names;
+
+	if (v->n_keywords < v->cap_keywords)
+		return true;
+	names = arena_alloc(a, cap * sizeof(*names));
+	if (names == NULL)
+		return false;
+	if (v->n_keywords > 0)
+		memcpy(names, v->keywords, v->n_keywords * sizeof(*names));
+	v->keywords = names;
+	v->cap_keywords = cap;
+	return true;
+}
+
 bool view_keywords_add(struct view *v, struct arena *a, unsigned first, struct slice names)
 {
 	struct wire_reader r = wire_reader(names);
@@ -283,7 +337,7 @@ bool view_keywords_add(struct view *v, struct arena *a, unsigned first, struct s
 	while (wire_left(&r) > 0 && v->n_keywords < IPC_KEYWORDS_MAX) {
 		struct slice name = arena_copy(a, wire_get_bytes(&r, names.n));
 
-		if (r.bad || name.p == NULL)
+		if (r.bad || name.p == NULL || !keywords_grow(v, a))
 			return false;
 		v->keywords[v->n_keywords++] = name;
 		v->keywords_new = true;
@@ -301,9 +355,11 @@ void view_forget_own(struct view *v, uint32_t seq)
 {
 	size_t n = 0;
 
-	for (size_t i = v->change_at; i < v->n_changes; i++)
-		if (v->changes[i].seq != seq)
+	for (size_t i = 0; i < v->n_changes; i++)
+		if (i >= v->change_at && v->changes[i].seq != seq)
 			v->changes[n++] = v->changes[i];
+		else
+			free((void *)v->changes[i].keywords.more.p);
 	v->n_changes = n;
 	v->change_at = 0;
 }

@@ -10,6 +10,7 @@
 #pragma once
 
 #include "common/base/arena.h"
+#include "common/base/keyset.h"
 #include "protocols/imap/set.h"
 
 /* Messages with consecutive uids; as many as up to the next run. */
@@ -21,7 +22,8 @@ struct view_run {
 /* A change of flags not told yet: the latest row of the message. */
 struct view_change {
 	uint32_t uid, flags, seq;
-	uint64_t keywords, modseq;
+	struct keyset keywords; /* its list is owned */
+	uint64_t modseq;
 };
 
 struct view {
@@ -53,9 +55,9 @@ struct view {
 	uint32_t own_seq;  /* changes by this request are not remembered: the command tells them */
 	bool changes_lost; /* too many: those after told_modseq must be asked for */
 
-	/* keywords: names by bit, in the arena of the mailbox */
-	struct slice keywords[64];
-	unsigned n_keywords;
+	/* keywords: names by number, in the arena of the mailbox */
+	struct slice *keywords;
+	unsigned n_keywords, cap_keywords;
 	bool keywords_new; /* not told yet */
 };
 
@@ -81,17 +83,20 @@ uint32_t view_seq_from(const struct view *v, uint32_t uid);
 bool view_is_gone(const struct view *v, uint32_t uid);
 bool view_is_recent(const struct view *v, uint32_t uid);
 
-/* The bit of a keyword by its name in any case; -1. */
+/* The number of a keyword by its name in any case; -1. */
 int view_keyword(const struct view *v, struct slice name);
 
 /* ---- events ---- */
 
-/* Rows of mbox_event. False when they are malformed or there is no memory. */
-bool view_events(struct view *v, struct slice rows);
+/* Rows of mbox_event and their sets of keywords. False when they are malformed or there is no
+ * memory. */
+bool view_events(struct view *v, struct slice rows, struct slice sets);
 /* Names of mbox_opened or mbox_keywords, copied to the arena of the mailbox. */
 bool view_keywords_add(struct view *v, struct arena *a, unsigned first, struct slice names);
 /* Something could be told; `gone`: expunges may be told as well. */
 bool view_pending(const struct view *v, bool gone);
+/* All changes that were remembered are told. */
+void view_changes_told(struct view *v);
 /* Changes made by this session's request are not told (.SILENT, or told by the command itself). */
 void view_forget_own(struct view *v, uint32_t seq);
 

@@ -297,8 +297,8 @@ bool write_keyword(struct writer *w, struct slice name)
 	return true;
 }
 
-void write_flags(
-    struct writer *w, uint32_t flags, uint64_t keywords, const struct slice *names, unsigned count)
+void write_flags(struct writer *w, uint32_t flags, struct keyset keywords,
+    const struct slice *names, unsigned count)
 {
 	static const struct {
 		uint32_t bit;
@@ -316,12 +316,11 @@ void write_flags(
 	for (size_t i = 0; i < sizeof(system) / sizeof(system[0]); i++)
 		if (flags & system[i].bit)
 			write_made(w, system[i].name);
-	while (keywords != 0) {
-		unsigned bit = (unsigned)__builtin_ctzll(keywords);
+	while (!keyset_is_empty(keywords)) {
+		unsigned number = (unsigned)keyset_take(&keywords);
 
-		keywords &= keywords - 1;
-		if (bit < count)
-			write_keyword(w, names[bit]);
+		if (number < count)
+			write_keyword(w, names[number]);
 	}
 	write_close(w);
 }

@@ -18,6 +18,7 @@
 #pragma once
 
 #include "common/base/buf.h"
+#include "common/base/keyset.h"
 
 struct writer {
 	struct buf *out;
@@ -98,11 +99,11 @@ void write_literal8(struct writer *w, uint64_t n);
 bool write_keyword(struct writer *w, struct slice name);
 
 /*
- * A list of flags: the bits of common/ipc/types.h, then keywords by bit number. `names` has
+ * A list of flags: the bits of common/ipc/types.h, then keywords by number. `names` has
  * `count` of them; bits above are left out.
  */
-void write_flags(
-    struct writer *w, uint32_t flags, uint64_t keywords, const struct slice *names, unsigned count);
+void write_flags(struct writer *w, uint32_t flags, struct keyset keywords,
+    const struct slice *names, unsigned count);
 
 /*
  * A mailbox name, given in UTF-8: modified UTF-7 (RFC 3501 5.1.3), or UTF-8 for who enabled it.

@@ -212,7 +212,7 @@ static void names_make(struct maildir *d, const struct sv_msg *m)
 		.uid = m->uid,
 		.uidvalidity = sv_mbox_validity(m->mbox),
 		.flags = m->flags,
-		.letters = (uint32_t)m->keywords & ((1u << MAILDIR_LETTERS) - 1) };
+		.letters = (uint32_t)m->keywords.bits & ((1u << MAILDIR_LETTERS) - 1) };
 	struct buf b = BUF_INIT(sizeof(d->name) - 1);
 	struct maildir_name parsed;
 
@@ -266,7 +266,7 @@ static void manifest_flags(FILE *f, const struct sv_msg *m)
 			sep = ", ";
 		}
 	for (unsigned i = 0; i < m->mbox->keywords.n; i++)
-		if ((m->keywords & UINT64_C(1) << i) != 0) {
+		if (keyset_has(m->keywords, i)) {
 			fputs(sep, f);
 			json_string(f, keywords_at(&m->mbox->keywords, i));
 			sep = ", ";

@@ -179,12 +179,18 @@ static int roots_load(struct model *m, const struct names *names, struct report 
 static void keywords_load(
     struct sv_mbox *b, struct raw *raw, struct slice group, struct report *rep)
 {
-	struct rec_key k = key_kind(REC_KEYWORDS);
+	struct rec_key k = key_keywords(0);
 	struct place at = model_place(b, 0);
 	struct raw_row row;
 
-	if (raw_get(raw, group, key_slice(&k), &row) && keywords_unpack(row.val, &b->keywords) != 0)
-		report_item(rep, VERDICT_NOTE, &at, "the names of its keywords are damaged");
+	for (unsigned i = 1; raw_get(raw, group, key_slice(&k), &row); i++) {
+		if (keywords_unpack(row.val, &b->keywords) != 0) {
+			report_item(
+			    rep, VERDICT_NOTE, &at, "the names of its keywords are damaged");
+			return;
+		}
+		k = key_keywords(i);
+	}
 }
 
 /* Keys of runs begin with their modseq: the oldest comes first. */

@@ -103,10 +103,12 @@ static int on_mbox_begin(void *arg, struct sv_mbox *b)
 		.recent_from = b->head.recent_from,
 		.keywords = b->keywords.n };
 	n->batch = engine_batch_new(n->group);
-	if (b->keywords.n > 0)
-		return put(
-		    n->batch, key_kind(REC_KEYWORDS), names, keywords_pack(&b->keywords, names));
-	return n->batch == NULL ? -ENOMEM : 0;
+	if (n->batch == NULL)
+		return -ENOMEM;
+	for (unsigned row = 0; rc == 0 && row < keywords_rows(&b->keywords); row++)
+		rc = put(
+		    n->batch, key_keywords(row), names, keywords_pack(&b->keywords, row, names));
+	return rc;
 }
 
 static int on_mbox_end(void *arg, struct sv_mbox *b)
@@ -149,16 +151,12 @@ static int rows_put(struct newstore *n, const struct sv_msg *m)
 {
 	struct rec_key key = key_u32(REC_MSG, m->uid);
 	struct flags_rec f = { m->flags, m->keywords, m->modseq };
-	uint8_t msg[RECORD_MSG_BYTES], flags[RECORD_FLAGS_BYTES];
-	int rc;
+	static uint8_t msg[RECORD_MSG_MAX], flags[RECORD_FLAGS_MAX];
+	int rc = sync_rc(engine_put_body(
+	    n->batch, key_slice(&key), slice_of(msg, msg_pack(&m->rec, msg)), n->body));
 
-	msg_pack(&m->rec, msg);
-	rc = sync_rc(
-	    engine_put_body(n->batch, key_slice(&key), slice_of(msg, sizeof(msg)), n->body));
-	if (rc == 0 && m->modseq != m->rec.modseq) {
-		flags_pack(&f, flags);
-		rc = put(n->batch, key_u32(REC_FLAGS, m->uid), flags, sizeof(flags));
-	}
+	if (rc == 0 && m->modseq != m->rec.modseq)
+		rc = put(n->batch, key_u32(REC_FLAGS, m->uid), flags, flags_pack(&f, flags));
 	n->head.exists++;
 	n->head.unseen += (m->flags & IPC_FLAG_SEEN) == 0;
 	n->head.bytes += m->rec.size;

@@ -10,7 +10,8 @@
 struct sv_msg {
 	struct sv_mbox *mbox;
 	uint32_t uid, flags;
-	uint64_t keywords, modseq;
+	struct keyset keywords;
+	uint64_t modseq;
 	struct msg_rec rec;
 	struct engine_loc loc;
 	bool doubt;    /* of its rows */

@@ -368,7 +368,7 @@ static void appends_that_never_end(void **state)
 /* Names, dates and flags as they never come from a parser. */
 static void appended_nonsense(void **state)
 {
-	static char names[8192];
+	static char names[57344];
 	struct rig *r = *state;
 	struct rig_client *s = session(r, 100, NULL);
 	struct ipc_append_msg m = { 0, SLICE_NONE, INT64_MAX, UINT64_MAX };
@@ -461,6 +461,9 @@ static void what_a_view_may_not_do(void **state)
 	struct rig_client *s = session(r, 100, NULL);
 	struct ipc_mbox_opened o = rig_open(s, "INBOX", IPC_MBOX_READONLY | IPC_MBOX_EVENTS);
 	struct ipc_msg_copy c = { 1, o.mbox, 1, SLICE("INBOX"), SLICE("\1\0\0\0\1\0\0\0") };
+	static const uint8_t ones[4096] = { [0 ... 4095] = 1 };
+	const struct slice lists[] = { SLICE("\x40\0"), SLICE("\x41\0\x40\0"), SLICE("\0\0"),
+		SLICE("\xff\xff"), SLICE("\1"), slice_of(ones, sizeof(ones)) };
 	struct ipc_flags_store f = { .mbox = o.mbox, .uids = c.uids, .unchanged_since = 1 };
 
 	rig_send(s, IPC_msg_copy, &c);
@@ -472,6 +475,13 @@ static void what_a_view_may_not_do(void **state)
 	f.keywords = UINT64_C(1) << 63;
 	rig_send(s, IPC_flags_store, &f);
 	assert_int_equal(rig_wait(s, IPC_store_done)->store_done.status, IPC_ST_BAD);
+	/* Numbers that nobody made, in no order, too many, half of one. */
+	f.keywords = 0;
+	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+		f.more = lists[i];
+		rig_send(s, IPC_flags_store, &f);
+		assert_int_equal(rig_wait(s, IPC_store_done)->store_done.status, IPC_ST_BAD);
+	}
 	c.mbox = 60;
 	rig_send(s, IPC_msg_copy, &c);
 	assert_int_equal(rig_wait(s, IPC_copy_done)->copy_done.status, IPC_ST_BAD);

@@ -99,7 +99,7 @@ static void box_commit(struct box *b, struct engine_batch *t)
 	assert_int_equal(commit(world.e, t), 0);
 }
 
-static void msg_row(struct box *b, struct msg *m, uint8_t val[RECORD_MSG_BYTES])
+static void msg_row(struct box *b, struct msg *m, uint8_t val[RECORD_MSG_MAX])
 {
 	struct msg_rec rec = { .flags = m->flags,
 		.size = m->size,
@@ -109,7 +109,7 @@ static void msg_row(struct box *b, struct msg *m, uint8_t val[RECORD_MSG_BYTES])
 		.date = m->date,
 		.saved = m->date };
 
-	msg_pack(&rec, val);
+	assert_int_equal(msg_pack(&rec, val), RECORD_MSG_BYTES);
 	b->head.exists++;
 	b->head.unseen += (m->flags & IPC_FLAG_SEEN) == 0;
 	b->head.bytes += m->size;
@@ -121,7 +121,7 @@ static void deliver(struct box *b, size_t size)
 	struct msg *m = &b->msgs[b->n++];
 	unsigned seed = (unsigned)rnd(200);
 	struct engine_body *body = body_make(world.e, size, seed);
-	uint8_t *p = malloc(size), val[RECORD_MSG_BYTES];
+	uint8_t *p = malloc(size), val[RECORD_MSG_MAX];
 	struct rec_key k;
 
 	for (size_t i = 0; i < size; i++)
@@ -135,7 +135,8 @@ static void deliver(struct box *b, size_t size)
 	free(p);
 	msg_row(b, m, val);
 	k = key_u32(REC_MSG, m->uid);
-	assert_int_equal(engine_put_body(t, key_slice(&k), slice_of(val, sizeof(val)), body), 0);
+	assert_int_equal(
+	    engine_put_body(t, key_slice(&k), slice_of(val, RECORD_MSG_BYTES), body), 0);
 	box_commit(b, t);
 	assert_int_equal(engine_body_loc(body, &m->loc), 0);
 	engine_body_free(&body);
@@ -146,7 +147,7 @@ static void change_flags(struct box *b)
 	struct msg *m = &b->msgs[rnd(b->n)];
 	struct engine_batch *t;
 	struct flags_rec f;
-	uint8_t val[RECORD_FLAGS_BYTES];
+	uint8_t val[RECORD_FLAGS_MAX];
 
 	if (m->gone)
 		return;
@@ -156,8 +157,7 @@ static void change_flags(struct box *b)
 	b->head.unseen += (m->flags & IPC_FLAG_SEEN) == 0;
 	m->flags_changed = true;
 	f = (struct flags_rec){ .flags = m->flags, .modseq = b->head.modseq };
-	flags_pack(&f, val);
-	put_row(t, key_u32(REC_FLAGS, m->uid), val, sizeof(val));
+	put_row(t, key_u32(REC_FLAGS, m->uid), val, flags_pack(&f, val));
 	box_commit(b, t);
 }
 

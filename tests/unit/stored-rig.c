@@ -9,6 +9,7 @@
 #include "common/base/clock.h"
 #include "common/base/io.h"
 #include "common/base/log.h"
+#include "common/base/keyset.h"
 #include "common/base/wire.h"
 
 #include <dirent.h>
@@ -568,11 +569,31 @@ struct ipc_mbox_opened rig_open(struct rig_client *s, const char *name, uint32_t
 	return m != NULL ? m->mbox_opened : (struct ipc_mbox_opened){ .status = IPC_ST_TRYLATER };
 }
 
+static struct buf scan_sets = { .max = SIZE_MAX };
+
+struct slice rig_sets(void)
+{
+	return buf_slice(&scan_sets);
+}
+
+/* Each answer has sets of its own: together they are one list. */
+static void sets_join(uint8_t *row, size_t n, struct slice sets)
+{
+	for (size_t i = 0; i < n; i++, row += IPC_ROW_BYTES) {
+		uint64_t word = wire_load_u64(row + 8);
+
+		if (word & KEYSET_LISTED)
+			wire_store_u64(row + 8, word + scan_sets.n);
+	}
+	buf_put(&scan_sets, sets);
+}
+
 int rig_scan(
     struct rig_client *s, uint32_t mbox, uint32_t from, uint8_t *out, size_t max, size_t *ret_n)
 {
 	size_t n = 0;
 
+	buf_reset(&scan_sets);
 	for (;;) {
 		struct ipc_mbox_scan q = { .seq = ++s->rig->seq, .mbox = mbox, .from_uid = from };
 		const struct ipc_mbox_rows *a;
@@ -589,6 +610,7 @@ int rig_scan(
 		assert_true(n + a->rows.n / IPC_ROW_BYTES <= max);
 		if (a->rows.n > 0)
 			memcpy(out + IPC_ROW_BYTES * n, a->rows.p, a->rows.n);
+		sets_join(out + IPC_ROW_BYTES * n, a->rows.n / IPC_ROW_BYTES, a->sets);
 		n += a->rows.n / IPC_ROW_BYTES;
 		*ret_n = n;
 		if (!a->more)

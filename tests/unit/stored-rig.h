@@ -86,6 +86,8 @@ struct ipc_mbox_opened rig_open(struct rig_client *s, const char *name, uint32_t
 /* Status; the rows' count; rows into out (IPC_ROW_BYTES each). */
 int rig_scan(
     struct rig_client *s, uint32_t mbox, uint32_t from, uint8_t *out, size_t max, size_t *ret_n);
+/* Where the words of these rows point to (common/base/keyset.h); good until the next scan. */
+struct slice rig_sets(void);
 /* The whole body into a heap block; its status. */
 int rig_body(struct rig_client *s, uint32_t mbox, uint32_t uid, uint8_t **ret_p, size_t *ret_n);
 /* Facts of one message, valid until the next call; their status. */

@@ -19,7 +19,7 @@ static void row_of(struct view *v, uint32_t what, uint32_t uid, uint32_t flags)
 	wire_store_u32(row, what);
 	wire_store_u32(row + 4, uid);
 	wire_store_u32(row + 8, flags);
-	assert_true(view_events(v, slice_of(row, sizeof(row))));
+	assert_true(view_events(v, slice_of(row, sizeof(row)), SLICE_NONE));
 }
 
 static void arrive(struct view *v, uint32_t uid, uint32_t flags)
@@ -36,7 +36,7 @@ static void event(struct view *v, uint32_t uid, uint32_t flags, uint32_t seq, ui
 	wire_store_u32(row + 8, flags);
 	wire_store_u32(row + 12, seq);
 	wire_store_u64(row + 24, modseq);
-	assert_true(view_events(v, slice_of(row, sizeof(row))));
+	assert_true(view_events(v, slice_of(row, sizeof(row)), SLICE_NONE));
 }
 
 static void own_changes_are_not_told(void **state)

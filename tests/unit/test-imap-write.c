@@ -168,10 +168,10 @@ static void flags_and_sets(void **state)
 	struct buf out = BUF_INIT(4096), pairs = BUF_INIT(64);
 	struct writer w = writer(&out, false);
 
-	write_flags(&w, 0, 0, NULL, 0);
-	write_flags(&w, IPC_FLAG_SEEN | IPC_FLAG_RECENT, 0x1f, names, 3);
+	write_flags(&w, 0, (struct keyset){ 0 }, NULL, 0);
+	write_flags(&w, IPC_FLAG_SEEN | IPC_FLAG_RECENT, (struct keyset){ .bits = 0x1f }, names, 3);
 	write_flags(&w, IPC_FLAG_ANSWERED | IPC_FLAG_FLAGGED | IPC_FLAG_DELETED | IPC_FLAG_DRAFT,
-	    1ull << 63, names, 3);
+	    (struct keyset){ 1ull << 63, SLICE("\x40\0\xff\x0f") }, names, 3);
 	same("flags", &out,
 	    "() (\\Seen \\Recent $Junk Work) (\\Answered \\Flagged \\Deleted \\Draft)");
 	buf_reset(&out);

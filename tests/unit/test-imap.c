@@ -280,7 +280,7 @@ static void event(struct view *v, uint32_t what, uint32_t uid)
 	wire_store_u32(row, what);
 	wire_store_u32(row + 4, uid);
 	wire_store_u64(row + 24, 7);
-	assert_true(view_events(v, slice_of(row, sizeof(row))));
+	assert_true(view_events(v, slice_of(row, sizeof(row)), SLICE_NONE));
 }
 
 static void numbers_and_uids_are_one_list(void **state)

@@ -142,11 +142,13 @@ static void the_table_finds_what_is_in_it(void **state)
 static void records_survive_and_refuse(void **state)
 {
 	struct mbox_head h = { MBOX_EXTERNAL, 1, 2, 3, 4, UINT64_MAX, 6, 7, 8, 9, 10, 11 }, h2;
-	struct msg_rec m = { 31, 1ull << 63, 1u << 31, 5, 6, 7, -1, -2 }, m2;
-	struct flags_rec f = { 3, 10, 9 }, f2;
+	struct msg_rec m = { 31, { 1ull << 63, SLICE("\x40\0\xff\x0f") }, 1u << 31, 5, 6, 7, -1,
+		-2 },
+		       m2;
+	struct flags_rec f = { 3, { 10, SLICE("\x41\0") }, 9 }, f2;
 	struct root_rec r = { 7, 8, 9 }, r2;
 	struct mbox_rec b = { MBOX_STORE, 5, 0x700, SLICE("Archive/2026") }, b2;
-	uint8_t v[128];
+	uint8_t v[RECORD_MSG_MAX];
 	uint32_t uid;
 
 	head_pack(&h, v);
@@ -155,13 +157,19 @@ static void records_survive_and_refuse(void **state)
 	assert_int_equal(head_unpack(slice_of(v, RECORD_HEAD_BYTES - 1), &h2), 1);
 	v[0]++;
 	assert_int_equal(head_unpack(slice_of(v, RECORD_HEAD_BYTES), &h2), 1);
-	msg_pack(&m, v);
-	assert_int_equal(msg_unpack(slice_of(v, RECORD_MSG_BYTES), &m2), 0);
+	assert_int_equal(msg_pack(&m, v), RECORD_MSG_BYTES + 4);
+	assert_int_equal(msg_unpack(slice_of(v, RECORD_MSG_BYTES + 4), &m2), 0);
 	assert_true(m2.date == -1 && m2.sum == 7 && m2.size == m.size);
-	assert_true(m2.keywords == m.keywords && m2.saved == -2);
-	flags_pack(&f, v);
-	assert_int_equal(flags_unpack(slice_of(v, RECORD_FLAGS_BYTES), &f2), 0);
-	assert_true(f2.flags == 3 && f2.keywords == 10 && f2.modseq == 9);
+	assert_true(m2.keywords.bits == m.keywords.bits && m2.saved == -2);
+	assert_true(slice_eq(m2.keywords.more, m.keywords.more));
+	for (size_t i = 0; i < RECORD_MSG_BYTES + 4; i++)
+		assert_int_equal(msg_unpack(slice_of(v, i), &m2), 1);
+	v[RECORD_MSG_BYTES + 3] = 0x10; /* a number that none can have */
+	assert_int_equal(msg_unpack(slice_of(v, RECORD_MSG_BYTES + 4), &m2), 1);
+	assert_int_equal(flags_pack(&f, v), RECORD_FLAGS_BYTES + 2);
+	assert_int_equal(flags_unpack(slice_of(v, RECORD_FLAGS_BYTES + 2), &f2), 0);
+	assert_true(f2.flags == 3 && f2.keywords.bits == 10 && f2.modseq == 9);
+	assert_true(slice_eq(f2.keywords.more, f.keywords.more));
 	root_pack(&r, v);
 	assert_int_equal(root_unpack(slice_of(v, RECORD_ROOT_BYTES), &r2), 0);
 	assert_true(r2.account == 7 && r2.next_uidvalidity == 8 && r2.created == 9);
@@ -179,20 +187,20 @@ static void keywords_keep_bit_and_spelling(void **state)
 {
 	static uint8_t record[KEYWORDS_RECORD_MAX];
 	char name[300];
-	struct keywords k = { 0 }, k2;
+	struct keywords k = { 0 }, k2 = { 0 };
 	struct buf told = BUF_INIT(KEYWORDS_TEXT_MAX);
-	bool all;
+	struct keyset_map set;
 	size_t n;
 
-	assert_int_equal(keywords_add_all(&k, SLICE(" Work  $Junk work "), &all), 3);
-	assert_true(all && k.n == 2);
+	assert_true(keywords_add_all(&k, SLICE(" Work  $Junk work "), &set));
+	assert_true(set.v[0] == 3 && k.n == 2);
 	assert_true(slice_eq(keywords_at(&k, 0), SLICE("Work")));
 	assert_int_equal(keywords_find(&k, SLICE("$JUNK")), 1);
 	assert_int_equal(keywords_find(&k, SLICE("Wor")), KEYWORDS_MAX);
 	assert_int_equal(keywords_add(&k, SLICE_NONE), KEYWORDS_MAX);
 	memset(name, 'x', sizeof(name));
 	assert_int_equal(keywords_add(&k, slice_of(name, 256)), KEYWORDS_MAX);
-	n = keywords_pack(&k, record);
+	n = keywords_pack(&k, 0, record);
 	assert_int_equal(keywords_unpack(slice_of(record, n), &k2), 0);
 	assert_true(k2.n == 2 && slice_eq(keywords_at(&k2, 1), SLICE("$Junk")));
 	keywords_fini(&k2);
@@ -200,16 +208,25 @@ static void keywords_keep_bit_and_spelling(void **state)
 		assert_int_equal(keywords_unpack(slice_of(record, i), &k2), 1);
 	record[0]++;
 	assert_int_equal(keywords_unpack(slice_of(record, n), &k2), 1);
+	assert_int_equal(k2.n, 0);
 	/* All that there is room for can be told in one message. */
-	for (unsigned i = 0; i < 200; i++) {
+	for (unsigned i = 0; i < 400; i++) {
 		name[0] = (char)('a' + i % 26);
 		name[1] = (char)('a' + i / 26);
 		(void)keywords_add(&k, slice_of(name, 255 - i % 7));
 	}
 	keywords_tell(&k, 0, &told);
-	assert_true(told.n <= KEYWORDS_TEXT_MAX && !told.overflow && k.n > 30);
+	assert_true(told.n <= KEYWORDS_TEXT_MAX && !told.overflow && k.n > 230);
 	assert_int_equal(keywords_copy(&k2, &k), 0);
 	assert_true(k2.n == k.n && slice_eq(keywords_at(&k2, k.n - 1), keywords_at(&k, k.n - 1)));
+	keywords_fini(&k2);
+	for (unsigned row = 0; row < keywords_rows(&k); row++)
+		assert_int_equal(
+		    keywords_unpack(slice_of(record, keywords_pack(&k, row, record)), &k2), 0);
+	assert_true(k2.n == k.n && k2.n_text == k.n_text);
+	assert_memory_equal(k2.text, k.text, k.n_text);
+	/* The same row again is none that can follow. */
+	assert_int_equal(keywords_unpack(slice_of(record, n), &k2), 1);
 	keywords_fini(&k2);
 	keywords_fini(&k);
 	buf_fini(&told);
