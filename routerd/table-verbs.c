@@ -82,13 +82,22 @@ bool change_has_postmaster(struct request *q, const struct object *o)
 	return true;
 }
 
+/* It is shown line by line, so that ends of lines behind the last are not seen: nor are they kept.
+ */
+static struct slice without_end(struct slice text)
+{
+	while (text.n > 0 && (text.p[text.n - 1] == '\n' || text.p[text.n - 1] == '\r'))
+		text.n--;
+	return text;
+}
+
 static void set_table(struct request *q, struct slice text)
 {
 	struct table *t = NULL;
 	struct buf refusal = BUF_INIT(200);
 	const char *why = NULL;
 	unsigned line = 0;
-	int rc = table_compile(text, &t, &line, &why);
+	int rc = table_compile(without_end(text), &t, &line, &why);
 
 	if (rc == 0 && (line = table_takes_postmaster(&q->rd->db.dir, t)) > 0)
 		why = "postmaster of the Main Domain may only lead to an account with the Master "

@@ -1,6 +1,7 @@
 /*
- * account-ids DATA-DIRECTORY: which accounts each of the three databases of a stopped suite knows,
- * as lines "directory ID", "store ID", "secrets ID".
+ * account-ids DATA-DIRECTORY [rows]: which accounts each of the three databases of a stopped suite
+ * knows, as lines "directory ID", "store ID", "secrets ID"; or all rows of the directory as they
+ * are, a line each: key and value in hexadecimal.
  */
 #include "common/base/wire.h"
 #include "common/engine/engine.h"
@@ -16,6 +17,7 @@
 struct scan {
 	const char *what;
 	uint8_t kind; /* first byte of keys with an id behind it; 0: keys are ids */
+	bool raw;     /* rows are printed as they are */
 	bool answered, more;
 	struct engine_group *group;
 	uint8_t last[401];
@@ -48,6 +50,13 @@ static void on_group(void *arg, int rc, struct engine_group *take_group)
 		fail(s->what, rc);
 }
 
+static void print_hex(struct slice s, char end)
+{
+	for (size_t i = 0; i < s.n; i++)
+		printf("%02x", s.p[i]);
+	putchar(end);
+}
+
 static void on_rows(void *arg, int rc, const struct engine_row *rows, size_t n, bool more)
 {
 	struct scan *s = arg;
@@ -59,7 +68,10 @@ static void on_rows(void *arg, int rc, const struct engine_row *rows, size_t n, 
 	for (size_t i = 0; i < n; i++) {
 		const struct slice key = rows[i].key;
 
-		if (s->kind == 0 && key.n == 8)
+		if (s->raw) {
+			print_hex(key, ' ');
+			print_hex(rows[i].val, '\n');
+		} else if (s->kind == 0 && key.n == 8)
 			printf("%s %llu\n", s->what, (unsigned long long)wire_load_u64be(key.p));
 		else if (s->kind != 0 && key.n == 9 && key.p[0] == s->kind)
 			printf(
@@ -86,10 +98,10 @@ static struct engine *store_open(int data, const char *dir)
 	return e;
 }
 
-static void ids(int data, const char *dir, struct slice group, uint8_t kind)
+static void ids(int data, const char *dir, struct slice group, uint8_t kind, bool raw)
 {
 	struct engine *e = store_open(data, dir);
-	struct scan s = { .what = dir, .kind = kind, .more = true };
+	struct scan s = { .what = dir, .kind = kind, .raw = raw, .more = true };
 
 	engine_group_open(e, group, 0, ENGINE_CREATE, on_group, &s);
 	await(e, &s.answered);
@@ -119,13 +131,18 @@ static void directory_ids(int data)
 
 int main(int argc, char **argv)
 {
-	int data = argc == 2 ? open(argv[1], O_RDONLY | O_DIRECTORY) : -1;
+	bool rows = argc == 3 && strcmp(argv[2], "rows") == 0;
+	int data = argc == 2 || rows ? open(argv[1], O_RDONLY | O_DIRECTORY) : -1;
 	struct rec_key store = key_group_store();
 
 	if (data < 0)
-		fail("usage: account-ids DATA-DIRECTORY", argc);
+		fail("usage: account-ids DATA-DIRECTORY [rows]", argc);
+	if (rows) {
+		ids(data, "directory", SLICE("directory"), 0, true);
+		return 0;
+	}
 	directory_ids(data);
-	ids(data, "store", key_slice(&store), REC_ACCOUNT);
-	ids(data, "secrets", SLICE("secrets"), 0);
+	ids(data, "store", key_slice(&store), REC_ACCOUNT, false);
+	ids(data, "secrets", SLICE("secrets"), 0, false);
 	return 0;
 }
