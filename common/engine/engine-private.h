@@ -213,9 +213,11 @@ struct compact_request {
 	struct engine_done d;
 	struct compact_request *next;
 	engine_done_fn *done;
+	engine_damage_fn *found; /* COMPACT_SCRUB */
 	void *arg;
 	int rc;
-	bool measure; /* nothing else */
+	enum compact_what { COMPACT_MEASURE, COMPACT_PASS, COMPACT_SCRUB } what;
+	struct engine_compact_when when; /* COMPACT_PASS */
 };
 
 struct engine_ops {
@@ -240,6 +242,7 @@ struct engine_ops {
 	int (*append_fault)(struct engine *e); /* may be NULL */
 	int (*start)(struct engine *e);        /* may be NULL */
 	void (*compact)(struct engine *e, struct compact_request *q);
+	void (*pace)(struct engine *e, uint64_t compact_bytes_s, uint64_t scrub_bytes_s); /* may be NULL */
 };
 
 struct engine {

@@ -110,26 +110,45 @@ void compact_done_run(struct engine *e, struct engine_done *d)
 	free(q);
 }
 
-static void compact_ask(struct engine *e, bool measure, engine_done_fn *done, void *arg)
+static struct compact_request *compact_ask(enum compact_what what, engine_done_fn *done, void *arg)
 {
 	struct compact_request *q = calloc(1, sizeof(*q));
 
 	assert(q != NULL);
 	q->d.run = compact_done_run;
+	q->what = what;
 	q->done = done;
 	q->arg = arg;
-	q->measure = measure;
-	e->ops->compact(e, q);
+	return q;
 }
 
 void engine_measure(struct engine *e, engine_done_fn *done, void *arg)
 {
-	compact_ask(e, true, done, arg);
+	e->ops->compact(e, compact_ask(COMPACT_MEASURE, done, arg));
 }
 
-void engine_compact(struct engine *e, engine_done_fn *done, void *arg)
+void engine_compact(
+    struct engine *e, const struct engine_compact_when *when, engine_done_fn *done, void *arg)
 {
-	compact_ask(e, false, done, arg);
+	struct compact_request *q = compact_ask(COMPACT_PASS, done, arg);
+
+	if (when != NULL)
+		q->when = *when;
+	e->ops->compact(e, q);
+}
+
+void engine_scrub(struct engine *e, engine_damage_fn *found, engine_done_fn *done, void *arg)
+{
+	struct compact_request *q = compact_ask(COMPACT_SCRUB, done, arg);
+
+	q->found = found;
+	e->ops->compact(e, q);
+}
+
+void engine_pace(struct engine *e, uint64_t compact_bytes_s, uint64_t scrub_bytes_s)
+{
+	if (e->ops->pace != NULL)
+		e->ops->pace(e, compact_bytes_s, scrub_bytes_s);
 }
 
 int engine_faults_set(struct engine *e, const struct engine_faults *f)

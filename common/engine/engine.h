@@ -86,6 +86,7 @@ struct engine_conf {
 	bool hold_threads;    /* engine_start() follows, before the store is asked for anything */
 	size_t map_max_bytes; /* the index is full beyond this; 0 = no bound */
 	uint64_t compact_bytes_s; /* pace of compaction; 0 = default (32 MiB/s) */
+	uint64_t scrub_bytes_s;   /* pace of a scrub; 0 = default (16 MiB/s) */
 	unsigned crashes; /* how often in a row this process has died of a bad access to memory */
 };
 
@@ -219,6 +220,10 @@ void engine_get(struct engine_group *g, struct slice key, engine_rows_fn *done, 
 void engine_scan(struct engine_group *g, struct slice from, struct slice to, unsigned limit,
     engine_rows_fn *done, void *arg);
 
+/* As engine_get(), from a group that somebody else may have open. */
+void engine_peek(
+    struct engine *e, struct slice group_id, struct slice key, engine_rows_fn *done, void *arg);
+
 /* Answers from memory: OK, NOTFOUND, AGAIN, IO. The callback (not called on AGAIN and on a get's
  * NOTFOUND) runs inside the call; it must not call the engine. */
 int engine_get_now(struct engine_group *g, struct slice key, engine_rows_fn *row, void *arg)
@@ -297,9 +302,43 @@ int engine_faults_parse(const char *text, struct engine_faults *ret_f);
  */
 void engine_measure(struct engine *e, engine_done_fn *done, void *arg);
 
-/* Measures, and where it pays gives back the space of what does not live. In the background;
- * commits and reads go on. The same answers. */
-void engine_compact(struct engine *e, engine_done_fn *done, void *arg);
+/* From when on giving space back pays: of both at least so much does not live. */
+struct engine_compact_when {
+	unsigned dead_percent; /* of the files' bytes */
+	uint64_t dead_bytes;
+};
+
+/*
+ * Measures, and where it pays (`when`; NULL: always) gives back the space of what does not live. In
+ * the background; commits and reads go on and come first, also for the last free space of the disk.
+ * The same answers; CORRUPT: a row cannot be read, and all stays as it is. A pass that was broken
+ * off has lost nothing and may be asked for again.
+ */
+void engine_compact(struct engine *e, const struct engine_compact_when *when, engine_done_fn *done,
+    void *arg);
+
+/* What a scrub found; slices are valid inside the callback only. */
+struct engine_damage {
+	enum engine_damage_kind {
+		ENGINE_DAMAGED_BODY, /* the row `key` of `group` refers to it */
+		ENGINE_DAMAGED_ROW,  /* as far as `group` and `key` can be read */
+		ENGINE_DAMAGED_LOG,  /* a frame at `off` of the log's file `no`: the next pass of
+					compaction writes its rows again */
+	} kind;
+	struct slice group, key;
+	uint64_t no, off;
+};
+typedef void engine_damage_fn(void *arg, const struct engine_damage *d);
+
+/*
+ * Reads everything, at its own pace: the log, all rows, all bodies that rows refer to, each against
+ * its checksum. `found` is called for each damaged item, before `done`: OK (the scrub came to its
+ * end, whatever it found), IO, CANCELLED.
+ */
+void engine_scrub(struct engine *e, engine_damage_fn *found, engine_done_fn *done, void *arg);
+
+/* Bytes a second of compaction and of scrubs, from now on; 0: as it is. */
+void engine_pace(struct engine *e, uint64_t compact_bytes_s, uint64_t scrub_bytes_s);
 
 /* ---- figures for the operator ---- */
 
@@ -311,7 +350,19 @@ struct engine_stats {
 	uint64_t measures, file_bytes, live_bytes, live_bodies_bytes, rows, segments, body_files;
 	uint64_t index_damaged; /* rows and pages of the index that were found damaged */
 	uint64_t index_rebuilds; /* 1: the index was made anew when the store was opened */
-	uint64_t compactions, moved_bytes, moved_rows, dropped_files;
+	uint64_t index_bytes;
+	uint64_t compactions, compactions_failed, moved_bytes, moved_rows, dropped_files;
+	/* What the compactor does now, and how far it is. */
+	enum engine_chore {
+		ENGINE_CHORE_NONE,
+		ENGINE_CHORE_MEASURE,
+		ENGINE_CHORE_COMPACT,
+		ENGINE_CHORE_SCRUB,
+	} chore;
+	uint64_t chore_done, chore_total; /* bytes; about */
+	/* Of the scrub that runs, or of the last one; damaged_: how many items. */
+	int64_t scrubbed_s; /* the end of the last one, wall clock, also of an earlier process */
+	uint64_t scrubs, scrub_bytes, damaged_bodies, damaged_rows, damaged_frames;
 };
 
 void engine_stats(const struct engine *e, struct engine_stats *ret_s);

@@ -167,6 +167,18 @@ void engine_get(struct engine_group *g, struct slice key, engine_rows_fn *done, 
 	g->e->ops->rows(g->e, j);
 }
 
+void engine_peek(
+    struct engine *e, struct slice group_id, struct slice key, engine_rows_fn *done, void *arg)
+{
+	struct engine_core core = { .prefix_n = (uint8_t)(1 + group_id.n),
+		.prefix = { (uint8_t)group_id.n } };
+	struct engine_group g = { .e = e, .core = &core };
+
+	assert(group_id.n > 0 && group_id.n <= ENGINE_GROUP_ID_MAX);
+	memcpy(core.prefix + 1, group_id.p, group_id.n);
+	engine_get(&g, key, done, arg);
+}
+
 void engine_scan(struct engine_group *g, struct slice from, struct slice to, unsigned limit,
     engine_rows_fn *done, void *arg)
 {

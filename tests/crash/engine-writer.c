@@ -255,7 +255,7 @@ static void compact(bool now)
 	if (compacted.rc != ENGINE_OK)
 		put_off = true;
 	compacted.done = false;
-	engine_compact(store, on_done, &compacted);
+	engine_compact(store, NULL, on_done, &compacted);
 }
 
 /* All commits but those that the store holds already; until one is put off. */

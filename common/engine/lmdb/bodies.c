@@ -371,6 +371,10 @@ int bodies_sweep(struct store *s)
 	if (r == ENGINE_NOTFOUND)
 		r = 0;
 	s->next_file = next;
+	counter.from[1] = 's';
+	next = 0;
+	if (r == 0 && rows_find(s, s->owner_reader, &counter, counter_read, &next) == 0)
+		s->scrubbed_s = (int64_t)next;
 	while (r == 0 && (de = readdir(d)) != NULL) {
 		struct row_range k = { .from = { SYS_PREFIX, 'f' }, .from_n = 10, .exact = true };
 		unsigned long long no;

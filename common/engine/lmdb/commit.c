@@ -335,6 +335,7 @@ static int group_store(struct store *s, struct group *g)
 	r = frame_write(s, g);
 	if (r == 0) {
 		s->n_frames++;
+		s->n_user_frames += g->n > 0;
 		s->n_syncs++;
 		s->n_frame_bytes += frame_bytes(&g->h);
 		apply(s, g);

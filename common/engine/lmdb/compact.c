@@ -1,53 +1,19 @@
+/* One pass of compaction: what lives in the files that are to go is put into the log again; then
+ * they go.
+ */
 #include "common/engine/lmdb/lmdb-private.h"
 
-#include "common/base/clock.h"
-#include "common/base/io.h"
 #include "common/base/log.h"
 #include "common/base/wire.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
-
-enum {
-	REST_MIN_NS = 2000000,
-	LOOK_MS = 10000, /* between two looks whether there is something to do */
-	AUTO_BYTES = 64 << 20,
-	BUSY_SLOWER = 4,
-};
-
-/* ---- pace ---- */
-
-static void after_ns(struct timespec *t, int64_t ns)
-{
-	int64_t due = clock_mono_ns() + ns;
-
-	t->tv_sec = due / 1000000000;
-	t->tv_nsec = due % 1000000000;
-}
-
-bool compact_rest(struct store *s, uint64_t bytes)
-{
-	struct compactor *k = &s->compactor;
-	struct timespec t;
-
-	k->debt_ns += (int64_t)((double)bytes * 1e9 / (double)s->conf.compact_bytes_s);
-	if (k->debt_ns < REST_MIN_NS)
-		return !k->stop;
-	after_ns(&t, k->debt_ns);
-	k->debt_ns = 0;
-	pthread_mutex_lock(&k->lock);
-	while (!k->stop && pthread_cond_timedwait(&k->wake, &k->lock, &t) != ETIMEDOUT)
-		;
-	pthread_mutex_unlock(&k->lock);
-	return !k->stop;
-}
 
 /* ---- one job ---- */
 
-static void move_reset(struct move *m, enum move_kind kind)
+void move_reset(struct move *m, enum move_kind kind)
 {
 	for (unsigned i = 0; i < m->n_bodies; i++)
 		free(m->bodies[i].p);
@@ -137,8 +103,12 @@ static int job_do(struct store *s)
 	pthread_mutex_lock(&k->lock);
 	k->moved_rows += m->n_rows;
 	k->moved_bytes += m->body_bytes;
+	k->chore_done += m->body_bytes + m->out_need;
 	pthread_mutex_unlock(&k->lock);
-	return compact_rest(s, m->body_bytes + m->out_need) ? 0 : ENGINE_CANCELLED;
+	/* What is left of the disk is the users'. */
+	if (compact_room(s) == 0)
+		return ENGINE_FULL;
+	return compact_give_way(s, m->body_bytes + m->out_need) ? 0 : ENGINE_CANCELLED;
 }
 
 /* All of the chunk, in jobs. ENGINE_AGAIN: it must be read again, from its row *i on. */
@@ -290,6 +260,29 @@ static int files_disown(struct store *s, const struct victim *v, size_t n)
 	return r;
 }
 
+/* When everything was read last: a row of the engine's own. */
+int compact_note_scrub(struct store *s, int64_t at_s)
+{
+	struct move *m = s->compactor.move;
+	static const uint8_t key[2] = { SYS_PREFIX, 's' };
+	uint8_t val[1 + 8] = { 0 };
+	int r;
+
+	wire_store_u64(val + 1, (uint64_t)at_s);
+	move_reset(m, MOVE_ROWS);
+	m->rows[m->n_rows++] = (struct move_row){ .how = MOVE_SET,
+		.key = slice_of(key, 2),
+		.val = slice_of(val, sizeof(val)),
+		.body = -1 };
+	do {
+		m->freezes = rows_freezes(s);
+		r = move_submit(s, m);
+	} while (r == ENGINE_AGAIN);
+	if (r == 0)
+		s->scrubbed_s = at_s;
+	return r;
+}
+
 static void files_remove(struct store *s, const struct victim *v, size_t n)
 {
 	struct compactor *k = &s->compactor;
@@ -300,12 +293,34 @@ static void files_remove(struct store *s, const struct victim *v, size_t n)
 		if (v[i].keep)
 			continue;
 		log_name_of(v[i].kind, v[i].no, name);
-		if (unlinkat(s->dir_fd, name, 0) != 0)
-			continue; /* found dead again by the next measure */
+		if (engine_sys.unlinkat(s->dir_fd, name, 0) != 0) {
+			store_rc("compact", errno); /* leftovers_remove() tries again */
+			continue;
+		}
 		pthread_mutex_lock(&k->lock);
 		k->dropped_files++;
 		pthread_mutex_unlock(&k->lock);
 	}
+}
+
+/* Files that an earlier cycle emptied and could not remove. */
+static void leftovers_remove(struct store *s)
+{
+	struct containers *c = &s->compactor.files;
+	size_t kept = 0;
+
+	for (size_t i = 0; i < c->n; i++) {
+		struct container *f = &c->v[i];
+		char name[32];
+
+		log_name_of(f->kind, f->no, name);
+		if (f->live == 0 && moving_is_gone(&s->moving, f->kind, f->no) &&
+		    engine_sys.unlinkat(s->dir_fd, name, 0) == 0)
+			free(f->seen);
+		else
+			c->v[kept++] = *f;
+	}
+	c->n = kept;
 }
 
 /* ---- a cycle ---- */
@@ -328,12 +343,14 @@ int compact_cycle(struct store *s)
 {
 	struct compactor *k = &s->compactor;
 	struct move *m = k->move;
-	size_t n = choose_victims(s), at = 0;
+	size_t n = 0, at = 0;
 	struct victim *v;
 	int r;
 
-	if (n == 0)
-		return 0;
+	leftovers_remove(s);
+	r = choose_victims(s, &n);
+	if (r != 0 || n == 0)
+		return r;
 	v = calloc(n, sizeof(*v));
 	if (v == NULL)
 		return -ENOMEM;
@@ -362,104 +379,4 @@ int compact_cycle(struct store *s)
 		files_remove(s, v, n);
 	free(v);
 	return r;
-}
-
-/* ---- the thread ---- */
-
-int compactor_init(struct store *s)
-{
-	struct compactor *k = &s->compactor;
-	int r = index_reader_new(s, &k->reader);
-
-	k->chunk = calloc(1, sizeof(*k->chunk));
-	k->move = calloc(1, sizeof(*k->move));
-	if (r != 0 || k->chunk == NULL || k->move == NULL)
-		return r != 0 ? r : -ENOMEM;
-	k->move->out = malloc(2 * MOVE_OUT_BYTES);
-	return k->move->out == NULL ? -ENOMEM : row_chunk_init(k->chunk);
-}
-
-void compactor_fini(struct compactor *k)
-{
-	if (k->move != NULL) {
-		move_reset(k->move, MOVE_ROWS);
-		free(k->move->out);
-	}
-	if (k->chunk != NULL)
-		row_chunk_fini(k->chunk);
-	free(k->move);
-	free(k->chunk);
-	containers_fini(&k->files);
-	index_reader_free(&k->reader);
-}
-
-void compactor_figures(struct store *s, struct engine_stats *st)
-{
-	struct compactor *k = &s->compactor;
-
-	pthread_mutex_lock(&k->lock);
-	st->measures = k->measures;
-	st->file_bytes = k->file_bytes;
-	st->live_bytes = k->live_bytes;
-	st->live_bodies_bytes = k->live_bodies_bytes;
-	st->rows = k->rows;
-	st->segments = k->segments;
-	st->body_files = k->body_files;
-	st->compactions = k->compactions;
-	st->moved_bytes = k->moved_bytes;
-	st->moved_rows = k->moved_rows;
-	st->dropped_files = k->dropped_files;
-	pthread_mutex_unlock(&k->lock);
-}
-
-static int compact(struct store *s)
-{
-	struct compactor *k = &s->compactor;
-	int r = measure(s);
-
-	if (r == 0)
-		r = compact_cycle(s);
-	if (r == 0)
-		r = measure(s);
-	pthread_mutex_lock(&k->lock);
-	k->compactions += r == 0;
-	pthread_mutex_unlock(&k->lock);
-	return r;
-}
-
-void compact_ask_store(struct engine *e, struct compact_request *q)
-{
-	struct compactor *k = &((struct store *)e)->compactor;
-	struct compact_request **at = &k->queue;
-
-	pthread_mutex_lock(&k->lock);
-	while (*at != NULL)
-		at = &(*at)->next;
-	*at = q;
-	pthread_cond_broadcast(&k->wake);
-	pthread_mutex_unlock(&k->lock);
-}
-
-void *compactor_main(void *arg)
-{
-	struct store *s = arg;
-	struct compactor *k = &s->compactor;
-	struct compact_request *q;
-
-	store_thread_ready(s);
-	pthread_mutex_lock(&k->lock);
-	for (;;) {
-		while (k->queue == NULL && !k->stop)
-			pthread_cond_wait(&k->wake, &k->lock);
-		q = k->queue;
-		if (q == NULL)
-			break;
-		k->queue = q->next;
-		pthread_mutex_unlock(&k->lock);
-		q->rc = k->stop ? ENGINE_CANCELLED : q->measure ? measure(s) : compact(s);
-		store_answer(&s->e, &q->d);
-		pthread_mutex_lock(&k->lock);
-	}
-	pthread_mutex_unlock(&k->lock);
-	return NULL;
 }

@@ -25,7 +25,7 @@ struct containers {
 	struct container *v; /* by kind and number */
 	size_t n, cap;
 	uint64_t rows, row_bytes; /* as they are in the log */
-	uint64_t open;            /* the segment that frames went to when the measure began */
+	uint64_t open;            /* of the segments, those before this one may go */
 };
 
 struct compactor {
@@ -34,15 +34,23 @@ struct compactor {
 	pthread_cond_t wake; /* work, answers of the committer, fences */
 	struct compact_request *queue;
 	_Atomic bool stop;
+	_Atomic uint64_t bytes_s, scrub_bytes_s;
 	uint64_t fences_asked, fences_passed;
 	/* the thread's own */
 	struct index_reader *reader;
 	struct row_chunk *chunk;
 	struct containers files;
 	struct move *move;
-	int64_t debt_ns; /* of rest that was not taken yet */
-	uint64_t measured_frame_bytes;
+	int64_t debt_ns;      /* of rest that was not taken yet */
+	uint64_t seen_frames; /* of users, when they were looked at last */
+	int64_t busy_ms;      /* when there was a new one; 0: never */
+	unsigned haste;       /* 1, or more when the dead bytes call for it */
 	/* figures, under lock */
+	enum engine_chore chore;
+	uint64_t index_bytes;
+	uint64_t chore_done, chore_total;
+	uint64_t compactions_failed, scrubs, scrub_bytes, damaged_bodies, damaged_rows,
+	    damaged_frames;
 	uint64_t measures, file_bytes, live_bytes, live_bodies_bytes, rows, segments, body_files;
 	uint64_t compactions, moved_bytes, moved_rows, dropped_files;
 };
@@ -52,14 +60,36 @@ void compactor_fini(struct compactor *k);
 void compactor_figures(struct store *s, struct engine_stats *st);
 void *compactor_main(void *arg);
 void compact_ask_store(struct engine *e, struct compact_request *q);
+void compact_pace_store(struct engine *e, uint64_t compact_bytes_s, uint64_t scrub_bytes_s);
+/* What is being done, of how much; then so much more of it has been done. */
+void chore_begin(struct compactor *k, enum engine_chore chore, uint64_t total);
+void chore_step(struct compactor *k, uint64_t bytes);
+
+/* compact.c */
 int compact_cycle(struct store *s);
+int compact_note_scrub(struct store *s, int64_t at_s);
 
 /* mark.c */
+int containers_list(struct store *s, struct containers *c);
+struct container *container_of_loc(const struct containers *c, enum loc_kind kind, uint64_t no);
+/* Is it the first time that this place is looked at? It is marked. */
+bool container_first(struct container *f, const struct loc_parts *p);
 int measure(struct store *s);
-/* Marks which files are to go. Returns how many. */
-size_t choose_victims(struct store *s);
+/* Does giving space back pay? Of what was measured. */
+bool compact_pays(const struct compactor *k, const struct engine_compact_when *when);
+/* Marks which files are to go. 0, or ENGINE_FULL: there is no room for what lives in them. */
+int choose_victims(struct store *s, size_t *ret_n);
 void containers_fini(struct containers *c);
 uint64_t loc_span(const struct loc_parts *p);
 
+/* pace.c */
 /* Room for others: sleeps as the pace asks for it. False: the store closes. */
 bool compact_rest(struct store *s, uint64_t bytes);
+/* The same after a job of the committer's: under load only few frames carry one. */
+bool compact_give_way(struct store *s, uint64_t bytes);
+bool scrub_rest(struct store *s, uint64_t bytes);
+/* Free bytes of the disk beyond those that are left to the users. */
+uint64_t compact_room(const struct store *s);
+
+/* scrub.c */
+int scrub(struct store *s, struct compact_request *q);

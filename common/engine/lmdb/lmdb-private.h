@@ -13,6 +13,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/uio.h>
+#include <sys/vfs.h>
 
 #include "common/engine/engine-private.h"
 #include "common/engine/lmdb/compact.h"
@@ -29,6 +30,8 @@ struct engine_sys {
 	int (*ftruncate)(int fd, off_t size);
 	int (*mdb_commit)(MDB_txn *t);
 	int (*mincore)(void *p, size_t n, unsigned char *ret_in);
+	int (*unlinkat)(int dir_fd, const char *name, int flags);
+	int (*fstatfs)(int fd, struct statfs *ret_s);
 };
 
 extern struct engine_sys engine_sys;
@@ -153,10 +156,12 @@ struct store {
 	struct body_file *files;
 	unsigned n_files;
 	_Atomic uint64_t next_file;
+	_Atomic int64_t scrubbed_s; /* wall clock; 0: never */
 	uint8_t *body_scratch;
 	size_t body_scratch_n;
 
 	uint64_t reads_since_look;
+	_Atomic uint64_t n_user_frames; /* frames with commits in them */
 	_Atomic uint64_t n_commits, n_frames, n_frame_bytes, n_syncs, n_checkpoints,
 	    n_checkpoint_rows, n_sync_failures;
 	uint64_t n_replayed, n_cut, n_reads_now, n_reads_pool;

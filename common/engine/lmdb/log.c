@@ -16,7 +16,9 @@ static int mdb_commit(MDB_txn *t)
 	return mdb_txn_commit(t);
 }
 
-struct engine_sys engine_sys = { pwritev, fdatasync, ftruncate, mdb_commit, mincore };
+struct engine_sys engine_sys = {
+	pwritev, fdatasync, ftruncate, mdb_commit, mincore, unlinkat, fstatfs
+};
 
 static void segment_name(uint64_t no, char ret_name[32])
 {

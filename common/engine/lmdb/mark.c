@@ -19,6 +19,7 @@ enum {
 	WALK_SHARE = 8,          /* a byte that is read costs so much less rest than one written */
 	LIVE_PERCENT_GOAL = 106, /* files after a compaction, of what lives */
 	WORTH_BYTES = 64 << 10,
+	HASTE = 8, /* times faster, while the larger part of the files is dead */
 };
 
 uint64_t loc_span(const struct loc_parts *p)
@@ -68,7 +69,7 @@ static int by_kind_and_number(const void *a, const void *b)
 	return x->no < y->no ? -1 : x->no > y->no;
 }
 
-static int containers_list(struct store *s, struct containers *c)
+int containers_list(struct store *s, struct containers *c)
 {
 	int fd = openat(s->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), r = 0;
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
@@ -94,27 +95,37 @@ static int containers_list(struct store *s, struct containers *c)
 	return r;
 }
 
-static struct container *container_of_loc(
-    const struct containers *c, enum loc_kind kind, uint64_t no)
+struct container *container_of_loc(const struct containers *c, enum loc_kind kind, uint64_t no)
 {
 	struct container key = { .kind = kind, .no = no };
 
 	return c->n == 0 ? NULL : bsearch(&key, c->v, c->n, sizeof(*c->v), by_kind_and_number);
 }
 
+bool container_first(struct container *f, const struct loc_parts *p)
+{
+	uint64_t at = p->off / GRANULE;
+	bool first;
+
+	if (p->kind == LOC_FILE) {
+		first = f->live == 0;
+		f->live = f->bytes;
+		return first;
+	}
+	/* An empty body takes no place: another may begin there. */
+	if (p->size == 0 || p->off >= f->bytes || (f->seen[at / 8] >> at % 8 & 1) != 0)
+		return false;
+	f->seen[at / 8] |= (uint8_t)(1u << at % 8);
+	f->live += loc_span(p);
+	return true;
+}
+
 static void mark_body(struct containers *c, const struct loc_parts *p)
 {
 	struct container *f = container_of_loc(c, p->kind, p->file);
-	uint64_t at = p->off / GRANULE;
 
-	if (f == NULL)
-		return; /* made since we looked */
-	if (p->kind == LOC_FILE) {
-		f->live = f->bytes;
-	} else if (p->size > 0 && p->off < f->bytes && (f->seen[at / 8] >> at % 8 & 1) == 0) {
-		f->seen[at / 8] |= (uint8_t)(1u << at % 8);
-		f->live += loc_span(p);
-	}
+	if (f != NULL) /* else it was made since we looked */
+		(void)container_first(f, p);
 }
 
 static int mark_row(struct containers *c, const struct row_copy *row)
@@ -148,6 +159,9 @@ static void publish(struct store *s, const struct containers *c)
 {
 	struct compactor *k = &s->compactor;
 	uint64_t live = 0, all = 0, segments = 0;
+	struct stat st = { 0 };
+
+	(void)fstatat(s->dir_fd, "data.mdb", &st, AT_SYMLINK_NOFOLLOW);
 
 	for (size_t i = 0; i < c->n; i++) {
 		live += c->v[i].live;
@@ -156,6 +170,7 @@ static void publish(struct store *s, const struct containers *c)
 	}
 	pthread_mutex_lock(&k->lock);
 	k->measures++;
+	k->index_bytes = (uint64_t)st.st_size;
 	k->file_bytes = all;
 	k->live_bodies_bytes = live;
 	k->live_bytes = live + c->row_bytes;
@@ -171,10 +186,10 @@ int measure(struct store *s)
 	struct slice from = SLICE_NONE;
 	int r;
 
+	chore_begin(k, ENGINE_CHORE_MEASURE, k->live_bytes - k->live_bodies_bytes);
 	containers_fini(&k->files);
-	k->measured_frame_bytes = s->n_frame_bytes;
 	pthread_rwlock_rdlock(&s->rows_lock);
-	k->files.open = s->applied.seg;
+	k->files.open = s->applied.seg + (s->applied.off > SEG_HEAD);
 	pthread_rwlock_unlock(&s->rows_lock);
 	r = containers_list(s, &k->files);
 	while (r == 0) {
@@ -184,6 +199,7 @@ int measure(struct store *s)
 		if (r != 0 || !k->chunk->more)
 			break;
 		from = row_chunk_next(k->chunk);
+		chore_step(k, k->chunk->bytes);
 		if (!compact_rest(s, k->chunk->bytes / WALK_SHARE))
 			r = ENGINE_CANCELLED;
 	}
@@ -204,38 +220,68 @@ static int by_live_share(const void *a, const void *b)
 	return p < q ? -1 : p > q;
 }
 
+bool compact_pays(const struct compactor *k, const struct engine_compact_when *when)
+{
+	uint64_t all = 0, live = k->files.row_bytes, dead;
+
+	for (size_t i = 0; i < k->files.n; i++) {
+		all += k->files.v[i].bytes;
+		live += k->files.v[i].live;
+	}
+	dead = all > live ? all - live : 0;
+	return dead >= when->dead_bytes && dead >= all / 100 * when->dead_percent;
+}
+
 /*
- * The emptiest first, until what is left is hardly more than what lives. Never a segment that
- * frames may still go to: it looks empty until they do, and the log may have to begin with it.
+ * The emptiest first, until what is left is hardly more than what lives, or there is no room for
+ * more of what lives. Never an empty segment that frames go to: the log may have to begin with it.
  */
-size_t choose_victims(struct store *s)
+static size_t mark_victims(struct store *s, struct container **order, uint64_t room)
 {
 	struct containers *c = &s->compactor.files;
-	struct container **order = calloc(c->n + 1, sizeof(struct container *));
-	uint64_t all = 0, live = c->row_bytes, goal;
+	uint64_t all = 0, live = c->row_bytes, need = live, goal;
 	size_t n = 0;
 
-	if (order == NULL)
-		return 0;
 	for (size_t i = 0; i < c->n; i++) {
 		order[i] = &c->v[i];
 		all += c->v[i].bytes;
 		live += c->v[i].live;
 	}
+	s->compactor.haste = all > 2 * live ? HASTE : 1;
 	goal = live / 100 * LIVE_PERCENT_GOAL + WORTH_BYTES;
 	if (c->n > 1)
 		qsort(order, c->n, sizeof(struct container *), by_live_share);
 	for (size_t i = 0; i < c->n && all > goal; i++) {
 		struct container *f = order[i];
 
-		/* An upload under way is nobody's yet. */
+		/* An upload under way is nobody's yet; what has gone only waits for its unlink. */
 		if (f->live >= f->bytes || (f->kind == LOC_FILE && !f->adopted) ||
+		    moving_is_gone(&s->moving, f->kind, f->no) ||
 		    (f->kind == LOC_SEGMENT && f->no >= c->open))
 			continue;
+		if (need + f->live > room)
+			break;
+		need += f->live;
 		f->victim = true;
 		all -= f->bytes - f->live;
 		n++;
 	}
-	free(order);
+	chore_begin(&s->compactor, ENGINE_CHORE_COMPACT, need);
 	return n;
+}
+
+int choose_victims(struct store *s, size_t *ret_n)
+{
+	struct containers *c = &s->compactor.files;
+	uint64_t room = compact_room(s);
+	struct container **order;
+
+	if (c->row_bytes > room)
+		return ENGINE_FULL;
+	order = calloc(c->n + 1, sizeof(struct container *));
+	if (order == NULL)
+		return -ENOMEM;
+	*ret_n = mark_victims(s, order, room);
+	free(order);
+	return 0;
 }

@@ -144,13 +144,18 @@ static struct victim *victim_of(const struct moving *m, enum loc_kind kind, uint
 	return find(m->victims, m->n_victims, kind, no);
 }
 
-/* In the order they went. */
 static bool is_gone(const struct moving *m, enum loc_kind kind, uint64_t no)
 {
-	for (size_t i = 0; i < m->n_gone; i++)
-		if (m->gone[i].kind == kind && m->gone[i].no == no)
-			return true;
-	return false;
+	return find(m->gone, m->n_gone, kind, no) != NULL;
+}
+
+static int by_kind_and_number(const void *a, const void *b)
+{
+	const struct victim *x = a, *y = b;
+
+	if (x->kind != y->kind)
+		return x->kind < y->kind ? -1 : 1;
+	return x->no < y->no ? -1 : x->no > y->no;
 }
 
 void moving_init(struct moving *m)
@@ -364,6 +369,8 @@ int moving_end(struct moving *m)
 		if (!m->victims[i].keep)
 			m->gone[m->n_gone++] = m->victims[i];
 	if (r == 0) {
+		if (m->n_gone > 1)
+			qsort(m->gone, m->n_gone, sizeof(*m->gone), by_kind_and_number);
 		m->victims = NULL;
 		m->n_victims = 0;
 	}

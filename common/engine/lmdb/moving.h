@@ -41,7 +41,7 @@ struct moving {
 	_Atomic bool any;       /* else nothing here needs a look */
 	struct victim *victims; /* by kind and number; the compactor's, NULL between cycles */
 	size_t n_victims;
-	struct victim *gone; /* dropped by this process */
+	struct victim *gone; /* dropped by this process; by kind and number */
 	size_t n_gone, cap_gone;
 	struct moved_table moved, moved_before; /* in this cycle, and in the one before */
 	struct buf late; /* u16 length, key: rows that came to refer to a victim */
@@ -138,5 +138,7 @@ int move_place(struct log *l, struct move *m, uint64_t *at, struct moved_note **
 void move_durable(struct store *s, struct move *m);
 void move_control(struct store *s, struct move *m);
 void move_finish(struct store *s, struct move *m, int rc);
+/* compact.c: an empty job */
+void move_reset(struct move *m, enum move_kind kind);
 /* for the compactor: waits for the committer; m->rc */
 int move_submit(struct store *s, struct move *m);

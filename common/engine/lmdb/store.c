@@ -297,6 +297,7 @@ static const struct engine_ops lmdb_ops = {
 	.health = store_health,
 	.start = store_start,
 	.compact = compact_ask_store,
+	.pace = compact_pace_store,
 };
 
 static void conf_fill(struct engine_conf *c, const struct engine_conf *from)
@@ -310,6 +311,7 @@ static void conf_fill(struct engine_conf *c, const struct engine_conf *from)
 	c->log_max_bytes = c->log_max_bytes == 0 ? 64 << 20 : c->log_max_bytes;
 	c->checkpoint_ms = c->checkpoint_ms == 0 ? 5000 : c->checkpoint_ms;
 	c->compact_bytes_s = c->compact_bytes_s == 0 ? 32 << 20 : c->compact_bytes_s;
+	c->scrub_bytes_s = c->scrub_bytes_s == 0 ? 16 << 20 : c->scrub_bytes_s;
 	c->map_bytes = c->map_bytes == 0 ? 256 << 20 : c->map_bytes;
 }
 

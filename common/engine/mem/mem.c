@@ -370,7 +370,10 @@ static void mem_compact(struct engine *e, struct compact_request *q)
 	uint64_t none = 0;
 
 	m->stats.measures++;
-	m->stats.compactions += !q->measure;
+	m->stats.compactions += q->what == COMPACT_PASS;
+	m->stats.scrubs += q->what == COMPACT_SCRUB;
+	if (q->what == COMPACT_SCRUB)
+		m->stats.scrubbed_s = clock_wall_s();
 	m->stats.rows = m->rows.rows;
 	m->stats.live_bodies_bytes = m->body_bytes;
 	m->stats.file_bytes = m->stats.live_bytes = m->body_bytes + m->rows.bytes;

@@ -1,0 +1,210 @@
+/* A scrub finds what is damaged, names it, and changes nothing. */
+#include "compact-world.h"
+
+enum { FOUND_MAX = 16 };
+
+struct found {
+	unsigned n;
+	struct {
+		enum engine_damage_kind kind;
+		char group[8], key[16];
+		uint64_t no, off;
+	} v[FOUND_MAX];
+};
+
+static void on_damage(void *arg, const struct engine_damage *d)
+{
+	struct found *f = arg;
+
+	assert_true(f->n < FOUND_MAX);
+	f->v[f->n].kind = d->kind;
+	snprintf(f->v[f->n].group, 8, "%.*s", SLICE_FMT(d->group));
+	snprintf(f->v[f->n].key, 16, "%.*s", SLICE_FMT(d->key));
+	f->v[f->n].no = d->no;
+	f->v[f->n++].off = d->off;
+}
+
+struct scrub_wait {
+	int rc;
+	struct found found;
+};
+
+static void on_scrubbed(void *arg, int rc)
+{
+	((struct scrub_wait *)arg)->rc = rc;
+}
+
+static void on_scrub_damage(void *arg, const struct engine_damage *d)
+{
+	on_damage(&((struct scrub_wait *)arg)->found, d);
+}
+
+static struct found scrub_now(struct env *v)
+{
+	struct scrub_wait w = { .rc = WAITING };
+
+	engine_scrub(v->e, on_scrub_damage, on_scrubbed, &w);
+	wait_for(v->e, &w.rc);
+	assert_int_equal(w.rc, 0);
+	return w.found;
+}
+
+static void start(struct env *v)
+{
+	v->e = store_open("lmdb", v->dir, &conf);
+	groups_open(v);
+	for (int k = 0; k < 30; k++)
+		for (int i = 0; i < GROUPS; i++)
+			put_one(v, i, k, 9000, (unsigned)(k + i));
+	put_one(v, 0, 50, 1500000, 3);
+	put_one(v, 0, 51, 300000, 3);
+}
+
+/* Where a byte of the store is, by its engine's own place. */
+static void flip(struct env *v, enum loc_kind kind, uint64_t no, uint64_t off)
+{
+	char path[128];
+	uint8_t byte;
+	int fd;
+
+	snprintf(path, sizeof(path), kind == LOC_SEGMENT ? "%s/log-%08x" : "%s/body-%014x", v->dir,
+	    (unsigned)no);
+	fd = open(path, O_RDWR);
+	assert_true(fd >= 0);
+	assert_int_equal(pread(fd, &byte, 1, (off_t)off), 1);
+	byte ^= 0x10;
+	assert_int_equal(pwrite(fd, &byte, 1, (off_t)off), 1);
+	close(fd);
+}
+
+static struct loc_parts place(struct env *v, int g, int k)
+{
+	struct loc_parts p;
+
+	loc_decode(&v->loc[g][k], &p);
+	return p;
+}
+
+static void test_nothing_is_damaged(void **state)
+{
+	struct env *v = *state;
+	struct engine_stats st;
+
+	start(v);
+	engine_stats(v->e, &st);
+	assert_int_equal(st.scrubbed_s, 0);
+	assert_int_equal(scrub_now(v).n, 0);
+	for (int k = 0; k < 30; k += 2)
+		del_one(v, 1, k);
+	compact_wait(v); /* older segments keep bodies only */
+	assert_int_equal(scrub_now(v).n, 0);
+	expect_all(v->e, v->g, v->row);
+	engine_stats(v->e, &st);
+	assert_int_equal(st.scrubs, 2);
+	assert_true(st.scrub_bytes > 800000 && st.scrubbed_s > 1600000000);
+	groups_close(v);
+	engine_close(&v->e);
+	v->e = store_open("lmdb", v->dir, &conf);
+	groups_open(v);
+	engine_stats(v->e, &st);
+	assert_true(st.scrubbed_s > 1600000000);
+}
+
+static void test_bodies_are_named(void **state)
+{
+	struct env *v = *state;
+	struct loc_parts small, large, tabled;
+	struct engine_stats st;
+	struct found f;
+
+	start(v);
+	ref_one(v, 0, 7, 2, 100, false);
+	small = place(v, 0, 7);
+	large = place(v, 0, 50);
+	tabled = place(v, 0, 51);
+	assert_int_equal(large.kind, LOC_FILE);
+	flip(v, LOC_SEGMENT, small.file, small.off + 8999);
+	flip(v, LOC_FILE, large.file, 1000000);
+	flip(v, LOC_SEGMENT, tabled.file, tabled.off + 200000);
+	f = scrub_now(v);
+	assert_int_equal(f.n, 4);
+	for (unsigned i = 0; i < f.n; i++)
+		assert_int_equal(f.v[i].kind, ENGINE_DAMAGED_BODY);
+	assert_string_equal(f.v[0].key, "0007");
+	assert_string_equal(f.v[1].key, "0050");
+	assert_string_equal(f.v[2].key, "0051");
+	assert_string_equal(f.v[3].key, "0100"); /* the same body again, of another row */
+	assert_string_equal(f.v[0].group, "g0");
+	assert_string_equal(f.v[3].group, "g2");
+	assert_int_equal(f.v[0].off, small.off);
+	engine_stats(v->e, &st);
+	assert_int_equal(st.damaged_bodies, 4);
+	/* What it is stays: a pass leaves it where it lies. */
+	for (int k = 0; k < 30; k++)
+		if (k != 7)
+			del_one(v, 0, k);
+	compact_wait(v);
+	f = scrub_now(v);
+	assert_int_equal(f.n, 4);
+}
+
+/* The log alone is damaged, the rows are in the index: the next pass writes them again. */
+static void test_a_pass_heals_the_log(void **state)
+{
+	struct env *v = *state;
+	struct loc_parts p;
+	struct found f;
+
+	start(v);
+	p = place(v, 1, 3);
+	/* Rows lie in front of the bodies of their frame. */
+	flip(v, LOC_SEGMENT, p.file, p.off - 20);
+	f = scrub_now(v);
+	assert_int_equal(f.n, 1);
+	assert_int_equal(f.v[0].kind, ENGINE_DAMAGED_LOG);
+	assert_int_equal(f.v[0].no, p.file);
+	assert_true(f.v[0].off < p.off);
+	for (int k = 0; k < 30; k++)
+		if (k != 3)
+			del_one(v, 1, k);
+	compact_wait(v);
+	assert_int_equal(scrub_now(v).n, 0);
+	expect_all(v->e, v->g, v->row);
+	expect_copy(v, true);
+}
+
+/* Users write, delete and compact, and it is not taken for damage. */
+static void test_beside_others(void **state)
+{
+	struct env *v = *state;
+
+	start(v);
+	for (int round = 0; round < 6; round++) {
+		struct scrub_wait w = { .rc = WAITING };
+		struct answer a;
+
+		engine_scrub(v->e, on_scrub_damage, on_scrubbed, &w);
+		compact_start(v, &a);
+		while (a.rc == WAITING || w.rc == WAITING) {
+			random_step(v);
+			engine_dispatch(v->e, 0);
+		}
+		assert_int_equal(w.rc, 0);
+		assert_int_equal(a.rc, 0);
+		assert_int_equal(w.found.n, 0);
+	}
+	expect_all(v->e, v->g, v->row);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		CASE(test_nothing_is_damaged),
+		CASE(test_bodies_are_named),
+		CASE(test_a_pass_heals_the_log),
+		CASE(test_beside_others),
+	};
+
+	log_init(-1, false, LOG_EMERG);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
