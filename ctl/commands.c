@@ -252,7 +252,28 @@ const struct command ctl_commands[] = {
 	    "status is 0 "
 	    "when all is well, 1 when something is damaged, 3 when it could not be looked at." },
 	{ "store", "stat", 0, 0, ctl_store_stat, CTL_OFFLINE, "", "offline=DIR",
-	    "what a store holds, by account, and how much of its files that is", "" },
+	    "what a store holds, and how much of its files that is",
+	    "Of the server that runs: how much of its files lived when they were measured last, "
+	    "what "
+	    "can still be restored, and when it was compacted and scrubbed. With --offline of a "
+	    "data "
+	    "directory whose server is stopped, by account." },
+	{ "store", "compact", 0, 0, ctl_store_compact, 0, "", "wait",
+	    "give back now what is dead in the store's files",
+	    "The server does this by itself when enough is dead (compact_dead_percent). Users go "
+	    "on, and "
+	    "come first. With --wait the command ends with the pass, and its status is 1 when that "
+	    "was "
+	    "given up." },
+	{ "store", "scrub", 0, 0, ctl_store_scrub, 0, "", "wait list",
+	    "read all of the store now and name what is damaged",
+	    "The server does this by itself every scrub_days. Every frame of the log, every row "
+	    "and every "
+	    "message is compared with its sum, inside the server, beside its users. With --wait "
+	    "the "
+	    "command ends with the scrub and lists what it found; with --list it begins none and "
+	    "lists "
+	    "what the last one found. The status is 1 when something is damaged." },
 	{ "store", "salvage", 2, 2, ctl_store_salvage, CTL_OFFLINE, "DIR OUT",
 	    "account=NAME mailbox=NAME uid=N as-store",
 	    "get out what is left of a store that the server refuses",

@@ -170,3 +170,7 @@ CTL(ctl_store_verify);
 CTL(ctl_store_stat);
 CTL(ctl_store_rebuild);
 CTL(ctl_store_salvage);
+CTL(ctl_store_compact);
+CTL(ctl_store_scrub);
+/* `store stat` of a server that runs */
+CTL(upkeep_stat);

@@ -27,15 +27,6 @@ int ctl_become(
 	return ctl_refuse(c, "%s cannot be started: %s", path, strerror(errno));
 }
 
-static int offline(struct ctl *c, const char *verb)
-{
-	const char *dir = ctl_opt(c, "offline");
-
-	if (dir == NULL)
-		return CTL_USAGE;
-	return ctl_become(c, "gatehouse-salvage", verb, &dir, 1);
-}
-
 /* Becomes gatehouse-backup: the options that it has, too. */
 static int backup(struct ctl *c, const char *verb)
 {
@@ -103,7 +94,9 @@ int ctl_store_verify(struct ctl *c)
 
 int ctl_store_stat(struct ctl *c)
 {
-	return offline(c, "stat");
+	const char *dir = ctl_opt(c, "offline");
+
+	return dir != NULL ? ctl_become(c, "gatehouse-salvage", "stat", &dir, 1) : upkeep_stat(c);
 }
 
 int ctl_store_rebuild(struct ctl *c)

@@ -228,6 +228,7 @@ bool rights_may(const struct directory *d, uint64_t who, uint32_t what, uint64_t
 		[IPC_MAY_RESTORE] = { CHANGES, IPC_RIGHT_MAILBOXES },
 		[IPC_MAY_PURGE] = { CHANGES, IPC_RIGHT_MASTER },
 		[IPC_MAY_IMPERSONATE] = { CHANGES, IPC_RIGHT_IMPERSONATE },
+		[IPC_MAY_UPKEEP] = { CHANGES, IPC_RIGHT_SETTINGS },
 	};
 	struct actor actor = rights_actor(d, who, 0);
 	struct object *o = target != 0 ? directory_account(d, target) : NULL;
@@ -235,6 +236,8 @@ bool rights_may(const struct directory *d, uint64_t who, uint32_t what, uint64_t
 	if (who == 0 || actor.account == NULL || what >= sizeof(needs) / sizeof(needs[0]) ||
 	    needs[what].rights == 0)
 		return false;
+	if (what == IPC_MAY_UPKEEP)
+		return target == 0 && holds(&actor, needs[what].rights, CHANGES, NULL);
 	if (target == 0)
 		return needs[what].kind == LOOKS &&
 		       holds(&actor,

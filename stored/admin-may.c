@@ -16,6 +16,7 @@ struct admin_may {
 		struct ipc_sess_list list;
 		struct ipc_sess_kick kick;
 		struct ipc_stat_ask stat;
+		struct ipc_upkeep_ask upkeep;
 	} m;
 };
 
@@ -32,6 +33,12 @@ static bool wants(
 	case IPC_stat_ask:
 		ret->what = IPC_MAY_SEE_FIGURES;
 		ret->target = m->stat_ask.account;
+		return true;
+	case IPC_upkeep_ask:
+		ret->what = m->upkeep_ask.what == IPC_UPKEEP_STATE ||
+				    m->upkeep_ask.what == IPC_UPKEEP_DAMAGED
+				? IPC_MAY_SEE_FIGURES
+				: IPC_MAY_UPKEEP;
 		return true;
 	case IPC_sess_kick:
 		ret->what = IPC_MAY_END_SESSIONS;
@@ -63,6 +70,8 @@ static bool keep(struct peer *from, enum ipc_type type, const union ipc_any *m, 
 		q->m.list = m->sess_list;
 	else if (type == IPC_sess_kick)
 		q->m.kick = m->sess_kick;
+	else if (type == IPC_upkeep_ask)
+		q->m.upkeep = m->upkeep_ask;
 	else
 		q->m.stat = m->stat_ask;
 	peer_ref(from);
@@ -92,6 +101,8 @@ static void settle(struct admin_may *q, int status)
 		m.sess_list = q->m.list;
 	else if (q->type == IPC_sess_kick)
 		m.sess_kick = q->m.kick;
+	else if (q->type == IPC_upkeep_ask)
+		m.upkeep_ask = q->m.upkeep;
 	else
 		m.stat_ask = q->m.stat;
 	if (q->from->chan != NULL && status == IPC_ST_OK)

@@ -2,6 +2,7 @@
  * admin - what an administrator's channel may ask: who is logged in, end sessions, figures.
  */
 #include "stored/lost.h"
+#include "stored/maintain.h"
 #include "stored/session-private.h"
 
 #include "common/base/io.h"
@@ -287,6 +288,8 @@ void admin_refuse(struct peer *p, enum ipc_type type, const union ipc_any *m, in
 		reply(p, m->sess_kick.seq, status, 0, NULL);
 	else if (type == IPC_stat_ask)
 		reply(p, m->stat_ask.seq, status, 0, NULL);
+	else if (type == IPC_upkeep_ask)
+		reply(p, m->upkeep_ask.seq, status, 0, NULL);
 }
 
 void admin_do(struct peer *p, enum ipc_type type, const union ipc_any *m)
@@ -299,6 +302,8 @@ void admin_do(struct peer *p, enum ipc_type type, const union ipc_any *m)
 		on_stat(p, &m->stat_ask);
 	else if (type == IPC_sess_open)
 		on_open(p, &m->sess_open);
+	else if (type == IPC_upkeep_ask)
+		maintain_ask(p, &m->upkeep_ask);
 }
 
 void admin_msg(struct peer *p, enum ipc_type type, const union ipc_any *m)

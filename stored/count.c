@@ -1,7 +1,7 @@
 /*
  * count - the store's figures for whoever watches the suite.
  */
-#include "stored/store-private.h"
+#include "stored/maintain.h"
 
 #include "common/metrics/metrics.h"
 
@@ -55,4 +55,5 @@ void store_count(const struct store *st)
 	put(METRIC_store_index_rebuilds, e.index_rebuilds);
 	put(METRIC_store_peers_ended, c->bad_peers);
 	put(METRIC_parse_queue, st->n_jobs);
+	maintain_count(st);
 }

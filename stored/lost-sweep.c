@@ -7,6 +7,7 @@
  * that ended.
  */
 #include "stored/lost.h"
+#include "stored/maintain.h"
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
@@ -23,7 +24,8 @@ struct lost_sweep {
 	uint64_t visitor; /* an account that only the sweep had in memory; 0: none */
 	bool visitors[LOST_SWEEP_ACCOUNTS];
 	bool asking;
-	int64_t next_ms; /* when the next round begins */
+	uint64_t lost_bytes; /* that can be restored, of this round so far */
+	int64_t next_ms;     /* when the next round begins */
 };
 
 /* What is kept for hours only is looked at more often. */
@@ -42,6 +44,7 @@ static void on_purged(void *arg, int status, size_t n, uint64_t bytes)
 
 	if (n > 0)
 		log_ev(LOG_INFO, "stored.purged", kv_u("count", n), kv_u("bytes", bytes));
+	maintain_hint(w->st, bytes);
 	sweep_next(w);
 }
 
@@ -49,8 +52,13 @@ static void on_account(void *arg, int status, struct account *a)
 {
 	struct lost_sweep *w = arg;
 
-	if (a != NULL && w->asking)
+	uint64_t bytes = 0;
+
+	if (a != NULL && w->asking) {
 		policy_want(a);
+		(void)lost_count(a, &bytes);
+		w->lost_bytes += bytes;
+	}
 	if (a == NULL || w->asking || !a->policy_known)
 		sweep_next(w);
 	else
@@ -133,8 +141,11 @@ void lost_sweep_tick(struct store *st)
 	}
 	if (!w->in_round && clock_mono_ms() < w->next_ms)
 		return;
-	if (!w->in_round)
+	if (!w->in_round) {
 		w->from = key_kind(REC_ACCOUNT);
+		w->st->lost_bytes = w->lost_bytes;
+		w->lost_bytes = 0;
+	}
 	w->busy = true;
 	st->in_flight++;
 	engine_scan(st->meta, key_slice(&w->from), key_slice(&to), LOST_SWEEP_ACCOUNTS, on_rows, w);

@@ -53,7 +53,10 @@ static int start(struct proc *p, void *arg)
 		.undelete_s = UNDELETE_DEFAULT_S,
 		.on_broken = on_broken,
 		.arg = g };
-	int r = engine_start(g->db.engine);
+	int r;
+
+	upkeep_conf_read(&conf.upkeep, proc_conf(p), "store");
+	r = engine_start(g->db.engine);
 
 	if (r == 0)
 		r = store_new(&conf, &g->store);

@@ -297,3 +297,11 @@ int mbox_load_late(struct mbox_load *l, const struct cols_row *rows, size_t n)
 	l->n_late += n;
 	return 0;
 }
+
+void mbox_load_moved(
+    struct mbox_load *l, uint32_t uid, const struct engine_loc *from, const struct engine_loc *to)
+{
+	for (size_t i = 0; i < l->n_late; i++)
+		if (l->late[i].uid == uid && memcmp(&l->late[i].loc, from, sizeof(*from)) == 0)
+			l->late[i].loc = *to;
+}

@@ -47,8 +47,11 @@ static void on_moved(
 	struct mbox *m = arg;
 	uint32_t uid;
 
-	if (key_get_u32(key, REC_MSG, &uid) == 0 || key_get_u32(key, REC_DOOMED, &uid) == 0)
-		cols_moved(&m->cols, uid, from, to);
+	if (key_get_u32(key, REC_MSG, &uid) != 0 && key_get_u32(key, REC_DOOMED, &uid) != 0)
+		return;
+	cols_moved(&m->cols, uid, from, to);
+	if (m->load != NULL)
+		mbox_load_moved(m->load, uid, from, to);
 }
 
 void mbox_take_group(struct mbox *m, struct engine_group *take_group)

@@ -16,6 +16,7 @@ struct parse_job {
 	uint64_t size, at;
 	unsigned tries;
 	bool sent, reading, dead; /* dead: freed when the read answers */
+	bool lost;                /* not where its row says, either */
 	struct store *st;
 };
 
@@ -38,6 +39,24 @@ static void job_end(struct parse_job *j)
 
 static void job_feed(struct parse_job *j);
 
+/* It was not where it was when the job was made. */
+static void on_place(void *arg, const struct engine_loc *loc)
+{
+	struct parse_job *j = arg;
+
+	if (loc != NULL && memcmp(&j->loc, loc, sizeof(*loc)) != 0)
+		j->loc = *loc;
+	else
+		j->lost = true;
+	j->reading = false;
+	if (j->dead)
+		job_free(j);
+	else if (!j->sent || j->st->parser == NULL)
+		parse_start(j->st);
+	else
+		job_feed(j);
+}
+
 static void on_read(void *arg, int rc, struct slice data)
 {
 	struct parse_job *j = arg;
@@ -51,6 +70,10 @@ static void on_read(void *arg, int rc, struct slice data)
 	}
 	if (!j->sent || st->parser == NULL) {
 		parse_start(st); /* parsed was restarted meanwhile */
+		return;
+	}
+	if (rc == ENGINE_NOTFOUND && !j->lost && place_find(j->mbox, j->uid, false, on_place, j)) {
+		j->reading = true;
 		return;
 	}
 	if (rc != ENGINE_OK || data.n == 0) {

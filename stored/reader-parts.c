@@ -73,6 +73,7 @@ static void piece_failed(struct session *s, struct request *q, int status)
 
 static void piece_read(struct session *s, struct request *q, size_t n)
 {
+	s->place_asked = 0;
 	s->body_at += n;
 	entry_head(IPC_ST_OK, s->body_at < s->body_end, n);
 	if (s->body_at == s->body_end)
@@ -103,6 +104,9 @@ static void on_fetched(void *arg, int rc, struct slice data)
 		data = slice_part(data, 0, out.max - ENTRY_BYTES);
 		memcpy(out.p + ENTRY_BYTES, data.p, data.n);
 		piece_read(s, q, data.n);
+	} else if (rc == ENGINE_NOTFOUND && body_again(s, q)) {
+		session_pump(s);
+		return;
 	} else {
 		piece_failed(s, q, rc == ENGINE_OK ? IPC_ST_CORRUPT : store_status(rc));
 	}
@@ -159,6 +163,8 @@ static enum run piece_go(struct session *s, struct request *q)
 		    store_engine(s->st), &s->loc, s->body_at, want, on_fetched, s->fetch);
 		return wait(s, q);
 	}
+	if (r == ENGINE_NOTFOUND && body_again(s, q))
+		return s->fetch->busy ? wait(s, q) : RUN_AGAIN;
 	if (r != ENGINE_OK || got == 0)
 		piece_failed(s, q, r != ENGINE_OK ? store_status(r) : IPC_ST_CORRUPT);
 	else

@@ -54,6 +54,7 @@ static enum run body_fail(struct session *s, const struct request *q, int status
 /* Bytes from body_at on, as far as the credit goes. */
 static void body_send(struct session *s, const struct request *q, struct slice data)
 {
+	s->place_asked = 0;
 	while (data.n > 0 && s->credit > 0 && !s->dead) {
 		size_t k = data.n < ANSWER_BYTES_MAX ? data.n : ANSWER_BYTES_MAX;
 
@@ -83,7 +84,7 @@ static void on_fetched(void *arg, int rc, struct slice data)
 	q = TAILQ_FIRST(&s->requests);
 	if (rc == ENGINE_OK && data.n > 0) {
 		body_send(s, q, data);
-	} else {
+	} else if (rc != ENGINE_NOTFOUND || !body_again(s, q)) {
 		body_fail(s, q, rc == ENGINE_OK ? IPC_ST_CORRUPT : store_status(rc));
 		session_finish_first(s);
 	}
@@ -103,11 +104,56 @@ int body_find(struct session *s, const struct request *q)
 	if (q->off > row.size)
 		return IPC_ST_BAD;
 	s->have_body = true;
+	s->place_asked = 0;
 	s->loc = row.loc;
 	s->body_at = q->off;
 	s->body_end = q->len == 0 || q->len > row.size - q->off ? row.size : q->off + q->len;
 	s->st->counts.bodies++;
 	return IPC_ST_OK;
+}
+
+static void on_place(void *arg, const struct engine_loc *loc)
+{
+	struct fetch *f = arg;
+	struct session *s = f->session;
+	const struct request *q;
+	struct view *v;
+
+	f->busy = false;
+	if (s == NULL) {
+		free(f);
+		return;
+	}
+	if (s->dead)
+		return;
+	q = TAILQ_FIRST(&s->requests);
+	v = session_view(s, q->mbox);
+	if (loc != NULL && v != NULL)
+		cols_moved(&v->mbox->cols, q->uid, &s->loc, loc);
+	if (loc != NULL)
+		s->loc = *loc;
+	session_pump(s);
+}
+
+/* The index is told of every move; but it is not, while its mailbox is being opened again. */
+bool body_again(struct session *s, const struct request *q)
+{
+	struct view *v = session_view(s, q->mbox);
+	struct cols_row row;
+
+	if (v == NULL || v->mbox->cols_state != COLS_READY ||
+	    cols_find(&v->mbox->cols, &v->see, q->uid, &row) != 0)
+		return false;
+	if (memcmp(&row.loc, &s->loc, sizeof(row.loc)) != 0) {
+		s->loc = row.loc;
+		return true;
+	}
+	if (s->place_asked == 2 ||
+	    !place_find(v->mbox, q->uid, s->place_asked == 1, on_place, s->fetch))
+		return false;
+	s->place_asked++;
+	s->fetch->busy = true;
+	return true;
 }
 
 static enum run run_body(struct session *s, const struct request *q)
@@ -127,7 +173,8 @@ static enum run run_body(struct session *s, const struct request *q)
 	while (s->body_at < s->body_end) {
 		size_t want = BODY_BLOCK - s->body_at % BODY_BLOCK, got = 0;
 
-		if (s->dead || s->credit == 0 || ipc_chan_queued(s->chan) > SESSION_QUEUE_HIGH)
+		if (s->dead || s->fetch->busy || s->credit == 0 ||
+		    ipc_chan_queued(s->chan) > SESSION_QUEUE_HIGH)
 			return RUN_WAIT;
 		if (want > s->body_end - s->body_at)
 			want = s->body_end - s->body_at;
@@ -140,6 +187,8 @@ static enum run run_body(struct session *s, const struct request *q)
 			    store_engine(s->st), &s->loc, s->body_at, want, on_fetched, s->fetch);
 			return RUN_WAIT;
 		}
+		if (r == ENGINE_NOTFOUND && body_again(s, q))
+			continue;
 		if (r != ENGINE_OK || got == 0)
 			return body_fail(s, q, r != ENGINE_OK ? store_status(r) : IPC_ST_CORRUPT);
 		body_send(s, q, slice_of(block, got));

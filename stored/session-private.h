@@ -76,6 +76,7 @@ struct session {
 	bool have_body;
 	struct engine_loc loc;
 	uint64_t body_at, body_end;
+	unsigned place_asked; /* times, for a body that was not where the index said */
 	uint32_t facts_last;   /* of the facts being read: the last uid */
 	struct view *facts_of; /* and where they belong to; NULL: it is gone */
 };
@@ -147,6 +148,9 @@ struct view *view_ready(struct session *s, const struct request *q, int *ret_sta
 /* Finds q->uid, q->off, q->len: have_body, loc, body_at, body_end of the session. An IPC_ST_...;
  * with IPC_ST_OK and no body the index is loading. */
 int body_find(struct session *s, const struct request *q);
+/* What is read is not where it was: s->loc is set anew, or will be (s->fetch->busy). False: it is
+ * nowhere. */
+bool body_again(struct session *s, const struct request *q);
 /* The first of the requests that wait has been answered. */
 void session_finish_first(struct session *s);
 

@@ -226,6 +226,7 @@ struct store_counts {
 	uint64_t delivered_bytes, refused_by[IPC_ST_BAD + 1]; /* by status */
 };
 
+struct maintain;
 struct parse_job;
 struct lost_sweep;
 struct undelete;
@@ -261,6 +262,8 @@ struct store {
 	uint32_t parse_seq;
 	struct account_policy policy; /* of accounts that have none of their own */
 	struct lost_sweep *sweep;
+	uint64_t lost_bytes; /* that can be restored, as of the last round over all accounts */
+	struct maintain *maintain;
 	struct store_counts counts;
 };
 
@@ -349,6 +352,9 @@ void mbox_load(struct mbox *m);
 /* Rows that became durable while the columns are being loaded. 0 or -ENOMEM. */
 int mbox_load_late(struct mbox_load *l, const struct cols_row *rows, size_t n)
     __attribute__((warn_unused_result));
+/* One of them has moved. */
+void mbox_load_moved(struct mbox_load *l, uint32_t uid, const struct engine_loc *from,
+    const struct engine_loc *to);
 /* Durable messages, ascending, join the columns (if they are loaded) and the feed. `by` (or NULL)
  * asked for it with `seq`. */
 void mbox_add(
@@ -438,6 +444,11 @@ void post_target(struct store *st, const struct ipc_post_target *q, struct peer 
 void post_conn_free(struct post_conn *pc);
 void post_expire(struct store *st, int64_t now_ms);
 void post_conn_end(struct post_conn *pc);
+
+/* place.c: the message's place in its row, or in the one for views that still see it. NULL: there is no
+ * such row. False: it cannot be asked for now, and `fn` is not called. */
+typedef void place_fn(void *arg, const struct engine_loc *loc);
+bool place_find(struct mbox *m, uint32_t uid, bool doomed, place_fn *fn, void *arg);
 
 /* parse.c */
 void parse_want(struct mbox *m, uint32_t uid, const struct engine_loc *loc, uint64_t size);

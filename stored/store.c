@@ -1,4 +1,5 @@
 #include "stored/lost.h"
+#include "stored/maintain.h"
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
@@ -120,6 +121,7 @@ static int events_init(struct store *st)
 
 int store_new(const struct store_conf *conf, struct store **ret_st)
 {
+	static const struct upkeep_conf by_hand = { .name = "store", .look_ms = 1 };
 	struct store *st = calloc(1, sizeof(*st));
 	int r;
 
@@ -138,6 +140,8 @@ int store_new(const struct store_conf *conf, struct store **ret_st)
 	TAILQ_INIT(&st->idle);
 	TAILQ_INIT(&st->jobs);
 	r = events_init(st);
+	if (r == 0)
+		r = maintain_init(st, conf->upkeep.name != NULL ? &conf->upkeep : &by_hand);
 	if (r == 0)
 		r = meta_init(st);
 	if (r != 0)
@@ -180,6 +184,7 @@ void store_free(struct store **stp)
 	for (int turns = 0; st->in_flight > 0 && turns < 1000; turns++)
 		store_engine_turn(st, 10);
 	lost_sweep_fini(st);
+	maintain_fini(st);
 	account_evict(st, true);
 	idmap_fini(&st->accounts);
 	idmap_fini(&st->conns);

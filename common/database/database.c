@@ -1,4 +1,5 @@
 #include "common/database/database.h"
+#include "common/database/upkeep.h"
 
 #include <event2/event.h>
 #include <errno.h>
@@ -10,6 +11,7 @@ int database_open(struct database *db, struct proc *p, const char *dir)
 	int r = engine_open(
 	    memory ? "mem" : "lmdb", memory ? -1 : proc_dir(p, dir), &conf, &db->engine);
 
+	db->name = dir;
 	if (r == ENGINE_BUSY)
 		proc_fail(p, "another process has this database open", EBUSY);
 	else if (r == ENGINE_VERSION)
@@ -39,14 +41,18 @@ static void on_ready(evutil_socket_t fd, short what, void *arg)
 
 int database_start(struct database *db, struct proc *p)
 {
+	struct upkeep_conf conf;
 	int r = engine_start(db->engine);
 
+	upkeep_conf_read(&conf, proc_conf(p), db->name);
 	db->proc = p;
 	if (r == 0) {
 		db->ready = event_new(
 		    proc_base(p), engine_fd(db->engine), EV_READ | EV_PERSIST, on_ready, db);
 		r = db->ready == NULL || event_add(db->ready, NULL) != 0 ? -ENOMEM : 0;
 	}
+	if (r == 0)
+		r = upkeep_new(proc_base(p), db->engine, &conf, NULL, NULL, &db->upkeep);
 	if (r != 0)
 		proc_fail(p, "the database cannot start", -r);
 	return r == 0 ? 0 : -1;
@@ -54,6 +60,7 @@ int database_start(struct database *db, struct proc *p)
 
 void database_close(struct database *db)
 {
+	upkeep_free(&db->upkeep);
 	if (db->ready != NULL)
 		event_free(db->ready);
 	db->ready = NULL;

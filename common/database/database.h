@@ -7,18 +7,21 @@
 #include "common/proc/proc.h"
 
 struct event;
+struct upkeep;
 
 struct database {
 	struct engine *engine;
 	struct proc *proc;
+	const char *name;
 	struct event *ready;
+	struct upkeep *upkeep;
 };
 
 /* In warm_up: opens the engine that the configuration names in the directory `dir`. 0, or -1 after
  * proc_fail(). */
 int database_open(struct database *db, struct proc *p, const char *dir);
 
-/* In start: threads, and callbacks from the loop. 0, or -1 after proc_fail(). */
+/* In start: threads, callbacks from the loop, and upkeep by itself. 0, or -1 after proc_fail(). */
 int database_start(struct database *db, struct proc *p);
 
 /* At the end: what was handed in is made durable, callbacks are dropped. */

@@ -211,6 +211,15 @@ enum ipc_may {
 	IPC_MAY_RESTORE,
 	IPC_MAY_IMPERSONATE,
 	IPC_MAY_PURGE, /* deleted mail, and hold it */
+	IPC_MAY_UPKEEP, /* of the server alone */
+};
+
+/* What upkeep_ask asks for. */
+enum ipc_upkeep {
+	IPC_UPKEEP_STATE = 1,
+	IPC_UPKEEP_DAMAGED, /* what the last scrub found */
+	IPC_UPKEEP_COMPACT,
+	IPC_UPKEEP_SCRUB,
 };
 
 enum ipc_mbox_flags { IPC_MBOX_READONLY = 1 << 0, IPC_MBOX_EVENTS = 1 << 1 };

@@ -225,6 +225,10 @@ ADMIN_VERB(run_count_recoverable);
 ADMIN_VERB(run_restore_messages);
 ADMIN_VERB(run_purge_messages);
 ADMIN_VERB(run_set_hold);
+ADMIN_VERB(run_store_state);
+ADMIN_VERB(run_compact_store);
+ADMIN_VERB(run_scrub_store);
+ADMIN_VERB(run_list_damaged);
 
 /* ---- answers of routerd that have a form of their own, by file ---- */
 #define ADMIN_REPLY(fn) void fn(struct cmd *c, enum ipc_type type, const union ipc_any *m)

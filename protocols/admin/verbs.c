@@ -148,6 +148,11 @@ const struct verb admin_verbs[] = {
 	{ "RestoreMessages", "account [{picks}]", run_restore_messages },
 	{ "PurgeMessages", "account [{picks}]", run_purge_messages },
 	{ "SetRecoveryHold", "account YES|NO", run_set_hold },
+
+	{ "GetStoreState", "", run_store_state },
+	{ "CompactStore", "", run_compact_store },
+	{ "ScrubStore", "", run_scrub_store },
+	{ "ListDamaged", "", run_list_damaged },
 };
 /* clang-format on */
 

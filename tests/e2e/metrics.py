@@ -13,7 +13,7 @@ import subprocess
 import time
 
 import openmetrics
-from suite import A1, PASSWORD, TOP, case, check, equal, main, message, refused, wait
+from suite import A1, PASSWORD, TOP, case, check, damage, equal, main, message, refused, wait
 
 PER_ADDRESS = 25
 MOVED = set()
@@ -258,6 +258,23 @@ def rebuilt(s):
             f.write(b"damaged!" * 8)
         s.start_again()
     moves(s, "store_index_rebuilds", 1, damage)
+
+
+@case("compaction and scrub: passes, bytes moved, what the files hold, bytes read, what is damaged", engines=("lmdb",))
+def upkeep(s):
+    s.deliver("u1@example.test", message("p" * 300000))
+    s.empty()
+    s.ctl("undelete", "purge", "u1")
+    s.deliver("u1@example.test", message("r" * 9000 + " COUNTED-DAMAGE"))
+    moved = figure(s, "store_moved_bytes")
+    moves(s, "store_compactions", 1, lambda: s.ctl("store", "compact", "--wait"), result="ok")
+    check(figure(s, "store_moved_bytes") > moved, "nothing was moved")
+    check(figure(s, "store_file_bytes") >= figure(s, "store_dead_bytes") > 0, "files and what of them is dead")
+    moves(s, "store_scrubs", 1, lambda: s.ctl("store", "scrub", "--wait"))
+    check(figure(s, "store_scrub_bytes") > 0, "nothing was read")
+    damage(s, b"COUNTED-DAMAGE")
+    moves(s, "store_damaged", 1, lambda: s.ctl("store", "scrub", "--wait", ok=False), what="body")
+    MOVED.update(("store_moved_bytes", "store_file_bytes", "store_dead_bytes", "store_scrub_bytes"))
 
 
 @case("many scrapers at a time all get an answer")

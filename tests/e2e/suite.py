@@ -8,6 +8,7 @@ import argparse
 import base64
 import contextlib
 import fcntl
+import glob
 import json
 import os
 import poplib
@@ -79,6 +80,20 @@ def alive(pid):
 def message(text="text", subject="subject", **fields):
     head = {"From": "sender@sender.example", "To": "someone@" + DOMAIN, "Subject": subject, **fields}
     return "".join("%s: %s\r\n" % f for f in head.items()).encode() + b"\r\n" + text.encode() + b"\r\n"
+
+
+def damage(s, text):
+    """Flips a bit of these bytes, in every file of the store that has them."""
+    found = 0
+    for path in glob.glob(os.path.join(s.dir, "data", "store", "*-*")):
+        with open(path, "r+b") as f:
+            at = f.read().find(text)
+            if at < 0:
+                continue
+            f.seek(at)
+            f.write(bytes([text[0] ^ 1]))
+            found += 1
+    check(found > 0, "no file of the store has %r", text)
 
 
 def behind_trace(data):

@@ -391,6 +391,9 @@ static void what_authd_and_stored_ask(void **state)
 		{ "settings@company.com", "user@one.example", 0 },
 		{ "master@company.com", "settings@company.com", 0x1fe },
 		{ "master@company.com", "master@company.com", 0x1fe },
+		{ "settings@company.com", NULL, 1 << IPC_MAY_UPKEEP },
+		{ "master@company.com", NULL,
+		    1 << IPC_MAY_SEE_SESSIONS | 1 << IPC_MAY_SEE_FIGURES | 1 << IPC_MAY_UPKEEP },
 		{ "gone@company.com", "user@one.example", 0 },
 		{ "gone@company.com", NULL, 0 },
 	};

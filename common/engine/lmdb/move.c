@@ -212,7 +212,7 @@ static int control_begin(struct store *s, struct move *m)
 	if (m->advance && s->log.pos.off > SEG_HEAD)
 		r = rotate(s);
 	m->begin_seg = s->log.pos.seg;
-	for (size_t i = 0; i < m->n_victims; i++)
+	for (size_t i = 0; r == 0 && i < m->n_victims; i++)
 		assert(m->victims[i].kind != LOC_SEGMENT || m->victims[i].no < m->begin_seg);
 	return r == 0 ? moving_begin(&s->moving, m->victims, m->n_victims) : r;
 }
