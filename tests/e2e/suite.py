@@ -231,6 +231,7 @@ class Suite:
         self.conf = os.path.join(self.dir, "gatehouse.conf")
         self.log = os.path.join(self.dir, "log")
         self.process = None
+        self.libexec = os.path.join(self.root, "usr/lib/gatehouse")  # of later starts
 
     # ---- its life ----
 
@@ -262,7 +263,7 @@ class Suite:
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 [os.path.join(self.root, "usr/sbin/gatehouse"), "--libexec",
-                 os.path.join(self.root, "usr/lib/gatehouse"), "--ready-fd", str(ready_w), self.conf],
+                 self.libexec, "--ready-fd", str(ready_w), self.conf],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=[ready_w], start_new_session=True)
         os.close(ready_w)
         with os.fdopen(ready_r, "rb") as f:

@@ -1,0 +1,46 @@
+"""A whole suite whose stored has faultdisk.so below it; shared by the tests that kill it or let its disk fail."""
+import os
+import signal
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "e2e")]
+import faultdisk  # noqa: E402
+import suite  # noqa: E402
+
+
+class Below(suite.Suite):
+    """The master starts a shell that becomes stored, with the board's library loaded."""
+
+    def start(self):
+        super().start()
+        self.stop()
+        shown = os.path.join(self.dir, "below")
+        os.mkdir(shown)
+        self.board = faultdisk.Board(os.path.join(shown, "board"))
+        self.board.set(kinds=faultdisk.CHANGES)
+        library = os.path.join(self.build, "tests", "crash", "faultdisk.so")
+        where = os.path.join(self.root, "usr/lib/gatehouse")
+        for name in os.listdir(where):
+            if name != "stored":
+                os.symlink(os.path.join(where, name), os.path.join(shown, name))
+        with open(os.path.join(shown, "stored"), "w", encoding="utf-8") as f:
+            f.write("#!/bin/sh\nexport FAULTDISK='%s' LD_PRELOAD='%s'\nexec '%s' \"$@\"\n" % (
+                self.board.path, library, os.path.join(where, "stored")))
+        os.chmod(os.path.join(shown, "stored"), 0o755)
+        self.libexec = shown
+        self.start_again()
+        return self
+
+    def kill_all(self):
+        """kill -9, top first, so that nobody is started again."""
+        pids = [self.master()] + [p for p, _, _ in self.processes()]
+        for pid in pids:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        suite.wait(lambda: not any(suite.alive(p) for p in pids), 60, "the end of all processes")
+        if self.process:
+            self.process.wait(10)
+        self.process = None
