@@ -9,12 +9,16 @@
 #include <stdlib.h>
 #include <xxhash.h>
 
-/* u64 kind (top byte) and file, u64 off << 32 | size or size alone, u64 sum */
+enum { LOC_PARTED = 0x10 };
+
+/* u64 kind (low half of the top byte), parted (0x10 of it) and file, u64 off << 32 | size or size
+ * alone, u64 sum */
 void loc_encode(const struct loc_parts *p, struct engine_loc *ret_loc)
 {
 	uint64_t place = p->kind == LOC_SEGMENT ? p->off << 32 | p->size : p->size;
 
-	wire_store_u64(ret_loc->b, (uint64_t)p->kind << 56 | p->file);
+	wire_store_u64(
+	    ret_loc->b, ((uint64_t)p->kind | (p->parted ? LOC_PARTED : 0)) << 56 | p->file);
 	wire_store_u64(ret_loc->b + 8, place);
 	wire_store_u64(ret_loc->b + 16, p->sum);
 }
@@ -23,7 +27,9 @@ void loc_decode(const struct engine_loc *loc, struct loc_parts *ret_p)
 {
 	uint64_t file = wire_load_u64(loc->b), place = wire_load_u64(loc->b + 8);
 
-	ret_p->kind = (enum loc_kind)(file >> 56);
+	ret_p->parted = (file >> 56 & LOC_PARTED) != 0;
+	/* A later version's bits are no place of ours. */
+	ret_p->kind = (enum loc_kind)(file >> 56 & ~(uint64_t)LOC_PARTED);
 	ret_p->file = file & (((uint64_t)1 << 56) - 1);
 	ret_p->off = ret_p->kind == LOC_SEGMENT ? place >> 32 : 0;
 	ret_p->size = ret_p->kind == LOC_SEGMENT ? place & UINT32_MAX : place;
@@ -38,21 +44,48 @@ uint64_t engine_loc_bytes(const struct engine_loc *loc)
 	return p.size;
 }
 
-bool body_has_table(uint64_t size)
+bool body_is_parted(uint64_t size)
 {
-	return size > ENGINE_BODY_CHUNK;
+	return size > ENGINE_BODY_PARTED;
+}
+
+uint64_t body_chunk_at(const struct loc_parts *p, uint64_t i)
+{
+	uint64_t at = i * ENGINE_BODY_CHUNK;
+
+	if (p->parted && i > 0)
+		at = i == 1 ? ENGINE_BODY_FIRST : (i - 1) * ENGINE_BODY_CHUNK;
+	return at < p->size ? at : p->size;
+}
+
+uint64_t body_chunk_of(const struct loc_parts *p, uint64_t off)
+{
+	return off / ENGINE_BODY_CHUNK + (p->parted && off >= ENGINE_BODY_FIRST);
+}
+
+uint64_t body_chunks(const struct loc_parts *p)
+{
+	return p->size == 0 ? 1 : body_chunk_of(p, p->size - 1) + 1;
+}
+
+size_t body_table_bytes(const struct loc_parts *p)
+{
+	uint64_t n = body_chunks(p);
+
+	return n > 1 ? n * 8 : 0;
 }
 
 bool body_check(const struct loc_parts *loc, uint64_t first, struct slice data, struct slice table)
 {
-	if (!body_has_table(loc->size))
+	if (body_chunks(loc) == 1)
 		return first == 0 && data.n == loc->size && XXH3_64bits(data.p, data.n) == loc->sum;
 	if (XXH3_64bits(table.p, table.n) != loc->sum)
 		return false;
 	for (; data.n > 0; first++) {
-		struct slice c = slice_part(data, 0, ENGINE_BODY_CHUNK);
+		struct slice c =
+		    slice_part(data, 0, body_chunk_at(loc, first + 1) - body_chunk_at(loc, first));
 
-		if ((first + 1) * 8 > table.n ||
+		if (c.n == 0 || (first + 1) * 8 > table.n ||
 		    XXH3_64bits(c.p, c.n) != wire_load_u64(table.p + first * 8))
 			return false;
 		data = slice_from(data, c.n);
@@ -62,7 +95,7 @@ bool body_check(const struct loc_parts *loc, uint64_t first, struct slice data, 
 
 uint64_t body_sum(const struct engine_body *b)
 {
-	if (!body_has_table(b->size))
+	if (b->n_sums <= 1)
 		return b->n_sums == 0 ? XXH3_64bits(NULL, 0) : b->sums[0];
 	return XXH3_64bits(b->sums, b->n_sums * 8);
 }
@@ -89,28 +122,38 @@ struct engine_body *engine_body_begin(
 	return b;
 }
 
-/* A chunk is whole (or the last): its sum is kept for good. Little-endian, as it goes to disk. */
-static int chunk_finish(struct engine_body *b, const struct body_chunk *c)
+/* Kept for good. Little-endian, as it goes to disk. */
+static int sum_add(struct engine_body *b, const uint8_t *p, size_t n)
 {
 	if (b->n_sums == b->cap_sums) {
-		size_t cap = b->cap_sums == 0 ? 1 : 2 * b->cap_sums;
-		uint64_t *p = realloc(b->sums, cap * sizeof(*p));
+		size_t cap = b->cap_sums == 0 ? 2 : 2 * b->cap_sums;
+		uint64_t *q = realloc(b->sums, cap * sizeof(*q));
 
-		if (p == NULL)
+		if (q == NULL)
 			return -ENOMEM;
-		b->sums = p;
+		b->sums = q;
 		b->cap_sums = cap;
 	}
-	wire_store_u64((uint8_t *)&b->sums[b->n_sums], XXH3_64bits(c->data, c->n));
-	b->n_sums++;
+	wire_store_u64((uint8_t *)&b->sums[b->n_sums++], XXH3_64bits(p, n));
 	return 0;
+}
+
+/* A piece of memory is full (or the last): one chunk, or two at the begin of a long body. */
+static int chunk_finish(struct engine_body *b, const struct body_chunk *c)
+{
+	size_t first = b->n_sums == 0 && body_is_parted(c->n) ? ENGINE_BODY_FIRST : 0;
+	int r = first > 0 ? sum_add(b, c->data, first) : 0;
+
+	if (r == 0)
+		r = sum_add(b, c->data + first, c->n - first);
+	return r;
 }
 
 /* The last chunk grows by doubling to its full size; then a new one is hung behind it. */
 static int chunk_room(struct engine_body *b)
 {
 	struct body_chunk *c = b->last, **at;
-	size_t cap;
+	size_t cap, n_sums = b->n_sums;
 	int r;
 
 	if (c != NULL && c->n < c->cap)
@@ -125,13 +168,14 @@ static int chunk_room(struct engine_body *b)
 		b->first = b->last = c;
 		return 0;
 	}
-	if (c != NULL && (r = chunk_finish(b, c)) != 0)
+	if (c != NULL && (r = chunk_finish(b, c)) != 0) {
+		b->n_sums = n_sums;
 		return r;
+	}
 	at = c != NULL ? &c->next : &b->first;
 	*at = malloc(sizeof(*c) + ENGINE_BODY_CHUNK);
 	if (*at == NULL) {
-		if (c != NULL)
-			b->n_sums--;
+		b->n_sums = n_sums;
 		return -ENOMEM;
 	}
 	**at = (struct body_chunk){ .cap = ENGINE_BODY_CHUNK };

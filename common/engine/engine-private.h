@@ -31,8 +31,8 @@ struct engine_core {
 	uint64_t incarnation;       /* of the open that owns the group now */
 	uint64_t seq, batch, epoch; /* as of the last answered commit */
 	uint64_t next_seq, gen;
-	uint64_t failed_gen;  /* the committer's: batches up to this gen are cancelled */
-	uint64_t last_due_ns; /* memory engine */
+	uint64_t failed_gen;    /* the committer's: batches up to this gen are cancelled */
+	uint64_t last_due_ns;   /* memory engine */
 	engine_moved_fn *moved; /* of the handle that asked for it */
 	void *moved_arg;
 	uint64_t moved_incarnation;
@@ -149,13 +149,23 @@ struct loc_parts {
 	uint64_t file;      /* segment or body file number, or index in memory: 56 bits */
 	uint64_t off, size; /* in a segment both 32 bits; in a file of its own off is 0 */
 	uint64_t sum;
+	bool parted; /* the first chunk is a short one */
 };
 
 void loc_encode(const struct loc_parts *p, struct engine_loc *ret_loc);
 void loc_decode(const struct engine_loc *loc, struct loc_parts *ret_p);
 
 uint64_t body_sum(const struct engine_body *b); /* of the whole: what the loc holds */
-bool body_has_table(uint64_t size);             /* more than one chunk: sums follow the bytes */
+
+/*
+ * Chunks: the bytes under one sum. They end at the multiples of ENGINE_BODY_CHUNK, and in a parted
+ * body also at ENGINE_BODY_FIRST. With more than one, a table of their sums follows the bytes.
+ */
+bool body_is_parted(uint64_t size); /* of bodies that are made now */
+uint64_t body_chunks(const struct loc_parts *p);
+uint64_t body_chunk_at(const struct loc_parts *p, uint64_t i); /* where it begins; or the end */
+uint64_t body_chunk_of(const struct loc_parts *p, uint64_t off);
+size_t body_table_bytes(const struct loc_parts *p); /* 0: no table */
 void body_free_chunks(struct engine_body *b);
 void body_unref(struct engine_body *b);
 /* Calls back from dispatch: the spill got forward (rc), the body is durable (end). */

@@ -348,7 +348,7 @@ struct engine_stats {
 	uint64_t reads_now, reads_pool, sync_failures;
 	/* Of the last measure; zeros before the first. */
 	uint64_t measures, file_bytes, live_bytes, live_bodies_bytes, rows, segments, body_files;
-	uint64_t index_damaged; /* rows and pages of the index that were found damaged */
+	uint64_t index_damaged;  /* rows and pages of the index that were found damaged */
 	uint64_t index_rebuilds; /* 1: the index was made anew when the store was opened */
 	uint64_t index_bytes;
 	uint64_t compactions, compactions_failed, moved_bytes, moved_rows, dropped_files;

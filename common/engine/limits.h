@@ -11,8 +11,10 @@ enum {
 	ENGINE_COMMIT_BATCHES_MAX = 64,
 	ENGINE_SCAN_ROWS_MAX = 1024,
 	ENGINE_SCAN_BYTES_MAX =
-	    1 << 20,                  /* values of one scan's answer, as soon as it has one row */
-	ENGINE_BODY_CHUNK = 64 << 10, /* bytes under one checksum */
+	    1 << 20,                   /* values of one scan's answer, as soon as it has one row */
+	ENGINE_BODY_CHUNK = 64 << 10,  /* bytes under one checksum */
+	ENGINE_BODY_FIRST = 8 << 10,   /* those of a long body's begin, where its header is */
+	ENGINE_BODY_PARTED = 32 << 10, /* longer than this is long */
 	ENGINE_BODY_BUFFERED_MAX = 1 << 20,
 	ENGINE_BODY_APPEND_MAX = 512 << 10,
 	ENGINE_BODY_READ_MAX = 256 << 10,

@@ -205,6 +205,49 @@ static void bench_reads(struct bench *b)
 	    (double)(ops / 3) * 1e9 / (double)(clock_mono_ns() - t0), again);
 }
 
+enum { LONG = 300, LONG_BYTES = 136 << 10, HEAD_BYTES = 3000, HEAD_READS = 100000 };
+
+static void on_done(void *arg, int rc)
+{
+	need(rc, "commit");
+	++*(unsigned *)arg;
+}
+
+/* The begin of long bodies: header fields, as a client's list of messages asks for them. */
+static void bench_heads(struct bench *b)
+{
+	static uint8_t buf[HEAD_BYTES], piece[LONG_BYTES / 2];
+	static struct engine_loc locs[LONG];
+	unsigned done = 0;
+	size_t n, again = 0;
+	int64_t t0;
+
+	for (unsigned i = 0; i < LONG; i++) {
+		struct engine_body *body = engine_body_begin(b->e, LONG_BYTES, NULL, NULL);
+		struct engine_batch *batch = engine_batch_new(b->groups[i]);
+
+		for (size_t at = 0; at < LONG_BYTES; at += sizeof(piece))
+			need(engine_body_append(body, slice_of(piece, sizeof(piece))), "append");
+		need(engine_body_end(body, NULL, NULL), "end");
+		need(engine_put_body(batch, SLICE("long"), SLICE_NONE, body), "put");
+		engine_commit(b->e, &batch, 1, on_done, &done);
+		while (done <= i)
+			turn(b);
+		need(engine_body_loc(body, &locs[i]), "loc");
+		engine_body_free(&body);
+	}
+	t0 = clock_mono_ns();
+	for (size_t i = 0; i < HEAD_READS; i++) {
+		int rc = engine_body_read_now(b->e, &locs[rnd(b) % LONG], 0, buf, sizeof(buf), &n);
+
+		again += rc == ENGINE_AGAIN;
+		if (rc != ENGINE_AGAIN)
+			need(rc, "head");
+	}
+	printf("head        %8.0f/s  of %u KiB  (%zu would block)\n",
+	    (double)HEAD_READS * 1e9 / (double)(clock_mono_ns() - t0), LONG_BYTES >> 10, again);
+}
+
 static struct engine *timed_open(const char *spec, const char *dir, const char *what)
 {
 	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -245,6 +288,7 @@ int main(int argc, char **argv)
 	bench_deliver(b, 10, seconds);
 	bench_deliver(b, 50, seconds);
 	bench_reads(b);
+	bench_heads(b);
 	if (strcmp(spec, "lmdb") == 0) {
 		struct engine *e;
 

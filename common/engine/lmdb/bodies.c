@@ -139,25 +139,22 @@ struct span {
 
 static int span_of(const struct loc_parts *p, uint64_t off, size_t len, struct span *ret_sp)
 {
-	uint64_t base = p->kind == LOC_SEGMENT ? p->off : SEG_HEAD, end;
+	uint64_t base = p->kind == LOC_SEGMENT ? p->off : SEG_HEAD;
 	struct span sp = { 0 };
 
 	if ((p->kind != LOC_SEGMENT && p->kind != LOC_FILE) || off > p->size ||
 	    p->size > ENGINE_BODY_MAX)
 		return ENGINE_NOTFOUND;
 	sp.want = len < p->size - off ? len : p->size - off;
-	sp.first = off / ENGINE_BODY_CHUNK;
-	sp.skip = off % ENGINE_BODY_CHUNK;
-	end = (off + sp.want + ENGINE_BODY_CHUNK - 1) / ENGINE_BODY_CHUNK * ENGINE_BODY_CHUNK;
-	if (end > p->size)
-		end = p->size;
-	if (sp.first * ENGINE_BODY_CHUNK < end)
-		sp.n = end - sp.first * ENGINE_BODY_CHUNK;
-	sp.file_off = base + sp.first * ENGINE_BODY_CHUNK;
-	if (body_has_table(p->size)) {
-		sp.table_off = base + frame_pad(p->size);
-		sp.table_n = (p->size + ENGINE_BODY_CHUNK - 1) / ENGINE_BODY_CHUNK * 8;
+	if (sp.want > 0) {
+		sp.first = body_chunk_of(p, off);
+		sp.skip = off - body_chunk_at(p, sp.first);
+		sp.n = body_chunk_at(p, body_chunk_of(p, off + sp.want - 1) + 1) -
+		       body_chunk_at(p, sp.first);
 	}
+	sp.file_off = base + body_chunk_at(p, sp.first);
+	sp.table_n = body_table_bytes(p);
+	sp.table_off = base + frame_pad(p->size);
 	*ret_sp = sp;
 	return 0;
 }
@@ -307,7 +304,7 @@ now:
 
 int body_verify_fd(int fd, const struct loc_parts *p)
 {
-	uint8_t *buf = malloc(SPAN_MAX + (p->size / ENGINE_BODY_CHUNK + 1) * 8);
+	uint8_t *buf = malloc(SPAN_MAX + body_table_bytes(p));
 	uint64_t off = 0;
 	struct span sp;
 	int r = buf == NULL ? -ENOMEM : 0;

@@ -54,7 +54,7 @@ static uint64_t body_span(const struct engine_body *b)
 {
 	uint64_t n = frame_pad(b->size);
 
-	return body_has_table(b->size) ? n + b->n_sums * 8 : n;
+	return b->n_sums > 1 ? n + b->n_sums * 8 : n;
 }
 
 /* Bodies count once per frame; b->frame says that this frame has it already. */
@@ -117,7 +117,8 @@ static struct commit *gather(struct store *s, struct commit *list, struct group 
 /* A large body in a file of its own: the frame notes that the file belongs to the store. */
 static int adopt_file(struct group *g, struct engine_body *b, struct engine_loc *ret_loc)
 {
-	struct loc_parts p = { LOC_FILE, b->spill->no, 0, b->size, body_sum(b) };
+	struct loc_parts p = { LOC_FILE, b->spill->no, 0, b->size, body_sum(b),
+		body_is_parted(b->size) };
 	static struct engine_core sys_core = { .prefix_n = 1, .prefix = { SYS_PREFIX } };
 	uint8_t key[9] = { 'f' };
 
@@ -162,7 +163,8 @@ static int add_padded(struct log *l, const void *p, size_t n, uint64_t *at)
 static int add_body(struct log *l, struct engine_body *b, uint64_t *at)
 {
 	static const uint8_t zeros[FRAME_ALIGN];
-	struct loc_parts p = { LOC_SEGMENT, l->pos.seg, *at, b->size, body_sum(b) };
+	struct loc_parts p = { LOC_SEGMENT, l->pos.seg, *at, b->size, body_sum(b),
+		body_is_parted(b->size) };
 	int r = 0;
 
 	loc_encode(&p, &b->frame_loc);
@@ -171,7 +173,7 @@ static int add_body(struct log *l, struct engine_body *b, uint64_t *at)
 	if (r == 0)
 		r = log_add(l, zeros, frame_pad(b->size) - b->size);
 	*at += frame_pad(b->size);
-	if (r == 0 && body_has_table(b->size))
+	if (r == 0 && b->n_sums > 1)
 		r = add_padded(l, b->sums, b->n_sums * 8, at);
 	return r;
 }

@@ -24,11 +24,7 @@ enum {
 
 uint64_t loc_span(const struct loc_parts *p)
 {
-	uint64_t n = frame_pad(p->size);
-
-	if (body_has_table(p->size))
-		n += (p->size + ENGINE_BODY_CHUNK - 1) / ENGINE_BODY_CHUNK * 8;
-	return n;
+	return frame_pad(p->size) + body_table_bytes(p);
 }
 
 void containers_fini(struct containers *c)

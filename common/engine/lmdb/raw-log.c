@@ -71,6 +71,19 @@ static int frame_apply(struct raw *r, const struct scan_item *f)
 	return rc;
 }
 
+/* A good frame has the row, and it is of a kind that never changes: another one under its key is
+ * somebody else's, whose key is damaged. */
+static bool is_known(const struct raw *r, const struct map *m, struct slice key, struct slice val)
+{
+	const struct map_node *n = map_find(m, key);
+	struct engine_row a, b;
+
+	if (n == NULL || n->deleted || r->conf.newer == NULL || map_find(&r->doubt, key) != NULL ||
+	    !row_decode(map_val(n), &a) || !row_decode(val, &b) || slice_eq(a.val, b.val))
+		return false;
+	return !r->conf.newer(r->conf.arg, slice_from(key, 1 + (size_t)key.p[0]), a.val, b.val);
+}
+
 /* A gap and what comes behind it: whether frames are missing decides where its rows go. */
 static int gap_apply(struct replay *p, const struct scan_item *gap, uint64_t behind)
 {
@@ -88,7 +101,7 @@ static int gap_apply(struct replay *p, const struct scan_item *gap, uint64_t beh
 	while (rc == 0 && gap_reader_next(&g, &prefix, &op)) {
 		struct slice k = join(key, prefix, op.key);
 
-		if (raw_keeps(r, k))
+		if (raw_keeps(r, k) && !is_known(r, covered ? &r->lo : &r->hi, k, op.val))
 			rc = raw_put_doubt(r, covered ? &r->lo : &r->hi, k, op.val);
 	}
 	return rc;

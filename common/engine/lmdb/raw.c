@@ -201,10 +201,10 @@ static int body_open(struct raw *r, const struct loc_parts *p)
 /* The sums of the chunks; empty when they are damaged, or there is only one chunk. */
 static int body_table(struct raw *r, const struct loc_parts *p, uint64_t base, struct slice *ret)
 {
-	size_t n = (p->size + ENGINE_BODY_CHUNK - 1) / ENGINE_BODY_CHUNK * 8;
+	size_t n = body_table_bytes(p);
 
 	*ret = SLICE_NONE;
-	if (!body_has_table(p->size))
+	if (n == 0)
 		return 0;
 	if (r->table_n < n) {
 		free(r->table);
@@ -234,8 +234,9 @@ int raw_body(struct raw *r, const struct engine_loc *loc, raw_bytes_fn *fn, void
 	base = p.kind == LOC_SEGMENT ? p.off : SEG_HEAD;
 	if ((rc = body_table(r, &p, base, &table)) != 0)
 		return rc;
-	for (uint64_t off = 0, i = 0; off < p.size || i == 0; off += sizeof(chunk), i++) {
-		size_t n = p.size - off < sizeof(chunk) ? p.size - off : sizeof(chunk);
+	for (uint64_t i = 0; i < body_chunks(&p); i++) {
+		uint64_t off = body_chunk_at(&p, i);
+		size_t n = body_chunk_at(&p, i + 1) - off;
 
 		if (io_pread_all(r->file.fd, chunk, n, (off_t)(base + off)) != 0) {
 			memset(chunk, 0, n);

@@ -50,7 +50,7 @@ static int file_finish(struct body_spill *sp)
 	const struct engine_body *b = sp->b; /* has ended: size and sums stand still */
 	int r = put(sp, zeros, frame_pad(b->size) - b->size);
 
-	if (r == 0 && body_has_table(b->size))
+	if (r == 0 && b->n_sums > 1)
 		r = put(sp, b->sums, b->n_sums * 8);
 	if (r == 0 && (engine_sys.fdatasync(sp->fd) != 0 || fsync(sp->s->dir_fd) != 0))
 		r = store_rc("spill", errno);

@@ -152,6 +152,7 @@ static int body_place(struct mem *m, struct engine_body *b)
 	m->bodies[m->n_bodies++] = (struct mem_body){ bytes, at };
 	m->body_bytes += at;
 	p.sum = body_sum(b);
+	p.parted = body_is_parted(b->size);
 	loc_encode(&p, &b->loc);
 	b->placed = true;
 	body_free_chunks(b);
