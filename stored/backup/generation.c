@@ -1,6 +1,7 @@
 /* Generations: their names, their manifests, and which of them stay. */
 #include "stored/backup/backup.h"
 
+#include "common/base/buf.h"
 #include "common/base/io.h"
 
 #include <dirent.h>
@@ -8,15 +9,16 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 /*
  * manifest: lines. "gatehouse-backup 1"; "made SECONDS"; for each database
- * "end NAME SEGMENT OFFSET FRAME"; for each file "file NAME FILE BYTES SUM"; "whole".
+ * "end NAME SEGMENT OFFSET FRAME"; for each file "file NAME FILE BYTES SUM"; "whole SUM", the XXH3
+ * of all lines before it.
  */
-static const char manifest[] = "manifest", first_line[] = "gatehouse-backup 1\n",
-		  last_line[] = "whole\n";
+static const char manifest[] = "manifest", first_line[] = "gatehouse-backup 1\n";
 
-enum { MANIFEST_MAX = 256 << 20 };
+enum { MANIFEST_MAX = 256 << 20, LAST_LINE_BYTES = 6 + 16 + 1 };
 
 int tree_remove(int fd, const char *name)
 {
@@ -38,27 +40,36 @@ int tree_remove(int fd, const char *name)
 	return rc == 0 && unlinkat(fd, name, AT_REMOVEDIR) != 0 ? -errno : rc;
 }
 
+static void last_line(struct slice lines, char ret[LAST_LINE_BYTES + 1])
+{
+	snprintf(ret, LAST_LINE_BYTES + 1, "whole %016llx\n",
+	    (unsigned long long)XXH3_64bits(lines.p, lines.n));
+}
+
 int gen_manifest_write(
     int gen_fd, const struct bfiles *files, const struct tail_end end[DBS], int64_t made)
 {
-	int fd = openat(gen_fd, manifest, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600), rc = 0;
-	FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
+	struct buf b = BUF_INIT(MANIFEST_MAX);
+	char last[LAST_LINE_BYTES + 1];
+	int fd, rc;
 
-	if (f == NULL)
-		return -errno;
-	fprintf(f, "%smade %lld\n", first_line, (long long)made);
+	buf_printf(&b, "%smade %lld\n", first_line, (long long)made);
 	for (unsigned i = 0; i < DBS; i++)
-		fprintf(f, "end %s %llu %llu %llu\n", db_names[i],
+		buf_printf(&b, "end %s %llu %llu %llu\n", db_names[i],
 		    (unsigned long long)end[i].segment, (unsigned long long)end[i].off,
 		    (unsigned long long)end[i].frame);
 	for (size_t i = 0; i < files->n; i++)
-		fprintf(f, "file %s %s %llu %016llx\n", db_names[files->v[i].db], files->v[i].name,
-		    (unsigned long long)files->v[i].bytes, (unsigned long long)files->v[i].sum);
-	fputs(last_line, f);
-	if (fflush(f) != 0 || fsync(fd) != 0)
+		buf_printf(&b, "file %s %s %llu %016llx\n", db_names[files->v[i].db],
+		    files->v[i].name, (unsigned long long)files->v[i].bytes,
+		    (unsigned long long)files->v[i].sum);
+	last_line(buf_slice(&b), last);
+	buf_puts(&b, last);
+	fd = openat(gen_fd, manifest, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	rc = fd < 0 ? -errno : b.overflow ? -EFBIG : io_write_all(fd, buf_slice(&b));
+	if (rc == 0 && fsync(fd) != 0)
 		rc = -errno;
-	if (fclose(f) != 0 && rc == 0)
-		rc = -errno;
+	fd_close(&fd);
+	buf_fini(&b);
 	return rc;
 }
 
@@ -98,35 +109,43 @@ static bool line_read(
 	return bfiles_add(files, &f) == 0;
 }
 
+/* All lines are there, as they were written: what is before the last one, which says so. */
+static bool is_whole(struct slice text, struct slice *ret_lines)
+{
+	char last[LAST_LINE_BYTES + 1];
+
+	if (text.n < LAST_LINE_BYTES || !slice_starts(text, slice_str(first_line)))
+		return false;
+	*ret_lines = slice_part(text, 0, text.n - LAST_LINE_BYTES);
+	last_line(*ret_lines, last);
+	return slice_eq(slice_from(text, ret_lines->n), slice_str(last));
+}
+
 bool gen_manifest_read(
     int gen_fd, struct bfiles *ret_files, struct tail_end ret_end[DBS], int64_t *ret_made)
 {
 	int fd = openat(gen_fd, manifest, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	char *line = NULL;
 	uint8_t *p = NULL;
 	size_t n = 0;
-	struct slice rest;
-	bool good = fd >= 0 && io_slurp(fd, MANIFEST_MAX, &p, &n) == 0, whole = false;
+	struct slice rest = SLICE_NONE;
+	bool good =
+	    fd >= 0 && io_slurp(fd, MANIFEST_MAX, &p, &n) == 0 && is_whole(slice_of(p, n), &rest);
 
 	fd_close(&fd);
 	*ret_files = (struct bfiles){ 0 };
-	rest = slice_of(p, n);
-	good = good && slice_starts(rest, slice_str(first_line));
 	if (good)
 		(void)slice_take(&rest, '\n');
-	while (good && rest.n > 0 && !whole) {
+	while (good && rest.n > 0) {
 		struct slice s = slice_take(&rest, '\n');
+		char *line = strndup((const char *)s.p, s.n);
 
-		whole = slice_eq(s, slice_part(slice_str(last_line), 0, sizeof(last_line) - 2));
+		good = line != NULL && line_read(line, ret_files, ret_end, ret_made);
 		free(line);
-		line = whole ? NULL : strndup((const char *)s.p, s.n);
-		good = whole || (line != NULL && line_read(line, ret_files, ret_end, ret_made));
 	}
-	free(line);
 	free(p);
-	if (!good || !whole)
+	if (!good)
 		bfiles_fini(ret_files);
-	return good && whole;
+	return good;
 }
 
 /* ---- which there are ---- */

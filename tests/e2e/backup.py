@@ -16,7 +16,8 @@ from stores import data, target, tool
 from suite import DOMAIN, PASSWORD, behind_trace, case, check, equal, message
 
 U1 = "u1@" + DOMAIN
-SENT = []  # (when it was acknowledged, data)
+SENT = []  # (when it was acknowledged, data), to u1
+LARGE = []  # to u2, before the first backup
 MADE = []  # (when, name) of accounts with passwords
 BACKUPS = []  # (when it was begun, generation's path)
 
@@ -67,6 +68,11 @@ def made(s):
     one = message("a file of its own" + ("\r\n" + "y" * 70) * 17000)
     s.deliver(U1, one)
     SENT.append((time.monotonic(), one))
+    with s.lmtp() as l:  # more than one segment of the log holds
+        for i in range(75):
+            LARGE.append(message("%d" % i + ("\r\n" + "z" * 890) * 1040))
+            equal(l.data(["u2@" + DOMAIN], LARGE[-1])[0][0], 250, "the answer")
+    check(len(glob.glob(data(s) + "/store/log-*")) > 1, "there is one segment only")
     with Load(s):
         for k in range(3):
             time.sleep(0.4)
@@ -98,6 +104,7 @@ def restored(s):
         equal(len(want - got), 0, "messages that are not there, of %d" % len(want))
         equal(len(got - {m for _, m in SENT}), 0, "messages that nobody sent")
         equal(count, len(got), "messages that came twice")
+        check([behind_trace(m) for m in s.mail("u2")] == LARGE, "the messages of u2 are others")
         names = set(json.loads(s.ctl("--json", "account", "list")))
         early = [n for when, n in MADE if when < begun]
         equal([n for n in early if n not in names], [], "accounts that are not there")
@@ -169,21 +176,53 @@ def found(s):
     check(U1 in {i["account"] for i in said["items"]}, "the account is not named")
 
 
-@case("a generation with a damaged byte is not restored, and says which file it is; an unfinished one neither")
+def flip(path, at, bit=0):
+    with open(path, "r+b") as f:
+        f.seek(at)
+        was = f.read(1)[0]
+        f.seek(at)
+        f.write(bytes([was ^ 1 << bit]))
+
+
+@case("what is damaged in the server's own files is not copied as whole, also where links save the reading")
+def source_damaged(s):
+    names = set(os.listdir(target(s)))
+    said = tool(s, "backup", data(s), target(s), ok=(3,))
+    check("damaged" in said["error"], "it said %s", said)
+    equal(set(os.listdir(target(s))), names, "generations")
+    for path in glob.glob(data(s) + "/store/body-*"):
+        os.unlink(path)
+    said = tool(s, "backup", data(s), target(s), ok=(3,))
+    equal(set(os.listdir(target(s))), names, "generations")
+
+
+@case("one bit of any file of a generation, or a file that is missing: it is not restored, and says which; nor an unfinished one")
 def damaged(s):
-    path = BACKUPS[-1][1]
-    victim = sorted(glob.glob(path + "/store/log-*"))[0]
-    with open(victim, "r+b") as f:
-        f.seek(3000)
-        was = f.read(1)
-        f.seek(3000)
-        f.write(bytes([was[0] ^ 1]))
+    path, rnd = BACKUPS[-1][1], random.Random(3)
     new = os.path.join(s.dir, "new")
-    said = tool(s, "restore", path, new, ok=(3,))
-    check(os.path.basename(victim) in said["error"], "it said %s", said)
+    victims = sorted(glob.glob(path + "/*/*"))
+    check({os.path.basename(v).split("-")[0] for v in victims} == {"log", "body"} and len(victims) > 3, "files: %s", victims)
+    for victim in victims:
+        name = os.path.basename(victim)
+        size = os.path.getsize(victim)
+        for at in [rnd.randrange(size)] if size > 1 << 20 else {0, size - 1, rnd.randrange(size)}:
+            bit = rnd.randrange(8)
+            flip(victim, at, bit)
+            said = tool(s, "restore", path, new, ok=(3,))
+            flip(victim, at, bit)
+            check(name in said["error"], "%s at %d: it said %s", victim, at, said)
+        os.rename(victim, victim + ".away")
+        check(name in tool(s, "restore", path, new, ok=(3,))["error"], "%s: it is not missed", name)
+        os.rename(victim + ".away", victim)
+    manifest = path + "/manifest"
+    for at in random.Random(4).sample(range(os.path.getsize(manifest)), 30):
+        flip(manifest, at, 2)
+        check("complete" in tool(s, "restore", path, new, ok=(3,))["error"], "manifest at %d: it is restored", at)
+        flip(manifest, at, 2)
     check(not os.path.exists(os.path.join(new, "store")), "a store is there")
-    os.unlink(os.path.join(path, "manifest"))
-    check("complete" in tool(s, "restore", path, new, ok=(3,))["error"], "it did not see that it is unfinished")
+    tool(s, "restore", path, new)
+    os.unlink(manifest)
+    check("complete" in tool(s, "restore", path, new + "2", ok=(3,))["error"], "it did not see that it is unfinished")
 
 
 @case("a target that is full: a clear word, no generation, and the server goes on")
