@@ -18,6 +18,8 @@ struct dialogue;
 struct work;
 struct admin;
 struct failure;
+struct making;
+struct bucket;
 struct op;
 
 struct authd {
@@ -38,6 +40,8 @@ struct authd {
 	unsigned open[IPC_ROLES];           /* dialogue channels, by acceptor */
 	TAILQ_HEAD(, dialogue) wait_client; /* a challenge is out, the oldest first */
 	struct failure *failures;           /* by account */
+	struct making *makings;             /* accounts that a helper is asked to know, by name */
+	struct bucket *buckets;             /* how many of them, by domain */
 	LIST_HEAD(, admin) admins;          /* administrators' channels */
 	LIST_HEAD(, op) asking;             /* their requests that wait for routerd's word */
 };
@@ -72,6 +76,15 @@ void failures_fini(struct authd *a);
 /* What a helper has confirmed becomes the account's own password, in its own time; no session ends.
  */
 void keep_password(struct authd *a, uint64_t account, struct slice name, struct slice password);
+
+/* ---- make.c: accounts that the external helper knows ---- */
+/* Mail to an unknown name. */
+void make_for_mail(struct authd *a, const struct ipc_provision_ask *m);
+void make_on_source(struct authd *a, const struct ipc_source_answer *m);
+void make_on_new(struct authd *a, const struct ipc_account_new_reply *m);
+/* authd-external or routerd went away. */
+void make_on_peer_gone(struct authd *a);
+void make_fini(struct authd *a);
 
 /* ---- pool.c: one worker process for one piece of work ---- */
 struct work_ops {

@@ -15,6 +15,7 @@ enum dialogue_state {
 	DLG_SECRET,  /* the database is asked */
 	DLG_ACT,     /* routerd is asked whether he may be somebody else */
 	DLG_SOURCE,  /* others are asked, whose password it may be */
+	DLG_MAKE,    /* its account is being made, perhaps */
 	DLG_SESSION, /* stored is asked */
 	DLG_POST,    /* routerd is told */
 	DLG_DONE,    /* granted or used up: nothing is legal any more */
@@ -33,7 +34,11 @@ struct dialogue {
 	unsigned sources;          /* 1 << enum ipc_source: those that may be asked yet */
 	bool own, own_known;       /* it may have a secret of its own; it has */
 	bool later;                /* one of the sources could not say */
-	struct secret password;    /* while sources are asked */
+	struct secret password;    /* while sources are asked, or the account is made */
+	bool make;                 /* a name that nobody has, and the helper may know */
+	bool confirmed;            /* the account was made by this password */
+	struct waiter *waiter;     /* while it is made */
+	uint64_t guess;            /* whose failure a wrong password is: the account's number ... */
 	bool waits;                /* in the list of those with a challenge out */
 	int64_t waits_since_ms;
 	TAILQ_ENTRY(dialogue) wait_link;
@@ -45,6 +50,7 @@ struct dialogue {
 	uint64_t asked;   /* that routerd named and whose settings allow the login; 0: none */
 	uint32_t flags, uid;
 	char service[33], mech[33], domain[256];
+	char text[256]; /* the Router's words about an unknown name */
 	struct buf peer, local, name, last;
 	struct buf acting; /* whom he wants to be; empty: himself */
 	uint64_t acting_account, acting_quota;
@@ -57,9 +63,11 @@ struct dialogue {
  * over. */
 uint32_t dialogue_ask_seq(struct dialogue *d);
 void dialogue_ask_over(struct dialogue *d);
+/* It is not one of those with a challenge out. */
+void dialogue_wait_over(struct dialogue *d);
 /* 0: none. */
 void dialogue_set_deadline(struct dialogue *d, unsigned ms);
-/* Ends the attempt; what was our own failure does not count against the client. */
+/* refuse.c: ends the attempt; what was our own failure does not count against the client. */
 void dialogue_refuse(struct dialogue *d, enum ipc_auth_status status, struct slice text);
 
 /* sources.c */
@@ -71,6 +79,24 @@ void sources_begin(struct dialogue *d, struct slice password);
 /* The attempt is over, or nobody waits for it any more: forgets the password, and counts the
  * failure. */
 void sources_over(struct dialogue *d, enum ipc_auth_status status);
+
+/* Its account is there now, by `m` of routerd: on with the password that was kept. */
+void sources_made(struct dialogue *d);
+
+/* make.c */
+
+/* May the account of this name, which is unknown, be made? Then the worker goes on as with a name
+ * that has no secret, and hands the password over. */
+bool make_may(struct dialogue *d, const struct ipc_route_login_reply *m);
+/* Asks the helper, or waits for those who have asked about the same name. */
+void make_begin(struct dialogue *d, struct slice password);
+/* As a name that nobody has is always refused. */
+void make_refuse(struct dialogue *d);
+/* It waits no longer. */
+void make_leave(struct dialogue *d);
+
+/* dialogue.c: which account is that name's? */
+void dialogue_ask_route(struct dialogue *d);
 
 /* conditions.c */
 

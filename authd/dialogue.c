@@ -30,7 +30,7 @@ uint32_t dialogue_ask_seq(struct dialogue *d)
 	return d->seq;
 }
 
-static void wait_over(struct dialogue *d)
+void dialogue_wait_over(struct dialogue *d)
 {
 	if (d->waits)
 		TAILQ_REMOVE(&d->a->wait_client, d, wait_link);
@@ -39,7 +39,7 @@ static void wait_over(struct dialogue *d)
 
 static void wait_begin(struct dialogue *d)
 {
-	wait_over(d);
+	dialogue_wait_over(d);
 	d->waits = true;
 	d->waits_since_ms = clock_mono_ms();
 	TAILQ_INSERT_TAIL(&d->a->wait_client, d, wait_link);
@@ -58,7 +58,7 @@ static void dialogue_destroy(struct dialogue *d)
 static void dialogue_free(struct dialogue *d)
 {
 	dialogue_ask_over(d);
-	wait_over(d);
+	dialogue_wait_over(d);
 	work_free(&d->work);
 	sources_over(d, IPC_AUTH_BAD);
 	d->a->open[d->role]--;
@@ -81,63 +81,28 @@ void dialogue_set_deadline(struct dialogue *d, unsigned ms)
 		event_del(d->timer);
 }
 
-static void log_refused(struct dialogue *d, const char *why)
-{
-	struct addr peer = { 0 };
-	char text[ADDR_TEXT_MAX];
-
-	addr_unpack(buf_slice(&d->peer), &peer);
-	log_ev(LOG_NOTICE, "auth.refused", kv_sid("sid", d->sid), kv_s("service", d->service),
-	    kv_s("mech", d->mech), kv_str("user", buf_slice(&d->name)),
-	    kv_s("peer", addr_ip_text(&peer, text)), kv_s("why", why));
-}
-
-const char *auth_status_word(enum ipc_auth_status status)
-{
-	static const char *const words[] = { [IPC_AUTH_BAD] = "credentials",
-		[IPC_AUTH_ROUTE] = "route",
-		[IPC_AUTH_NOMECH] = "mechanism",
-		[IPC_AUTH_SYNTAX] = "syntax",
-		[IPC_AUTH_NEEDTLS] = "cleartext",
-		[IPC_AUTH_TRYLATER] = "unavailable",
-		[IPC_AUTH_CANCELLED] = "cancelled",
-		[IPC_AUTH_DISABLED] = "disabled",
-		[IPC_AUTH_LIMIT] = "limit" };
-
-	return status < sizeof(words) / sizeof(words[0]) && words[status] != NULL ? words[status]
-										  : "unknown";
-}
-
-/* Ends the attempt; what was our own failure does not count against the client. */
-void dialogue_refuse(struct dialogue *d, enum ipc_auth_status status, struct slice text)
-{
-	struct ipc_auth_refused m = { .why = status, .text = text };
-
-	dialogue_ask_over(d);
-	wait_over(d);
-	work_free(&d->work);
-	sources_over(d, status);
-	dialogue_set_deadline(d, 0);
-	log_refused(d, auth_status_word(status));
-	metric_add(METRIC_logins, d->service, auth_status_word(status), 1);
-	if (status != IPC_AUTH_TRYLATER && status != IPC_AUTH_CANCELLED)
-		d->attempts++;
-	m.left = d->starts < STARTS_MAX ? ATTEMPTS_MAX - d->attempts : 0;
-	ipc_send(d->chan, IPC_auth_refused, &m, NULL);
-	d->state = m.left > 0 ? DLG_IDLE : DLG_DONE;
-	ipc_chan_set_state(d->chan, m.left > 0 ? IPC_IN_IDLE : IPC_IN_CLOSED);
-}
-
 /* ---- from the worker ---- */
 
-static void on_work_name(struct dialogue *d, const struct ipc_work_name *m)
+void dialogue_ask_route(struct dialogue *d)
 {
-	struct ipc_route_login ask = { .name = m->authcid,
+	struct ipc_route_login ask = { .name = buf_slice(&d->name),
 		.domain = slice_str(d->domain),
 		.local = buf_slice(&d->local),
 		.service = slice_str(d->service),
 		.flags = d->tls ? IPC_LOGIN_ENCRYPTED : 0 };
 
+	if (d->a->routerd == NULL) {
+		dialogue_refuse(d, IPC_AUTH_TRYLATER, SLICE_NONE);
+		return;
+	}
+	d->state = DLG_ROUTE;
+	ask.seq = dialogue_ask_seq(d);
+	dialogue_set_deadline(d, PEER_WAIT_MS);
+	ipc_send(d->a->routerd, IPC_route_login, &ask, NULL);
+}
+
+static void on_work_name(struct dialogue *d, const struct ipc_work_name *m)
+{
 	if (d->named) {
 		/* The secret of one account, then the name of another: it would open the other. */
 		dialogue_refuse(d, IPC_AUTH_TRYLATER, SLICE_NONE);
@@ -149,20 +114,13 @@ static void on_work_name(struct dialogue *d, const struct ipc_work_name *m)
 	buf_reset(&d->acting);
 	if (!slice_ieq(m->authzid, m->authcid))
 		buf_put(&d->acting, m->authzid);
-	if (d->a->routerd == NULL) {
-		dialogue_refuse(d, IPC_AUTH_TRYLATER, SLICE_NONE);
-		return;
-	}
-	d->state = DLG_ROUTE;
-	ask.seq = dialogue_ask_seq(d);
-	dialogue_set_deadline(d, PEER_WAIT_MS);
-	ipc_send(d->a->routerd, IPC_route_login, &ask, NULL);
+	dialogue_ask_route(d);
 }
 
 static void give_secret(struct dialogue *d, struct slice stored)
 {
 	struct ipc_work_secret m = {
-		.known = stored.n > 0, .stored = stored, .hand_over = d->sources != 0
+		.known = stored.n > 0, .stored = stored, .hand_over = d->sources != 0 || d->make
 	};
 
 	d->own_known = stored.n > 0;
@@ -204,10 +162,23 @@ static enum ipc_auth_status from_route(uint32_t status)
 /* Where names are not to be found out, the worker goes on as with a name that has no secret. */
 static void refuse_named(struct dialogue *d, enum ipc_auth_status status, struct slice text)
 {
-	if (d->hide && status != IPC_AUTH_TRYLATER)
+	if (d->hide && status != IPC_AUTH_TRYLATER && d->work != NULL)
 		give_secret(d, SLICE_NONE);
 	else
 		dialogue_refuse(d, status, text);
+}
+
+static void take_account(struct dialogue *d, const struct ipc_route_login_reply *m)
+{
+	d->account = d->asked = d->guess = m->account;
+	d->sources = sources_of(d, m->flags);
+	d->own = (m->flags & IPC_LOGIN_NO_PASSWORD) == 0;
+	d->quota = m->quota;
+	d->fail_max = m->fail_max;
+	d->fail_s = m->fail_s;
+	d->rights = m->rights;
+	buf_reset(&d->name);
+	buf_put(&d->name, m->name);
 }
 
 void dialogue_on_route(struct authd *a, const struct ipc_route_login_reply *m)
@@ -224,7 +195,10 @@ void dialogue_on_route(struct authd *a, const struct ipc_route_login_reply *m)
 	dialogue_ask_over(d);
 	d->hide = a->hide_unknown || (m->flags & IPC_LOGIN_HIDE) != 0;
 	if (m->status != IPC_ROUTE_OK) {
-		refuse_named(d, from_route(m->status), m->text);
+		if (make_may(d, m))
+			give_secret(d, SLICE_NONE);
+		else
+			refuse_named(d, from_route(m->status), m->text);
 		return;
 	}
 	status = conditions_of_account(d, m);
@@ -232,20 +206,16 @@ void dialogue_on_route(struct authd *a, const struct ipc_route_login_reply *m)
 		refuse_named(d, status, SLICE_NONE);
 		return;
 	}
+	take_account(d, m);
+	if (d->password.p != NULL) {
+		sources_made(d);
+		return;
+	}
 	if (d->holds > 0) {
 		/* The secret of a cancelled attempt would be taken for this one's. */
 		dialogue_refuse(d, IPC_AUTH_TRYLATER, SLICE_NONE);
 		return;
 	}
-	d->account = d->asked = m->account;
-	d->sources = sources_of(d, m->flags);
-	d->own = (m->flags & IPC_LOGIN_NO_PASSWORD) == 0;
-	d->quota = m->quota;
-	d->fail_max = m->fail_max;
-	d->fail_s = m->fail_s;
-	d->rights = m->rights;
-	buf_reset(&d->name);
-	buf_put(&d->name, m->name);
 	if (!d->own) {
 		d->account = 0;
 		give_secret(d, SLICE_NONE);
@@ -270,6 +240,10 @@ static void on_work_done(struct dialogue *d, const struct ipc_work_done *m)
 
 	if (m->status != IPC_AUTH_OK) {
 		status = from_worker(d, m->status);
+		if (status == IPC_AUTH_BAD && d->make) {
+			make_begin(d, m->password);
+			return;
+		}
 		if (status == IPC_AUTH_BAD && d->sources != 0 && m->password.n > 0) {
 			sources_begin(d, m->password);
 			return;
@@ -365,9 +339,9 @@ static void on_start(struct dialogue *d, const struct ipc_auth_start *m)
 	snprintf(d->mech, sizeof(d->mech), "%.*s", SLICE_FMT(m->mech));
 	snprintf(d->domain, sizeof(d->domain), "%.*s", SLICE_FMT(m->domain));
 	buf_reset(&d->name);
-	d->account = d->asked = 0;
+	d->account = d->asked = d->guess = 0;
 	d->sources = 0;
-	d->named = d->later = false;
+	d->named = d->later = d->make = d->confirmed = false;
 	d->starts++;
 	d->hide = a->hide_unknown;
 	d->tls = m->tls != 0 || (d->flags & IPC_CONN_TLS) != 0;
@@ -395,7 +369,7 @@ static void on_step(struct dialogue *d, const struct ipc_auth_step *m)
 		dialogue_refuse(d, IPC_AUTH_SYNTAX, SLICE_NONE);
 		return;
 	}
-	wait_over(d);
+	dialogue_wait_over(d);
 	d->state = DLG_WORKER;
 	dialogue_set_deadline(d, DIALOGUE_STEP_MS);
 	work_send(d->work, IPC_work_response, &response);

@@ -10,6 +10,12 @@ enum {
 	CLIENT_SAFE_MS = 2000,    /* a client that waits longer may lose its worker to another */
 	DIALOGUE_STEP_MS = 60000, /* the client's time for one response */
 	PEER_WAIT_MS = 8000,      /* routerd's and stored's time for an answer */
+	MAKE_WAITERS_MAX = 200,   /* logins and mails that wait for one new account */
+	MAKINGS_MAX = 256,        /* names that a helper is asked about at a time */
+	MAKE_PER_S = 10,          /* questions about unknown names of one domain, in a second */
+	MAKE_DOMAINS_MAX = 1000,  /* domains whose questions are counted */
+	MAKE_FAIL_MAX = 10,       /* wrong passwords of an unknown name ... */
+	MAKE_FAIL_S = 60,         /* ... in this time; then it is nobody's */
 	SOURCE_WAIT_MS = 25000,   /* authd-external's: a helper's time, and some more */
 	ADMIN_OPS_MAX = 20000,    /* requests of one administrator under way */
 	MAY_OPS_MAX = 8,          /* of one who logged in with a password */

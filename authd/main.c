@@ -145,6 +145,10 @@ static void from_routerd(
 		dialogue_on_post(&g->a, &m->post_login_reply);
 	else if (type == IPC_may_reply)
 		on_may(&g->a, &m->may_reply);
+	else if (type == IPC_account_new_reply)
+		make_on_new(&g->a, &m->account_new_reply);
+	else if (type == IPC_provision_ask)
+		make_for_mail(&g->a, &m->provision_ask);
 	else if (type == IPC_secret_drop)
 		admin_on_secret_drop(&g->a, &m->secret_drop);
 }
@@ -154,6 +158,7 @@ static void routerd_gone(void *arg, struct ipc_chan *c, enum ipc_gone why)
 	struct program *g = arg;
 
 	ipc_chan_free(&g->a.routerd);
+	make_on_peer_gone(&g->a);
 	dialogue_on_peer_gone(&g->a);
 	admin_on_routerd_gone(&g->a);
 }
@@ -181,8 +186,12 @@ static void door_gone(void *arg, struct ipc_chan *c, enum ipc_gone why)
 static void from_source(
     void *arg, struct ipc_chan *c, enum ipc_type type, const union ipc_any *m, int *fds)
 {
-	if (type == IPC_source_answer)
-		dialogue_on_source(&((struct program *)arg)->a, &m->source_answer);
+	struct program *g = arg;
+
+	if (type != IPC_source_answer)
+		return;
+	dialogue_on_source(&g->a, &m->source_answer);
+	make_on_source(&g->a, &m->source_answer);
 }
 
 static void source_gone(void *arg, struct ipc_chan *c, enum ipc_gone why)
@@ -190,6 +199,7 @@ static void source_gone(void *arg, struct ipc_chan *c, enum ipc_gone why)
 	struct program *g = arg;
 
 	ipc_chan_free(&g->a.source);
+	make_on_peer_gone(&g->a);
 	dialogue_on_peer_gone(&g->a);
 }
 

@@ -31,13 +31,14 @@ unsigned sources_of(const struct dialogue *d, uint32_t login_flags)
 
 void sources_over(struct dialogue *d, enum ipc_auth_status status)
 {
+	make_leave(d);
 	if (d->password.p == NULL)
 		return;
 	secret_fini(&d->password);
 	/* Nobody could say, and there is no own secret that this was a guess at. */
 	if (status == IPC_AUTH_TRYLATER && !d->own_known)
 		return;
-	failures_add(d->a, d->asked, d->fail_s);
+	failures_add(d->a, d->guess, d->fail_s);
 }
 
 /* The system knows the users of the Main Domain, without it. */
@@ -116,4 +117,14 @@ void dialogue_on_source(struct authd *a, const struct ipc_source_answer *m)
 	}
 	d->later |= m->status == IPC_SOURCE_LATER;
 	ask_next(d);
+}
+
+void sources_made(struct dialogue *d)
+{
+	if (!d->confirmed) {
+		ask_next(d);
+		return;
+	}
+	/* Kept, if it is to be, by whoever made the account. */
+	said_yes(d, false);
 }

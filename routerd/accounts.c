@@ -131,11 +131,10 @@ static void create_noted(void *arg, int rc)
 	create_ask_stored(op);
 }
 
-void account_create(struct routerd *rd, struct domain *dom, struct slice name, uint64_t quota_bytes,
-    struct dir_answer a)
+void account_create(struct routerd *rd, const struct new_account *n, struct dir_answer a)
 {
 	struct object *o =
-	    directory_add_account(&rd->db.dir, dom, name, rd->db.dir.next_id, STATE_NEW);
+	    directory_add_account(&rd->db.dir, n->domain, n->name, rd->db.dir.next_id, STATE_NEW);
 	struct op *op = o != NULL ? op_new(rd, o, a) : NULL;
 	struct engine_batch *b;
 	int rc = 0;
@@ -147,10 +146,12 @@ void account_create(struct routerd *rd, struct domain *dom, struct slice name, u
 		return;
 	}
 	rd->db.dir.next_id++;
-	o->quota_bytes = quota_bytes;
+	o->quota_bytes = n->quota_bytes;
 	b = db_begin(&rd->db);
 	if (b != NULL)
 		rc = settings_apply_template(&rd->db.dir, o, b);
+	if (b != NULL && rc == 0 && n->real_name.n > 0)
+		rc = settings_first_real_name(&rd->db.dir, o, n->real_name, b);
 	if (b != NULL && rc == 0)
 		rc = db_put_object(b, o);
 	if (b != NULL && rc == 0)

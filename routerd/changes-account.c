@@ -19,7 +19,7 @@ void verb_account_create(struct request *q)
 	if (!rights_allow_setting(
 		&q->rd->db.dir, &q->actor, setting_rows[SETTING_MaxAccountSize].right, dom, NULL))
 		quota = 0;
-	account_create(q->rd, dom, name, quota, q->answer);
+	account_create(q->rd, &(struct new_account){ dom, name, quota, SLICE_NONE }, q->answer);
 }
 
 /* An account on which a verb may work now; NULL after having answered. */

@@ -22,5 +22,6 @@ enum {
 	TRACE_BYTES_MAX = 8192,
 	RCPT_CONNS_MAX = 40000,  /* connections that deliver mail at a time */
 	RCPT_TARGETS_MAX = 4096, /* accounts that one of them may have registered */
+	PROVISIONS_MAX = 1000,   /* recipients that wait for their account to be made */
 	RCPT_WAITING_MAX = 4096, /* and recipients of it that wait for stored */
 };

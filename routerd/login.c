@@ -29,6 +29,20 @@ static void put_conditions(
 	reply->fail_s = (uint32_t)setting_period_s(flow);
 }
 
+/* A name that nobody has: the external helper may know it. */
+static void put_unknown(struct routerd *rd, struct buf *name, struct ipc_route_login_reply *reply)
+{
+	enum ipc_route_status status = provision_name(rd, ROUTE_ACCESS, name);
+
+	if (status == IPC_ROUTE_OK) {
+		reply->flags |= IPC_LOGIN_MAKE;
+		reply->name = buf_slice(name);
+	} else if (status == IPC_ROUTE_TRYLATER) {
+		reply->status = status;
+		reply->text = slice_str(route_status_text(status));
+	}
+}
+
 static void on_route_login(struct routerd *rd, struct ipc_chan *c, const struct ipc_route_login *m)
 {
 	struct route *r = &rd->route;
@@ -43,6 +57,8 @@ static void on_route_login(struct routerd *rd, struct ipc_chan *c, const struct 
 	reply.status = r->status;
 	reply.text = slice_str(route_why(r));
 	reply.flags = hides_unknown(&rd->db.dir) ? IPC_LOGIN_HIDE : 0;
+	if (r->status == IPC_ROUTE_UNKNOWN)
+		put_unknown(rd, &name, &reply);
 	if (r->status == IPC_ROUTE_OK && !services_allow(&rd->db.dir, r->account, m->service,
 					     (m->flags & IPC_LOGIN_ENCRYPTED) != 0)) {
 		reply.status = IPC_ROUTE_DISABLED;
@@ -105,6 +121,12 @@ void login_on_msg(
 		break;
 	case IPC_secret_dropped:
 		account_on_secret_dropped(rd, &m->secret_dropped);
+		break;
+	case IPC_account_new:
+		provision_on_new(rd, &m->account_new);
+		break;
+	case IPC_provision_reply:
+		provision_on_reply(rd, &m->provision_reply);
 		break;
 	case IPC_dir_open:
 		dir_on_open(rd, &m->dir_open, fds[0]);

@@ -97,6 +97,7 @@ static void authd_gone(void *arg, struct ipc_chan *c, enum ipc_gone why)
 
 	ipc_chan_free(&g->rd.authd);
 	account_on_peer_gone(&g->rd);
+	provision_on_authd_gone(&g->rd);
 }
 
 static void from_smtp(

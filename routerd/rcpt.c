@@ -219,22 +219,39 @@ static void ask_for_group(
 		ask_for_all(rc, q, all.ids, all.n, SLICE_NONE);
 }
 
-static void on_rcpt_ask(struct rcpt_conn *rc, const struct ipc_rcpt_ask *q)
+/* A name that nobody has: is its account to be made? Not twice for one recipient. */
+static void ask_for_unknown(struct rcpt_conn *rc, const struct ipc_rcpt_ask *q, bool again)
+{
+	enum ipc_route_status status =
+	    again ? IPC_ROUTE_UNKNOWN : provision_rcpt(rc->rd, rc->sid, q);
+
+	if (status != IPC_ROUTE_OK)
+		answer(rc, q->seq, status, NULL);
+}
+
+static void find_rcpt(struct rcpt_conn *rc, const struct ipc_rcpt_ask *q, bool again)
 {
 	struct route *r = &rc->rd->route;
 
-	if (rc->login && !rc->sender) {
-		ipc_chan_refuse(rc->chan, IPC_rcpt_ask, "before a sender");
-		return;
-	}
-	rc->rd->stat.recipients++;
 	route_address(&rc->rd->db.dir, q->address, ROUTE_MAIL, r);
-	if (r->status != IPC_ROUTE_OK)
+	if (r->status == IPC_ROUTE_UNKNOWN)
+		ask_for_unknown(rc, q, again);
+	else if (r->status != IPC_ROUTE_OK)
 		answer(rc, q->seq, r->status, r->why);
 	else if (r->group != NULL)
 		ask_for_group(rc, q, r->group);
 	else
 		ask_for_all(rc, q, &r->account->id, 1, direct_mailbox(rc->rd, r));
+}
+
+static void on_rcpt_ask(struct rcpt_conn *rc, const struct ipc_rcpt_ask *q)
+{
+	if (rc->login && !rc->sender) {
+		ipc_chan_refuse(rc->chan, IPC_rcpt_ask, "before a sender");
+		return;
+	}
+	rc->rd->stat.recipients++;
+	find_rcpt(rc, q, false);
 }
 
 /* SenderAddresses of the account: the address itself, or *@ its domain. Kept in lower case. */
@@ -310,6 +327,19 @@ static struct rcpt_conn *conn_of(struct routerd *rd, uint64_t sid)
 
 	HASH_FIND(hh, rd->rcpt_conns, &sid, sizeof(sid), rc);
 	return rc;
+}
+
+void rcpt_again(
+    struct routerd *rd, uint64_t sid, const struct ipc_rcpt_ask *q, enum ipc_route_status status)
+{
+	struct rcpt_conn *rc = conn_of(rd, sid);
+
+	if (rc == NULL)
+		return;
+	if (status == IPC_ROUTE_OK)
+		find_rcpt(rc, q, true);
+	else
+		answer(rc, q->seq, status, NULL);
 }
 
 void rcpt_on_attach(

@@ -92,6 +92,7 @@ static enum turn unknown(struct work *w)
 		buf_put(&w->r->address, buf_slice(&w->r->local));
 		return route_end(w, IPC_ROUTE_DISCARD, "SYSTEM");
 	}
+	w->r->unknown_in = w->dom;
 	return route_end(w, IPC_ROUTE_UNKNOWN, NULL);
 }
 

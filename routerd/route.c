@@ -40,6 +40,7 @@ static void route_reset(struct route *r, enum route_mode mode)
 	r->status = IPC_ROUTE_SYNTAX;
 	r->mode = mode;
 	r->account = r->group = NULL;
+	r->unknown_in = NULL;
 	r->module = r->why = NULL;
 	r->port = 0;
 	r->exact_host = false;

@@ -25,6 +25,7 @@ struct route {
 	enum route_mode mode;
 	struct object *account; /* with IPC_ROUTE_OK, unless there is a group */
 	struct object *group;   /* of mail: its members are the recipients (routerd/group.h) */
+	struct domain *unknown_in; /* with IPC_ROUTE_UNKNOWN: it has no such name; `low` is that */
 	/* "LOCAL", "GROUP", "LIST", "SMTP", "SYSTEM", "HTTP" (a domain's login page); NULL: nothing
 	 * was reached. */
 	const char *module;

@@ -21,6 +21,7 @@ struct routerd {
 	struct dir_conn *dir_conns;
 	struct rcpt_conn *rcpt_conns; /* by sid */
 	struct rcpt_wait *rcpt_waits; /* recipients that wait for stored, by seq */
+	struct provision *provisions; /* mail that waits for an account, by seq */
 	struct op *ops;               /* waiting for stored or authd, by seq */
 	uint32_t next_seq;
 	bool names_in_flight; /* a change of domains' other names or addresses is on its way */
@@ -60,12 +61,34 @@ void rcpt_on_target_done(struct routerd *rd, const struct ipc_post_target_done *
 /* stored is away: everything that waits for it is answered "try later". */
 void rcpt_on_stored_gone(struct routerd *rd);
 
+/* A recipient that waited for its account: it is looked at once more, or answered with `status`. */
+void rcpt_again(
+    struct routerd *rd, uint64_t sid, const struct ipc_rcpt_ask *q, enum ipc_route_status status);
+
+/* ---- provision.c: accounts that the external helper knows and we do not ---- */
+
+/*
+ * May an account of this name be made, which the last route did not find? Then its name is put into
+ * `ret`; OK. TRYLATER: it is being made. Else UNKNOWN.
+ */
+enum ipc_route_status provision_name(struct routerd *rd, enum route_mode mode, struct buf *ret);
+/* Mail for such a name: asks authd, and rcpt_again() follows; or says why not. OK: it follows. */
+enum ipc_route_status provision_rcpt(
+    struct routerd *rd, uint64_t sid, const struct ipc_rcpt_ask *q);
+void provision_on_reply(struct routerd *rd, const struct ipc_provision_reply *m);
+void provision_on_new(struct routerd *rd, const struct ipc_account_new *m);
+/* What became of it. */
+void provision_made(struct routerd *rd, uint32_t seq, enum ipc_dir_status status, const char *text);
+void provision_on_authd_gone(struct routerd *rd);
+
 /* ---- verbs.c, changes.c: administrators ---- */
 void dir_on_open(struct routerd *rd, const struct ipc_dir_open *m, int take_fd);
 /* Whoever logged in as `account` has to do it again, but the connection `except_sid`. */
 void dir_on_logout(struct routerd *rd, uint64_t account, uint64_t except_sid);
 
-/* An answer to an administrator, who may have gone: then nothing happens. */
+/* An answer to an administrator, who may have gone: then nothing happens. Or to authd, which wants
+ * an account. */
+enum { DIR_CONN_AUTHD = 1 }; /* administrators' numbers are higher */
 struct dir_answer {
 	uint64_t conn;
 	uint32_t seq;
@@ -77,12 +100,15 @@ void dir_reply_item(struct routerd *rd, struct dir_answer a, struct slice item);
 
 /* ---- accounts.c: accounts come and go in three databases ---- */
 
-/*
- * Makes the account and answers with its id when stored has it, too. `name` is valid and free.
- * quota_bytes 0: what its domain gives.
- */
-void account_create(struct routerd *rd, struct domain *dom, struct slice name, uint64_t quota_bytes,
-    struct dir_answer a);
+struct new_account {
+	struct domain *domain;
+	struct slice name;      /* valid and free */
+	uint64_t quota_bytes;   /* 0: what its domain gives */
+	struct slice real_name; /* empty: what its template says */
+};
+
+/* Makes the account and answers with its id when stored has it, too. */
+void account_create(struct routerd *rd, const struct new_account *n, struct dir_answer a);
 void account_delete(struct routerd *rd, struct object *o, struct dir_answer a);
 void account_on_done(struct routerd *rd, const struct ipc_account_done *m);
 void account_on_secret_dropped(struct routerd *rd, const struct ipc_secret_dropped *m);

@@ -129,6 +129,31 @@ int settings_apply_template(struct directory *d, struct object *o, struct engine
 	return rc;
 }
 
+int settings_first_real_name(
+    struct directory *d, struct object *o, struct slice name, struct engine_batch *b)
+{
+	struct settings_holder to = settings_holder(d, SCOPE_ACCOUNT, NULL, o);
+	struct buf text = BUF_INIT(SETTING_TEXT_MAX), packed = BUF_INIT(SETTING_PACKED_MAX);
+	const char *why;
+	int rc = 0;
+
+	buf_putc(&text, '"');
+	for (size_t i = 0; i < name.n; i++) {
+		if (name.p[i] == '"' || name.p[i] == '\\')
+			buf_putc(&text, '\\');
+		buf_putc(&text, name.p[i]);
+	}
+	buf_putc(&text, '"');
+	if (setting_parse(SETTING_RealName, buf_slice(&text), &packed, &why) == 0) {
+		rc = settings_put(to.at, SETTING_RealName, buf_slice(&packed));
+		if (rc == 0)
+			rc = settings_db_put(b, &to, SETTING_RealName, buf_slice(&packed));
+	}
+	buf_fini(&text);
+	buf_fini(&packed);
+	return rc;
+}
+
 /* ---- reading at start ---- */
 
 bool settings_db_key(struct slice key, struct settings_key *ret)

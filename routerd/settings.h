@@ -79,6 +79,9 @@ void settings_free(struct settings **s);
  * not written yet. 0, -ENOMEM or the engine's answer. */
 struct engine_batch;
 int settings_apply_template(struct directory *d, struct object *o, struct engine_batch *b);
+/* And the name of the person, which others told; one that cannot be is left out. */
+int settings_first_real_name(
+    struct directory *d, struct object *o, struct slice name, struct engine_batch *b);
 /* What stored is to make besides INBOX: packed lists. */
 struct slice settings_first_mailboxes(const struct object *o);
 struct slice settings_first_subscriptions(const struct object *o);

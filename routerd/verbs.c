@@ -76,6 +76,8 @@ void dir_reply_status(
 	struct dir_conn *dc = conn_find(rd, a.conn);
 	struct buf one = BUF_INIT(TRACE_BYTES_MAX);
 
+	if (a.conn == DIR_CONN_AUTHD)
+		provision_made(rd, a.seq, status, text);
 	if (dc == NULL)
 		return;
 	audit_end(&dc->audits, a.seq, status);
@@ -235,7 +237,7 @@ void dir_on_logout(struct routerd *rd, uint64_t account, uint64_t except_sid)
 
 void dir_on_open(struct routerd *rd, const struct ipc_dir_open *m, int take_fd)
 {
-	static uint64_t next_id;
+	static uint64_t next_id = DIR_CONN_AUTHD;
 	struct dir_conn *dc = calloc(1, sizeof(*dc));
 
 	if (dc == NULL) {

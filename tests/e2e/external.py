@@ -12,7 +12,7 @@ import time
 import urllib.parse
 
 import suite
-from suite import A1, DOMAIN, PASSWORD, Line, case, check, equal, main, refused, wait
+from suite import A1, DOMAIN, PASSWORD, Line, case, check, equal, main, message, refused, wait
 
 TOP = suite.TOP
 HERE = tempfile.mkdtemp(prefix="gh-ext-")
@@ -280,6 +280,129 @@ def example(s):
     wait(lambda: opens(s, "u2", SECRET), 60, "the other helper")
 
 
+# ---- accounts that the helper knows ----
+
+EXT = ""
+
+
+def asking(s, domain):
+    """A new domain whose unknown names are asked about. One for each case: each may ask so much in a second."""
+    global EXT
+    EXT = domain
+    settled(s)
+    admin(s, "CreateDomain " + EXT, "UpdateAccountDefaults %s {UseExtPassword=YES;FailedLoginFlow=(1000,1h);}" % EXT,
+          "UpdateDomainSettings %s {ExternalOnUnknown=YES;ExternalOnProvision=YES;}" % EXT)
+    helper.asked.clear()
+
+
+def accounts(s):
+    return s.ctl("account", "list", EXT).split()
+
+
+def creates():
+    return [a for a in helper.asked if a[0] == "CREATE"]
+
+
+def rcpt(s, *names):
+    with s.lmtp() as l:
+        l.command("MAIL FROM:<>", 250)
+        return [l.command("RCPT TO:<%s>" % name)[0] for name in names]
+
+
+@case("the first login makes the account, with what the helper tells of it; the next one is like any other")
+def first_login(s):
+    asking(s, "login.test")
+    helper.passwords = {"ann@" + EXT: SECRET, "kay@" + EXT: "a kept secret"}
+    refused(s.pop, "ann@" + EXT, WRONG, text="[AUTH] wrong")
+    equal(refused(s.pop, "nobody@" + EXT, WRONG), refused(s.pop, "nobody@" + DOMAIN, WRONG), "answers to unknown names")
+    check("ann" not in accounts(s), "an account by a wrong password")
+    right = helper.right
+    helper.answers = lambda *a: right(*a).replace("OK", "OK quota=1048576 keep=yes name=Ann%20%22D%C3%B6e%22")
+    equal(s.opened("Ann@" + EXT, SECRET), "ann@" + EXT, "the account that was opened")
+    equal(creates()[-1], ("CREATE", "ann@" + EXT, "login", SECRET), "the question")
+    have = admin(s, "GetAccountSettings ann@" + EXT)
+    check("MaxAccountSize=1M" in have and 'RealName="Ann \\"D' in have, "its settings are %s", have)
+    s.deliver("ann@" + EXT)
+    helper.answers = lambda *a: "NO"
+    wait(lambda: opens(s, "ann@" + EXT, SECRET), 60, "the kept password")
+    equal(len(creates()), 3, "questions")
+    # PLAIN says the password with the name; what cannot show it finds nobody.
+    helper.answers = right
+    imap(s, "kay@" + EXT, "a kept secret")
+    equal(len(s.mail("kay@" + EXT, "a kept secret")), 0, "messages")
+
+
+@case("the first mail makes the account; a name that the helper does not know is refused, later is later")
+def first_mail(s):
+    asking(s, "mail.test")
+    helper.passwords = {"bob@" + EXT: SECRET}
+    equal(rcpt(s, "who@" + EXT), [550], "the answer for a name that nobody knows")
+    helper.answers = lambda *a: "LATER"
+    equal(rcpt(s, "bob@" + EXT)[0] // 10, 45, "the answer to later")
+    helper.answers = helper.right
+    s.deliver("Bob+news@" + EXT, message("first"))
+    equal(creates()[-1], ("CREATE", "bob@" + EXT, "mail"), "the question")
+    equal(len(s.mail("bob@" + EXT, SECRET)), 1, "messages")
+    admin(s, "UpdateDomainSettings %s {ExternalOnUnknown=NO;ExternalOnProvision=NO;}" % EXT)
+    helper.asked.clear()
+    equal(rcpt(s, "who@" + EXT), [550], "the answer where nobody is asked")
+    refused(s.pop, "who@" + EXT, WRONG)
+    equal(helper.asked, [], "questions")
+
+
+@case("many first logins and mails at once: one question, one account, and each by its own password")
+def at_once(s):
+    asking(s, "once.test")
+    go = threading.Event()
+    helper.passwords = {"cat@" + EXT: SECRET}
+    helper.answers = lambda *a: go.wait(60) and helper.right(*a)
+    got = []
+    def login(password):
+        got.append((password, answer(s, "cat@" + EXT, password)))
+    def mail():
+        got.append(("mail", rcpt(s, "cat@" + EXT)[0]))
+    threads = [threading.Thread(target=login, args=[SECRET])]
+    threads[0].start()
+    wait(lambda: helper.asked, 60, "the question")
+    threads += [threading.Thread(target=login, args=[p]) for p in [SECRET] * 12 + [WRONG] * 3] + \
+        [threading.Thread(target=mail) for _ in range(3)]
+    for t in threads[1:]:
+        t.start()
+    wait(lambda: len(s.pids("pop3", child=True)) + len(s.pids("smtp", child=True)) >= 19, 60, "all connections")
+    go.set()
+    for t in threads:
+        t.join(60)
+    equal(sorted(got, key=str), sorted([(SECRET, "+OK")] * 13 + [(WRONG, "[AUTH]")] * 3 + [("mail", 250)] * 3, key=str),
+          "answers")
+    equal(len(creates()), 1, "questions")
+    equal(accounts(s).count("cat"), 1, "accounts")
+
+
+@case("stored dies while an account is made: \"try later\" or not, then there is one, and one only")
+def made_without_store(s):
+    asking(s, "store.test")
+    helper.passwords = {"dan@" + EXT: SECRET}
+    def kill(*a):
+        os.kill(s.pids("stored")[0], 9)
+        return helper.right(*a)
+    helper.answers = kill
+    check(answer(s, "dan@" + EXT, SECRET) in ("+OK", "[SYS/TEMP]"), "another answer")
+    helper.answers = helper.right
+    wait(lambda: opens(s, "dan@" + EXT, SECRET), 60, "the login")
+    equal(accounts(s).count("dan"), 1, "accounts")
+    s.deliver("dan@" + EXT)
+
+
+@case("a dictionary of names is a trickle at the helper")
+def trickle(s):
+    asking(s, "trickle.test")
+    begin = time.monotonic()
+    codes = rcpt(s, *("name%d@%s" % (i, EXT) for i in range(200)))
+    took = time.monotonic() - begin
+    check(set(codes) <= {550, 450, 451} and codes.count(550) == len(creates()), "answers %s", codes)
+    check(1 <= len(creates()) <= 10 * (took + 2), "%d questions in %.1f s", len(creates()), took)
+
+
 # What PAM is told to do for a test, in a folder of its own. pam_exec gives a script the password.
 SERVICES = {
     "permit": "auth required pam_permit.so\naccount required pam_permit.so\n",
@@ -337,8 +460,13 @@ def pam_answers(s):
     helper.answers = lambda *a: "NO"
     for service, good in (("permit", True), ("deny", False), ("expired", False)):
         with pam(s, service):
-            wait(lambda: answer(s, "u2", WRONG) != "[SYS/TEMP]", 60, "its connection")
-            equal(answer(s, "u2", WRONG), "+OK" if good else "[AUTH]", "the answer with " + service)
+            got = wait(lambda: said(answer(s, "u2", WRONG)), 60, "its connection")
+            equal(got, "+OK" if good else "[AUTH]", "the answer with " + service)
+
+
+def said(text):
+    """None while it is not connected."""
+    return text if text != "[SYS/TEMP]" else None
 
 
 def answer(s, user, password):

@@ -34,6 +34,10 @@ static struct {
 	uint64_t post_sid, post_account;
 	char text[300], name[400];
 	struct buf data;
+	/* of an account that is made: its name, what routerd answers, and what it was asked */
+	char made[400];
+	uint32_t new_status, news, provisioned, provision_status[8], creates;
+	struct ipc_account_new new;
 	/* of source_ask, and what is answered: by source, IPC_TYPES for nothing */
 	uint32_t sources[3], source_status[3], source_seq, keep;
 	char source_name[3][400], source_password[1025], source_service[33], source_peer[65];
@@ -79,8 +83,36 @@ static void routerd_msg(
 		if (seen.may_status <= IPC_DIR_TRYLATER)
 			ipc_send(c, IPC_may_reply, &may, NULL);
 	}
+	if (type == IPC_account_new) {
+		struct ipc_account_new_reply made = { m->account_new.seq, seen.new_status, 30 };
+
+		seen.news++;
+		seen.new = m->account_new;
+		if (seen.new_status == IPC_ROUTE_OK)
+			snprintf(
+			    seen.made, sizeof(seen.made), "%.*s", SLICE_FMT(m->account_new.name));
+		ipc_send(c, IPC_account_new_reply, &made, NULL);
+	}
+	if (type == IPC_provision_reply && seen.provisioned < 8)
+		seen.provision_status[seen.provisioned++] = m->provision_reply.status;
 	if (type != IPC_route_login)
 		return;
+	if (slice_starts(m->route_login.name, SLICE("new"))) {
+		bool there = slice_eq(m->route_login.name, slice_str(seen.made));
+
+		r.name = m->route_login.name;
+		r.flags = IPC_LOGIN_MAKE;
+		if (there) {
+			r.status = IPC_ROUTE_OK;
+			r.account = 30;
+			r.flags = seen.login_flags;
+			r.fail_max = seen.fail_max;
+			r.fail_s = seen.fail_s;
+		}
+		r.seq = m->route_login.seq;
+		ipc_send(c, IPC_route_login_reply, &r, NULL);
+		return;
+	}
 	r.seq = m->route_login.seq;
 	r.flags = seen.login_flags;
 	seen.asked_flags = m->route_login.flags;
@@ -106,6 +138,7 @@ static void source_msg(
 
 	assert_in_range(q->source, IPC_SOURCE_SYS, IPC_SOURCE_EXT);
 	seen.sources[q->source]++;
+	seen.creates += q->create;
 	seen.source_seq = q->seq;
 	snprintf(seen.source_name[q->source], 400, "%.*s", SLICE_FMT(q->name));
 	snprintf(seen.source_password, 1025, "%.*s", SLICE_FMT(q->password));
@@ -120,6 +153,7 @@ static void source_reply(
     void *arg, struct ipc_chan *c, enum ipc_type type, const union ipc_any *m, int *fds)
 {
 	dialogue_on_source(&a, &m->source_answer);
+	make_on_source(&a, &m->source_answer);
 }
 
 static void stored_msg(
@@ -154,6 +188,10 @@ static void route_reply(
 		dialogue_on_route(&a, &m->route_login_reply);
 	else if (type == IPC_post_login_reply)
 		dialogue_on_post(&a, &m->post_login_reply);
+	else if (type == IPC_account_new_reply)
+		make_on_new(&a, &m->account_new_reply);
+	else if (type == IPC_provision_ask)
+		make_for_mail(&a, &m->provision_ask);
 	else if (type == IPC_may_reply) {
 		admin_on_may(&a, &m->may_reply);
 		act_on_may(&a, &m->may_reply);
@@ -320,6 +358,7 @@ static int teardown(void **state)
 	ipc_chan_free(&routerd_end);
 	ipc_chan_free(&stored_end);
 	failures_fini(&a);
+	make_fini(&a);
 	secrets_close(&a.secrets);
 	engine_close(&engine);
 	gsasl_warm_free(&warm);
@@ -580,6 +619,206 @@ static void a_confirmed_password_can_be_kept(void **state)
 	assert_int_equal(start("PLAIN", "\0ben\0moved", 10), IPC_auth_granted);
 	assert_int_equal(seen.sources[IPC_SOURCE_EXT], 1);
 	assert_int_equal(seen.changed, 0);
+}
+
+/* ---- accounts that are made ---- */
+
+static void the_first_login_makes_the_account(void **state)
+{
+	seen.login_flags = IPC_LOGIN_EXT;
+	knock(IPC_CONN_TLS, 0, "pop3");
+	assert_int_equal(start("PLAIN", "\0new@x\0first", 12), IPC_auth_granted);
+	assert_string_equal(seen.name, "new@x");
+	assert_int_equal(seen.creates, 1);
+	assert_int_equal(seen.news, 1);
+	assert_string_equal(seen.source_service, "login");
+	assert_string_equal(seen.source_password, "first");
+	/* It is not asked about again by the login that made it. */
+	assert_int_equal(seen.sources[IPC_SOURCE_EXT], 1);
+}
+
+static void who_is_unknown_there_is_unknown_here(void **state)
+{
+	seen.source_status[IPC_SOURCE_EXT] = IPC_SOURCE_UNKNOWN;
+	knock(IPC_CONN_TLS, 0, "pop3");
+	assert_int_equal(start("PLAIN", "\0new@x\0first", 12), IPC_auth_refused);
+	assert_int_equal(seen.why, IPC_AUTH_ROUTE);
+	assert_string_equal(seen.text, "no such user here");
+	a.hide_unknown = true;
+	assert_int_equal(start("PLAIN", "\0new@x\0first", 12), IPC_auth_refused);
+	assert_int_equal(seen.why, IPC_AUTH_BAD);
+	assert_string_equal(seen.text, "");
+	a.hide_unknown = false;
+	seen.source_status[IPC_SOURCE_EXT] = IPC_SOURCE_NO;
+	assert_int_equal(start("PLAIN", "\0new@x\0first", 12), IPC_auth_refused);
+	assert_int_equal(seen.why, IPC_AUTH_BAD);
+	/* Without a helper nobody is asked. */
+	knock(IPC_CONN_TLS, 0, "pop3");
+	a.helpers = 0;
+	assert_int_equal(start("PLAIN", "\0new@x\0first", 12), IPC_auth_refused);
+	assert_int_equal(seen.why, IPC_AUTH_ROUTE);
+	a.helpers = 1u << IPC_SOURCE_EXT;
+	assert_int_equal(seen.creates, 3);
+	/* A name that was tried too often is nobody's for a while; the helper hears no more of it.
+	 */
+	for (int i = 0; i < 20; i++) {
+		knock(IPC_CONN_TLS, 0, "pop3");
+		assert_int_equal(start("PLAIN", "\0new@x\0guess", 12), IPC_auth_refused);
+	}
+	assert_int_equal(seen.why, IPC_AUTH_ROUTE);
+	assert_int_equal(seen.creates, 10);
+	assert_int_equal(seen.news, 0);
+}
+
+static void what_cannot_be_made_now(void **state)
+{
+	seen.source_status[IPC_SOURCE_EXT] = IPC_SOURCE_LATER;
+	knock(IPC_CONN_TLS, 0, "pop3");
+	assert_int_equal(start("PLAIN", "\0new@x\0first", 12), IPC_auth_refused);
+	assert_int_equal(seen.why, IPC_AUTH_TRYLATER);
+	seen.source_status[IPC_SOURCE_EXT] = IPC_SOURCE_YES;
+	seen.new_status = IPC_ROUTE_TRYLATER;
+	assert_int_equal(start("PLAIN", "\0new@x\0first", 12), IPC_auth_refused);
+	assert_int_equal(seen.why, IPC_AUTH_TRYLATER);
+	seen.new_status = IPC_ROUTE_UNKNOWN;
+	assert_int_equal(start("PLAIN", "\0new@x\0first", 12), IPC_auth_refused);
+	assert_int_equal(seen.why, IPC_AUTH_ROUTE);
+	ipc_chan_free(&a.source);
+	assert_int_equal(start("PLAIN", "\0new@x\0first", 12), IPC_auth_refused);
+	assert_int_equal(seen.why, IPC_AUTH_TRYLATER);
+}
+
+static void say_source(enum ipc_source_status status)
+{
+	struct ipc_source_answer r = { .seq = seen.source_seq, .status = status };
+
+	ipc_send(source_end, IPC_source_answer, &r, NULL);
+}
+
+static void mail(uint32_t seq)
+{
+	struct ipc_provision_ask m = { .seq = seq, .name = SLICE("new@x") };
+
+	make_for_mail(&a, &m);
+}
+
+static void turn(void)
+{
+	for (int i = 0; i < 20; i++) {
+		event_base_loop(a.base, EVLOOP_NONBLOCK);
+		engine_dispatch(engine, 0);
+	}
+	poll(NULL, 0, 1);
+}
+
+static void begin(const char *initial, size_t n)
+{
+	struct ipc_auth_start m = {
+		.mech = SLICE("PLAIN"), .has_initial = 1, .initial = slice_of(initial, n)
+	};
+
+	knock(IPC_CONN_TLS, 0, "pop3");
+	assert_int_equal(ipc_send(door, IPC_auth_start, &m, NULL), 0);
+}
+
+/* The worker has begun and ended: the login waits for somebody else. */
+static void turn_until_waiting(void)
+{
+	for (int i = 0; i < 5000 && a.workers == 0; i++)
+		turn();
+	for (int i = 0; i < 5000 && a.workers > 0; i++)
+		turn();
+	assert_int_equal(a.workers, 0);
+}
+
+/* One question for all; then each login by its own password. */
+static void those_behind_wait_for_the_first(void **state)
+{
+	seen.login_flags = IPC_LOGIN_EXT;
+	seen.source_status[IPC_SOURCE_EXT] = IPC_TYPES;
+	mail(1);
+	mail(2);
+	turn_until_asked(IPC_SOURCE_EXT, 1);
+	assert_string_equal(seen.source_service, "mail");
+	assert_string_equal(seen.source_password, "");
+	begin("\0new@x\0wrong", 12);
+	turn_until_waiting();
+	say_source(IPC_SOURCE_YES);
+	/* The login is now asked about by itself. */
+	turn_until_asked(IPC_SOURCE_EXT, 2);
+	assert_int_equal(seen.creates, 1);
+	assert_int_equal(seen.news, 1);
+	say_source(IPC_SOURCE_NO);
+	assert_int_equal(wait_door(), IPC_auth_refused);
+	assert_int_equal(seen.why, IPC_AUTH_BAD);
+	assert_int_equal(seen.provisioned, 2);
+	assert_int_equal(seen.provision_status[0], IPC_ROUTE_OK);
+	assert_int_equal(seen.provision_status[1], IPC_ROUTE_OK);
+}
+
+/* A password that is wrong ends nobody's wait but of those who typed the same. */
+static void a_wrong_first_one_is_not_the_last(void **state)
+{
+	seen.source_status[IPC_SOURCE_EXT] = IPC_TYPES;
+	begin("\0new@x\0wrong", 12);
+	turn_until_asked(IPC_SOURCE_EXT, 1);
+	mail(1);
+	say_source(IPC_SOURCE_NO);
+	assert_int_equal(wait_door(), IPC_auth_refused);
+	assert_int_equal(seen.why, IPC_AUTH_BAD);
+	turn_until_asked(IPC_SOURCE_EXT, 2);
+	assert_string_equal(seen.source_service, "mail");
+	say_source(IPC_SOURCE_UNKNOWN);
+	for (int i = 0; i < 5000 && seen.provisioned == 0; i++)
+		turn();
+	assert_int_equal(seen.provision_status[0], IPC_ROUTE_UNKNOWN);
+	assert_null(a.makings);
+}
+
+/* Who hangs up is forgotten, the account is made all the same; peers that go end the wait. */
+static void those_who_wait_may_go(void **state)
+{
+	seen.source_status[IPC_SOURCE_EXT] = IPC_TYPES;
+	begin("\0new@x\0first", 12);
+	turn_until_asked(IPC_SOURCE_EXT, 1);
+	ipc_chan_free(&door);
+	turn();
+	say_source(IPC_SOURCE_YES);
+	for (int i = 0; i < 5000 && a.makings != NULL; i++)
+		turn();
+	assert_int_equal(seen.news, 1);
+	assert_null(a.makings);
+	seen.made[0] = '\0';
+	mail(1);
+	begin("\0new@x\0first", 12);
+	turn_until_asked(IPC_SOURCE_EXT, 2);
+	turn_until_waiting();
+	ipc_chan_free(&a.source);
+	make_on_peer_gone(&a);
+	assert_int_equal(wait_door(), IPC_auth_refused);
+	assert_int_equal(seen.why, IPC_AUTH_TRYLATER);
+	for (int i = 0; i < 5000 && seen.provisioned == 0; i++)
+		turn();
+	assert_int_equal(seen.provision_status[0], IPC_ROUTE_TRYLATER);
+	assert_null(a.makings);
+}
+
+/* Answers to nothing open nothing and make nothing. */
+static void a_taken_source_is_not_believed(void **state)
+{
+	struct ipc_source_answer r = { .status = IPC_SOURCE_YES, .keep = 1 };
+	struct ipc_account_new_reply made = { .status = IPC_ROUTE_OK, .account = 7 };
+
+	knock(IPC_CONN_TLS, 0, "pop3");
+	for (uint32_t seq = 0; seq < 200; seq++) {
+		r.seq = made.seq = seq;
+		dialogue_on_source(&a, &r);
+		make_on_source(&a, &r);
+		make_on_new(&a, &made);
+	}
+	assert_int_equal(start("PLAIN", "\0ann\0wrong", 10), IPC_auth_refused);
+	assert_int_equal(seen.opened, 0);
+	assert_int_equal(seen.news, 0);
 }
 
 static void three_refusals_are_the_end(void **state)
@@ -990,6 +1229,13 @@ int main(void)
 		CASE(leaving_early_counts),
 		CASE(its_process_dies_during_a_login),
 		CASE(a_confirmed_password_can_be_kept),
+		CASE(the_first_login_makes_the_account),
+		CASE(who_is_unknown_there_is_unknown_here),
+		CASE(what_cannot_be_made_now),
+		CASE(those_behind_wait_for_the_first),
+		CASE(a_wrong_first_one_is_not_the_last),
+		CASE(those_who_wait_may_go),
+		CASE(a_taken_source_is_not_believed),
 		CASE(three_refusals_are_the_end),
 		CASE(unknown_names_can_be_hidden),
 		CASE(clear_text_needs_tls),
