@@ -15,7 +15,10 @@ int database_open(struct database *db, struct proc *p, const char *dir)
 	if (r == ENGINE_BUSY)
 		proc_fail(p, "another process has this database open", EBUSY);
 	else if (r == ENGINE_VERSION)
-		proc_fail(p, "this database was written by a newer version", 0);
+		proc_fail(p,
+		    "a newer version of gatehouse wrote this database, and it is left as it is; "
+		    "install that version again, or restore a backup from before it",
+		    0);
 	else if (r == ENGINE_CORRUPT)
 		proc_fail(p,
 		    "this database is damaged and left as it is; gatehousectl store salvage gets "

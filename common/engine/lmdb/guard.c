@@ -85,31 +85,47 @@ static int run_open(struct store *s)
 
 /* ---- a newer version keeps its store to itself ---- */
 
+static bool is_newer(struct store *s, enum loc_kind kind, uint64_t no)
+{
+	uint8_t head[SEG_HEAD];
+	struct seg_head h;
+	char name[32];
+	bool is;
+	int fd;
+
+	log_name_of(kind, no, name);
+	fd = openat(s->dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	is = fd >= 0 && io_pread_all(fd, head, sizeof(head), 0) == 0 &&
+	     seg_head_decode(head, &h) == SEG_NEWER;
+	fd_close(&fd);
+	return is;
+}
+
+/* Every segment; of the bodies' files, of which there may be many, the last one made. */
 static int versions_look(struct store *s)
 {
-	int fd = openat(s->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), r = 0;
+	int fd = openat(s->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	uint64_t no, last_body = 0;
+	bool newer = false, bodies = false;
 	struct dirent *de;
 
 	if (d == NULL) {
 		fd_close(&fd);
 		return store_rc("versions", errno);
 	}
-	while (r == 0 && (de = readdir(d)) != NULL) {
-		uint8_t head[SEG_HEAD];
-		struct seg_head h;
-		uint64_t no;
-
-		if (!log_name_number(de->d_name, LOC_SEGMENT, &no) ||
-		    (fd = log_segment_open(s->dir_fd, no, O_RDONLY)) < 0)
+	while (!newer && (de = readdir(d)) != NULL) {
+		if (log_name_number(de->d_name, LOC_SEGMENT, &no))
+			newer = is_newer(s, LOC_SEGMENT, no);
+		if (!log_name_number(de->d_name, LOC_FILE, &no))
 			continue;
-		if (io_pread_all(fd, head, sizeof(head), 0) == 0 &&
-		    seg_head_decode(head, &h) == SEG_NEWER)
-			r = ENGINE_VERSION;
-		close(fd);
+		last_body = !bodies || no > last_body ? no : last_body;
+		bodies = true;
 	}
 	closedir(d);
-	return r;
+	if (!newer && bodies)
+		newer = is_newer(s, LOC_FILE, last_body);
+	return newer ? ENGINE_VERSION : 0;
 }
 
 /* ---- aside ---- */
