@@ -34,7 +34,9 @@ struct table {
 	struct arena mem;
 	struct slice text;
 	struct list *literal, *by_domain;
-	struct rows any_domain; /* the domain has wildcards */
+	/* The domain has wildcards: by the byte that the local part must begin with, if there is
+	 * one. */
+	struct rows any_domain, any_by_byte[256];
 	size_t count, wild;
 };
 
@@ -121,7 +123,9 @@ static const char *row_add(struct table *t, const struct record_line *line)
 	t->count++;
 	t->wild += !literal;
 	if (line->wild_domain) {
-		rows_add(&t->any_domain, row);
+		bool first = !line->whole_domain && line->local.n > 0;
+
+		rows_add(first ? &t->any_by_byte[line->local.p[0]] : &t->any_domain, row);
 		return NULL;
 	}
 	if (key.p == NULL)
@@ -268,8 +272,11 @@ bool table_find(const struct table *t, const struct subject *s, struct table_hit
 		find_literal(t, s, SLICE_NONE, s->domain, ret);
 	if (name.n > 0) {
 		find_of_domain(t, s, name, ret);
-		if (!s->literal)
+		if (!s->literal) {
 			find_wild(&t->any_domain, s, name, ret);
+			if (s->local.n > 0)
+				find_wild(&t->any_by_byte[s->local.p[0]], s, name, ret);
+		}
 	}
 	return ret->rec != NULL;
 }

@@ -10,8 +10,9 @@
  * may relay through it (Relay: NoRelay: RelayAll:). ';' starts a comment.
  *
  * The first line that fits wins. Records without wildcards are found by hash; those with wildcards
- * are tried one after the other, of those for one domain only the ones of that domain. What is no
- * record is an error that names the line, never a line that is silently ignored.
+ * are tried one after the other: of those for one domain only the ones of that domain, of the
+ * others only those that begin as the name does. What is no record is an error that names the line,
+ * never a line that is silently ignored.
  */
 #pragma once
 
