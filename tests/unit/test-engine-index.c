@@ -85,7 +85,7 @@ static void fill(struct engine *e, unsigned age, int from, int to)
 	static char val[8000];
 
 	for (int g = 0; g < GROUPS; g++) {
-		char id[16], key[32];
+		char id[32], key[32];
 		struct engine_group *grp;
 		struct engine_batch *b;
 
@@ -133,7 +133,7 @@ static int group_read(struct engine *e, int g, unsigned age)
 {
 	struct seen s = { .g = g, .age = age, .more = true };
 	struct engine_group *grp;
-	char id[16];
+	char id[32];
 
 	snprintf(id, sizeof(id), "group-%d", g);
 	grp = group_open(e, id, 0, 0);
