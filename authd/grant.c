@@ -136,9 +136,11 @@ void dialogue_on_session(struct authd *a, uint32_t seq, int *take_fd, uint32_t s
 static bool open_channels(struct dialogue *d, const struct ipc_auth_admin *m, int ret_fds[3])
 {
 	struct authd *a = d->a;
-	struct ipc_dir_open dir = {
-		.sid = d->sid, .name = m->name, .rights = m->rights, .account = m->account
-	};
+	struct ipc_dir_open dir = { .sid = d->sid,
+		.name = m->name,
+		.rights = m->rights,
+		.account = m->account,
+		.peer = buf_slice(&d->peer) };
 	struct ipc_store_open store = { .sid = d->sid,
 		.name = m->name,
 		.rights = m->account != 0 ? d->rights : m->rights,

@@ -9,9 +9,23 @@ struct audit {
 	struct audit *next;
 	uint32_t seq;
 	const char *verb;
-	bool part; /* of a table that is to come whole: nothing to tell yet */
+	int quiet; /* an end of which nothing is told, or -1 */
 	char object[256];
 };
+
+/* A connection as the log names it, or an account by its number, as stored does. */
+static void put_conn(struct audit *au, const struct request *q)
+{
+	uint64_t sid = 0, account = 0;
+
+	slice_u64(q->n > 0 ? q->args[0] : SLICE_NONE, UINT64_MAX, &sid);
+	slice_u64(q->n > 1 ? q->args[1] : SLICE_NONE, UINT64_MAX, &account);
+	if (sid != 0)
+		snprintf(au->object, sizeof(au->object), "%llx-%llx",
+		    (unsigned long long)(sid >> 32), (unsigned long long)(sid & 0xffffffff));
+	else
+		snprintf(au->object, sizeof(au->object), "#%llu", (unsigned long long)account);
+}
 
 /* The first argument, of settings whose they are; an object with its domain; no Router's table. */
 static void put_object(struct audit *au, const struct request *q)
@@ -22,12 +36,18 @@ static void put_object(struct audit *au, const struct request *q)
 	bool named = strncmp(au->verb, "domain_", 7) != 0;
 
 	if (strcmp(au->verb, "router_set_table") == 0) {
-		au->part = q->n > 1 && !slice_ieq(q->args[0], SLICE("last"));
+		if (q->n > 1 && !slice_ieq(q->args[0], SLICE("last")))
+			au->quiet = IPC_DIR_OK; /* a part */
 		object = SLICE("router");
 		named = false;
 	}
 	if (strcmp(au->verb, "log_write") == 0)
 		named = false;
+	if (strcmp(au->verb, "conn_kick") == 0) {
+		au->quiet = IPC_DIR_NOTFOUND; /* stored is asked next */
+		put_conn(au, q);
+		return;
+	}
 	if (strncmp(au->verb, "settings_", 9) == 0 || strncmp(au->verb, "alert_", 6) == 0) {
 		named = slice_ieq(object, SLICE("account"));
 		if (q->n > 1 && q->args[1].n > 0)
@@ -48,6 +68,7 @@ void audit_begin(struct audits *as, const struct request *q, const char *verb)
 		return;
 	au->seq = q->answer.seq;
 	au->verb = verb;
+	au->quiet = -1;
 	put_object(au, q);
 	au->next = as->open;
 	as->open = au;
@@ -75,7 +96,7 @@ void audit_end(struct audits *as, uint32_t seq, enum ipc_dir_status status)
 		if (au->seq != seq)
 			continue;
 		*at = au->next;
-		if (au->part && status == IPC_DIR_OK)
+		if (au->quiet == (int)status)
 			free(au);
 		else
 			tell(as, au, words[status]);

@@ -7,12 +7,14 @@
  */
 #include "routerd/routerd.h"
 
+#include "common/base/clock.h"
 #include "common/base/wire.h"
 #include "common/metrics/metrics.h"
 #include "routerd/group.h"
 #include "routerd/limits.h"
 #include "routerd/services.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -49,6 +51,10 @@ struct rcpt_conn {
 	bool login;       /* for submission: asks nothing before authd has named the account */
 	bool sender;      /* the last sender asked for is the account's */
 	uint64_t account; /* 0: none yet */
+	int64_t since_s;
+	char service[33];
+	uint8_t peer[ADDR_PACKED_MAX];
+	size_t npeer;
 	struct target *targets;
 	unsigned waiting;
 	UT_hash_handle hh;
@@ -359,7 +365,14 @@ void rcpt_on_attach(
 	if (rc == NULL)
 		return;
 	*fd = -1;
-	*rc = (struct rcpt_conn){ .rd = rd, .sid = m->sid, .login = m->login != 0 };
+	*rc = (struct rcpt_conn){ .rd = rd,
+		.sid = m->sid,
+		.login = m->login != 0,
+		.since_s = clock_wall_s(),
+		.npeer = m->peer.n <= sizeof(rc->peer) ? m->peer.n : 0 };
+	if (rc->npeer > 0)
+		memcpy(rc->peer, m->peer.p, rc->npeer);
+	snprintf(rc->service, sizeof(rc->service), "%.*s", SLICE_FMT(m->service));
 	HASH_ADD(hh, rd->rcpt_conns, sid, sizeof(rc->sid), rc);
 	rc->chan = ipc_chan_new(rd->base, take_fd, IPC_CH_RCPT, true, &rcpt_ops, rc);
 	if (rc->chan == NULL)
@@ -387,6 +400,34 @@ void rcpt_on_logout(struct routerd *rd, uint64_t account)
 	HASH_ITER(hh, rd->rcpt_conns, rc, next)
 	if (account != 0 && rc->account == account)
 		conn_free(rc);
+}
+
+void rcpt_conns_each(struct routerd *rd, conn_fn *fn, void *arg)
+{
+	const struct rcpt_conn *rc;
+
+	for (rc = rd->rcpt_conns; rc != NULL; rc = rc->hh.next)
+		fn(arg, &(struct conn_row){ rc->sid, rc->account, rc->since_s, rc->service,
+			    slice_of(rc->peer, rc->npeer) });
+}
+
+bool rcpt_kick(struct routerd *rd, uint64_t sid)
+{
+	struct rcpt_conn *rc = conn_of(rd, sid);
+
+	if (rc != NULL)
+		conn_free(rc);
+	return rc != NULL;
+}
+
+unsigned rcpt_conns_of(struct routerd *rd, uint64_t account)
+{
+	const struct rcpt_conn *rc;
+	unsigned n = 0;
+
+	for (rc = rd->rcpt_conns; rc != NULL; rc = rc->hh.next)
+		n += rc->account == account;
+	return n;
 }
 
 static enum ipc_route_status from_store(uint32_t status)

@@ -86,6 +86,25 @@ void dir_on_open(struct routerd *rd, const struct ipc_dir_open *m, int take_fd);
 /* Whoever logged in as `account` has to do it again, but the connection `except_sid`. */
 void dir_on_logout(struct routerd *rd, uint64_t account, uint64_t except_sid);
 
+/* ---- conns.c: connections that routerd knows, for administrators ---- */
+
+struct conn_row {
+	uint64_t sid, account; /* 0: nobody logged in */
+	int64_t since_s;
+	const char *service;
+	struct slice peer; /* packed */
+};
+typedef void conn_fn(void *arg, const struct conn_row *row);
+
+void rcpt_conns_each(struct routerd *rd, conn_fn *fn, void *arg);
+/* Ends the connection; false: there is none. */
+bool rcpt_kick(struct routerd *rd, uint64_t sid);
+/* How many of those that send for the account are there. */
+unsigned rcpt_conns_of(struct routerd *rd, uint64_t account);
+/* The same for connections by PWD; `but` is the id of the one that asks, which stays. */
+void dir_conns_each(struct routerd *rd, conn_fn *fn, void *arg);
+bool dir_kick(struct routerd *rd, uint64_t sid, uint64_t but);
+
 /* An answer to an administrator, who may have gone: then nothing happens. Or to authd, which wants
  * an account. */
 enum { DIR_CONN_AUTHD = 1 }; /* administrators' numbers are higher */

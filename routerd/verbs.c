@@ -2,6 +2,7 @@
 #include "routerd/audit.h"
 #include "routerd/dirconn.h"
 
+#include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/wire.h"
 #include "routerd/limits.h"
@@ -21,6 +22,9 @@ struct dir_conn {
 	struct routerd *rd;
 	struct ipc_chan *chan;
 	uint64_t id, rights, account; /* account: with rights 0, who logged in */
+	int64_t since_s;
+	uint8_t peer[ADDR_PACKED_MAX];
+	size_t npeer;
 	struct audits audits;
 	struct buf items, table_parts;
 	uint32_t items_seq;
@@ -235,6 +239,25 @@ void dir_on_logout(struct routerd *rd, uint64_t account, uint64_t except_sid)
 	}
 }
 
+void dir_conns_each(struct routerd *rd, conn_fn *fn, void *arg)
+{
+	for (const struct dir_conn *dc = rd->dir_conns; dc != NULL; dc = dc->next)
+		if (dc->account != 0)
+			fn(arg, &(struct conn_row){ dc->audits.sid, dc->account, dc->since_s, "pwd",
+				    slice_of(dc->peer, dc->npeer) });
+}
+
+bool dir_kick(struct routerd *rd, uint64_t sid, uint64_t but)
+{
+	struct dir_conn *dc = rd->dir_conns;
+
+	while (dc != NULL && (dc->audits.sid != sid || dc->account == 0 || dc->id == but))
+		dc = dc->next;
+	if (dc != NULL)
+		conn_free(dc);
+	return dc != NULL;
+}
+
 void dir_on_open(struct routerd *rd, const struct ipc_dir_open *m, int take_fd)
 {
 	static uint64_t next_id = DIR_CONN_AUTHD;
@@ -248,11 +271,15 @@ void dir_on_open(struct routerd *rd, const struct ipc_dir_open *m, int take_fd)
 		.id = ++next_id,
 		.rights = m->rights,
 		.account = m->account,
+		.since_s = clock_wall_s(),
+		.npeer = m->peer.n <= sizeof(dc->peer) ? m->peer.n : 0,
 		.audits = { .sid = m->sid },
 		.items = BUF_INIT(2 * REPLY_BYTES),
 		.table_parts = BUF_INIT(TABLE_BYTES_MAX),
 		.next = rd->dir_conns,
 		.prev = &rd->dir_conns };
+	if (dc->npeer > 0)
+		memcpy(dc->peer, m->peer.p, dc->npeer);
 	snprintf(dc->audits.who, sizeof(dc->audits.who), "%.*s", SLICE_FMT(m->name));
 	if (dc->next != NULL)
 		dc->next->prev = &dc->next;

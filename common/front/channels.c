@@ -114,6 +114,13 @@ static int tell_auth(struct acceptor *a, const struct front_bundle *b, const str
 	return ipc_send(a->attach[IPC_END_AUTH].chan, IPC_conn_new, &m, fd);
 }
 
+static struct slice sender_kind(const struct front_bundle *b)
+{
+	if ((b->flags & FRONT_BUNDLE_SUBMISSION) != 0)
+		return SLICE("submission");
+	return (b->flags & FRONT_BUNDLE_LMTP) != 0 ? SLICE("lmtp") : SLICE("smtp");
+}
+
 static int tell(struct acceptor *a, enum ipc_end e, const struct front_bundle *b,
     const struct listener *l, const struct packed *p, int *fd)
 {
@@ -128,7 +135,7 @@ static int tell(struct acceptor *a, enum ipc_end e, const struct front_bundle *b
 	case IPC_END_RCPT:
 		return ipc_send(chan, IPC_rcpt_attach,
 		    &(struct ipc_rcpt_attach){ b->sid, buf_slice(&p->local), buf_slice(&p->peer),
-			(b->flags & FRONT_BUNDLE_SUBMISSION) != 0 },
+			(b->flags & FRONT_BUNDLE_SUBMISSION) != 0, sender_kind(b) },
 		    fd);
 	case IPC_END_POST:
 		return ipc_send(chan, IPC_post_attach, &(struct ipc_post_attach){ b->sid }, fd);

@@ -51,55 +51,84 @@ static void put_session(struct cmd *c, const struct row *row)
 	buf_putc(&c->data, '}');
 }
 
-/* True with a reader of the rows; what else came has been answered. */
-static bool rows_came(
-    struct cmd *c, enum ipc_type type, const union ipc_any *m, struct wire_reader *ret)
+/*
+ * Rows come from stored, which has the sessions, then from routerd, which has the connections that
+ * send mail and those by PWD. What a command does with a row, and at the end, goes by its verb.
+ */
+static void on_row(struct cmd *c, const struct row *row);
+static void rows_end(struct cmd *c);
+
+/* Each item is a row. Whoever may not see them sees none. */
+static void on_conns(struct cmd *c, enum ipc_type type, const union ipc_any *m)
 {
-	if (type != IPC_sess_rows) {
-		cmd_error(c, "the store cannot answer now");
-		return false;
+	struct wire_reader items = wire_reader(m->dir_reply.data);
+	struct row row;
+
+	if (m->dir_reply.status == IPC_DIR_TRYLATER) {
+		cmd_dir_failed(c, m);
+		return;
 	}
-	*ret = wire_reader(m->sess_rows.rows);
-	return true;
+	while (m->dir_reply.status == IPC_DIR_OK && wire_left(&items) > 0 && !items.bad) {
+		struct wire_reader r = wire_reader(wire_get_bytes(&items, UINT32_MAX));
+
+		if (next_row(&r, &row))
+			on_row(c, &row);
+	}
+	if (!m->dir_reply.more)
+		rows_end(c);
 }
 
-static void on_sessions(struct cmd *c, enum ipc_type type, const union ipc_any *m)
+static void on_rows(struct cmd *c, enum ipc_type type, const union ipc_any *m)
 {
 	struct wire_reader r;
 	struct row row;
+	char account[24];
 
-	if (!rows_came(c, type, m, &r))
+	if (type != IPC_sess_rows) {
+		cmd_error(c, "the store cannot answer now");
 		return;
-	if (c->data.n == 0) {
-		buf_putc(&c->data, '(');
-		c->first = true;
 	}
+	r = wire_reader(m->sess_rows.rows);
 	while (next_row(&r, &row))
-		put_session(c, &row);
+		on_row(c, &row);
 	if (m->sess_rows.more)
 		return;
-	buf_putc(&c->data, ')');
-	cmd_data(c);
+	snprintf(account, sizeof(account), "%llu", (unsigned long long)c->account);
+	cmd_put_arg(c, slice_str(account));
+	cmd_send(c, VERB_conn_list, on_conns);
 }
 
-static void ask_rows(struct cmd *c, cmd_reply_fn *then)
+static void ask_rows(struct cmd *c)
 {
 	struct ipc_sess_list m = { .seq = cmd_next_seq(c), .account = c->account };
 
-	cmd_ask(c, FRONT_STORE, IPC_sess_list, &m, then);
+	cmd_ask(c, FRONT_STORE, IPC_sess_list, &m, on_rows);
 }
 
-static void ask_sessions(struct cmd *c)
+static void ask_of_account(struct cmd *c)
 {
-	ask_rows(c, on_sessions);
+	if (c->verb->run == run_list_sessions) {
+		buf_putc(&c->data, '(');
+		c->first = true;
+	}
+	ask_rows(c);
 }
 
 void run_list_sessions(struct cmd *c)
 {
 	if (c->arg[0] != NULL)
-		cmd_find_account(c, cmd_text(c, 0), ask_sessions);
+		cmd_find_account(c, cmd_text(c, 0), ask_of_account);
 	else
-		ask_sessions(c);
+		ask_of_account(c);
+}
+
+void run_find_session(struct cmd *c)
+{
+	if (c->arg[2] != NULL || c->arg[4] != NULL || c->arg[5] != NULL)
+		cmd_error(c,
+		    "sessions are known by ADDRESS and PROTOCOL, not by FOR, TRANSPORT and CLIENT");
+	else
+		cmd_find_account(c, cmd_text(c, 0), ask_of_account);
 }
 
 /* ---- one session ---- */
@@ -110,79 +139,84 @@ static bool is_wanted(const struct cmd *c, const struct row *row)
 	       (c->arg[3] == NULL || slice_ieq(cmd_text(c, 3), row->service));
 }
 
-static void one_came(struct cmd *c, const union ipc_any *m)
+static void on_row(struct cmd *c, const struct row *row)
 {
-	if (m->sess_rows.more)
-		return;
-	if (c->data.n > 0)
-		cmd_data(c);
-	else
-		cmd_error(c, "there is no such session");
-}
-
-static void on_find(struct cmd *c, enum ipc_type type, const union ipc_any *m)
-{
-	struct wire_reader r;
-	struct row row;
-
-	if (!rows_came(c, type, m, &r))
-		return;
-	while (c->data.n == 0 && next_row(&r, &row))
-		if (is_wanted(c, &row))
-			data_put_string(&c->data, slice_str(row.sid_text));
-	one_came(c, m);
-}
-
-static void ask_find(struct cmd *c)
-{
-	ask_rows(c, on_find);
-}
-
-void run_find_session(struct cmd *c)
-{
-	if (c->arg[2] != NULL || c->arg[4] != NULL || c->arg[5] != NULL)
-		cmd_error(c,
-		    "sessions are known by ADDRESS and PROTOCOL, not by FOR, TRANSPORT and CLIENT");
-	else
-		cmd_find_account(c, cmd_text(c, 0), ask_find);
-}
-
-static void on_get(struct cmd *c, enum ipc_type type, const union ipc_any *m)
-{
-	struct wire_reader r;
-	struct row row;
-
-	if (!rows_came(c, type, m, &r))
-		return;
-	c->first = true;
-	while (c->data.n == 0 && next_row(&r, &row))
-		if (row.sid == c->sid)
-			put_session(c, &row);
-	if (c->data.n == 0 && !m->sess_rows.more && c->account != c->a->account) {
-		c->account = c->a->account;
-		ask_rows(c, on_get);
-		return;
+	if (c->verb->run == run_list_sessions) {
+		put_session(c, row);
+	} else if (c->data.n == 0 && c->verb->run == run_find_session) {
+		if (is_wanted(c, row))
+			data_put_string(&c->data, slice_str(row->sid_text));
+	} else if (c->data.n == 0 && row->sid == c->sid) {
+		c->first = true;
+		put_session(c, row);
 	}
-	one_came(c, m);
 }
 
+static void rows_end(struct cmd *c)
+{
+	if (c->verb->run == run_list_sessions)
+		buf_putc(&c->data, ')');
+	if (c->data.n > 0) {
+		cmd_data(c);
+	} else if (c->verb->run == run_get_session && c->account != c->a->account) {
+		/* Who may not see those of all sees its own ones. */
+		c->account = c->a->account;
+		ask_rows(c);
+	} else {
+		cmd_error(c, "there is no such session");
+	}
+}
+
+/* `items`: connections that routerd ended. */
 static void on_killed(struct cmd *c, enum ipc_type type, const union ipc_any *m)
 {
-	if (type == IPC_stat_reply && m->stat_reply.status == IPC_ST_NOTFOUND) {
+	uint32_t status = type == IPC_stat_reply ? m->stat_reply.status : IPC_ST_TRYLATER;
+
+	if (status == IPC_ST_OK || (status == IPC_ST_NOTFOUND && c->items > 0))
+		data_put_number(&c->data, c->items + m->stat_reply.count);
+	else if (status == IPC_ST_NOTFOUND || (status == IPC_ST_DENIED && c->sid != 0))
 		cmd_error(c, "there is no such session");
-		return;
-	}
-	if (type == IPC_stat_reply && m->stat_reply.status == IPC_ST_DENIED) {
-		cmd_error(c, c->sid != 0 ? "there is no such session"
-					 : "this needs a right that you do not have");
-		return;
-	}
-	if (type != IPC_stat_reply || m->stat_reply.status != IPC_ST_OK) {
+	else if (status == IPC_ST_DENIED)
+		cmd_error(c, "this needs a right that you do not have");
+	else
 		cmd_error(c, "the store cannot do this now");
+	if (c->status == NULL)
+		cmd_data(c);
+}
+
+static void ask_kick(struct cmd *c)
+{
+	struct ipc_sess_kick m = { .seq = cmd_next_seq(c), .sid = c->sid, .account = c->account };
+
+	cmd_ask(c, FRONT_STORE, IPC_sess_kick, &m, on_killed);
+}
+
+/* One that routerd knows is none of stored's; an account may have both kinds. */
+static void on_conn_kick(struct cmd *c, enum ipc_type type, const union ipc_any *m)
+{
+	struct wire_reader r = wire_reader(m->dir_reply.data);
+	uint64_t n = 0;
+
+	if (m->dir_reply.status == IPC_DIR_OK)
+		slice_u64(wire_get_bytes(&r, 20), UINT32_MAX, &n);
+	c->items = n;
+	if (c->sid == 0 || n == 0) {
+		ask_kick(c);
 		return;
 	}
-	data_put_number(&c->data, m->stat_reply.count);
+	data_put_number(&c->data, n);
 	cmd_data(c);
+}
+
+static void kick(struct cmd *c)
+{
+	char sid[24], account[24];
+
+	snprintf(sid, sizeof(sid), "%llu", (unsigned long long)c->sid);
+	snprintf(account, sizeof(account), "%llu", (unsigned long long)c->account);
+	cmd_put_arg(c, slice_str(sid));
+	cmd_put_arg(c, slice_str(account));
+	cmd_send(c, VERB_conn_kick, on_conn_kick);
 }
 
 static bool hex_parse(struct slice s, uint64_t *ret)
@@ -224,31 +258,19 @@ static bool take_sid(struct cmd *c)
 	return false;
 }
 
-/* Who may not see those of all sees its own ones. */
 void run_get_session(struct cmd *c)
 {
 	if (take_sid(c))
-		ask_rows(c, on_get);
+		ask_rows(c);
 }
 
 void run_kill_session(struct cmd *c)
 {
-	struct ipc_sess_kick m = { .seq = cmd_next_seq(c) };
-
-	if (!take_sid(c))
-		return;
-	m.sid = c->sid;
-	cmd_ask(c, FRONT_STORE, IPC_sess_kick, &m, on_killed);
-}
-
-static void kill_account(struct cmd *c)
-{
-	struct ipc_sess_kick m = { .seq = cmd_next_seq(c), .account = c->account };
-
-	cmd_ask(c, FRONT_STORE, IPC_sess_kick, &m, on_killed);
+	if (take_sid(c))
+		kick(c);
 }
 
 void run_kill_account_sessions(struct cmd *c)
 {
-	cmd_find_account(c, cmd_text(c, 0), kill_account);
+	cmd_find_account(c, cmd_text(c, 0), kick);
 }

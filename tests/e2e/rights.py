@@ -15,7 +15,7 @@ from suite import DOMAIN, PASSWORD, TOP, case, check, equal, main
 
 # What a refusal for want of a right says.
 DENIED = ("this needs a right that you do not have", "you may not do this with the password of this account",
-          "these figures are not yours to see", "you may not do this to that account")
+          "these figures are not yours to see", "you may not do this to that account", "the store's upkeep is not yours")
 
 # In a line $ is the target's domain. Enough is any of the rights; "all": whoever administers, "everybody": whoever logged
 # in, "self": the account itself, "none": Master alone.
@@ -122,6 +122,10 @@ CountRecoverable user@$ | UserAccounts CanAccessMailboxes self
 RestoreMessages user@$ | UserAccounts CanAccessMailboxes self
 PurgeMessages user@$ | none
 SetRecoveryHold user@$ NO | none
+GetStoreState | Monitors
+ListDamaged | Monitors
+CompactStore | Settings
+ScrubStore | Settings
 '''
 
 # Of one connection; about the own account; a descriptor, which goes over the Unix socket alone; and what takes the
@@ -282,7 +286,9 @@ def sessions(s):
                    for verb in ("GetSession %s", "KillSession %s", "GetSession %s DOMAIN two.test")}
         equal(len(answers), 1, "different answers: %r" % answers)
         equal(c.yes("ListSessions"), [], "sessions of all")
-    equal([r["SID"] for r in boss.yes("ListSessions user@one.test")], [sid["one.test"]], "sessions of the own domain")
+    mine = boss.yes("ListSessions user@one.test")
+    equal([r["Protocol"] for r in mine], ["pop3", "pwd"], "sessions of the own domain")
+    equal(mine[0]["SID"], sid["one.test"], "the session by POP")
     for name in ("monitor@" + DOMAIN, "users@" + DOMAIN):
         with login(s, name) as c:
             check({sid[d] for d in DOMAINS} <= {r["SID"] for r in c.yes("ListSessions")}, "%s does not see all", name)

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import imaplib
+import json
 import re
 import smtplib
 
@@ -273,6 +274,38 @@ def domain_administrator(s):
         c.want("CreateAccount late@d.test", "501 ")
         c.want("GetAccountInfo *", "201 ")
     s.pop("u1").quit()
+
+
+@case("submission, LMTP and PWD connections are in the list of sessions, and end by their number or with their account's")
+def connections(s):
+    def kinds(*account):
+        return sorted(r["Protocol"] for r in s.connections(*account))
+
+    def row(what):
+        return [r for r in s.connections() if r["Protocol"] == what and r["Account"] in ("", U1)][0]
+
+    wait(lambda: not s.connections(), 60, "the end of those before")
+    with submission(s) as c, s.lmtp() as l, Pwd(s, "u1") as p:
+        equal(kinds(), ["lmtp", "pwd", "submission"], "connections")
+        equal(kinds("u1"), ["pwd", "submission"], "those of the account")
+        equal([(r["Account"], r["Address"]) for r in s.connections("u1")], [(U1, A1)] * 2, "account and address")
+        equal(row("lmtp")["Account"], "", "the account of LMTP")
+        equal(p.want("FindAccountSession * PROTOCOL submission", "201 ")[4:].strip('"'), row("submission")["SID"], "found")
+        with Pwd(s, "u2") as other:
+            for what in ("pwd", "submission", "lmtp"):
+                other.want("GetSession " + row(what)["SID"], "501 ")
+                other.want("KillSession " + row(what)["SID"], "501 ")
+            equal(other.want("ListSessions", "201 ")[4:], "()", "all, to another account")
+        equal(p.want("KillSession " + row("submission")["SID"], "201 ")[4:], "#1", "ended by its user")
+        check(wait(lambda: lost(c), 60, "the end of the submission"), "never")
+        s.ctl("session", "kick", row("lmtp")["SID"])
+        s.ctl("session", "kick", row("pwd")["SID"])
+        wait(lambda: over(p), 60, "the end of the PWD connection")
+    with submission(s) as c, Pwd(s, "u1") as p, contextlib.closing(s.pop("u1")) as pop:
+        equal(json.loads(s.ctl("--json", "session", "kick", "u1"))["ended"], 3, "ended")
+        check(wait(lambda: lost(c), 60, "the end of the submission"), "never")
+        wait(lambda: over(p), 60, "the end of the PWD connection")
+        refused(pop.noop)
 
 
 @case("settings and rights are there after a restart")

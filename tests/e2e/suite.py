@@ -431,8 +431,13 @@ class Suite:
         wait(lambda: not self.sessions(), 60, "the session's end")
         return rows[0]["Account"]
 
-    def sessions(self, *account):
+    def connections(self, *account):
+        """All that the list shows: also who sends mail, and who is there by PWD."""
         return json.loads(self.ctl("--json", "session", "list", *account))
+
+    def sessions(self, *account):
+        """Those on a mailbox."""
+        return [r for r in self.connections(*account) if r["Protocol"] not in ("smtp", "lmtp", "submission", "pwd")]
 
 
 def fetch(p, number):

@@ -303,18 +303,24 @@ static void sessions_and_figures(void **state)
 	type_in("ListSessions\nKillSession 9\nListStat\n");
 	m.sess_rows = (struct ipc_sess_rows){ .seq = rig.asked[0].seq, .rows = buf_slice(&rows) };
 	answer(FRONT_STORE, IPC_sess_rows, &m);
+	assert_int_equal(rig.asked[1].verb, VERB_conn_list);
+	assert_string_equal(rig.asked[1].args, "0");
+	dir(1, IPC_DIR_OK, false, ITEMS());
 	replies("200 data "
 		"follow\r\n({ID=#9;SID=\"0-9\";AccountID=#5;Since=#1700000000;Account=\"ann@d\";"
 		"Protocol=pop3;"
 		"Address=\"127.0.0.1\";})\r\n");
+	assert_int_equal(rig.asked[2].verb, VERB_conn_kick);
+	assert_string_equal(rig.asked[2].args, "9|0");
+	dir(2, IPC_DIR_NOTFOUND, false, ITEMS("none"));
 	m.stat_reply =
-	    (struct ipc_stat_reply){ .seq = rig.asked[1].seq, .status = IPC_ST_NOTFOUND };
+	    (struct ipc_stat_reply){ .seq = rig.asked[3].seq, .status = IPC_ST_NOTFOUND };
 	answer(FRONT_STORE, IPC_stat_reply, &m);
 	replies("501 there is no such session\r\n");
 	m.stat_reply =
-	    (struct ipc_stat_reply){ .seq = rig.asked[2].seq, .text = SLICE("a.b 1\nc 2\n") };
+	    (struct ipc_stat_reply){ .seq = rig.asked[4].seq, .text = SLICE("a.b 1\nc 2\n") };
 	answer(FRONT_STORE, IPC_stat_reply, &m);
-	dir(3, IPC_DIR_OK, false, ITEMS("d.e 3"));
+	dir(5, IPC_DIR_OK, false, ITEMS("d.e 3"));
 	replies("200 data follow\r\n{\"a.b\"=#1;c=#2;\"d.e\"=#3;}\r\n");
 	buf_fini(&rows);
 }

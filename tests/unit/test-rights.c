@@ -88,6 +88,8 @@ static const struct {
 	{ "alert_post", { "account", "user@$", "\n" }, "UserAccounts BasicSettings" },
 	{ "alert_set", { "account", "user@$", "\n" }, "UserAccounts BasicSettings" },
 	{ "alert_remove", { "domain", "$", "none" }, "UserAccounts BasicSettings" },
+	{ "conn_list", { "0" }, "UserAccounts Monitors" },
+	{ "conn_kick", { "77" }, "everybody" },
 	{ "log_write", { "9", "text" }, "Monitors" },
 };
 

@@ -359,6 +359,12 @@ static void run(struct ask *q, uint32_t verb)
 	case VERB_settings_get:
 		settings_get(q);
 		break;
+	case VERB_conn_list:
+		answer(q, IPC_DIR_OK);
+		break;
+	case VERB_conn_kick:
+		fail(q, IPC_DIR_NOTFOUND, "there is no such connection");
+		break;
 	case VERB_settings_update:
 	case VERB_settings_set:
 		settings_change(q, verb == VERB_settings_set);
