@@ -9,7 +9,7 @@
 
 #include "routerd/limits.h"
 #include "routerd/names.h"
-#include "routerd/settings.h"
+#include "routerd/unknown.h"
 
 #include <stdlib.h>
 
@@ -22,11 +22,6 @@ struct provision {
 	size_t n;
 	uint8_t address[];
 };
-
-static bool asks(struct routerd *rd, const struct domain *dom, enum setting key)
-{
-	return setting_number(settings_effective_domain(&rd->db.dir, dom, key)) != 0;
-}
 
 /* What of the local part would be the account's name, as in mailbox#account+detail. */
 static struct slice account_part(struct slice low)
@@ -45,9 +40,7 @@ enum ipc_route_status provision_name(struct routerd *rd, enum route_mode mode, s
 	struct slice name = account_part(buf_slice(&r->low));
 	const struct object *o;
 
-	if (dom == NULL || !name_valid(name) ||
-	    !asks(rd, dom,
-		mode == ROUTE_MAIL ? SETTING_ExternalOnProvision : SETTING_ExternalOnUnknown))
+	if (dom == NULL || !name_valid(name) || !unknown_asks_helper(&rd->db.dir, dom, mode))
 		return IPC_ROUTE_UNKNOWN;
 	o = directory_object(&rd->db.dir, dom, name);
 	/* One that is being made just now has its question at authd still, or will not have
@@ -146,8 +139,8 @@ void provision_on_new(struct routerd *rd, const struct ipc_account_new *m)
 		n.domain = directory_domain(&rd->db.dir, a.domain);
 	if (n.domain == NULL || n.domain->state != STATE_ACTIVE || n.domain->suspended ||
 	    !name_valid(a.local) || m->quota > INT64_MAX ||
-	    (!asks(rd, n.domain, SETTING_ExternalOnUnknown) &&
-		!asks(rd, n.domain, SETTING_ExternalOnProvision))) {
+	    (!unknown_asks_helper(&rd->db.dir, n.domain, ROUTE_ACCESS) &&
+		!unknown_asks_helper(&rd->db.dir, n.domain, ROUTE_MAIL))) {
 		new_reply(rd, m->seq, IPC_ROUTE_UNKNOWN, 0);
 		return;
 	}

@@ -93,6 +93,8 @@ static enum turn unknown(struct work *w)
 		return route_end(w, IPC_ROUTE_DISCARD, "SYSTEM");
 	}
 	w->r->unknown_in = w->dom;
+	if (unknown_asks_helper(w->d, w->dom, w->r->mode))
+		route_trace(w, "the external helper is asked about it", SLICE_NONE);
 	return route_end(w, IPC_ROUTE_UNKNOWN, NULL);
 }
 

@@ -35,3 +35,12 @@ const char *unknown_whose(const struct directory *d, const struct domain *dom, e
 	return is_set(SCOPE_DOMAIN_DEFAULTS, &d->domain_defaults, key) ? "set for all domains"
 								       : "the default";
 }
+
+bool unknown_asks_helper(const struct directory *d, const struct domain *dom, enum route_mode mode)
+{
+	static const enum setting keys[ROUTE_MODES] = { [ROUTE_MAIL] = SETTING_ExternalOnProvision,
+		[ROUTE_ACCESS] = SETTING_ExternalOnUnknown };
+
+	return mode != ROUTE_SIGNAL &&
+	       setting_number(settings_effective_domain(d, dom, keys[mode])) != 0;
+}

@@ -16,5 +16,8 @@ struct unknown {
 struct unknown unknown_of(
     const struct directory *d, const struct domain *dom, enum route_mode mode);
 
+/* May the external helper know the name (provision.c)? */
+bool unknown_asks_helper(const struct directory *d, const struct domain *dom, enum route_mode mode);
+
 /* Whose setting it is, for people. */
 const char *unknown_whose(const struct directory *d, const struct domain *dom, enum setting key);

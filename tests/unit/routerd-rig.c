@@ -60,11 +60,43 @@ static void rd_from_stored(
 		rcpt_on_target_done(&rig.rd, &m->post_target_done);
 }
 
+static void on_provision(struct ipc_chan *c, const struct ipc_provision_ask *m)
+{
+	struct ipc_provision_reply no = { m->seq, IPC_ROUTE_UNKNOWN };
+
+	rig.provisions++;
+	rig.provision_seq = m->seq;
+	snprintf(rig.provision_name, sizeof(rig.provision_name), "%.*s", SLICE_FMT(m->name));
+	if (rig.helper == HELPER_UNKNOWN)
+		ipc_send(c, IPC_provision_reply, &no, NULL);
+	else if (rig.helper == HELPER_MAKES)
+		rig_account_new(rig.new_name != NULL ? rig.new_name : rig.provision_name);
+}
+
+void rig_account_new(const char *name)
+{
+	struct ipc_account_new m = { .seq = 77, .name = slice_str(name), .quota = rig.new_quota };
+
+	if (rig.real_name != NULL)
+		m.real_name = slice_str(rig.real_name);
+	ipc_send(rig.authd_end, IPC_account_new, &m, NULL);
+}
+
 static void authd_msg(
     void *arg, struct ipc_chan *c, enum ipc_type type, const union ipc_any *m, int *fds)
 {
 	struct ipc_secret_dropped done = { .status = IPC_AUTH_OK };
 
+	if (type == IPC_provision_ask)
+		on_provision(c, &m->provision_ask);
+	if (type == IPC_account_new_reply) {
+		struct ipc_provision_reply p = { rig.provision_seq, m->account_new_reply.status };
+
+		rig.news++;
+		rig.new_status = m->account_new_reply.status;
+		rig.new_account = m->account_new_reply.account;
+		ipc_send(c, IPC_provision_reply, &p, NULL);
+	}
 	if (type != IPC_secret_drop)
 		return;
 	rig.secret_drops++;

@@ -31,7 +31,15 @@ extern struct rig {
 	char off_service[33];
 	struct buf first;    /* of the last account made: packed mailboxes, '|', subscriptions */
 	uint64_t over_quota; /* an account that takes no mail; 1 as a quota means the same */
-	struct buf data;     /* items of the last answer, joined by '|' */
+	/* Mail to an unknown name: what the helper behind authd says to it, and what was asked. */
+	enum { HELPER_UNKNOWN, HELPER_MAKES, HELPER_MUTE } helper;
+	unsigned provisions, news;
+	uint32_t provision_seq;
+	uint64_t new_account, new_quota;
+	uint32_t new_status;
+	const char *new_name, *real_name; /* in place of the one that is asked about */
+	char provision_name[400];
+	struct buf data; /* items of the last answer, joined by '|' */
 } rig;
 
 extern const struct ipc_ops rig_admin_ops;
@@ -53,6 +61,8 @@ void rig_send(uint32_t verb, const char *const *args);
 /* One verb; its status. */
 uint32_t rig_ask(uint32_t verb, const char *const *args);
 uint32_t rig_rcpt(const char *address);
+/* authd wants this account: rig.new_status, when it has spun. */
+void rig_account_new(const char *name);
 /* Of a connection for submission, rig_submit() first. */
 uint32_t rig_sender(const char *address);
 /* The connection with mail is one for submission from now on, with this login; it may be ended. */
