@@ -48,17 +48,23 @@ void store_bad_peer(struct store *st, const char *what, uint64_t sid, const char
 
 /* ---- the loop ---- */
 
-static void on_engine(evutil_socket_t fd, short what, void *arg)
+/* Whether the engine goes on: it says so in no answer when nobody asks it for anything. */
+static void health_look(struct store *st)
 {
-	struct store *st = arg;
-
-	engine_dispatch(store_engine(st), STORE_DISPATCH_MAX);
 	if (engine_health(store_engine(st)) == ENGINE_BROKEN && !st->broken_told) {
 		st->broken_told = true;
 		log_ev(LOG_ERR, "stored.engine", kv_s("what", "health"), kv_s("why", "broken"));
 		if (st->on_broken != NULL)
 			st->on_broken(st->arg);
 	}
+}
+
+static void on_engine(evutil_socket_t fd, short what, void *arg)
+{
+	struct store *st = arg;
+
+	engine_dispatch(store_engine(st), STORE_DISPATCH_MAX);
+	health_look(st);
 }
 
 static void on_tick(evutil_socket_t fd, short what, void *arg)
@@ -70,6 +76,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	post_expire(st, clock_mono_ms());
 	account_evict(st, false);
 	lost_sweep_tick(st);
+	health_look(st);
 }
 
 static void on_sweep(evutil_socket_t fd, short what, void *arg)

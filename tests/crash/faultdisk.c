@@ -136,8 +136,8 @@ static size_t flat(const struct iovec *v, int n, uint8_t **ret_p)
 /* A write of a file; `off` < 0: where the file's own position is. */
 static ssize_t file_write(int fd, const struct stat *st, const struct iovec *v, int n, off_t off)
 {
-	enum fd_act act = strike(FD_WRITE);
 	uint32_t dsync = (fcntl(fd, F_GETFL) & O_DSYNC) != 0;
+	enum fd_act act = strike(dsync ? FD_DSYNC : FD_WRITE);
 	uint8_t *p = NULL;
 	size_t all;
 	ssize_t done;

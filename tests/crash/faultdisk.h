@@ -13,7 +13,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum fd_kind { FD_WRITE, FD_SYNC, FD_CREATE, FD_TRUNCATE, FD_UNLINK, FD_READ, FD_RENAME, FD_KINDS };
+/* FD_DSYNC: a write of a file that was opened with O_DSYNC, as LMDB's roots are. */
+enum fd_kind {
+	FD_WRITE,
+	FD_SYNC,
+	FD_CREATE,
+	FD_TRUNCATE,
+	FD_UNLINK,
+	FD_READ,
+	FD_RENAME,
+	FD_DSYNC,
+	FD_KINDS_ROOM = 16,
+};
 
 enum fd_act {
 	FD_NOTHING,
@@ -51,7 +62,7 @@ struct fd_board {
 	_Atomic uint64_t from, times; /* calls from .. from + times - 1 are struck, from 1 on */
 	_Atomic uint64_t act, error;
 	_Atomic uint64_t struck;
-	_Atomic uint64_t calls[FD_KINDS + 1];
+	_Atomic uint64_t calls[FD_KINDS_ROOM];
 	uint64_t trace_max; /* 0: nothing is written down */
 	_Atomic uint64_t trace_n;
 	_Atomic uint64_t n_sites;

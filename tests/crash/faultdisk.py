@@ -4,14 +4,14 @@ import mmap
 import os
 import struct
 
-WRITE, SYNC, CREATE, TRUNCATE, UNLINK, READ, RENAME, KINDS = range(8)
-CHANGES = sum(1 << k for k in (WRITE, SYNC, CREATE, TRUNCATE, UNLINK, RENAME))
+WRITE, SYNC, CREATE, TRUNCATE, UNLINK, READ, RENAME, DSYNC, KINDS = range(9)
+CHANGES = sum(1 << k for k in (WRITE, SYNC, CREATE, TRUNCATE, UNLINK, RENAME, DSYNC))
 NOTHING, DIE_BEFORE, DIE_AFTER, DIE_HALF, FAIL, FAIL_HALF = range(6)
 (EV_WRITE, EV_TRUNCATE, EV_CREATE, EV_UNLINK, EV_RENAME, EV_SYNC, EV_SYNC_DIR, EV_ACK) = range(1, 9)
-MAGIC, TRACE_AT, SITE_AT = 0x6b7369646c756166, 8192, 160
+MAGIC, TRACE_AT, SITE_AT = 0x6b7369646c756166, 8192, 224
 FIELDS = {name: 8 * i for i, name in enumerate(
     ("magic", "kinds", "count", "first", "times", "act", "error", "struck"))}
-FIELDS.update(calls=64, trace_max=128, trace_n=136, n_sites=144, sync_us=152)
+FIELDS.update(calls=64, trace_max=192, trace_n=200, n_sites=208, sync_us=216)
 DIED = 137  # exit status of a program that was struck dead
 
 Event = collections.namedtuple("Event", "what flag ino at data")
