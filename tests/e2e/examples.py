@@ -12,7 +12,9 @@ each has an account info.
 import contextlib
 import imaplib
 import json
+import os
 import re
+import shlex
 
 import suite
 from suite import A1, A2, DOMAIN, PASSWORD, Failed, Line, behind_trace, case, check, equal, main, message, plain, refused, wait
@@ -439,6 +441,27 @@ def r14(s):
 @row("R15", "a forwarder is as a record marked Relay:")
 def r15(s):
     leads(s, "jim@client1.test", "SMTP", "other.test", "john@other.test")
+
+
+@case("the page on names has a way to move from another server, which works word for word")
+def moving(s):
+    with open(os.path.join(suite.TOP, "docs", "names.md"), encoding="utf-8") as f:
+        section = f.read().split("## Moving from another server")[1].split("\n## ")[0]
+    commands = [shlex.split(line)[1:] for line in section.splitlines() if line.startswith("    gatehousectl ")]
+    equal(len(commands), 6, "the number of commands")
+    with open(os.path.join(s.dir, "accounts.txt"), "w", encoding="utf-8") as f:
+        f.write("first@client.example:{PLAIN}%s\nsecond@client.example\n" % PASSWORD)
+    said = []
+    for words in commands[:5]:
+        words = [os.path.join(s.dir, w) if w == "accounts.txt" else w for w in words]
+        said.append(s.ctl("--json", *words))
+    equal(json.loads(said[3])[:3], ["LOCAL", "", "first@client.example"], "the first test")
+    equal(json.loads(said[4])[:3], ["SMTP", "oldserver.example", "later@client.example"], "the second test")
+    equal(by_pop(s, "first@client.example", A1), "first@client.example", "the account opened")
+    delivered(s, "first@client.example", "first@client.example")
+    leads(s, "later@client.example", "SMTP", "oldserver.example", "later@client.example")
+    s.ctl(*commands[5])
+    check("MailToUnknown is Rejected (the default)" in s.ctl(*commands[4]), "the last command changed nothing")
 
 
 @case("every row of both tables has a case")
