@@ -44,11 +44,12 @@ int copy_back_collect(struct copy *c)
 	size_t n = b->n_picks - b->next;
 
 	n = n < COPY_PORTION ? n : COPY_PORTION;
-	if (c->rows == NULL && n > 0) {
-		c->rows = calloc(n, sizeof(*c->rows));
-		if (c->rows == NULL)
+	if (c->all == NULL && n > 0) {
+		c->all = calloc(n, sizeof(*c->all));
+		if (c->all == NULL)
 			return IPC_ST_TRYLATER;
 	}
+	c->rows = c->all;
 	b->portion = b->next;
 	b->next += n;
 	c->n = n;

@@ -3,8 +3,10 @@
  * copy.c, facts gathered by copy-facts.c, stored by copy-store.c; what is brought back is chosen
  * and taken from the lost by copy-back.c.
  *
- * Invariant: a copy is one commit, all or nothing. A move goes in portions, each of them one commit
- * of both mailboxes: a message is always in exactly one of them. So does bringing back.
+ * Invariant: a copy is all or nothing: one commit, or portions of rows behind the last message,
+ * which are messages once the last portion's commit says so in the header. Deliveries wait
+ * meanwhile, since uids only grow. A move goes in portions, each of them one commit of both
+ * mailboxes: a message is always in exactly one of them. So does bringing back.
  */
 #pragma once
 
@@ -26,6 +28,8 @@ struct copy_back {
 	void *arg;
 };
 
+enum { COPY_RUN_BYTES = 12 };
+
 struct copy {
 	struct op op;
 	TAILQ_ENTRY(copy) link; /* of its account */
@@ -34,11 +38,15 @@ struct copy {
 	bool move, running;
 	bool held_from, held_to;
 	struct cols_view see;
-	struct buf pairs; /* of uids that were done: here, there */
+	struct buf runs; /* of uids that were done: first here, first there, how many */
 	int status;
-	/* one portion; a copy has one */
-	struct cols_row *rows;
-	size_t n, cap;
+	struct cols_row *all; /* owned: of a move the portion's */
+	size_t n_all, cap;
+	/* the portion */
+	struct cols_row *rows; /* among them */
+	size_t n;
+	bool staged;       /* more portions follow, or came before */
+	uint64_t modseq;   /* of a copy: all its messages have it */
 	uint32_t next_uid; /* where the next one begins; 0: there is none */
 	struct keywords keywords;
 	uint16_t *map;                /* numbers there of the numbers here */

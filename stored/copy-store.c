@@ -16,24 +16,31 @@ static bool take(struct copy *c, const struct cols_walk *w)
 	size_t cap = c->cap == 0 ? 64 : c->cap * 2;
 	struct cols_row *rows;
 
-	if (c->n == c->cap) {
-		rows = reallocarray(c->rows, cap, sizeof(*rows));
+	if (c->n_all == c->cap) {
+		rows = reallocarray(c->all, cap, sizeof(*rows));
 		if (rows == NULL)
 			return false;
-		c->rows = rows;
+		c->all = rows;
 		c->cap = cap;
 	}
-	c->rows[c->n++] = cols_walk_row(w);
+	c->all[c->n_all++] = cols_walk_row(w);
 	return true;
 }
 
-int copy_collect(struct copy *c)
+/* Bytes that the message's row has for keywords beyond the bits. */
+static size_t more_bytes(const struct copy *c, const struct cols_row *row)
 {
-	size_t max = c->move ? COPY_PORTION : COPY_MSGS_MAX;
+	return keysets_get(&c->from->sets, row->keywords).more.n;
+}
+
+/* Messages for a portion of a move; of a copy all. */
+static int collect(struct copy *c)
+{
 	uint32_t from = c->next_uid;
+	size_t more = 0;
 	struct cols_walk w;
 
-	c->n = 0;
+	c->n_all = 0;
 	c->next_uid = 0;
 	cols_walk_from(&w, &c->from->cols, &c->see, from);
 	for (size_t at = 0; at < c->n_uids; at += 8) {
@@ -46,28 +53,86 @@ int copy_collect(struct copy *c)
 		while (cols_walk_peek(&w) <= last && cols_walk_next(&w)) {
 			if (w.dead != NULL && c->move)
 				continue; /* it is gone already */
-			if (c->n == max && !c->move)
-				return IPC_ST_LIMIT;
-			if (c->n == max) {
+			if (c->move && (c->n_all == COPY_PORTION || more > COPY_KEYWORDS_MAX)) {
 				c->next_uid = w.uid;
 				return IPC_ST_OK;
 			}
+			if (!c->move && c->n_all == c->op.account->st->copy_msgs_max)
+				return IPC_ST_LIMIT;
 			if (!take(c, &w))
 				return IPC_ST_TRYLATER;
+			if (c->move)
+				more += more_bytes(c, &c->all[c->n_all - 1]);
 		}
 	}
 	return IPC_ST_OK;
 }
 
+/* The next portion of what a copy has collected. */
+static void portion_take(struct copy *c)
+{
+	size_t at = (size_t)(c->rows - c->all) + c->n, left = c->n_all - at, more = 0;
+	size_t max = c->n_all <= COPY_WHOLE ? COPY_WHOLE : COPY_PORTION;
+
+	c->rows = c->all + at;
+	for (c->n = 0; c->n < left && c->n < max && more <= COPY_KEYWORDS_MAX; c->n++)
+		more += more_bytes(c, &c->rows[c->n]);
+	c->next_uid = c->n < left;
+	c->staged = c->staged || c->n < left;
+}
+
+int copy_collect(struct copy *c)
+{
+	int r = IPC_ST_OK;
+
+	if (c->move || c->all == NULL) {
+		r = collect(c);
+		c->rows = c->all;
+		c->n = c->move ? c->n_all : 0;
+	}
+	if (!c->move && r == IPC_ST_OK && c->n_all > 0)
+		portion_take(c);
+	return r;
+}
+
 /* ---- durable ---- */
+
+static void run_add(struct buf *b, uint32_t here, uint32_t there)
+{
+	uint8_t *last = b->n > 0 ? b->p + b->n - COPY_RUN_BYTES : NULL;
+	uint32_t n = last != NULL ? wire_load_u32(last + 8) : 0;
+
+	if (n > 0 && wire_load_u32(last) + n == here && wire_load_u32(last + 4) + n == there) {
+		wire_store_u32(last + 8, n + 1);
+		return;
+	}
+	wire_put_u32(b, here);
+	wire_put_u32(b, there);
+	wire_put_u32(b, 1);
+}
+
+/* Portions of a copy that is not over are no messages yet. */
+static bool more_to_come(const struct copy *c)
+{
+	return c->staged && c->next_uid != 0;
+}
 
 static void publish(struct copy *c)
 {
-	uint32_t first = c->txn.head.uidnext - (uint32_t)c->n;
+	uint32_t first;
 
+	if (more_to_come(c)) {
+		if (c->keywords.n > c->to->keywords.n)
+			mbox_take_keywords(c->to, &c->keywords);
+		return;
+	}
+	if (c->staged) {
+		c->rows = c->all;
+		c->n = c->n_all;
+	}
+	first = c->txn.head.uidnext - (uint32_t)c->n;
 	for (size_t i = 0; i < c->n; i++) {
-		wire_put_u32(&c->pairs, c->rows[i].uid);
-		wire_put_u32(&c->pairs, first + (uint32_t)i);
+		run_add(&c->runs, c->rows[i].uid, first + (uint32_t)i);
 		c->rows[i].uid = first + (uint32_t)i;
 	}
 	if (c->keywords.n > c->to->keywords.n)
@@ -190,21 +255,36 @@ static bool facts_rows(struct copy *c, struct engine_batch *b, uint32_t first)
 	return true;
 }
 
+/* The messages of all portions are there now; or their rows wait. */
+static void staged_count(struct copy *c, struct mbox_head *h)
+{
+	h->staged = more_to_come(c) ? h->uidnext : 0;
+	if (more_to_come(c))
+		return;
+	h->modseq = c->modseq;
+	h->uidnext += (uint32_t)c->n_all;
+	h->exists += (uint32_t)c->n_all;
+	for (size_t i = 0; i < c->n_all; i++) {
+		h->unseen += (c->all[i].flags & IPC_FLAG_SEEN) == 0;
+		h->bytes += c->all[i].size;
+	}
+}
+
 static bool new_rows(struct copy *c, struct txn *t)
 {
 	struct mbox_head *h = &t->head;
-	uint32_t first = h->uidnext;
+	uint32_t first = h->uidnext + (c->staged ? (uint32_t)(c->rows - c->all) : 0), uid = first;
 	static uint8_t val[RECORD_MSG_MAX];
 	int64_t now = clock_wall_s();
 
 	for (size_t i = 0; i < c->n; i++) {
 		struct cols_row *row = &c->rows[i];
-		struct rec_key key = key_u32(REC_MSG, h->uidnext++);
+		struct rec_key key = key_u32(REC_MSG, uid++);
 		struct msg_rec rec;
 
 		if (!keywords_there(c, row->keywords, &row->keywords))
 			return false;
-		row->modseq = h->modseq;
+		row->modseq = c->modseq;
 		row->saved = now;
 		rec = (struct msg_rec){ .flags = row->flags,
 			.keywords = keysets_get(&c->to->sets, row->keywords),
@@ -217,10 +297,15 @@ static bool new_rows(struct copy *c, struct txn *t)
 		if (engine_put_ref(t->batch, key_slice(&key), slice_of(val, msg_pack(&rec, val)),
 			&row->loc) != 0)
 			return false;
+		if (c->staged)
+			continue;
+		h->uidnext++;
 		h->exists++;
 		h->unseen += (row->flags & IPC_FLAG_SEEN) == 0;
 		h->bytes += row->size;
 	}
+	if (c->staged)
+		staged_count(c, h);
 	if (c->keywords.n > c->to->keywords.n &&
 	    !mbox_put_keywords(t, &c->keywords, c->to->keywords.n))
 		return false;
@@ -258,14 +343,19 @@ static void gone_init(struct copy *c)
 static int portion_allowed(struct copy *c)
 {
 	struct account *a = c->op.account;
+	const struct cols_row *all = c->staged ? c->all : c->rows;
+	size_t n = c->staged ? c->n_all : c->n;
 	uint64_t bytes = 0;
 
-	for (size_t i = 0; !c->move && i < c->n; i++)
-		if (add_overflows_u64(bytes, c->rows[i].size, &bytes))
+	/* Of a copy in portions before the first one, and again before it becomes true. */
+	if (more_to_come(c) && c->rows > c->all)
+		n = 0;
+	for (size_t i = 0; !c->move && i < n; i++)
+		if (add_overflows_u64(bytes, all[i].size, &bytes))
 			return IPC_ST_OVERQUOTA;
-	if (!c->move && !quota_lets(a, a->quota, bytes, c->n))
+	if (!c->move && !quota_lets(a, a->quota, bytes, n))
 		return IPC_ST_OVERQUOTA;
-	if (c->to->pend.uidnext >= STORE_UID_MAX - c->n)
+	if (c->to->pend.uidnext >= STORE_UID_MAX - n)
 		return IPC_ST_TOOBIG;
 	keywords_fini(&c->keywords);
 	return keywords_copy(&c->keywords, &c->to->keywords) == 0 ? IPC_ST_OK : IPC_ST_TRYLATER;
@@ -325,7 +415,11 @@ static int store(struct copy *c)
 		r = txn_begin(c->to, &c->txn, on_stored);
 	if (r != IPC_ST_OK)
 		return r;
-	c->txn.head.modseq = ++c->op.account->modseq;
+	if (c->modseq == 0 || !c->staged)
+		c->modseq = ++c->op.account->modseq;
+	if (!c->staged)
+		c->txn.head.modseq = c->modseq;
+	c->to->staging = c->staged;
 	if (!keywords_map(c)) {
 		txn_abort(&c->txn);
 		return IPC_ST_TRYLATER;

@@ -11,11 +11,11 @@ static void copy_next(struct account *a);
 static void answer(struct session *s, struct copy *c, const struct mbox *to)
 {
 	struct ipc_copy_done d = { .seq = c->op.seq, .status = (uint32_t)c->status };
-	struct slice left = buf_slice(&c->pairs);
+	struct slice left = buf_slice(&c->runs);
 
 	d.uidvalidity = to->uidvalidity;
 	do {
-		d.uids = slice_part(left, 0, ANSWER_BYTES_MAX);
+		d.uids = slice_part(left, 0, ANSWER_BYTES_MAX / COPY_RUN_BYTES * COPY_RUN_BYTES);
 		left = slice_from(left, d.uids.n);
 		d.more = left.n > 0;
 		session_answer(s, IPC_copy_done, &d);
@@ -26,11 +26,11 @@ static void copy_free(struct copy *c)
 {
 	c->from->pins--;
 	c->to->pins--;
-	buf_fini(&c->pairs);
+	buf_fini(&c->runs);
 	buf_fini(&c->facts);
 	keywords_fini(&c->keywords);
 	free(c->map);
-	free(c->rows);
+	free(c->all);
 	free(c->gone.uids);
 	free(c->gone.keep);
 	if (c->back != NULL) {
@@ -48,6 +48,8 @@ static void copy_finish(struct copy *c, int status)
 	struct mbox *from = c->held_from ? c->from : NULL, *to = c->held_to ? c->to : NULL;
 
 	c->status = status;
+	if (c->staged)
+		c->to->staging = false;
 	account_ref(a);
 	if (c->op.session != NULL)
 		answer(c->op.session, c, c->to);
@@ -146,7 +148,7 @@ static struct copy *copy_new(struct session *s, struct view *v, struct mbox *to,
 	c->from->pins++;
 	c->to->pins++;
 	c->see = v->see;
-	c->pairs.max = SIZE_MAX;
+	c->runs.max = SIZE_MAX;
 	c->facts.max = COPY_FACTS_MAX;
 	c->n_uids = uids.n;
 	memcpy(c->uids, uids.p, uids.n);
@@ -202,7 +204,7 @@ void copy_restore(struct mbox *from, struct mbox *to, const struct lost_pick *pi
 	c->to = to;
 	from->pins++;
 	to->pins++;
-	c->pairs.max = SIZE_MAX;
+	c->runs.max = SIZE_MAX;
 	c->facts.max = COPY_FACTS_MAX;
 	op_begin_own(&c->op, from->account);
 	TAILQ_INSERT_TAIL(&from->account->copies, c, link);

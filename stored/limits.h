@@ -25,8 +25,10 @@ enum {
 	APPEND_MSGS_MAX = 1000,         /* messages of one append */
 	APPEND_BUFFERED_MAX = 16 << 20, /* their bytes in the engine's memory */
 	APPEND_FACTS_MAX = 2 << 20,     /* their facts that are kept */
-	COPY_MSGS_MAX = 120000,         /* messages of one copy: one batch */
-	COPY_PORTION = 4096,            /* messages of a move's batch */
+	COPY_MSGS_MAX = 2000000,        /* messages of one copy: 104 bytes each meanwhile */
+	COPY_PORTION = 4096,            /* messages of a move's batch, or of a large copy's */
+	COPY_WHOLE = 16384,             /* a copy of more than these goes in portions */
+	COPY_KEYWORDS_MAX = 4 << 20,    /* bytes of keywords beyond the bits in one batch */
 	COPY_FACTS_MAX = 12 << 20,      /* bytes of facts in one batch */
 	ACCOUNT_DEAD_MAX = 400000,      /* expunged messages that views of an account still see */
 	SESSION_DEAD_MAX = 400,         /* of these, for one session, when there are more */

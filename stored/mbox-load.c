@@ -273,7 +273,7 @@ void mbox_load(struct mbox *m)
 	if (l == NULL)
 		abort();
 	l->m = m;
-	l->uidnext = m->pub.uidnext;
+	l->uidnext = mbox_end(&m->pub);
 	m->load = l;
 	if (m->group == NULL || m->state != MBOX_READY) {
 		l->rc = ENGINE_IO;

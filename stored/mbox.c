@@ -138,6 +138,21 @@ void mbox_take_keywords(struct mbox *m, struct keywords *take)
 	feed_keywords(m);
 }
 
+/* What a copy left that came to nothing. */
+bool mbox_del_staged(struct engine_batch *b, struct mbox_head *h)
+{
+	static const enum record_kind kinds[] = { REC_MSG, REC_FLAGS, REC_FACTS };
+	bool good = true;
+
+	for (size_t k = 0; good && k < sizeof(kinds) / sizeof(kinds[0]); k++) {
+		struct rec_key from = key_u32(kinds[k], h->staged), to = key_kind_end(kinds[k]);
+
+		good = engine_del_range(b, key_slice(&from), key_slice(&to)) == 0;
+	}
+	h->staged = 0;
+	return good;
+}
+
 /* 0 or -ENOMEM. */
 static int set_take(struct keysets *to, const struct keysets *from, uint64_t *word)
 {

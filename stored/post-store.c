@@ -271,6 +271,10 @@ static void post_store(struct post *p)
 
 		if (r->same || r->answered)
 			continue;
+		if (r->mbox == NULL && r->account->inbox != NULL && r->account->inbox->staging) {
+			r->mbox = r->account->inbox; /* waits for the copy's end */
+			r->mbox->pins++;
+		}
 		if (r->mbox != NULL) {
 			change_hold(r->mbox, false, on_held, r);
 			continue;

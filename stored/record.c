@@ -126,6 +126,7 @@ void head_pack(const struct mbox_head *h, uint8_t out[RECORD_HEAD_BYTES])
 	wire_store_u32(out + 60, h->gone_rows);
 	wire_store_u64(out + 64, h->lost_bytes);
 	wire_store_u32(out + 72, h->lost);
+	wire_store_u32(out + 76, h->staged);
 }
 
 int head_unpack(struct slice v, struct mbox_head *ret)
@@ -151,6 +152,7 @@ int head_unpack(struct slice v, struct mbox_head *ret)
 	if (!old) {
 		ret->lost_bytes = wire_load_u64(v.p + 64);
 		ret->lost = wire_load_u32(v.p + 72);
+		ret->staged = wire_load_u32(v.p + 76);
 	}
 	return ret->uidnext == 0;
 }

@@ -94,6 +94,7 @@ struct mbox_head {
 	uint32_t gone_rows;   /* rows of history since it was cut */
 	uint32_t lost;        /* messages that can be restored, not among the above */
 	uint64_t lost_bytes;
+	uint32_t staged; /* rows from this uid on are of a copy that is not over; 0: none */
 };
 
 struct msg_rec {

@@ -161,6 +161,7 @@ struct mbox {
 	LIST_HEAD(, view) views;
 	TAILQ_HEAD(, change) changes, opens; /* the first change may be running */
 	bool change_running, change_looping, doomed_rows, load_failed;
+	bool staging;      /* a copy puts rows behind the last message, see copy-private.h */
 	bool doomed;       /* there may be rows for what views still see */
 	int64_t deleted_s; /* it was deleted then, and is in account->lost or on its way there */
 };
@@ -265,6 +266,7 @@ struct store {
 	uint64_t lost_bytes; /* that can be restored, as of the last round over all accounts */
 	struct maintain *maintain;
 	struct store_counts counts;
+	size_t copy_msgs_max; /* COPY_MSGS_MAX; tests lower it */
 };
 
 static inline struct engine *store_engine(const struct store *st)
@@ -361,8 +363,14 @@ void mbox_add(
     struct mbox *m, const struct session *by, uint32_t seq, const struct cols_row *rows, size_t n);
 /* The highest modseq for a client: never 0 (RFC 7162 7), and no later change has it. */
 uint64_t mbox_tell_modseq(struct mbox *m);
+/* Behind the last message, as its header says. */
+static inline uint32_t mbox_end(const struct mbox_head *h)
+{
+	return h->staged != 0 ? h->staged : h->uidnext;
+}
 /* Rows of messages: false when they do not fit. */
 bool mbox_del_rows(struct engine_batch *b, uint32_t first, uint32_t last);
+bool mbox_del_staged(struct engine_batch *b, struct mbox_head *h);
 /* A batch with new names is durable: takes them, and tells. */
 void mbox_take_keywords(struct mbox *m, struct keywords *take);
 /* Rows of the names behind the first `known`, and their count in the header. */

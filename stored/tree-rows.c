@@ -327,7 +327,8 @@ static int place_start(struct tree_op *op)
 			return IPC_ST_EXISTS;
 	if (m->state != MBOX_READY)
 		return IPC_ST_TRYLATER;
-	if (m->pend.uidnext != 1 || m->pend.keywords > 0 || !TAILQ_EMPTY(&m->flight))
+	if (m->pend.uidnext != 1 || m->pend.keywords > 0 || m->pend.staged > 0 ||
+	    !TAILQ_EMPTY(&m->flight))
 		return IPC_ST_CANNOT;
 	rec.kind = m->pub.kind;
 	rec.attrs = m->attrs;

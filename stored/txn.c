@@ -34,6 +34,9 @@ int txn_begin(struct mbox *m, struct txn *t, void (*done)(struct txn *t, int sta
 		return s;
 	*t = (struct txn){ .mbox = m, .head = m->pend, .done = done };
 	t->batch = engine_batch_new(m->group);
+	if (t->batch != NULL && t->head.staged != 0 && !m->staging &&
+	    !mbox_del_staged(t->batch, &t->head))
+		engine_batch_free(&t->batch);
 	return t->batch != NULL ? IPC_ST_OK : IPC_ST_TRYLATER;
 }
 

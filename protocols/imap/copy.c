@@ -73,10 +73,12 @@ static void copy_msg(struct imap_job *j, enum ipc_type type, const union ipc_any
 	}
 	r = wire_reader(m->copy_done.uids);
 	while (wire_left(&r) > 0 && !r.bad) {
-		uint32_t from = wire_get_u32(&r), to = wire_get_u32(&r);
+		uint32_t from = wire_get_u32(&r), to = wire_get_u32(&r), n = wire_get_u32(&r);
 
-		set_add(&c->from, from, from);
-		set_add(&c->to, to, to);
+		if (r.bad || n == 0)
+			break;
+		set_add(&c->from, from, from + n - 1);
+		set_add(&c->to, to, to + n - 1);
 	}
 	if (m->copy_done.more == 0)
 		copied(c, m->copy_done.uidvalidity);

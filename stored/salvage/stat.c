@@ -56,6 +56,8 @@ static void count_message(
 	if (b == NULL || b->deleted || msg_unpack(row->val, &rec) != 0 ||
 	    key_get_u32(row->key, REC_MSG, &uid) != 0)
 		return;
+	if (b->has_head && b->head.staged != 0 && uid >= b->head.staged)
+		return;
 	e = uid_ranges_at(&b->expunged, uid);
 	if (e != NULL && e->first <= uid) {
 		rep->expunged++;

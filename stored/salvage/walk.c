@@ -113,6 +113,8 @@ static int row_message(struct walk *w, struct sv_mbox *b, const struct raw_row *
 		report_item(w->rep, VERDICT_LOST, &at, "a message's row has no uid");
 		return 0;
 	}
+	if (b->has_head && b->head.staged != 0 && m.uid >= b->head.staged)
+		return 0; /* of a copy that did not come to its end */
 	if (m.uid > b->uid_max)
 		b->uid_max = m.uid;
 	if (w->sink->uid != 0 && m.uid != w->sink->uid)

@@ -182,7 +182,8 @@ static void copy_all(uint32_t mbox, const char *to, bool move)
 		d = &next(IPC_copy_done)->copy_done;
 		if (d->status != IPC_ST_OK)
 			abort();
-		n += d->uids.n / 8;
+		for (size_t i = 0; i < d->uids.n; i += 12)
+			n += wire_load_u32(d->uids.p + i + 8);
 	} while (d->more);
 	if (n != messages)
 		abort();

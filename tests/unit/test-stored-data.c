@@ -348,9 +348,13 @@ static void copy(
 		copied.status = (int)m->copy_done.status;
 		copied.uidvalidity = m->copy_done.uidvalidity;
 		more = m->copy_done.more;
-		for (size_t i = 0; i < m->copy_done.uids.n; i += 8, copied.n++) {
-			copied.here[copied.n] = wire_load_u32(m->copy_done.uids.p + i);
-			copied.there[copied.n] = wire_load_u32(m->copy_done.uids.p + i + 4);
+		for (size_t i = 0; i < m->copy_done.uids.n; i += 12) {
+			const uint8_t *p = m->copy_done.uids.p + i;
+
+			for (uint32_t k = 0; k < wire_load_u32(p + 8); k++, copied.n++) {
+				copied.here[copied.n] = wire_load_u32(p) + k;
+				copied.there[copied.n] = wire_load_u32(p + 4) + k;
+			}
 		}
 	} while (more != 0);
 }
