@@ -149,7 +149,7 @@ static void check_addresses(struct check *k, const struct conf_section *s)
 	struct conf_net net;
 
 	while (conf_next_net(&nets, &net))
-		if (net.bits != (net.addr.family == 4 ? 32 : 128))
+		if (!net.single || net.except)
 			complain(k, s->v[CONF_address].line, "address",
 			    "names a network; a listener is bound to single addresses");
 }

@@ -7,7 +7,7 @@
  */
 #pragma once
 
-#include "common/base/addr.h"
+#include "common/base/addr_range.h"
 #include "common/base/buf.h"
 
 enum conf_key {
@@ -70,9 +70,13 @@ struct conf {
 	size_t n_sections;
 };
 
+/* One item of a NETS text. */
 struct conf_net {
-	struct addr addr;
-	unsigned bits; /* of the address that count: 0..32 or 0..128 */
+	struct addr addr;        /* the first */
+	unsigned bits;           /* of it that count, where it is a network: 0..32 or 0..128 */
+	struct addr_range range; /* all of them */
+	bool single;             /* one address, no network and no range */
+	bool except;             /* with '!': these not */
 };
 
 /* All defaults. `who` must outlive the conf; NULL for the whole. 0 or -ENOMEM. */
@@ -118,5 +122,5 @@ const char *conf_section_str(const struct conf_section *s, enum conf_key k);
  */
 bool conf_next_net(struct slice *text, struct conf_net *ret);
 bool conf_net_holds(const struct conf_net *net, const struct addr *a);
-/* Is the address in one of the networks of this text? */
+/* Is the address in one of the networks of this text, and in none with '!'? */
 bool conf_nets_hold(struct slice text, const struct addr *a);

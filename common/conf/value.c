@@ -195,18 +195,24 @@ static int set_wordlist(
 	return 0;
 }
 
+/* 192.0.2.1  192.0.2.0/24  192.0.2.1-192.0.2.9, with '!' in front: not these. */
 static int parse_net(struct slice item, struct conf_net *ret)
 {
-	struct slice host = slice_take(&item, '/');
-	uint64_t bits, most;
+	struct slice host;
+	uint64_t bits;
 
+	ret->except = item.p[0] == '!';
+	if (ret->except)
+		item = slice_from(item, 1);
+	if (addr_range_parse(item, &ret->range) != 0)
+		return CONF_BAD;
+	ret->single = memcmp(ret->range.from, ret->range.to, sizeof(ret->range.to)) == 0;
+	host = slice_take(&item, slice_find(item, '-') >= 0 ? '-' : '/');
 	if (addr_parse_ip(host, &ret->addr) != 0)
 		return CONF_BAD;
-	most = ret->addr.family == 4 ? 32 : 128;
-	bits = most;
-	if (item.p != host.p + host.n && slice_u64(item, most, &bits) != 0)
-		return CONF_BAD;
-	ret->bits = (unsigned)bits;
+	ret->bits = ret->addr.family == 4 ? 32 : 128;
+	if (item.n > 0 && slice_u64(item, ret->bits, &bits) == 0)
+		ret->bits = (unsigned)bits;
 	return 0;
 }
 
@@ -221,17 +227,21 @@ static int set_nets(struct slice text, struct buf *out, struct buf *why)
 {
 	struct slice item;
 	struct conf_net net;
+	bool some = false, taken_away = false;
 
 	while ((item = take_item(&text)).n > 0) {
 		if (parse_net(item, &net) != 0) {
-			buf_printf(why, "\"%.*s\" is not an address or network", SLICE_FMT(item));
+			buf_printf(why, "\"%.*s\" is not an address, ADDRESS-ADDRESS or network",
+			    SLICE_FMT(item));
 			return CONF_BAD;
 		}
+		some |= !net.except;
+		taken_away |= net.except;
 		if (out->n > 0)
 			buf_putc(out, ' ');
 		buf_put(out, item);
 	}
-	return 0;
+	return taken_away && !some ? bad(why, "takes addresses away, but lists none") : 0;
 }
 
 static bool is_name_byte(uint8_t c)
@@ -320,10 +330,19 @@ bool conf_net_holds(const struct conf_net *net, const struct addr *a)
 
 bool conf_nets_hold(struct slice text, const struct addr *a)
 {
+	struct addr_range one;
 	struct conf_net net;
+	bool in = false;
 
-	while (conf_next_net(&text, &net))
-		if (conf_net_holds(&net, a))
-			return true;
-	return false;
+	if (a->family != 4 && a->family != 6)
+		return false;
+	one = addr_range_one(a);
+	while (conf_next_net(&text, &net)) {
+		if (!addr_range_meets(&net.range, &one))
+			continue;
+		if (net.except)
+			return false;
+		in = true;
+	}
+	return in;
 }

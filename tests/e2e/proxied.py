@@ -31,7 +31,7 @@ def prepare(s):
     listener = "listener %s {\n\taddress = %s\n\tport = %d\n\tproxies = %s\n%s}\n"
     s.edit("listener metrics {", "".join(listener % (door, A1, s.port(port), A1, more) for door, port, more in (
         ("pop3", 111, ""), ("pop3", 112, "\ttls = yes\n"), ("imap", 144, ""), ("smtp", 26, "\tprotocol = smtp\n"),
-        ("pop3", LISTED, "\tclients = 203.0.113.0/24 2001:db8:1::/48\n"))) + "listener metrics {")
+        ("pop3", LISTED, "\tclients = 203.0.113.0/24 !203.0.113.66 198.51.100.4-198.51.100.6 2001:db8:1::/48\n"))) + "listener metrics {")
     s.edit("plaintext_login = loopback", "plaintext_login = always\nconnections_max_per_address = 20")
     s.restart()
     SLOW.append(connect(s, SIGNATURE[:7]))
@@ -125,14 +125,15 @@ def doors(s):
 @case("the clients of a listener are known by the address that is passed on, not by the proxy's")
 def clients(s):
     prepare(s)
-    for peer, local in ((PEER, LOCAL1), (PEER6, LOCAL6)):
+    for peer, local in ((PEER, LOCAL1), (PEER6, LOCAL6), ("198.51.100.6", LOCAL1)):
         equal(login(s, connect(s, header(peer, local), LISTED))[1], peer, "the address")
-    for first in (header("203.0.114.7", LOCAL1), header("2001:db8:2::7", LOCAL6), header(A1, LOCAL1),
+    for first in (header("203.0.114.7", LOCAL1), header("203.0.113.66", LOCAL1), header("198.51.100.7", LOCAL1),
+                  header("2001:db8:2::7", LOCAL6), header(A1, LOCAL1),
                   SIGNATURE + b"\x20\0\0\0"):
         with contextlib.closing(connect(s, first, LISTED)) as sock:
             answer = sock.makefile("rb").read()
             check(not answer.startswith(b"+OK"), "%r is served: %r", first, answer)
-    wait(lambda: s.log_text().count('why="not listed"') >= 4, 60, "a line for each in the log")
+    wait(lambda: s.log_text().count('why="not listed"') >= 6, 60, "a line for each in the log")
 
 
 @case("the limit of connections counts each address that is passed on by itself")
