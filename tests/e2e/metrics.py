@@ -13,34 +13,11 @@ import subprocess
 import time
 
 import openmetrics
+from openmetrics import http, scrape
 from suite import A1, PASSWORD, TOP, case, check, damage, equal, main, message, refused, wait
 
 PER_ADDRESS = 25
 MOVED = set()
-
-
-def http(s, request=None, tcp=None):
-    """(status, headers, body) of one request to the Unix socket, or to a port."""
-    with socket.socket(socket.AF_INET if tcp else socket.AF_UNIX) as c:
-        c.settimeout(20)
-        c.connect((A1, tcp) if tcp else os.path.join(s.dir, "run", "metrics.sock"))
-        c.sendall(request or b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        got = b""
-        while True:
-            data = c.recv(65536)
-            if not data:
-                break
-            got += data
-    head, body = got.split(b"\r\n\r\n", 1)
-    lines = head.decode().split("\r\n")
-    return int(lines[0].split()[1]), dict(line.lower().split(": ", 1) for line in lines[1:]), body
-
-
-def scrape(s):
-    status, headers, body = http(s)
-    equal(status, 200, "status")
-    equal(int(headers["content-length"]), len(body), "length")
-    return openmetrics.parse(body.decode())
 
 
 def figure(s, name, **labels):

@@ -23,7 +23,7 @@ import time
 
 from maildirs import (BOXES, FLAGS, account, export_json, folder, import_json, make_maildir, read_box, same_box, same_maildir, tree_of,
                       write)
-from suite import A1, PASSWORD, TOP, case, check, equal, main, message
+from suite import A1, PASSWORD, case, check, equal, main, message
 
 LONG = "--long" in sys.argv
 if LONG:
@@ -435,42 +435,6 @@ def session(s):
 
 
 if LONG:
-    @case("from Dovecot by IMAP")
-    def from_dovecot(s):
-        sys.path.append(os.path.join(TOP, "tests", "imap"))
-        import servers
-        name = account(s, "dove1")
-        with folder() as d, servers.start("dovecot", 1, s.offset + 2000, format="maildir") as dovecot:
-            want = make_maildir(d + "/in", 11, 90)
-            boxes = {"INBOX": "INBOX", "Work": "Work", "Work/A\xe4.b": '"Work/A&AOQ-_b"'}
-            with imaplib.IMAP4("127.0.0.1", dovecot.imap) as c:
-                c.login("u1", dovecot.password)
-                for box, raw in boxes.items():
-                    c.create(raw)
-                    c.subscribe(raw)
-                    for data, flags, keywords, when in want[box][0].values():
-                        c.append(raw, " ".join(sorted(flags | keywords)), imaplib.Time2Internaldate(when), data)
-                c.select("Work")
-                c.store("3:5", "+FLAGS", "\\Deleted")
-                c.expunge()
-                c.select("Work", readonly=True)
-                validity, uidnext = [int(c.response(k)[1][0]) for k in ("UIDVALIDITY", "UIDNEXT")]
-            s.ctl("store", "import", name, "imap://u1@127.0.0.1:%d" % dovecot.imap, "--state", d + "/state",
-                  stdin=dovecot.password + "\n")
-        with folder() as d:
-            export_json(s, name, d)
-            for box, sub in (("INBOX", ""), ("Work", ".Work"), ("Work/A\xe4.b", ".Work.A&AOQ-_b")):
-                right = dict(enumerate(want[box][0].values(), 1))
-                if box == "Work":
-                    gone = sorted(u for u, m in right.items() if "\\Deleted" in m[1] or u in (3, 4, 5))
-                    right = {u: m for u, m in right.items() if u not in gone}
-                got = read_box(os.path.join(d, sub))
-                same_box(got, (right, *got[1:]), box)
-                if box == "Work":
-                    equal(got[1:], (validity, uidnext), "uidvalidity and uidnext")
-            with open(d + "/subscriptions", encoding="ascii") as f:
-                equal(sorted(f.read().split("\n")[2:]), ["", "INBOX", "Work", "Work\tA&AOQ-_b"], "subscriptions")
-
     @case("20,000 messages")
     def many(s):
         name = account(s, "big1")
