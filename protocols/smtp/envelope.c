@@ -36,7 +36,7 @@ static const char *mail_check(struct smtp *s, struct slice arg)
 }
 
 /* local@domain as routerd wants it: the local part without its quotes. */
-static void put_plain(const struct smtp_path *path, struct buf *out)
+void smtp_path_plain(const struct smtp_path *path, struct buf *out)
 {
 	buf_put(out, smtp_path_local(path));
 	if (path->kind == SMTP_PATH_DOMAIN || path->kind == SMTP_PATH_LITERAL) {
@@ -63,7 +63,7 @@ static void sender_ask(struct smtp *s)
 	struct buf address = BUF_INIT(2 * SMTP_PATH_MAX);
 	struct ipc_sender_ask m = { .seq = s->sender_seq = ++s->seq };
 
-	put_plain(&s->txn.sender, &address);
+	smtp_path_plain(&s->txn.sender, &address);
 	m.address = buf_slice(&address);
 	smtp_enter(s, SMTP_SENDER);
 	if (front_send(s->port, FRONT_RCPT, IPC_sender_ask, &m) != 0) {
@@ -79,6 +79,7 @@ void smtp_cmd_mail(struct smtp *s, struct slice arg)
 
 	if (smtp_server_gone(s))
 		return;
+	buf_reset(&s->txn.envid);
 	refusal = mail_check(s, arg);
 	if (refusal != NULL)
 		mail_refused(s, refusal);
@@ -122,6 +123,8 @@ static const char *rcpt_check(struct smtp *s, struct slice arg, struct smtp_path
 		return "501 5.1.3 not an address";
 	if (path->utf8 && !s->txn.utf8)
 		return "553 5.6.7 this address needs SMTPUTF8";
+	s->notify = false;
+	s->orcpt = SLICE_NONE;
 	refusal = smtp_rcpt_params(s, rest);
 	if (refusal == NULL && s->txn.n_rcpts >= s->conf.rcpts_max)
 		refusal = too_many;
@@ -138,7 +141,10 @@ static void rcpt_ask(struct smtp *s, const struct smtp_path *path)
 	if (s->mode != SMTP_LMTP && s->txn.declared > 0)
 		m.size = s->txn.declared + SMTP_TRACE_MAX;
 	smtp_path_print(path, &p->address);
-	put_plain(path, &address);
+	p->notify = s->notify;
+	buf_reset(&p->orcpt);
+	buf_put(&p->orcpt, s->orcpt);
+	smtp_path_plain(path, &address);
 	m.address = buf_slice(&address);
 	if (front_send(s->port, FRONT_RCPT, IPC_rcpt_ask, &m) != 0) {
 		s->rcpt_gone = true;
@@ -235,10 +241,11 @@ static void rcpt_answer(struct smtp *s, struct smtp_pending *p, uint32_t status,
 
 	if (accept && !full && rcpt_accept(s, p, status == IPC_ROUTE_OK ? handle : 0, more) != 0)
 		status = IPC_ROUTE_TRYLATER;
+	else if (accept && !full)
+		smtp_report_add(s, p, more.n > 0);
 	buf_puts(&p->reply, full ? too_many : route_text(s->mode, status));
-	s->rcpts_refused +=
-	    !accept && status != IPC_ROUTE_TRYLATER && status != IPC_ROUTE_OVERQUOTA &&
-	    status != IPC_ROUTE_OFF;
+	s->rcpts_refused += !accept && status != IPC_ROUTE_TRYLATER &&
+			    status != IPC_ROUTE_OVERQUOTA && status != IPC_ROUTE_OFF;
 	if (status == IPC_ROUTE_REFUSED && text.n > 0) {
 		buf_puts(&p->reply, ": ");
 		text_put_safe(&p->reply, text, s->txn.utf8);
@@ -260,6 +267,7 @@ void smtp_pending_flush(struct smtp *s)
 
 void smtp_rcpt_msg(struct smtp *s, const struct ipc_rcpt_reply *m)
 {
+	smtp_report_rcpt(s, m);
 	for (unsigned i = 0; i < s->pending_n; i++) {
 		struct smtp_pending *p = &s->pending[(s->pending_head + i) % SMTP_PENDING_MAX];
 
@@ -275,6 +283,8 @@ void smtp_rcpt_give_up(struct smtp *s)
 {
 	if (s->state == SMTP_SENDER)
 		sender_answer(s, IPC_ROUTE_TRYLATER);
+	if (s->state == SMTP_REPORT)
+		smtp_report_over(s);
 	for (unsigned i = 0; i < s->pending_n; i++) {
 		struct smtp_pending *p = &s->pending[(s->pending_head + i) % SMTP_PENDING_MAX];
 

@@ -28,6 +28,8 @@
 #define SMTP_MISSING_MAX 512
 /* A header longer than this is passed on as it is, whatever it lacks. */
 #define SMTP_HEAD_MAX (64 * 1024)
+/* What a report of success says of its recipients: with the rest of it one post_data. */
+#define SMTP_REPORT_MAX (48 * 1024)
 /* A reply kept until those before it are answered. */
 #define SMTP_REPLY_MAX 512
 

@@ -75,9 +75,10 @@ static const char *take_ret(struct smtp *s, struct slice value, bool has_value)
 
 static const char *take_envid(struct smtp *s, struct slice value, bool has_value)
 {
-	return value.n <= SMTP_ENVID_MAX && is_xtext(value, false)
-		   ? NULL
-		   : "501 5.5.4 ENVID is up to 100 characters of xtext";
+	if (value.n > SMTP_ENVID_MAX || !is_xtext(value, false))
+		return "501 5.5.4 ENVID is up to 100 characters of xtext";
+	smtp_report_envid(s, value);
+	return NULL;
 }
 
 static const char *take_notify(struct smtp *s, struct slice value, bool has_value)
@@ -95,6 +96,7 @@ static const char *take_notify(struct smtp *s, struct slice value, bool has_valu
 		if (!slice_ieq(word, SLICE("SUCCESS")) && !slice_ieq(word, SLICE("FAILURE")) &&
 		    !slice_ieq(word, SLICE("DELAY")))
 			return refusal;
+		s->notify |= slice_ieq(word, SLICE("SUCCESS"));
 	}
 	return NULL;
 }
@@ -112,9 +114,10 @@ static const char *take_orcpt(struct smtp *s, struct slice value, bool has_value
 	struct slice address = value, type = slice_take(&address, ';');
 	bool utf8 = s->txn.utf8 && slice_ieq(type, SLICE("utf-8"));
 
-	return value.n <= SMTP_ORCPT_MAX && is_atom(type) && is_xtext(address, utf8)
-		   ? NULL
-		   : "501 5.5.4 ORCPT is a type, a semicolon and xtext";
+	if (value.n > SMTP_ORCPT_MAX || !is_atom(type) || !is_xtext(address, utf8))
+		return "501 5.5.4 ORCPT is a type, a semicolon and xtext";
+	s->orcpt = value;
+	return NULL;
 }
 
 #define ESMTP (SMTP_MX | SMTP_SUBMISSION)
@@ -127,13 +130,13 @@ static const struct param mail_table[PARAMS_MAX] = {
 	{ "BODY", ALL, take_body },
 	{ "SMTPUTF8", ALL, take_smtputf8 },
 	{ "AUTH", SMTP_SUBMISSION, take_auth },
-	{ "RET", ESMTP, take_ret },
-	{ "ENVID", ESMTP, take_envid },
+	{ "RET", SMTP_SUBMISSION, take_ret },
+	{ "ENVID", SMTP_SUBMISSION, take_envid },
 };
 
 static const struct param rcpt_table[PARAMS_MAX] = {
-	{ "NOTIFY", ESMTP, take_notify },
-	{ "ORCPT", ESMTP, take_orcpt },
+	{ "NOTIFY", SMTP_SUBMISSION, take_notify },
+	{ "ORCPT", SMTP_SUBMISSION, take_orcpt },
 };
 
 static const char *take_one(

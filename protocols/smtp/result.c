@@ -77,6 +77,8 @@ static void answer_all(struct smtp *s)
 	const char *fault = t->fault != SMTP_BODY_GOOD ? smtp_fault_text(t->fault) : NULL;
 	const char *common = fault != NULL ? fault : common_text(t->rcpts, t->n_rcpts);
 
+	if (s->mode == SMTP_SUBMISSION && common[0] == '2' && smtp_report_begin(s))
+		return;
 	if (s->mode != SMTP_LMTP) {
 		smtp_reply(s, common);
 		if (common[0] == '2')
@@ -89,6 +91,11 @@ static void answer_all(struct smtp *s)
 		smtp_reply(s, fault != NULL ? fault : common_text(t->rcpts + i, next - i));
 	}
 	smtp_txn_end(s);
+}
+
+void smtp_report_over(struct smtp *s)
+{
+	answer_all(s);
 }
 
 static bool all_answered(const struct smtp_txn *t)
@@ -127,8 +134,10 @@ void smtp_post_msg(struct smtp *s, enum ipc_type type, const union ipc_any *m)
 {
 	if (type == IPC_post_credit)
 		s->window += m->post_credit.bytes;
-	else if (type == IPC_post_result)
+	else if (type == IPC_post_result) {
+		smtp_report_result(s, &m->post_result);
 		on_result(s, &m->post_result);
+	}
 }
 
 void smtp_post_give_up(struct smtp *s)
@@ -137,6 +146,8 @@ void smtp_post_give_up(struct smtp *s)
 
 	if (t->posting)
 		smtp_body_fail(s, SMTP_BODY_LOST);
+	if (s->state == SMTP_REPORT)
+		smtp_report_over(s);
 	if (s->state != SMTP_RESULTS)
 		return;
 	for (size_t i = 0; i < t->n_rcpts; i++)

@@ -36,10 +36,11 @@ enum smtp_state {
 	SMTP_AUTH = 1 << 8,     /* waits for authd, or lets a failed login wait */
 	SMTP_RESPONSE = 1 << 9, /* the next line is a response, not a command */
 	SMTP_ENDED = 1 << 10,
+	SMTP_REPORT = 1 << 11, /* a report of success is on its way, then the answer */
 
 	SMTP_IDLE = SMTP_READY | SMTP_MAIL | SMTP_CHUNKS,
 	SMTP_BETWEEN = SMTP_START | SMTP_IDLE, /* the next line is a command */
-	SMTP_WAITS = SMTP_RESULTS | SMTP_SENDER | SMTP_AUTH,
+	SMTP_WAITS = SMTP_RESULTS | SMTP_SENDER | SMTP_AUTH | SMTP_REPORT,
 };
 
 /* Why a body is not kept, though it is read to its end. */
@@ -66,6 +67,8 @@ struct smtp_txn {
 	struct smtp_rcpt *rcpts;
 	size_t n_rcpts, cap_rcpts; /* with every member of a group */
 	struct buf only_rcpt;      /* <address> of the first one */
+	struct buf report, envid;  /* report.c: of recipients with NOTIFY=SUCCESS; decoded */
+	bool reported;
 
 	enum smtp_body_fault fault;
 	bool posting; /* between post_begin and its end */
@@ -83,6 +86,8 @@ struct smtp_pending {
 	uint32_t seq; /* of rcpt_ask; 0: `reply` is all */
 	struct buf address;
 	struct buf reply;
+	bool notify;      /* of success */
+	struct buf orcpt; /* as it was sent */
 };
 
 /* A login, from AUTH to its answer. */
@@ -104,7 +109,9 @@ struct smtp {
 	unsigned errors, rcpts_refused;
 	bool stopping, rcpt_gone, post_gone, touched;
 	bool extended; /* EHLO or LHLO, not HELO */
-	uint32_t seq, tag, sender_seq;
+	uint32_t seq, tag, sender_seq, report_seq;
+	bool notify;        /* of the RCPT that is looked at */
+	struct slice orcpt; /* in its line */
 	char hello[SMTP_HELLO_MAX + 1];
 	struct smtp_login login;
 	struct smtp_txn txn;
@@ -138,6 +145,20 @@ void smtp_verb_run(struct smtp *s, const struct smtp_verb *v, struct slice arg);
 /* Submission, and nobody has logged in. */
 bool smtp_login_missing(const struct smtp *s);
 extern const char smtp_login_first[];
+
+/* report.c */
+void smtp_report_envid(struct smtp *s, struct slice value);
+void smtp_report_add(struct smtp *s, const struct smtp_pending *p, bool group);
+/* Everybody has the message. True: the answer waits until smtp_report_over(). */
+bool smtp_report_begin(struct smtp *s);
+void smtp_report_rcpt(struct smtp *s, const struct ipc_rcpt_reply *m);
+void smtp_report_result(struct smtp *s, const struct ipc_post_result *m);
+
+/* result.c: the report is there, or cannot be; nothing depends on it. */
+void smtp_report_over(struct smtp *s);
+
+/* envelope.c: local@domain, as routerd wants it. */
+void smtp_path_plain(const struct smtp_path *path, struct buf *out);
 
 /* hello.c */
 void smtp_cmd_hello(struct smtp *s, struct slice arg); /* LHLO, EHLO */

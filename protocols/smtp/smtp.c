@@ -75,9 +75,13 @@ void smtp_txn_end(struct smtp *s)
 	facts_maker_free(&t->facts);
 	buf_fini(&t->only_rcpt);
 	buf_fini(&t->head);
+	buf_fini(&t->report);
+	buf_fini(&t->envid);
 	free(t->rcpts);
 	*t = (struct smtp_txn){ .only_rcpt = BUF_INIT(2 * SMTP_PATH_MAX + 16),
-		.head = BUF_INIT(SMTP_HEAD_MAX + 1) };
+		.head = BUF_INIT(SMTP_HEAD_MAX + 1),
+		.report = BUF_INIT(SMTP_REPORT_MAX),
+		.envid = BUF_INIT(SMTP_ENVID_MAX) };
 	buf_reset(&s->chunk);
 	if (s->state != SMTP_START && s->state != SMTP_ENDED)
 		smtp_enter(s, SMTP_READY);
@@ -150,6 +154,7 @@ static uint32_t deadline_ms(const struct smtp *s)
 {
 	switch (s->state) {
 	case SMTP_RESULTS:
+	case SMTP_REPORT:
 		return SMTP_STORE_MS;
 	case SMTP_SENDER:
 		return SMTP_ROUTE_MS;
@@ -193,7 +198,7 @@ static void smtp_on_event(void *core, enum front_event event)
 
 	if (event == FRONT_STOPPING)
 		s->stopping = true;
-	else if (s->state == SMTP_RESULTS)
+	else if (s->state == SMTP_RESULTS || s->state == SMTP_REPORT)
 		smtp_post_give_up(s);
 	else if (s->state == SMTP_AUTH)
 		smtp_auth_timeout(s);
@@ -265,6 +270,7 @@ static void *smtp_start(struct front_port *port, const void *conf)
 	for (unsigned i = 0; i < SMTP_PENDING_MAX; i++) {
 		buf_init(&s->pending[i].address, 2 * SMTP_PATH_MAX + 16);
 		buf_init(&s->pending[i].reply, SMTP_REPLY_MAX);
+		buf_init(&s->pending[i].orcpt, SMTP_ORCPT_MAX);
 	}
 	smtp_txn_end(s);
 	if (!port->facts->restarted)
@@ -284,6 +290,7 @@ static void smtp_free(void *core)
 	smtp_txn_end(s);
 	for (unsigned i = 0; i < SMTP_PENDING_MAX; i++) {
 		buf_fini(&s->pending[i].address);
+		buf_fini(&s->pending[i].orcpt);
 		buf_fini(&s->pending[i].reply);
 	}
 	buf_fini(&s->txn.only_rcpt);

@@ -1,12 +1,14 @@
 #!/usr/bin/python3
 """smtp - mail from anybody and from our own users: whose address a login may send from, one answer for
 all recipients, and what a connection holds."""
+import email
 import os
 import re
 import signal
 import threading
 import time
 
+from desk import admin
 from suite import A1, DOMAIN, Failed, Lmtp, behind_trace, case, check, equal, main, message, plain, wait
 
 U1, U2, U3 = "u1@" + DOMAIN, "u2@" + DOMAIN, "u3@" + DOMAIN
@@ -228,6 +230,51 @@ def never(s):
         c.command("AUTH PLAIN " + plain("u1", "gatehouse"), 235)
     s.edit("plaintext_login = never", "plaintext_login = loopback")
     s.restart()
+
+
+
+@case("NOTIFY=SUCCESS: the sender finds a report when the message is answered; nobody else, and of no report another one")
+def reports(s):
+    group = "team@" + DOMAIN
+    admin(s, "CreateGroup %s {Members=(u2,u3);}" % group, 'UpdateAccountSettings u1 {SenderAddresses=("x@far.example");}')
+
+    def send(to, sender=U1):
+        """Recipients with their parameters; what u1 finds then."""
+        with Smtp(s, "u1") as c:
+            c.command("MAIL FROM:<%s> RET=HDRS ENVID=q+2Bq" % sender, 250)
+            for address, params in to:
+                c.command("RCPT TO:<%s>%s" % (address, params), 250)
+            c.command("DATA", 354)
+            c.send(message("reported") + b".\r\n")
+            c.reply(250)
+        found = s.mail("u1")
+        s.empty("u1")
+        return found
+
+    found = send([(U2, " NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;Who+2B@else.example"), (U3, " NOTIFY=NEVER")])
+    equal(len(found), 1, "messages to the sender")
+    check(found[0].startswith(b"Return-Path: <>\r\n"), "the report begins with %r", found[0][:60])
+    m = email.message_from_bytes(found[0])
+    equal((m.get_content_type(), m.get_param("report-type"), m["To"]), ("multipart/report", "delivery-status", "<%s>" % U1), "the report")
+    status = m.get_payload()[1]
+    equal(status.get_content_type(), "message/delivery-status", "the second part")
+    whole, one = status.get_payload()
+    equal(whole["Original-Envelope-Id"], "q+q", "envelope")
+    check(whole["Reporting-MTA"].startswith("dns;"), "MTA %s", whole["Reporting-MTA"])
+    equal({k: one[k] for k in one.keys()}, {"Original-Recipient": "rfc822;Who+@else.example", "Final-Recipient": "rfc822;" + U2,
+                                            "Action": "delivered", "Status": "2.0.0"}, "the recipient")
+    for to, sender in (([(U2, "")], U1), ([(U2, " NOTIFY=FAILURE")], U1), ([(U2, " NOTIFY=SUCCESS")], "x@far.example")):
+        equal(send(to, sender), [], "reports of %s by %s" % (to, sender))
+    found = send([(group, " NOTIFY=SUCCESS"), (U1, " NOTIFY=SUCCESS")])
+    equal(len(found), 2, "messages to a sender who is a recipient")
+    actions = [p["Action"] for p in email.message_from_bytes(found[1]).get_payload()[1].get_payload()[1:]]
+    equal(actions, ["expanded", "delivered"], "what happened")
+    equal([len(mails(s, u)) for u in ("u2", "u3")], [5, 2], "messages of the others")
+    admin(s, "DeleteGroup " + group, "UpdateAccountSettings u1 {SenderAddresses=default;}")
+    with Smtp(s, port=25) as c:
+        check("DSN" not in [f.split()[0] for f in c.features[1]], "port 25 offers %s", c.features)
+        c.command("MAIL FROM:<a@b.example>", 250)
+        c.command("RCPT TO:<%s> NOTIFY=SUCCESS" % U1, 555)
 
 
 if __name__ == "__main__":
