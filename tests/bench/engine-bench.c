@@ -7,7 +7,11 @@
  * by the _now calls body        whole bodies by engine_body_read_now() open        of an empty
  * store, of the filled one closed in order, of its crash image
  *
- * usage: engine-bench DIR [spec [seconds]]   DIR is made, and is to be removed by the caller
+ *   beside        with a fourth argument, and nothing else then: deliveries alone and beside a pass
+ * of compaction, in turns
+ *
+ * usage: engine-bench DIR [spec [seconds [beside]]]   DIR is made, and is to be removed by the
+ * caller
  */
 #include "common/base/clock.h"
 #include "common/base/wire.h"
@@ -161,6 +165,56 @@ static void bench_deliver(struct bench *b, unsigned n, double seconds)
 	fflush(stdout);
 }
 
+/* ---- beside a pass ---- */
+
+static void on_passed(void *arg, int rc)
+{
+	need(rc, "pass");
+	*(bool *)arg = true;
+}
+
+/* A third of all groups goes, and what they referred to. */
+static void make_dead(struct bench *b, unsigned round)
+{
+	for (unsigned g = round % 3; g < GROUPS; g += 3) {
+		struct engine_batch *batch = engine_batch_new(b->groups[g]);
+
+		need(engine_del_range(batch, SLICE("m"), SLICE("n")), "delete");
+		engine_commit(b->e, &batch, 1, NULL, NULL);
+	}
+}
+
+static void bench_beside(struct bench *b, double seconds)
+{
+	static const unsigned flights[] = { 1, 50 };
+	struct engine_stats s0, s1;
+
+	bench_deliver(b, 50, 2 * seconds);
+	for (unsigned round = 0; round < 6; round++) {
+		bool passed = false;
+		int64_t t0 = clock_mono_ns();
+
+		make_dead(b, round);
+		bench_deliver(b, flights[round % 2], seconds);
+		engine_stats(b->e, &s0);
+		engine_compact(b->e, NULL, on_passed, &passed);
+		bench_deliver(b, flights[round % 2], seconds);
+		engine_stats(b->e, &s1);
+		printf("   beside a pass that moved %.1f MiB of bodies in that time%s\n",
+		    (double)(s1.moved_bytes - s0.moved_bytes) / (1 << 20),
+		    passed ? " and ended" : "");
+		while (!passed)
+			turn(b);
+		engine_stats(b->e, &s1);
+		printf("   round of %.1f s: %.1f MiB moved, %lu files dropped, %.1f MiB of %.1f "
+		       "MiB live\n",
+		    (double)(clock_mono_ns() - t0) / 1e9,
+		    (double)(s1.moved_bytes - s0.moved_bytes) / (1 << 20),
+		    (unsigned long)(s1.dropped_files - s0.dropped_files),
+		    (double)s1.live_bytes / (1 << 20), (double)s1.file_bytes / (1 << 20));
+	}
+}
+
 static size_t rows_seen;
 
 static void on_rows(void *arg, int rc, const struct engine_row *rows, size_t n, bool more)
@@ -284,6 +338,10 @@ int main(int argc, char **argv)
 	for (uint64_t i = 0; i < GROUPS; i++)
 		need(engine_group_open_now(b->e, slice_of(&i, 8), 0, ENGINE_CREATE, &b->groups[i]),
 		    "group");
+	if (argc > 4) {
+		bench_beside(b, seconds);
+		return 0;
+	}
 	bench_deliver(b, 1, seconds);
 	bench_deliver(b, 10, seconds);
 	bench_deliver(b, 50, seconds);

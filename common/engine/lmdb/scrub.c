@@ -324,6 +324,9 @@ static int scrub_rows(struct scrub *x)
 
 	while (r == 0) {
 		r = rows_chunk(x->s, k->reader, from, k->chunk);
+		/* The index is made anew by the next start, which index_damaged() has asked for. */
+		if (r == ENGINE_CORRUPT)
+			tell(x, ENGINE_DAMAGED_ROW, SLICE_NONE, 0, 0);
 		for (size_t i = 0; r == 0 && i < k->chunk->n; i++)
 			r = scrub_row(x, &k->chunk->rows[i]);
 		if (r != 0 || !k->chunk->more)
