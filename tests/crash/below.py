@@ -12,12 +12,18 @@ import suite  # noqa: E402
 class Below(suite.Suite):
     """The master starts a shell that becomes stored, with the board's library loaded."""
 
+    trace_mib = 0  # room to write down what stored does to its disk
+
+    def stopped(self):
+        """The store is at rest; from the next start on the board counts."""
+
     def start(self):
         super().start()
         self.stop()
+        self.stopped()
         shown = os.path.join(self.dir, "below")
         os.mkdir(shown)
-        self.board = faultdisk.Board(os.path.join(shown, "board"))
+        self.board = faultdisk.Board(os.path.join(shown, "board"), self.trace_mib)
         self.board.set(kinds=faultdisk.CHANGES)
         library = os.path.join(self.build, "tests", "crash", "faultdisk.so")
         where = os.path.join(self.root, "usr/lib/gatehouse")

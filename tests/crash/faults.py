@@ -161,7 +161,7 @@ class Run:
         suite.wait(lambda: self.one(Account.append) or told("engine.stuck") > stuck, 60, "a checkpoint that fails")
         self.struck += self.s.board.get("struck")
         self.s.board.rest()
-        suite.wait(lambda: told("engine.unstuck") > unstuck or self.s.pids("stored") not in ([], self.pid), 20, "its recovery")
+        suite.wait(lambda: told("engine.unstuck") > unstuck or self.s.pids("stored") not in ([], self.pid), 60, "its recovery")
         self.well()
         if kinds != 1 << faultdisk.DSYNC:
             suite.equal(self.s.pids("stored"), self.pid, "the process of the store")

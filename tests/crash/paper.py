@@ -70,6 +70,16 @@ class Disk:
         self.moves = []          # (event, number) of names, since
         self.acks = []
 
+    def base(self, directory):
+        """What lies there is sure."""
+        for name in os.listdir(directory):
+            path, number = os.path.join(directory, name), len(self.files)
+            self.files[number] = File()
+            with open(path, "rb") as f:
+                self.files[number].sure += f.read()
+            self.of_ino[os.stat(path).st_ino] = number
+            self.names[name] = number
+
     def step(self, event, position):
         if event.what in (EV_WRITE, EV_TRUNCATE):
             number = self.of_ino.get(event.ino)
