@@ -236,6 +236,12 @@ static uint8_t *slurp(const char *dir, const char *name, size_t *ret_n)
 	return p;
 }
 
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct file *)a)->name, ((const struct file *)b)->name);
+}
+
+/* In the order of their names: the same damage on every file system. */
 void files_load(struct files *f, const char *dir)
 {
 	DIR *d = opendir(dir);
@@ -255,6 +261,7 @@ void files_load(struct files *f, const char *dir)
 		f->n++;
 	}
 	closedir(d);
+	qsort(f->v, f->n, sizeof(f->v[0]), by_name);
 }
 
 void files_free(struct files *f)

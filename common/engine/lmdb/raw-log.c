@@ -101,7 +101,8 @@ static int gap_apply(struct replay *p, const struct scan_item *gap, uint64_t beh
 	while (rc == 0 && gap_reader_next(&g, &prefix, &op)) {
 		struct slice k = join(key, prefix, op.key);
 
-		if (raw_keeps(r, k) && !is_known(r, covered ? &r->lo : &r->hi, k, op.val))
+		if (raw_keeps(r, k) && !is_known(r, &r->hi, k, op.val) &&
+		    !is_known(r, &r->lo, k, op.val))
 			rc = raw_put_doubt(r, covered ? &r->lo : &r->hi, k, op.val);
 	}
 	return rc;

@@ -85,8 +85,17 @@ static int cursor_row(struct merge *m, struct slice *ret_stored)
 
 static int cursor_move(struct merge *m, MDB_cursor_op op)
 {
-	int e = mdb_cursor_get(m->ir->cur, &m->k, &m->v, op);
+	struct slice from = slice_of(m->k.mv_data, m->k.mv_size);
+	int e = mdb_cursor_get(m->ir->cur, &m->k, &m->v, op), order;
 
+	if (e == 0) {
+		/* A page in a wrong place must not make rows come twice, or before their time. */
+		order = slice_cmp(slice_of(m->k.mv_data, m->k.mv_size), from);
+		if (op == MDB_NEXT ? order <= 0 : order < 0) {
+			index_damaged(m->s, "a row is out of order", from);
+			return ENGINE_CORRUPT;
+		}
+	}
 	m->more = e == 0 && slice_cmp(slice_of(m->k.mv_data, m->k.mv_size), m->end) < 0;
 	return e == 0 || e == MDB_NOTFOUND ? 0 : index_rc(m->s, "read", e);
 }
