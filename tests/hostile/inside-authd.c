@@ -12,7 +12,9 @@ static struct authd a;
 static struct engine *engine;
 static struct end pool, routerd, stored, doors[3], workers[WORKERS];
 static unsigned n_workers;
-static bool route_silent, worker_honest;
+static bool route_silent, route_unknown, worker_honest;
+static uint32_t login_flags; /* of routerd's answers */
+static struct end source = { .fd = -1 };
 static unsigned opened[16]; /* sessions asked for, by account */
 static unsigned secrets_lent, wrong_secret;
 
@@ -68,9 +70,13 @@ static void pool_msg(
 
 static void route_answer(uint32_t seq, uint64_t account)
 {
-	struct ipc_route_login_reply r = {
-		.seq = seq, .account = account, .name = SLICE("somebody@example.test")
-	};
+	struct ipc_route_login_reply r = { .seq = seq,
+		.account = account,
+		.name = SLICE("somebody@example.test"),
+		.flags = login_flags };
+
+	if (route_unknown)
+		r.status = IPC_ROUTE_UNKNOWN;
 
 	end_send(&routerd, IPC_route_login_reply, &r);
 }
@@ -107,7 +113,10 @@ static void to_authd(
 		dialogue_on_route(&a, &m->route_login_reply);
 	else if (type == IPC_secret_drop)
 		admin_on_secret_drop(&a, &m->secret_drop);
-	else if (type == IPC_session_opened)
+	else if (type == IPC_source_answer) {
+		dialogue_on_source(&a, &m->source_answer);
+		make_on_source(&a, &m->source_answer);
+	} else if (type == IPC_session_opened)
 		dialogue_on_session(&a, m->session_opened.seq, &fds[0], IPC_ST_OK);
 	else if (type == IPC_session_failed)
 		dialogue_on_session(&a, m->session_failed.seq, NULL, m->session_failed.status);
@@ -150,6 +159,8 @@ static int setup_with(const char *spec)
 	memset(&a, 0, sizeof(a));
 	memset(opened, 0, sizeof(opened));
 	n_workers = secrets_lent = wrong_secret = 0;
+	login_flags = 0;
+	route_unknown = false;
 	route_silent = false;
 	worker_honest = true;
 	a.base = event_base_new();
@@ -199,6 +210,7 @@ static int teardown(void **state)
 	end_close(&pool);
 	end_close(&routerd);
 	end_close(&stored);
+	make_fini(&a);
 	secrets_close(&a.secrets);
 	engine_close(&engine);
 	event_base_free(a.base);
@@ -394,6 +406,22 @@ static void another_door_makes_no_administrators(void **state)
 	answers(&doors[0], IPC_auth_admin);
 }
 
+/* ---- others who know passwords ---- */
+
+static void source_open(void)
+{
+	a.source = peer(IPC_CH_SOURCE, true, &source, &end_ops);
+	a.helpers = 1u << IPC_SOURCE_EXT;
+}
+
+static void source_close(void)
+{
+	ipc_chan_free(&a.source);
+	end_close(&source);
+	make_on_peer_gone(&a);
+	a.helpers = 0;
+}
+
 /* ---- inside a worker ---- */
 
 static void yes_without_a_name_opens_nothing(void **state)
@@ -429,6 +457,97 @@ static void a_second_name_opens_nothing(void **state)
 	assert_int_equal(secrets_lent, 1);
 	assert_int_equal(opened[CID], 0);
 	assert_int_equal(stored.of[IPC_session_open], 0);
+	others_log_in();
+}
+
+/* With others who know passwords behind authd: what a worker says of a password. */
+static void a_password_reaches_others_only_when_asked_for(void **state)
+{
+	struct ipc_work_name ann = { .authcid = SLICE("ann") };
+	struct ipc_work_done no = { .status = IPC_AUTH_BAD, .password = SLICE("a guess") },
+			     yes = { .status = IPC_AUTH_OK, .password = SLICE("a guess") };
+
+	for (int asked = 0; asked < 2; asked++) {
+		source_open();
+		login_flags = asked ? IPC_LOGIN_EXT : 0;
+		worker_honest = false;
+		knock(&doors[0]);
+		start(&doors[0]);
+		spin(8);
+		end_send(&workers[n_workers - 1], IPC_work_name, &ann);
+		spin(12);
+		end_send(&workers[n_workers - 1], IPC_work_done, &no);
+		/* What it goes on to say is not heard. */
+		end_send(&workers[n_workers - 1], IPC_work_done, &yes);
+		end_send(&workers[n_workers - 1], IPC_work_done, &no);
+		spin(12);
+		assert_int_equal(source.of[IPC_source_ask], asked);
+		assert_int_equal(doors[0].of[IPC_auth_refused], !asked);
+		assert_int_equal(stored.of[IPC_session_open], 0);
+		end_close(&doors[0]);
+		spin(12);
+		source_close();
+	}
+}
+
+/* An account that is not there yet cannot be opened by a worker's yes. */
+static void a_yes_makes_no_account(void **state)
+{
+	struct ipc_work_name new = { .authcid = SLICE("new") };
+	struct ipc_work_done yes = { .status = IPC_AUTH_OK, .password = SLICE("a guess") };
+
+	source_open();
+	worker_honest = false;
+	route_unknown = true;
+	login_flags = IPC_LOGIN_MAKE;
+	knock(&doors[0]);
+	start(&doors[0]);
+	spin(8);
+	end_send(&workers[0], IPC_work_name, &new);
+	spin(12);
+	end_send(&workers[0], IPC_work_done, &yes);
+	answers(&doors[0], IPC_auth_refused);
+	assert_int_equal(source.of[IPC_source_ask], 0);
+	assert_int_equal(routerd.of[IPC_account_new], 0);
+	route_unknown = false;
+	login_flags = 0;
+	source_close();
+	others_log_in();
+}
+
+/* A taken authd-external: answers to nothing, more than one answer, answers after the end. */
+static void a_source_answers_what_it_likes(void **state)
+{
+	struct ipc_work_name ann = { .authcid = SLICE("ann") };
+	struct ipc_work_done no = { .status = IPC_AUTH_BAD, .password = SLICE("a guess") };
+	struct ipc_source_answer yes = { .status = IPC_SOURCE_YES, .real_name = SLICE("x") };
+
+	source_open();
+	for (yes.seq = 0; yes.seq < 500; yes.seq++) {
+		end_send(&source, IPC_source_answer, &yes);
+		spin(1);
+	}
+	assert_int_equal(stored.of[IPC_session_open], 0);
+	assert_int_equal(routerd.of[IPC_account_new], 0);
+	login_flags = IPC_LOGIN_EXT;
+	worker_honest = false;
+	knock(&doors[0]);
+	start(&doors[0]);
+	spin(8);
+	end_send(&workers[0], IPC_work_name, &ann);
+	spin(12);
+	end_send(&workers[0], IPC_work_done, &no);
+	spin(12);
+	assert_int_equal(source.of[IPC_source_ask], 1);
+	/* The client goes; a yes to its question opens nothing, for nobody. */
+	end_close(&doors[0]);
+	spin(12);
+	for (yes.seq = 0; yes.seq < 500; yes.seq++)
+		end_send(&source, IPC_source_answer, &yes);
+	spin(20);
+	assert_int_equal(stored.of[IPC_session_open], 0);
+	login_flags = 0;
+	source_close();
 	others_log_in();
 }
 
@@ -552,6 +671,9 @@ int main(void)
 		CASE(another_door_makes_no_administrators),
 		CASE(yes_without_a_name_opens_nothing),
 		CASE(a_second_name_opens_nothing),
+		CASE(a_password_reaches_others_only_when_asked_for),
+		CASE(a_yes_makes_no_account),
+		CASE(a_source_answers_what_it_likes),
 		CASE(any_message_of_a_worker),
 		CASE(workers_that_hang_are_given_up),
 		CASE(silent_clients_lock_nobody_out),
