@@ -63,7 +63,7 @@ class Load:
             MADE.append((time.monotonic(), name))
 
 
-@case("three backups while messages and accounts come in; what the one before has is linked, not copied")
+@case("three backups while messages and accounts come in and the store is compacted; what the one before has is linked, not copied")
 def made(s):
     one = message("a file of its own" + ("\r\n" + "y" * 70) * 17000)
     s.deliver(U1, one)
@@ -73,15 +73,26 @@ def made(s):
             LARGE.append(message("%d" % i + ("\r\n" + "z" * 890) * 1040))
             equal(l.data(["u2@" + DOMAIN], LARGE[-1])[0][0], 250, "the answer")
     check(len(glob.glob(data(s) + "/store/log-*")) > 1, "there is one segment only")
+    with contextlib.closing(s.pop("u2")) as p:
+        for i in range(0, len(LARGE), 2):
+            p.dele(i + 1)
+        p.quit()
+    del LARGE[::2]
+    s.ctl("undelete", "purge", "u2")
+    first = set(glob.glob(data(s) + "/store/log-*"))
     with Load(s):
         for k in range(3):
             time.sleep(0.4)
+            if k == 1:
+                s.ctl("store", "compact")  # goes on beside what follows
             begun = time.monotonic()
             said = tool(s, "backup", data(s), target(s), "--keep=2")
             BACKUPS.append((begun, os.path.join(target(s), said["generation"])))
             check(said["files-copied"] >= 3 and (k == 0 or said["files-linked"] > 0), "it said %s", said)
             check(said["instants-tried"] > 0 and said["lost"] == 0, "it said %s", said)
             equal(tool(s, "verify")["items"], [], "what verify found in a server under load")
+    s.ctl("store", "compact", "--wait")
+    check(first - set(glob.glob(data(s) + "/store/log-*")), "no segment was compacted away")
     equal(len([g for g in os.listdir(target(s))]), 2, "generations that stay")
     BACKUPS.pop(0)
     equal(glob.glob(data(s) + "/*/backup-pin"), [], "links left in the data directory")
