@@ -105,6 +105,8 @@ void quota_look(struct account *a)
 	LIST_FOREACH(s, &a->sessions, account_link)
 	if (has_events(s))
 		tell(s);
+	if (a->policy.alert != 0 && before < a->policy.alert && level >= a->policy.alert)
+		quota_warn(a, used(a));
 }
 
 void quota_tell_late(struct session *s)

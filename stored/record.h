@@ -44,6 +44,7 @@ enum record_kind {
 	REC_RUN = 't',      /* mailbox: messages that were expunged and can be restored */
 	REC_MSG = 'u',      /* mailbox: a message */
 	REC_GONE = 'v',     /* mailbox: history of expunges */
+	REC_WARNED = 'w',   /* INBOX: the day of the last message about the quota */
 	REC_FACTS = 'x',    /* mailbox: facts of a message */
 };
 

@@ -87,7 +87,7 @@ struct account {
 	bool policy_known;       /* from routerd, not our default */
 	int64_t policy_asked_ms; /* when, last; 0: never */
 	uint32_t quota_level;    /* per cent: the highest that was passed; 0: none */
-	bool quota_seen, quota_untold;
+	bool quota_seen, quota_untold, warning; /* warning: a message about it is on its way */
 	uint64_t modseq; /* highest handed out */
 	uint64_t quota;  /* bytes, as told last; 0: none */
 	size_t n_dead;   /* in the columns of all its mailboxes */
@@ -487,6 +487,8 @@ bool quota_lets(const struct account *a, uint64_t quota, uint64_t bytes, uint64_
 uint64_t quota_of_mail(const struct account *a, uint64_t quota);
 /* Something became durable: a level passed is told once. */
 void quota_look(struct account *a);
+/* quota-mail.c: a message in the INBOX, unless there was one today. */
+void quota_warn(struct account *a, uint64_t used);
 /* A view with events was opened: it is told what nobody was there for. */
 void quota_tell_late(struct session *s);
 

@@ -436,6 +436,8 @@ def quota_levels(s):
             wait(lambda: len(levels()) >= len(want), 60, "a level")
             equal(told, want, "what was told")
         good(m.getquota('""'))
+        wait(lambda: good(m.noop()) and len(numbers(m)) == 5, 60, "the message about it")
+        equal(len(good(m.uid("SEARCH", "SUBJECT", '"storage is filling up"'))[0].split()), 1, "messages about it")
     s.ctl("account", "quota", "u1", "unlimited")
 
 

@@ -10,11 +10,15 @@
 
 #include "tests/unit/stored-rig.h"
 
+#include "common/base/clock.h"
 #include "common/base/wire.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static const char *spec = "mem";
+
+enum { K = 100 };
 
 static int setup(void **state)
 {
@@ -23,7 +27,7 @@ static int setup(void **state)
 	rig_init(r, spec);
 	r->notice = 50;
 	r->alert = 80;
-	r->quota = 1000;
+	r->quota = 1000 * K;
 	rig_account(r, 7, IPC_account_make);
 	*state = r;
 	return 0;
@@ -36,7 +40,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-static uint8_t text[1000];
+static uint8_t text[1000 * K];
 
 /* Mail of so many bytes comes: its status. */
 static int comes(struct rig *r, uint64_t sid, size_t bytes)
@@ -70,6 +74,53 @@ static uint32_t told(struct rig_client *s, int ms)
 	}
 }
 
+/* Octets of all messages, once there are `messages`. */
+static uint64_t used(struct rig_client *s, uint64_t messages)
+{
+	const struct ipc_quota_is *q;
+	int tries = 60000;
+
+	do {
+		rig_spin(s->rig, 1);
+		rig_send(s, IPC_quota_get, &(struct ipc_quota_get){ 5 });
+		q = &rig_wait(s, IPC_quota_is)->quota_is;
+	} while (q->messages != messages && --tries > 0);
+	assert_int_equal(q->messages, messages);
+	return q->bytes;
+}
+
+/* QuotaAlert: mail about it once a day, whatever becomes of the account meanwhile. */
+static void a_message_says_so_once_a_day(void **state)
+{
+	struct rig *r = *state;
+	struct rig_client *s = rig_session(r, 7, 1, NULL);
+	struct ipc_mbox_opened o;
+	uint8_t *body;
+	size_t n;
+	int64_t day = clock_wall_s() / 86400;
+
+	assert_int_equal(comes(r, 10, 790 * K), IPC_ST_OK);
+	assert_int_equal(used(s, 1), 790 * K);
+	assert_int_equal(comes(r, 11, 20 * K), IPC_ST_OK);
+	assert_true(used(s, 3) > 810 * K);
+	o = rig_open(s, "INBOX", 0);
+	assert_int_equal(rig_body(s, o.mbox, 3, &body, &n), IPC_ST_OK);
+	assert_non_null(memmem(body, n, "\r\nSubject: Your mail storage", 28));
+	assert_non_null(memmem(body, n, " 81000 of the 100000 octets", 27));
+	free(body);
+	/* Below it and above again, with another process, too. */
+	assert_int_equal(rig_expunge(s, o.mbox, 2, 3), IPC_ST_OK);
+	assert_int_equal(comes(r, 12, 30 * K), IPC_ST_OK);
+	rig_restart(r);
+	s = rig_session(r, 7, 1, NULL);
+	o = rig_open(s, "INBOX", 0);
+	assert_int_equal(rig_expunge(s, o.mbox, 4, 4), IPC_ST_OK);
+	assert_int_equal(comes(r, 13, 100 * K), IPC_ST_OK);
+	rig_spin(r, 20);
+	if (clock_wall_s() / 86400 == day)
+		assert_int_equal(rig_open(s, "INBOX", 0).exists, 2);
+}
+
 static void each_level_is_told_once(void **state)
 {
 	struct rig *r = *state;
@@ -78,20 +129,21 @@ static void each_level_is_told_once(void **state)
 
 	rig_open(s, "INBOX", IPC_MBOX_EVENTS);
 	rig_open(quiet, "INBOX", 0);
-	assert_int_equal(comes(r, 10, 400), IPC_ST_OK);
-	assert_int_equal(comes(r, 11, 200), IPC_ST_OK);
+	assert_int_equal(comes(r, 10, 400 * K), IPC_ST_OK);
+	assert_int_equal(comes(r, 11, 200 * K), IPC_ST_OK);
 	assert_int_equal(told(s, 10000), 50);
-	assert_int_equal(comes(r, 12, 100), IPC_ST_OK);
-	assert_int_equal(comes(r, 13, 150), IPC_ST_OK);
+	assert_int_equal(comes(r, 12, 100 * K), IPC_ST_OK);
+	assert_int_equal(comes(r, 13, 150 * K), IPC_ST_OK);
 	assert_int_equal(told(s, 10000), 80);
-	assert_int_equal(comes(r, 14, 150), IPC_ST_OK);
+	/* All that is left, with the message that says so. */
+	assert_int_equal(comes(r, 14, r->quota - used(quiet, 5)), IPC_ST_OK);
 	assert_int_equal(told(s, 10000), 100);
 	assert_int_equal(comes(r, 15, 1), IPC_ST_OVERQUOTA);
 	/* Down and up again is once more. */
 	o = rig_open(quiet, "INBOX", 0);
 	assert_int_equal(rig_expunge(quiet, o.mbox, 1, 2), IPC_ST_OK);
 	assert_int_equal(told(s, 1), 0);
-	assert_int_equal(comes(r, 16, 200), IPC_ST_OK);
+	assert_int_equal(comes(r, 16, 200 * K), IPC_ST_OK);
 	assert_int_equal(told(s, 10000), 50);
 	assert_int_equal(told(quiet, 1), 0);
 }
@@ -101,8 +153,8 @@ static void who_comes_later_is_told(void **state)
 	struct rig *r = *state;
 	struct rig_client *s = rig_session(r, 7, 1, NULL);
 
-	assert_int_equal(comes(r, 10, 100), IPC_ST_OK);
-	assert_int_equal(comes(r, 11, 800), IPC_ST_OK);
+	assert_int_equal(comes(r, 10, 100 * K), IPC_ST_OK);
+	assert_int_equal(comes(r, 11, 800 * K), IPC_ST_OK);
 	rig_open(s, "INBOX", IPC_MBOX_EVENTS);
 	assert_int_equal(told(s, 10000), 80);
 	rig_open(s, "INBOX", IPC_MBOX_EVENTS);
@@ -110,7 +162,7 @@ static void who_comes_later_is_told(void **state)
 	rig_restart(r);
 	s = rig_session(r, 7, 1, NULL);
 	rig_open(s, "INBOX", IPC_MBOX_EVENTS);
-	assert_int_equal(comes(r, 12, 10), IPC_ST_OK);
+	assert_int_equal(comes(r, 12, 10 * K), IPC_ST_OK);
 	assert_int_equal(told(s, 1), 0);
 }
 
@@ -140,6 +192,7 @@ static void messages_are_counted(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
+		CASE(a_message_says_so_once_a_day),
 		CASE(each_level_is_told_once),
 		CASE(who_comes_later_is_told),
 		CASE(messages_are_counted),
