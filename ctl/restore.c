@@ -81,7 +81,7 @@ static int take_out(struct ctl *c, const char *from, const char *out)
 	pid = fork();
 	if (pid == 0) {
 		/* What is damaged is for people; the answer is the import's. */
-		c->quiet |= c->json;
+		c->quiet = true;
 		c->json = false;
 		if (dup2(2, 1) >= 0)
 			_exit(ctl_become(c, "gatehouse-salvage", "salvage", words, n));

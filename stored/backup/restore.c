@@ -124,10 +124,10 @@ static int begin(struct restoring *r, const char *gen, bool dry, struct report *
 	return look_free(r, rep);
 }
 
-static int tell(struct restoring *r, uint64_t bytes, struct report *rep)
+static int tell(struct restoring *r, const char *what, uint64_t bytes, struct report *rep)
 {
 	report_figure(rep, "files", r->files.n);
-	report_figure(rep, "bytes-copied", bytes);
+	report_figure(rep, what, bytes);
 	return report_end(rep);
 }
 
@@ -159,16 +159,18 @@ static int run(struct restoring *r, struct report *rep)
 	if (rc != 0)
 		return report_fail(
 		    rep, "%s: %s; the same command begins anew", what, strerror(-rc));
-	return tell(r, r->copying.done, rep);
+	return tell(r, "bytes-copied", r->copying.done, rep);
 }
 
 int restore(const char *gen, const char *dir, bool dry, struct report *rep)
 {
 	struct restoring r = { .gen_fd = -1, .dir_fd = -1, .dir = dir };
-	int rc = begin(&r, gen, dry, rep);
+	int rc;
 
+	rep->unread = true;
+	rc = begin(&r, gen, dry, rep);
 	if (rc == 0)
-		rc = dry ? tell(&r, r.copying.of, rep) : run(&r, rep);
+		rc = dry ? tell(&r, "bytes-to-copy", r.copying.of, rep) : run(&r, rep);
 	bfiles_fini(&r.files);
 	fd_close(&r.gen_fd);
 	fd_close(&r.dir_fd);

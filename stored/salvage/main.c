@@ -120,6 +120,7 @@ static int do_rebuild(struct tool *t)
 {
 	int rc = dirs_open(t);
 
+	t->rep.unread = true;
 	if (rc == 0)
 		rc = rebuild_index(t->store_fd, "store", &t->rep);
 	if (rc == 0 && t->directory_fd >= 0)

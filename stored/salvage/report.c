@@ -174,9 +174,11 @@ void report_text(struct report *r, const char *name, struct slice text)
 
 int report_end(struct report *r)
 {
-	report_figure(r, "messages", r->messages);
-	report_figure(r, "bytes", r->bytes);
-	report_figure(r, "expunged", r->expunged);
+	if (!r->unread) {
+		report_figure(r, "messages", r->messages);
+		report_figure(r, "bytes", r->bytes);
+		report_figure(r, "expunged", r->expunged);
+	}
 	report_figure(r, "lost", r->lost);
 	report_figure(r, "in-doubt", r->doubts);
 	if (r->json)

@@ -34,6 +34,7 @@ struct place {
 
 struct report {
 	bool json, quiet;
+	bool unread; /* messages were not looked at: how many there are is not told */
 	bool held; /* what goes wrong is counted and not said: it will be tried again */
 	const char *verb;
 	FILE *items; /* the same lines as JSON, one each; may be NULL */

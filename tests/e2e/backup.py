@@ -105,8 +105,11 @@ def restored(s):
     s.stop()
     os.rename(data(s), data(s) + ".was")
     for begun, path in BACKUPS:
+        check(tool(s, "restore", "--dry-run", path, data(s))["bytes-to-copy"] > 1 << 20, "a dry run counts little")
+        check(not os.path.exists(data(s)), "a dry run made something")
         tool(s, "restore", path, data(s))
-        tool(s, "restore", path, data(s), ok=(3,))  # never over what is there
+        for dry in ((), ("--dry-run",)):
+            tool(s, "restore", *dry, path, data(s), ok=(3,))  # never over what is there
         s.start_again()
         with contextlib.closing(s.pop("u1")) as p:
             count = p.stat()[0]
