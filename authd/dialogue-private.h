@@ -90,6 +90,8 @@ void sources_made(struct dialogue *d);
 bool make_may(struct dialogue *d, const struct ipc_route_login_reply *m);
 /* Asks the helper, or waits for those who have asked about the same name. */
 void make_begin(struct dialogue *d, struct slice password);
+/* It is unknown still, by `m`: then so. */
+void make_on_route(struct dialogue *d, const struct ipc_route_login_reply *m);
 /* As a name that nobody has is always refused. */
 void make_refuse(struct dialogue *d);
 /* It waits no longer. */

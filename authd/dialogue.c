@@ -195,7 +195,9 @@ void dialogue_on_route(struct authd *a, const struct ipc_route_login_reply *m)
 	dialogue_ask_over(d);
 	d->hide = a->hide_unknown || (m->flags & IPC_LOGIN_HIDE) != 0;
 	if (m->status != IPC_ROUTE_OK) {
-		if (make_may(d, m))
+		if (d->make && d->password.p != NULL)
+			make_on_route(d, m);
+		else if (make_may(d, m))
 			give_secret(d, SLICE_NONE);
 		else
 			refuse_named(d, from_route(m->status), m->text);

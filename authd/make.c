@@ -284,9 +284,23 @@ bool make_may(struct dialogue *d, const struct ipc_route_login_reply *m)
 	return true;
 }
 
-void make_begin(struct dialogue *d, struct slice password)
+static void wait_for_it(struct dialogue *d)
 {
 	enum ipc_route_status status;
+
+	d->state = DLG_MAKE;
+	dialogue_set_deadline(d, 0); /* the name has one */
+	status = join(d->a, buf_slice(&d->name), d, 0);
+	if (status == IPC_ROUTE_UNKNOWN)
+		make_refuse(d);
+	else if (status != IPC_ROUTE_OK)
+		dialogue_refuse(d, IPC_AUTH_TRYLATER, SLICE_NONE);
+}
+
+void make_begin(struct dialogue *d, struct slice password)
+{
+	struct making *k = NULL;
+	const char *name;
 
 	work_free(&d->work);
 	if (password.n == 0) {
@@ -298,13 +312,24 @@ void make_begin(struct dialogue *d, struct slice password)
 		return;
 	}
 	d->own_known = false;
-	d->state = DLG_MAKE;
-	dialogue_set_deadline(d, 0); /* the name has one */
-	status = join(d->a, buf_slice(&d->name), d, 0);
-	if (status == IPC_ROUTE_UNKNOWN)
-		make_refuse(d);
-	else if (status != IPC_ROUTE_OK)
+	name = buf_cstr(&d->name);
+	if (name != NULL)
+		HASH_FIND_STR(d->a->makings, name, k);
+	/* It took the worker some time to say no: the account may have been made meanwhile. */
+	if (k == NULL)
+		dialogue_ask_route(d);
+	else
+		wait_for_it(d);
+}
+
+void make_on_route(struct dialogue *d, const struct ipc_route_login_reply *m)
+{
+	if (m->status == IPC_ROUTE_UNKNOWN && (m->flags & IPC_LOGIN_MAKE) != 0)
+		wait_for_it(d);
+	else if (m->status == IPC_ROUTE_TRYLATER)
 		dialogue_refuse(d, IPC_AUTH_TRYLATER, SLICE_NONE);
+	else
+		make_refuse(d);
 }
 
 /* ---- mail ---- */

@@ -121,7 +121,12 @@ void dialogue_on_source(struct authd *a, const struct ipc_source_answer *m)
 
 void sources_made(struct dialogue *d)
 {
+	bool late = d->make;
+
+	d->make = false;
 	if (!d->confirmed) {
+		/* Made while this one was on its way: its password may be the own one by now. */
+		d->later |= late && d->sources == 0;
 		ask_next(d);
 		return;
 	}

@@ -364,15 +364,16 @@ def at_once(s):
     threads = [threading.Thread(target=login, args=[SECRET])]
     threads[0].start()
     wait(lambda: helper.asked, 60, "the question")
-    threads += [threading.Thread(target=login, args=[p]) for p in [SECRET] * 12 + [WRONG] * 3] + \
+    threads += [threading.Thread(target=login, args=[p]) for p in [SECRET] * 5 + [WRONG] * 2] + \
         [threading.Thread(target=mail) for _ in range(3)]
     for t in threads[1:]:
         t.start()
-    wait(lambda: len(s.pids("pop3", child=True)) + len(s.pids("smtp", child=True)) >= 19, 60, "all connections")
+    # Not more than a helper may be asked about one name: some may come late, and are asked about by themselves.
+    wait(lambda: len(s.pids("pop3", child=True)) + len(s.pids("smtp", child=True)) >= 11, 60, "all connections")
     go.set()
     for t in threads:
         t.join(60)
-    equal(sorted(got, key=str), sorted([(SECRET, "+OK")] * 13 + [(WRONG, "[AUTH]")] * 3 + [("mail", 250)] * 3, key=str),
+    equal(sorted(got, key=str), sorted([(SECRET, "+OK")] * 6 + [(WRONG, "[AUTH]")] * 2 + [("mail", 250)] * 3, key=str),
           "answers")
     equal(len(creates()), 1, "questions")
     equal(accounts(s).count("cat"), 1, "accounts")
