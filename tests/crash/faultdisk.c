@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <execinfo.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -49,6 +50,13 @@ static void resolve(void)
 	REAL(renameat);
 }
 
+/* A process that the program forks is another's affair, and may do nothing but read and write. */
+static void child_begins(void)
+{
+	fd_board = NULL;
+	ack_ino = 0;
+}
+
 static void board_open(const char *path)
 {
 	const char *ack = getenv("FAULTDISK_ACK");
@@ -64,7 +72,8 @@ static void board_open(const char *path)
 	close(fd);
 	if (ack != NULL && stat(ack, &st) == 0)
 		ack_ino = st.st_ino;
-	backtrace(frame, 2);    /* loads what it needs while that can be loaded */
+	backtrace(frame, 2); /* loads what it needs while that can be loaded */
+	pthread_atfork(NULL, NULL, child_begins);
 	unsetenv("LD_PRELOAD"); /* a program that this one starts is another's affair */
 	unsetenv("FAULTDISK");
 }

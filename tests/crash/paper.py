@@ -30,7 +30,7 @@ HOW = ("nothing", "a torn prefix", "some writes", "some blocks", "some sectors")
 O_DSYNC = -1  # stands for the site of LMDB's own synchronous writes
 # Every sync of the engine, by the function that calls it. A new one comes here when its absence is noticed.
 SYNCS = ("O_DSYNC", "apply_once via liblmdb", "file_finish", "file_finish (directory)", "finish", "finish (directory)", "index_born via liblmdb",
-         "log_reopen", "log_segment_new", "log_segment_new (directory)", "log_write")
+         "log_reopen", "log_segment_new", "log_segment_new (directory)", "log_write", "run_write")
 
 
 class File:
@@ -209,6 +209,8 @@ class Paper:
     def check(self, state, acks):
         """None or what is wrong."""
         self.looked += 1
+        if acks and not state.get("running", b"").strip(b"\0"):
+            return "nothing says that the stop was not in order"
         shutil.rmtree(self.store, ignore_errors=True)
         os.mkdir(self.store)
         for name, data in state.items():
