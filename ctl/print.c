@@ -174,6 +174,19 @@ static void put_cell(struct slice s, size_t width, bool right, bool last)
 		printf("  ");
 }
 
+void print_add(struct arena *mem, struct data *row, const char *key, const char *text)
+{
+	struct data *d = arena_alloc(mem, sizeof(*d));
+
+	if (d == NULL)
+		return;
+	*d = (struct data){ .kind = DATA_STRING,
+		.key = slice_str(key),
+		.text = arena_copy(mem, slice_str(text)),
+		.next = row->first };
+	row->first = d;
+}
+
 void print_table(const struct data *rows, const struct column *columns, size_t n)
 {
 	size_t width[16] = { 0 };

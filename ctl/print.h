@@ -22,6 +22,9 @@ struct column {
 	bool right; /* numbers stand at the right */
 };
 
+/* A word of a table's row that the server does not send; owned by `mem`, as the row is. */
+void print_add(struct arena *mem, struct data *row, const char *key, const char *text);
+
 /* An array of dictionaries as a table; nothing but the heading when it is empty. */
 void print_table(const struct data *rows, const struct column *columns, size_t n);
 

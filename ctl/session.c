@@ -50,20 +50,6 @@ static void since_text(const struct data *row, int64_t now_s, char since[40], ch
 		snprintf(lasted, 40, "%dh%02dm", (int)(s / 3600), (int)(s / 60 % 60));
 }
 
-/* The words of a table's row that the server does not send. Owned by the reply's arena. */
-static void add_text(struct client *cl, struct data *row, const char *key, const char *text)
-{
-	struct data *d = arena_alloc(&cl->mem, sizeof(*d));
-
-	if (d == NULL)
-		return;
-	*d = (struct data){ .kind = DATA_STRING,
-		.key = slice_str(key),
-		.text = arena_copy(&cl->mem, slice_str(text)),
-		.next = row->first };
-	row->first = d;
-}
-
 static void show_sessions(struct ctl *c, struct data *list)
 {
 	static const struct column columns[] = { { "SESSION", "SID", false },
@@ -74,8 +60,8 @@ static void show_sessions(struct ctl *c, struct data *list)
 
 	for (struct data *row = list->first; row != NULL; row = row->next) {
 		since_text(row, now_s, since, lasted);
-		add_text(&c->client, row, "from", since);
-		add_text(&c->client, row, "lasted", lasted);
+		print_add(&c->client.mem, row, "from", since);
+		print_add(&c->client.mem, row, "lasted", lasted);
 	}
 	print_table(list, columns, sizeof(columns) / sizeof(columns[0]));
 }

@@ -89,19 +89,6 @@ static void time_text(int64_t at, char out[40])
 	strftime(out, 40, "%Y-%m-%d %H:%M", &tm);
 }
 
-static void add_text(struct client *cl, struct data *row, const char *key, const char *text)
-{
-	struct data *d = arena_alloc(&cl->mem, sizeof(*d));
-
-	if (d == NULL)
-		return;
-	*d = (struct data){ .kind = DATA_STRING,
-		.key = slice_str(key),
-		.text = arena_copy(&cl->mem, slice_str(text)),
-		.next = row->first };
-	row->first = d;
-}
-
 static void show_rows(struct ctl *c, struct data *list)
 {
 	static const struct column columns[] = { { "EXPUNGED", "when", false },
@@ -111,10 +98,10 @@ static void show_rows(struct ctl *c, struct data *list)
 
 	for (struct data *row = list->first; row != NULL; row = row->next) {
 		time_text(data_get(row, "Expunged")->number, text);
-		add_text(&c->client, row, "when", text);
+		print_add(&c->client.mem, row, "when", text);
 		time_text(data_get(row, "Date")->number, text);
-		add_text(&c->client, row, "date", text);
-		add_text(&c->client, row, "note",
+		print_add(&c->client.mem, row, "date", text);
+		print_add(&c->client.mem, row, "note",
 		    data_get(row, "MailboxDeleted") != NULL ? "mailbox deleted" : "");
 	}
 	print_table(list, columns, sizeof(columns) / sizeof(columns[0]));

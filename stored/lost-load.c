@@ -83,7 +83,6 @@ static bool in_range(struct lost_load *l, uint32_t uid)
 static int take_msg(struct lost_load *l, const struct engine_row *row)
 {
 	struct msg_rec rec;
-	uint64_t keywords;
 	uint32_t uid;
 
 	if (key_get_u32(row->key, REC_MSG, &uid) != 0 || msg_unpack(row->val, &rec) != 0)
@@ -92,20 +91,7 @@ static int take_msg(struct lost_load *l, const struct engine_row *row)
 		return ENGINE_OK;
 	if (!row->has_loc)
 		return ENGINE_CORRUPT;
-	if (keysets_word(&l->box->sets, rec.keywords, &keywords) != 0)
-		return ENGINE_IO;
-	return cols_append(&l->box->cols, &(struct cols_row){ .uid = uid,
-					      .flags = rec.flags,
-					      .keywords = keywords,
-					      .size = rec.size,
-					      .modseq = rec.modseq,
-					      .id = rec.id,
-					      .sum = rec.sum,
-					      .date = rec.date,
-					      .saved = rec.saved,
-					      .loc = row->loc }) == 0
-		   ? ENGINE_OK
-		   : ENGINE_IO;
+	return mbox_load_row(&l->box->cols, &l->box->sets, uid, &rec, &row->loc);
 }
 
 static int take_flags(struct lost_load *l, const struct engine_row *row)

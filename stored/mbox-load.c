@@ -82,10 +82,27 @@ static int load_run(struct mbox_load *l, const struct engine_row *row)
 	return runs_add(&l->runs, &rec) == 0 ? ENGINE_OK : ENGINE_IO;
 }
 
+int mbox_load_row(struct cols *c, struct keysets *sets, uint32_t uid, const struct msg_rec *rec,
+    const struct engine_loc *loc)
+{
+	struct cols_row row = { .uid = uid,
+		.flags = rec->flags,
+		.size = rec->size,
+		.modseq = rec->modseq,
+		.id = rec->id,
+		.sum = rec->sum,
+		.date = rec->date,
+		.saved = rec->saved,
+		.loc = *loc };
+
+	if (keysets_word(sets, rec->keywords, &row.keywords) != 0)
+		return ENGINE_IO;
+	return cols_append(c, &row) == 0 ? ENGINE_OK : ENGINE_IO;
+}
+
 static int load_msg(struct mbox_load *l, const struct engine_row *row)
 {
 	struct msg_rec rec;
-	uint64_t keywords;
 	uint32_t uid;
 
 	if (key_get_u32(row->key, REC_MSG, &uid) != 0)
@@ -94,20 +111,7 @@ static int load_msg(struct mbox_load *l, const struct engine_row *row)
 		return ENGINE_OK;
 	if (!row->has_loc || msg_unpack(row->val, &rec) != 0)
 		return ENGINE_CORRUPT;
-	if (keysets_word(&l->m->sets, rec.keywords, &keywords) != 0)
-		return ENGINE_IO;
-	return cols_append(&l->m->cols, &(struct cols_row){ .uid = uid,
-					    .flags = rec.flags,
-					    .keywords = keywords,
-					    .size = rec.size,
-					    .modseq = rec.modseq,
-					    .id = rec.id,
-					    .sum = rec.sum,
-					    .date = rec.date,
-					    .saved = rec.saved,
-					    .loc = row->loc }) == 0
-		   ? ENGINE_OK
-		   : ENGINE_IO;
+	return mbox_load_row(&l->m->cols, &l->m->sets, uid, &rec, &row->loc);
 }
 
 static int load_keywords(struct mbox_load *l, const struct engine_row *row)
