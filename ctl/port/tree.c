@@ -355,7 +355,7 @@ static int open_file(struct source *s, struct slice name)
 {
 	int is = mbox_look(SLICE_NONE, name);
 
-	if (is < 0)
+	if (is < 0 && errno != EINVAL)
 		return port_refuse(s->port, "cannot open it: %s", strerror(errno));
 	if (is == 0)
 		add_box(s, TREE_MBOX, name, SLICE("INBOX"));

@@ -178,6 +178,7 @@ JSON_OF = {  # a line for every verb, and what of the answer is looked at
     "store compact": ([], lambda v: v["begun"] == "YES"), "store scrub": ([], lambda v: v["begun"] == "YES"),
     "store salvage": (["/nowhere", "/nowhere"], lambda v: not v["done"]),
     "store stat": (["--offline=/nowhere"], lambda v: not v["done"]), "store rebuild": (["/nowhere"], lambda v: not v["done"]),
+    "store compact": (["--wait"], lambda v: v["compact-result"] == "ok"), "store scrub": (["--wait"], lambda v: v == []),
     "cli": ([], lambda v: v == {"code": 201, "data": "example.test"}),
     "account delete": (["j1"], lambda v: v["done"])}
 STDIN = {"account import": "j9:{PLAIN}x\n", "password set": PASSWORD, "password check": PASSWORD, "router set": "",
