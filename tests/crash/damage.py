@@ -20,13 +20,13 @@ import os
 import random
 import re
 import shutil
-import signal
 import struct
 import subprocess
 import sys
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "e2e"))
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import below  # noqa: E402
 import suite  # noqa: E402
 from suite import A1, DOMAIN, PASSWORD, Failed, Line, check, message  # noqa: E402
 
@@ -210,9 +210,7 @@ class Run:
         out = []
         for name in ("killed", "clean"):
             if name == "killed":
-                for pid in [self.s.master()] + [p for p, _, _ in self.s.processes()]:
-                    os.kill(pid, signal.SIGKILL)
-                suite.wait(lambda: not self.s.master(), 30, "the end")
+                below.Below.kill_all(self.s)
             else:
                 self.s.start_again()
                 self.s.stop()
