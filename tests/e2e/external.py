@@ -1,8 +1,10 @@
 #!/usr/bin/python3
 """external - passwords that others know: an external helper that is right, wrong, slow, mute, dead, verbose or mad."""
+import atexit
 import contextlib
 import imaplib
 import os
+import shutil
 import smtplib
 import socket
 import subprocess
@@ -16,6 +18,7 @@ from suite import A1, DOMAIN, PASSWORD, Line, case, check, equal, main, message,
 
 TOP = suite.TOP
 HERE = tempfile.mkdtemp(prefix="gh-ext-")
+atexit.register(shutil.rmtree, HERE, ignore_errors=True)
 U1, U2 = "u1@" + DOMAIN, "u2@" + DOMAIN
 SECRET = "from else where %\u00e4"
 WRONG = "it is not this one"
