@@ -253,6 +253,19 @@ static void body_expect(struct engine *e, const struct engine_loc *loc, size_t n
 	assert_int_equal(body_read(e, loc, n, 10)->rc, 0);
 }
 
+/* Tests run beside each other: the names of a program's files must be its own. */
+static int run_apart(int (*tests)(void))
+{
+	char path[] = "engine-apart-XXXXXX", cmd[64];
+	int r;
+
+	if (mkdtemp(path) == NULL || chdir(path) != 0)
+		return 1;
+	r = tests();
+	snprintf(cmd, sizeof(cmd), "rm -rf -- ./%s", path);
+	return chdir("..") != 0 || system(cmd) != 0 ? 1 : r;
+}
+
 /* A new directory below the working one, or the memory engine's nothing. */
 static void dir_make(char path[64])
 {

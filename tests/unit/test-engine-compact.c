@@ -155,7 +155,7 @@ static void test_an_empty_body_beside_others(void **state)
 	expect_copy(v, true);
 }
 
-int main(void)
+static int all(void)
 {
 	static const struct CMUnitTest tests[] = {
 		CASE(test_space_comes_back),
@@ -166,4 +166,9 @@ int main(void)
 
 	log_init(-1, false, LOG_EMERG);
 	return cmocka_run_group_tests(tests, NULL, NULL);
+}
+
+int main(void)
+{
+	return run_apart(all);
 }

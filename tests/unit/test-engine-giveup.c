@@ -194,7 +194,7 @@ static void test_room(void **state)
 	break_each(*state, 5, 1);
 }
 
-int main(void)
+static int all(void)
 {
 	static const struct CMUnitTest tests[] = {
 		CASE(test_writes),
@@ -206,4 +206,9 @@ int main(void)
 
 	log_init(-1, false, LOG_EMERG);
 	return cmocka_run_group_tests(tests, NULL, NULL);
+}
+
+int main(void)
+{
+	return run_apart(all);
 }

@@ -530,9 +530,9 @@ static void test_rebuild_that_fails(void **state)
 	run("rm -r before", v->dir);
 }
 
-int main(void)
+static int all(void)
 {
-	const struct CMUnitTest tests[] = {
+	const struct CMUnitTest cases[] = {
 		cmocka_unit_test_setup_teardown(test_damage_heals, env_open, env_close),
 		cmocka_unit_test_setup_teardown(
 		    test_damage_of_a_row_while_open, env_open, env_close),
@@ -543,5 +543,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_rebuild_that_fails, env_open, env_close),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(cases, NULL, NULL);
+}
+
+int main(void)
+{
+	return run_apart(all);
 }

@@ -908,7 +908,7 @@ static void test_same_as_the_model(void **state)
 
 #define CASE(f) cmocka_unit_test_setup_teardown(f, env_open, env_close)
 
-int main(void)
+static int all(void)
 {
 	static const struct CMUnitTest tests[] = {
 		CASE(test_crash_replays_all),
@@ -936,4 +936,9 @@ int main(void)
 
 	log_init(-1, false, LOG_EMERG); /* most cases make errors on purpose */
 	return cmocka_run_group_tests(tests, NULL, NULL);
+}
+
+int main(void)
+{
+	return run_apart(all);
 }

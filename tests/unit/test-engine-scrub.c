@@ -196,7 +196,7 @@ static void test_beside_others(void **state)
 	expect_all(v->e, v->g, v->row);
 }
 
-int main(void)
+static int all(void)
 {
 	static const struct CMUnitTest tests[] = {
 		CASE(test_nothing_is_damaged),
@@ -207,4 +207,9 @@ int main(void)
 
 	log_init(-1, false, LOG_EMERG);
 	return cmocka_run_group_tests(tests, NULL, NULL);
+}
+
+int main(void)
+{
+	return run_apart(all);
 }

@@ -167,12 +167,17 @@ static void test_a_damaged_version_is_damage(void **state)
 	dir_remove(dir);
 }
 
-int main(void)
+static int all(void)
 {
-	const struct CMUnitTest tests[] = {
+	const struct CMUnitTest cases[] = {
 		cmocka_unit_test(test_newer_is_refused_untouched),
 		cmocka_unit_test(test_a_damaged_version_is_damage),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(cases, NULL, NULL);
+}
+
+int main(void)
+{
+	return run_apart(all);
 }
