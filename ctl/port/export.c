@@ -169,25 +169,32 @@ static int walls(struct export *e, int root)
 /* A process of its own does it: this one only tells how it ended. */
 static int run_walled(struct export *e)
 {
-	char empty[64];
-	int status = 0, root;
+	char empty[64], none;
+	int status = 0, root, inside[2] = { -1, -1 };
 	bool failed;
 	pid_t pid;
 
 	root = far_empty_dir(empty, &failed);
 	fflush(NULL);
-	pid = failed ? -1 : fork();
+	pid = failed || pipe2(inside, O_CLOEXEC) != 0 ? -1 : fork();
 	if (pid == 0) {
+		close(inside[0]);
 		status = e->port.ctl->dry_run ? CTL_DONE : walls(e, root);
+		close(inside[1]);
 		exit(status == CTL_DONE ? run(e) : status);
 	}
 	fd_close(&root);
+	fd_close(&inside[1]);
+	/* The directory has no name any more once it is a root: nothing is left by a kill. */
+	if (pid > 0)
+		(void)io_read_all(inside[0], &none, 1);
+	fd_close(&inside[0]);
+	if (empty[0] != '\0')
+		(void)rmdir(empty);
 	if (pid < 0)
 		return ctl_refuse(e->port.ctl, "it cannot be started: %s", strerror(errno));
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
-	if (empty[0] != '\0')
-		(void)rmdir(empty);
 	if (WIFEXITED(status))
 		return WEXITSTATUS(status);
 	return ctl_refuse(e->port.ctl,
