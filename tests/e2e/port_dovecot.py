@@ -6,6 +6,7 @@ import random
 import signal
 import subprocess
 import sys
+import time
 
 import openmetrics
 from maildirs import account, export_json, folder, import_json, make_maildir, read_box, same_box
@@ -79,11 +80,14 @@ def dovecot(s):
         with imaplib.IMAP4("127.0.0.1", peer.imap) as c:
             c.login("u1", peer.password)
             have, status = fill(c, make_maildir(d + "/in", 11, 90))
+        began = time.monotonic()
+        source = ["imap://u1@127.0.0.1:%d" % peer.imap, "--state"]
+        run(s, 120, names[0], *source, d + "/state-whole", stdin=peer.password + "\n")
+        length = time.monotonic() - began
         kills = 0
-        for name, broken in zip(names, (False, True)):
-            args = [name, "imap://u1@127.0.0.1:%d" % peer.imap, "--state", d + "/state-" + name]
-            while run(s, r.uniform(0.02, 0.2 + kills * 0.05) if broken else 120, *args, stdin=peer.password + "\n") is None:
-                kills += 1
+        while run(s, r.uniform(0, length * 0.5) + kills * 0.05, names[1], *source, d + "/state-broken", stdin=peer.password + "\n") is None:
+            kills += 1
+        for name in names:
             compare(s, name, have, status, d + "/out-" + name)
         check(kills > 0, "it was never broken off")
 
