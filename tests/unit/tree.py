@@ -4,6 +4,7 @@
 - master, stored and authd include nothing that parses what strangers wrote.
 - <lmdb.h> is included below common/engine/lmdb only.
 - every event and key that is logged is a row of common/base/events.def.
+- transcripts of IMAP and SMTP are named after RFC and section.
 - docs/configuration.md agrees with common/conf/options.def, docs/messages.md with common/ipc/schema.def,
   docs/metrics.md with common/metrics/metrics.def, docs/log.md with common/base/events.def,
   docs/settings.md with common/settings/settings.def and common/ipc/rights.def.
@@ -159,12 +160,24 @@ def page_errors(maker):
         yield r.stdout.decode().strip()
 
 
+TRANSCRIPT = re.compile(r"rfc\d+-\d+(\.\d+)*-[a-z0-9-]+\.wire")
+
+
+def transcript_errors():
+    for folder in ("tests/wire/imap", "tests/wire/smtp"):
+        for name in sorted(os.listdir(os.path.join(ROOT, folder))):
+            if not TRANSCRIPT.fullmatch(name):
+                yield "%s/%s: its name has no RFC and section" % (folder, name)
+
+
 def self_errors():
     """The rules can fail: an arrow that goes the wrong way is seen."""
     for path, target in (("common/base/buf.c", "common/ipc/chan.h"), ("stored/main.c", "authd/x.h"),
                          ("common/ipc/chan.c", "common/proc/proc.h"), ("common/mail/x.c", "common/ipc/chan.h")):
         if may_include(path, target):
             yield "the rule lets %s include %s" % (path, target)
+    if TRANSCRIPT.fullmatch("3501-6.3.1-select.wire") or TRANSCRIPT.fullmatch("rfc3502-multiappend.wire"):
+        yield "the rule lets a transcript have any name"
     for path, target in (("stored/post.c", "common/mail/mime.h"), ("authd/dialogue.c", "gsasl.h"),
                          ("master/main.c", "openssl/ssl.h")):
         if may_parse(path, target):
@@ -174,6 +187,7 @@ def self_errors():
 def main():
     passed = failed = 0
     for name, errors in (("includes", include_errors()), ("privileged parse nothing", privilege_errors()), ("events", event_errors()),
+                         ("transcripts", transcript_errors()),
                          ("options", page_errors("options-doc")),
                          ("messages", page_errors("messages-doc")), ("metrics", page_errors("metrics-doc")),
                          ("settings", page_errors("settings-doc")),
