@@ -47,6 +47,14 @@ uint32_t rights_given(const struct directory *d, const struct object *o)
 	return settings_rights(o->settings) | (is_postmaster(d, o) ? IPC_RIGHT_MASTER : 0);
 }
 
+/* What the account may as soon as it is active. */
+static uint32_t rights_in_store(const struct directory *d, const struct object *o)
+{
+	if (o->kind != OBJECT_ACCOUNT)
+		return 0;
+	return o->domain == d->main ? rights_given(d, o) : rights_given(d, o) & level_rights(false);
+}
+
 static bool live(const struct object *o)
 {
 	return o != NULL && o->kind == OBJECT_ACCOUNT && o->state == STATE_ACTIVE &&
@@ -55,9 +63,7 @@ static bool live(const struct object *o)
 
 uint32_t rights_of(const struct directory *d, const struct object *o)
 {
-	if (!live(o))
-		return 0;
-	return o->domain == d->main ? rights_given(d, o) : rights_given(d, o) & level_rights(false);
+	return live(o) ? rights_in_store(d, o) : 0;
 }
 
 bool rights_has_master(const struct directory *d, const struct object *o)
@@ -102,7 +108,10 @@ static bool holds(
 	return (need & have) != 0;
 }
 
-/* The rights over a domain count for an object in it, unless it is an account that may do more. */
+/*
+ * The rights over a domain count for an object in it, unless it is an account that may do more, or
+ * will when it is resumed: not rights_of(), or whoever may resume it would get them that way.
+ */
 static bool holds_object(const struct directory *d, const struct actor *who, uint32_t need,
     enum verb_kind kind, const struct domain *dom, const struct object *o)
 {
@@ -113,7 +122,7 @@ static bool holds_object(const struct directory *d, const struct actor *who, uin
 	if (dom == NULL || !holds(who, need, kind, dom))
 		return dom == NULL && holds(who, need, kind, NULL);
 	return kind == LOOKS || o == NULL || o == who->account ||
-	       (rights_of(d, o) & ~span(who->rights)) == 0;
+	       (rights_in_store(d, o) & ~span(who->rights)) == 0;
 }
 
 static struct domain *domain_of(const struct directory *d, struct slice name)

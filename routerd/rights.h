@@ -2,9 +2,9 @@
  * rights - what administrators may do: by their row in the directory as it is now, looked up for
  * every request, so that a right taken away is gone at once.
  *
- * Nobody changes an account that may do more than himself: its password, its name, its mail would
- * give him its rights. Invariant: what no row of verbs.def and no word of enum ipc_may allows is
- * refused.
+ * Nobody changes an account that may do more than himself, or will when it is resumed: its
+ * password, its name, its mail would give him its rights. Invariant: what no row of verbs.def and
+ * no word of enum ipc_may allows is refused.
  */
 #pragma once
 

@@ -291,11 +291,27 @@ static void nobody_changes_who_may_do_more(void **state)
 		{ "creator@one.example", "creator@one.example", true },
 		{ "creator@one.example", "user@two.example", false },
 		{ "master@company.com", "settings@company.com", true },
+		/* Suspended: they will have their rights again. */
+		{ "users@company.com", "gone@company.com", false },
+		{ "maindom@company.com", "gone@company.com", false },
+		{ "users@company.com", "asleep@one.example", true },
+		{ "creator@one.example", "asleep@one.example", false },
+		{ "master@company.com", "gone@company.com", true },
+		/* And those of a suspended domain. */
+		{ "users@company.com", "boss@two.example", true },
 	};
 	static const struct verb_need need = { CHANGES, IPC_RIGHT_CREATE_ACCOUNTS, TARGET_OBJECT };
 	struct directory *d = &rig.rd.db.dir;
 
 	make_world();
+	assert_int_equal(ask(account_create, "asleep@one.example"), IPC_DIR_OK);
+	assert_int_equal(
+	    ask(rights_set, "asleep@one.example", "Domain", "BasicSettings"), IPC_DIR_OK);
+	assert_int_equal(
+	    ask(settings_update, "account", "asleep@one.example", "Suspended", "YES"), IPC_DIR_OK);
+	assert_int_equal(ask(account_create, "boss@two.example"), IPC_DIR_OK);
+	assert_int_equal(ask(rights_set, "boss@two.example", "Domain"), IPC_DIR_OK);
+	assert_int_equal(ask(domain_suspend, "two.example"), IPC_DIR_OK);
 	for (size_t i = 0; i < sizeof(cells) / sizeof(cells[0]); i++) {
 		struct actor who = rights_actor(d, rig_id(cells[i].actor), 0);
 		struct slice victim = slice_str(cells[i].victim);
@@ -303,6 +319,39 @@ static void nobody_changes_who_may_do_more(void **state)
 		if (rights_allow(d, &who, &need, &victim, 1) != cells[i].may)
 			fail_msg("%s on %s", cells[i].actor, cells[i].victim);
 	}
+}
+
+/* By every way to it: the password, to act for it, and to make it active again. */
+static void a_suspended_master_is_nobodys_to_wake(void **state)
+{
+	static const char *const who[] = { "users@company.com", "helper@company.com" };
+	static const uint32_t ways[] = { IPC_MAY_SET_PASSWORD, IPC_MAY_CHECK_PASSWORD,
+		IPC_MAY_END_SESSIONS, IPC_MAY_RESTORE, IPC_MAY_IMPERSONATE };
+	uint64_t gone;
+
+	make_world();
+	gone = rig_id("gone@company.com");
+	assert_int_equal(ask(account_create, "helper@company.com"), IPC_DIR_OK);
+	assert_int_equal(ask(rights_set, "helper@company.com", "Domain", "BasicSettings",
+			     "CanCreateAccounts", "CanCreateAliases", "CanImpersonate"),
+	    IPC_DIR_OK);
+	for (size_t i = 0; i < 2; i++) {
+		uint64_t id;
+
+		rig_become(0);
+		id = rig_id(who[i]);
+		for (size_t k = 0; k < sizeof(ways) / sizeof(ways[0]); k++)
+			assert_false(rights_may(&rig.rd.db.dir, id, ways[k], gone));
+		rig_become(id);
+		assert_int_equal(
+		    ask(settings_update, "account", "gone@company.com", "Suspended", "NO"),
+		    IPC_DIR_DENIED);
+		assert_int_equal(ask(account_rename, "gone@company.com", "other"), IPC_DIR_DENIED);
+		assert_int_equal(
+		    ask(account_set_aliases, "gone@company.com", "other"), IPC_DIR_DENIED);
+		assert_int_equal(ask(account_delete, "gone@company.com"), IPC_DIR_DENIED);
+	}
+	assert_true(directory_account(&rig.rd.db.dir, gone)->suspended);
 }
 
 static void a_right_taken_away_is_gone_at_once(void **state)
@@ -429,6 +478,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(every_cell_of_the_matrix, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(
 		    nobody_changes_who_may_do_more, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(
+		    a_suspended_master_is_nobodys_to_wake, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(
 		    a_right_taken_away_is_gone_at_once, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(
