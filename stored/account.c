@@ -315,7 +315,7 @@ static void drop_loaded(void *arg, int status, struct account *a)
 {
 	struct drop *d = arg;
 
-	if (status == IPC_ST_OK && a->rec.hold)
+	if (status == IPC_ST_OK && account_held(a))
 		status = IPC_ST_DENIED;
 	if (status != IPC_ST_OK) {
 		d->fn(d->arg, status == IPC_ST_NOTFOUND ? IPC_ST_OK : status, NULL);

@@ -88,7 +88,7 @@ static void on_erased(void *arg, int status, uint64_t id)
 static void mbox_done(struct purge *p)
 {
 	struct mbox *m = p->m;
-	bool erase = m->deleted_s != 0 && m->pend.lost == 0 && !p->bad;
+	bool erase = m->deleted_s != 0 && m->pend.lost == 0 && !p->bad && !account_held(p->a);
 	uint64_t id = m->id;
 
 	p->m = NULL;
@@ -130,6 +130,8 @@ static void portion_commit(struct purge *p)
 	struct txn *t = &p->txn;
 	int r = store_status(p->rc);
 
+	if (r == IPC_ST_OK && account_held(p->a)) /* since the portion before */
+		r = IPC_ST_DENIED;
 	if (r == IPC_ST_OK && p->n_runs == 0) {
 		mbox_done(p);
 		return;
@@ -203,7 +205,7 @@ static void on_held(void *arg, int status)
 {
 	struct purge *p = arg;
 
-	if (status == IPC_ST_OK && p->a->rec.hold) {
+	if (status == IPC_ST_OK && account_held(p->a)) {
 		mbox_failed(p, IPC_ST_DENIED);
 		return;
 	}
@@ -257,7 +259,7 @@ void lost_purge(
 	*p = (struct purge){ .a = a, .fn = fn, .arg = arg, .before_s = before_s };
 	account_ref(a);
 	p->runs = calloc(LOST_PURGE_RUNS, sizeof(*p->runs));
-	if (a->rec.hold)
+	if (account_held(a))
 		p->status = IPC_ST_DENIED;
 	else if (p->runs == NULL || lost_mboxes_find(a, name, 0, &p->mboxes) != 0)
 		p->status = IPC_ST_TRYLATER;

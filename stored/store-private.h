@@ -84,13 +84,13 @@ struct account {
 	size_t n_lost;
 	struct allow_rec allow; /* what the user restored today */
 	struct account_policy policy;
-	bool policy_known;       /* from routerd, not our default */
-	int64_t policy_asked_ms; /* when, last; 0: never */
-	uint32_t quota_level;    /* per cent: the highest that was passed; 0: none */
+	bool policy_known;                      /* from routerd, not our default */
+	int64_t policy_asked_ms;                /* when, last; 0: never */
+	uint32_t quota_level;                   /* per cent: the highest that was passed; 0: none */
 	bool quota_seen, quota_untold, warning; /* warning: a message about it is on its way */
-	uint64_t modseq; /* highest handed out */
-	uint64_t quota;  /* bytes, as told last; 0: none */
-	size_t n_dead;   /* in the columns of all its mailboxes */
+	uint64_t modseq;                        /* highest handed out */
+	uint64_t quota;                         /* bytes, as told last; 0: none */
+	size_t n_dead;                          /* in the columns of all its mailboxes */
 	STAILQ_HEAD(, account_waiter) waiters;
 	LIST_HEAD(, session) sessions;
 	struct session *alerts_to; /* alerts.c */
@@ -305,10 +305,13 @@ void account_ref(struct account *a);
 void account_unref(struct account *a);
 /* Bytes of all its mailboxes, with what is in flight; not what is expunged. */
 uint64_t account_usage(const struct account *a);
+/* tree-lost.c: nothing of it may be purged; from the moment on at which that is asked for, because
+ * what is handed in later becomes durable later. */
+bool account_held(const struct account *a);
 /* What is expunged can be restored. */
 static inline bool account_keeps(const struct account *a)
 {
-	return a->policy.undelete_s > 0 || a->rec.hold;
+	return a->policy.undelete_s > 0 || account_held(a);
 }
 /* Every mailbox that has a group: those that are there, then the deleted ones that can be restored.
  * NULL behind the last. */
@@ -358,8 +361,8 @@ int mbox_load_row(struct cols *c, struct keysets *sets, uint32_t uid, const stru
 int mbox_load_late(struct mbox_load *l, const struct cols_row *rows, size_t n)
     __attribute__((warn_unused_result));
 /* One of them has moved. */
-void mbox_load_moved(struct mbox_load *l, uint32_t uid, const struct engine_loc *from,
-    const struct engine_loc *to);
+void mbox_load_moved(
+    struct mbox_load *l, uint32_t uid, const struct engine_loc *from, const struct engine_loc *to);
 /* Durable messages, ascending, join the columns (if they are loaded) and the feed. `by` (or NULL)
  * asked for it with `seq`. */
 void mbox_add(
@@ -456,8 +459,8 @@ void post_conn_free(struct post_conn *pc);
 void post_expire(struct store *st, int64_t now_ms);
 void post_conn_end(struct post_conn *pc);
 
-/* place.c: the message's place in its row, or in the one for views that still see it. NULL: there is no
- * such row. False: it cannot be asked for now, and `fn` is not called. */
+/* place.c: the message's place in its row, or in the one for views that still see it. NULL: there
+ * is no such row. False: it cannot be asked for now, and `fn` is not called. */
 typedef void place_fn(void *arg, const struct engine_loc *loc);
 bool place_find(struct mbox *m, uint32_t uid, bool doomed, place_fn *fn, void *arg);
 

@@ -90,6 +90,18 @@ static int erase_start(struct tree_op *op)
 	return r;
 }
 
+bool account_held(const struct account *a)
+{
+	const struct tree_op *op;
+
+	TAILQ_FOREACH(op, &a->ops, link)
+	{
+		if (op->kind == TREE_HOLD && op->hold)
+			return true;
+	}
+	return a->rec.hold;
+}
+
 static int hold_start(struct tree_op *op)
 {
 	struct rec_key key = key_kind(REC_HEAD);

@@ -570,6 +570,46 @@ static void a_hold_keeps_everything(void **state)
 	assert_int_equal(rig_account(r, 7, IPC_account_drop), IPC_ST_OK);
 }
 
+/* A hold that comes between two portions of a purge: from its answer on nothing goes. */
+static void a_hold_stops_a_purge(void **state)
+{
+	enum { N = 2600 };
+	static uint8_t pairs[8 * N];
+	struct rig *r = *state;
+	struct rig_client *s = rig_session(r, 7, 1, NULL), *ad = rig_admin(r, IPC_RIGHT_MASTER, 0);
+	struct ipc_undelete_ask q = {
+		.seq = 1, .what = IPC_LOST_PURGE, .account = 7, .until = INT64_MAX
+	};
+	struct ipc_undelete_done done[2] = { 0 };
+	struct ipc_mbox_opened o;
+
+	append_many(s, "INBOX", 2 * N);
+	o = rig_open(s, "INBOX", 0);
+	for (uint32_t i = 0; i < N; i++) {
+		wire_store_u32(pairs + 8 * i, 2 * i + 1);
+		wire_store_u32(pairs + 8 * i + 4, 2 * i + 1);
+	}
+	rig_send(s, IPC_msg_expunge,
+	    &(struct ipc_msg_expunge){ 1, o.mbox, 0, slice_of(pairs, sizeof(pairs)) });
+	assert_int_equal(rig_wait(s, IPC_store_done)->store_done.count, N);
+	rig_send(ad, IPC_undelete_ask, &q);
+	q.seq = 2;
+	q.what = IPC_LOST_HOLD;
+	rig_send(ad, IPC_undelete_ask, &q);
+	for (int i = 0; i < 2; i++) {
+		const union ipc_any *m = rig_wait(ad, IPC_undelete_done);
+
+		assert_in_range(m->undelete_done.seq, 1, 2);
+		done[m->undelete_done.seq - 1] = m->undelete_done;
+	}
+	assert_int_equal(done[1].status, IPC_ST_OK);
+	assert_int_equal(done[0].status, IPC_ST_DENIED);
+	assert_true(done[0].count <= N / 2);
+	assert_int_equal(figure(ad, "recoverable"), N - done[0].count);
+	assert_int_equal(undelete(ad, IPC_LOST_PURGE, "", 0, INT64_MAX).status, IPC_ST_DENIED);
+	assert_int_equal(undelete(ad, IPC_LOST_RESTORE, "", 0, INT64_MAX).count, N - done[0].count);
+}
+
 /* The sweep finds it by itself, in mailboxes that are there and in deleted ones. */
 static void what_is_too_old_goes(void **state)
 {
@@ -689,6 +729,7 @@ int main(int argc, char **argv)
 		CASE(many_runs),
 		CASE(a_user_restores_so_many_a_day),
 		CASE(a_hold_keeps_everything),
+		CASE(a_hold_stops_a_purge),
 		CASE(what_is_too_old_goes),
 		CASE(a_view_keeps_what_is_purged),
 		CASE(nothing_is_kept_where_nothing_is_to_be),
