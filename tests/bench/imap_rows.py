@@ -14,8 +14,8 @@ from imap_client import Client, message
 
 COPY_MOST = 100000  # messages of one COPY; larger mailboxes are copied in runs of this
 SOUGHT = (("absent", "quagga"), ("rare", "zanzibar"), ("common", "budget"), ("of two letters", "zz"))
-FIELDS = ["Subject From Date", "From To Cc Subject Message-ID", "Received", "X-Mailer Reply-To References",
-          "List-Id In-Reply-To Content-Type Date"]
+FIELDS = ("Subject", "From", "Date", "To", "Cc", "Message-ID", "References", "Received", "X-Mailer", "Content-Type", "MIME-Version",
+          "Reply-To", "In-Reply-To", "List-Id")
 
 
 def appender(args):
@@ -35,13 +35,16 @@ def appender(args):
     return took
 
 
+def appends_by(server, clients, count):
+    """Messages a second, by so many clients, each to its own account."""
+    with multiprocessing.Pool(clients) as pool:
+        began = time.monotonic()
+        pool.map(appender, [(server.ports, 2 + i, count // clients, 5000, False) for i in range(clients)])
+        return count // clients * clients / (time.monotonic() - began)
+
+
 def appends(server, opt):
-    out = {}
-    for clients in (1, 10):
-        with multiprocessing.Pool(clients) as pool:
-            began = time.monotonic()
-            pool.map(appender, [(server.ports, 2 + i, opt.appends // clients, 5000, False) for i in range(clients)])
-            out["APPEND 5 KiB/s, %d clients" % clients] = opt.appends // clients * clients / (time.monotonic() - began)
+    out = {"APPEND 5 KiB/s, %d clients" % n: appends_by(server, n, opt.appends) for n in (1, 10)}
     took = appender((server.ports, 2, opt.appends, 5000, True))
     out["MULTIAPPEND of 100, messages/s"] = opt.appends / took
     return out
@@ -57,6 +60,25 @@ def logins(server, opt):
     return out
 
 
+def cold(server, opt):
+    """The first SELECT after a start, with nothing of the store in the page cache."""
+    server.stop()
+    measure.tidy()
+    server.start_bare()
+    c = Client(server.ports)
+    took = c.timed("SELECT INBOX")
+    c.close()
+    server.stop()
+    server.start_bare()  # the rows after this one are of a server just started, with its files in the page cache
+    return {"SELECT cold, ms": took}
+
+
+def field_sets(opt):
+    """Five sets of one to six fields, drawn for the round; in each is a field that nobody has asked for before."""
+    rng = random.Random("%s %d" % (opt.seed, opt.run))
+    return [" ".join(rng.sample(FIELDS, rng.randint(1, 6)) + ["X-New-%d" % rng.getrandbits(48)]) for _ in range(5)]
+
+
 def large(server, opt):
     """The rows on the large mailbox."""
     rng = random.Random(opt.seed)
@@ -69,10 +91,10 @@ def large(server, opt):
                        ("BODYSTRUCTURE", "BODYSTRUCTURE"), ("HEADER", "BODY.PEEK[HEADER]")):
         c.timed("FETCH 1:* " + what)  # Dovecot fills its cache here
         out["FETCH %s, ms" % name] = c.timed("FETCH 1:* " + what)
-    sets = []
-    for fields in FIELDS:
-        sets.append(c.timed("FETCH 1:* BODY.PEEK[HEADER.FIELDS (%s)]" % fields))
-    out["FETCH of a new set of fields (of 5), ms"] = statistics.median(sets)
+    sets = field_sets(opt)
+    for when in ("first", "again"):
+        took = [c.timed("FETCH 1:* BODY.PEEK[HEADER.FIELDS (%s)]" % x) for x in sets]
+        out["FETCH of five random sets of fields, %s, ms each" % when] = statistics.median(took)
     few = min(opt.messages, opt.bodies)
     out["FETCH bodies of %d KiB, MB/s" % (opt.size >> 10)] = rate(c, few)
     tls = Client(server.ports, tls=True)
@@ -94,7 +116,7 @@ def large(server, opt):
     for i in range(0, len(half), 4000):
         c.cmd("STORE %s +FLAGS.SILENT (\\Answered)" % ",".join(map(str, half[i:i + 4000])))
     out["STORE of a random half, ms"] = (time.monotonic() - began) * 1000
-    out["IDLE: seen after, ms"] = wake_up(server)
+    out["IDLE: from STORE to the line seen, ms"] = wake_up(server)
     if opt.expunge:
         out.update(expunge(c, opt, half))
     c.close()
@@ -125,7 +147,7 @@ def rate(c, count):
 
 
 def wake_up(server):
-    """From a change's OK to the idling session's line."""
+    """From when a STORE is sent to the idling session's line: the change itself is in it."""
     idle, other = Client(server.ports, 3), Client(server.ports, 3)
     other.append("INBOX", message(random.Random(1), 1, 200))
     for c in (idle, other):
@@ -173,20 +195,29 @@ SyncState *
 """
 
 
-def mbsync(server, opt):
-    """A first pull of 2,000 messages into an empty Maildir, and one with nothing to do."""
+def mbsync_of(server, opt, user):
+    """A function that runs mbsync; into an empty Maildir at first."""
     box = os.path.join(opt.scratch, "maildir")
     shutil.rmtree(box, ignore_errors=True)
     os.makedirs(box)
     conf = os.path.join(opt.scratch, "mbsyncrc")
     with open(conf, "w") as f:
-        f.write(MBSYNC % (server.ports["imap"], opt.poller, servers.PASSWORD, box, box))
+        f.write(MBSYNC % (server.ports["imap"], user, servers.PASSWORD, box, box))
+
+    def run():
+        done = subprocess.run(["mbsync", "-q", "-c", conf, "c"], capture_output=True, text=True)
+        if done.returncode != 0:
+            raise measure.Failed("mbsync: " + done.stderr[-300:])
+    return run
+
+
+def mbsync(server, opt):
+    """A first pull of 2,000 messages into an empty Maildir, and one with nothing to do."""
+    run = mbsync_of(server, opt, opt.poller)
     opt.loader.run("lmtp", server.ports["lmtp"], sessions=4, first_account=opt.poller, accounts=1, count=2000, messages=opt.pack)
     out = {}
     for row in ("mbsync pull of 2,000, s", "mbsync with nothing new, s"):
         began = time.monotonic()
-        done = subprocess.run(["mbsync", "-q", "-c", conf, "c"], capture_output=True, text=True)
+        run()
         out[row] = time.monotonic() - began
-        if done.returncode != 0:
-            raise measure.Failed("mbsync: " + done.stderr[-300:])
     return out
