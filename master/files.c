@@ -91,6 +91,21 @@ static int check_dir(
 	return 0;
 }
 
+/* The mark of a restore (stored/backup/mark.c): names without mail must not be served. */
+static int check_whole(int top, const char *top_path, struct buf *why)
+{
+	int fd = openat(top, "restoring", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0 && errno == ENOENT)
+		return 0;
+	fd_close(&fd);
+	buf_printf(why,
+	    "a restore into %s is under way or was broken off: 'gatehousectl store restore "
+	    "GENERATION %s' begins it anew; to start with what is there, remove %s/restoring\n",
+	    top_path, top_path, top_path);
+	return -EBUSY;
+}
+
 int files_data_dir(const struct master *m, const char *name, const char *user, struct buf *why)
 {
 	const char *top_path = conf_get_str(&m->conf, CONF_data_dir);
@@ -102,10 +117,12 @@ int files_data_dir(const struct master *m, const char *name, const char *user, s
 	top = open(top_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (top < 0)
 		return explain(why, "open", top_path, -errno);
-	made = mkdirat(top, name, 0700) == 0;
-	fd = openat(top, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
-		r = explain_open(top_path, name, why, -errno);
+	r = check_whole(top, top_path, why);
+	made = r == 0 && mkdirat(top, name, 0700) == 0;
+	if (r == 0) {
+		fd = openat(top, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		r = fd < 0 ? explain_open(top_path, name, why, -errno) : 0;
+	}
 	if (r == 0 && made && m->as_root) {
 		r = set_owner(fd, user);
 		if (r != 0) {

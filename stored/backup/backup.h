@@ -93,5 +93,16 @@ int verify_online(struct source *s, unsigned mib_per_s, struct report *rep);
 
 /* A new data directory of a generation; with `dry` only what would be done, and whether it can. */
 int restore(const char *gen, const char *dir, bool dry, struct report *rep);
+/* The name of a folder that is not whole yet. */
+void part_name(unsigned db, char to[GEN_NAME_BYTES]);
 /* Higher uids, modseqs and ids than any that were given out since. 0 or negative. */
 int restore_step_ahead(int store_fd, struct report *rep);
+
+/* ---- mark.c ---- */
+
+/* From the begin of a restore to its end the data directory is marked, and no server starts there.
+ */
+int mark_write(int dir_fd); /* of the parts that are there; 0 or -errno */
+/* The folder has its name by a restore that was broken off. */
+bool mark_is_ours(int dir_fd, unsigned db);
+int mark_remove(int dir_fd); /* 0 or -errno */

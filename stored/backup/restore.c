@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -19,7 +20,7 @@ struct restoring {
 	struct copying copying;
 };
 
-static void part_name(unsigned db, char to[GEN_NAME_BYTES])
+void part_name(unsigned db, char to[GEN_NAME_BYTES])
 {
 	snprintf(to, GEN_NAME_BYTES, "%s.restoring", db_names[db]);
 }
@@ -37,11 +38,11 @@ static bool is_free(int dir_fd, const char *name)
 	return n <= 2;
 }
 
-/* Nothing is ever written over: the folders are missing, or empty. */
+/* Nothing is ever written over: the folders are missing, empty, or of a run that was broken off. */
 static int look_free(struct restoring *r, struct report *rep)
 {
 	for (unsigned i = 0; i < DBS; i++)
-		if (!is_free(r->dir_fd, db_names[i]))
+		if (!is_free(r->dir_fd, db_names[i]) && !mark_is_ours(r->dir_fd, i))
 			return report_fail(rep,
 			    "%s/%s is there and not empty; nothing is written over: move it away "
 			    "first",
@@ -91,10 +92,10 @@ static int db_restore(struct restoring *r, unsigned db, const char **ret_what)
 	return rc;
 }
 
-/* The store last: a server that starts in between has names and no mail, and says so. */
+/* Names for all of them; no server starts before the mark is gone. */
 static int show(struct restoring *r)
 {
-	int rc = 0;
+	int rc = mark_write(r->dir_fd);
 
 	for (int i = DBS - 1; i >= 0 && rc == 0; i--) {
 		char part[GEN_NAME_BYTES];
@@ -103,7 +104,9 @@ static int show(struct restoring *r)
 		if (renameat(r->dir_fd, part, r->dir_fd, db_names[i]) != 0)
 			rc = -errno;
 	}
-	return rc == 0 && fsync(r->dir_fd) != 0 ? -errno : rc;
+	if (rc == 0 && fsync(r->dir_fd) != 0)
+		rc = -errno;
+	return rc == 0 ? mark_remove(r->dir_fd) : rc;
 }
 
 static int begin(struct restoring *r, const char *gen, bool dry, struct report *rep)
@@ -118,6 +121,8 @@ static int begin(struct restoring *r, const char *gen, bool dry, struct report *
 	r->dir_fd = open(r->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (r->dir_fd < 0 && !(dry && errno == ENOENT))
 		return report_fail(rep, "%s: %s", r->dir, strerror(errno));
+	if (!dry && flock(r->dir_fd, LOCK_EX | LOCK_NB) != 0)
+		return report_fail(rep, "%s: another restore is at work there", r->dir);
 	for (size_t i = 0; i < r->files.n; i++)
 		r->copying.of += r->files.v[i].bytes;
 	r->copying.rep = rep;
@@ -131,31 +136,68 @@ static int tell(struct restoring *r, const char *what, uint64_t bytes, struct re
 	return report_end(rep);
 }
 
-/* Every byte was compared with the manifest's sums; then the store is opened for the step ahead,
- * which makes its index. */
-static int run(struct restoring *r, struct report *rep)
+/* The folders go that are empty or of a run that was broken off; those keep the mark that names
+ * them until they are gone. */
+static int make_room(struct restoring *r)
 {
-	char part[GEN_NAME_BYTES];
-	const char *what = "";
-	int rc = 0, fd;
+	int rc = 0;
 
+	for (unsigned i = 0; i < DBS && rc == 0; i++)
+		if (mark_is_ours(r->dir_fd, i))
+			rc = tree_remove(r->dir_fd, db_names[i]);
+	if (rc == 0)
+		rc = mark_write(r->dir_fd);
 	for (unsigned i = 0; i < DBS && rc == 0; i++)
 		if (unlinkat(r->dir_fd, db_names[i], AT_REMOVEDIR) != 0 && errno != ENOENT)
 			rc = -errno;
+	return rc;
+}
+
+/* Nothing has its name yet. */
+static void give_up(struct restoring *r)
+{
+	char part[GEN_NAME_BYTES];
+	int rc = 0;
+
+	for (unsigned i = 0; i < DBS && rc == 0; i++) {
+		part_name(i, part);
+		rc = tree_remove(r->dir_fd, part);
+	}
+	if (rc == 0)
+		(void)mark_remove(r->dir_fd);
+}
+
+/* Every byte is compared with the manifest's sums; then the store is opened for the step ahead,
+ * which makes its index. */
+static int make(struct restoring *r, const char **ret_what, struct report *rep)
+{
+	char part[GEN_NAME_BYTES];
+	int rc = make_room(r), fd;
+
 	for (unsigned i = 0; i < DBS && rc == 0; i++)
-		rc = db_restore(r, i, &what);
+		rc = db_restore(r, i, ret_what);
+	if (rc != 0)
+		return rc;
+	*ret_what = "the store";
+	part_name(0, part);
+	fd = openat(r->dir_fd, part, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	rc = fd < 0 ? -errno : restore_step_ahead(fd, rep);
+	fd_close(&fd);
+	return rc;
+}
+
+static int run(struct restoring *r, struct report *rep)
+{
+	const char *what = "";
+	int rc = make(r, &what, rep);
+
+	if (rc != 0)
+		give_up(r);
+	else
+		rc = show(r);
 	if (rc == -EUCLEAN)
 		return report_fail(
 		    rep, "%s of the backup is damaged; salvage gets the rest out", what);
-	if (rc == 0) {
-		what = "the store";
-		part_name(0, part);
-		fd = openat(r->dir_fd, part, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		rc = fd < 0 ? -errno : restore_step_ahead(fd, rep);
-		fd_close(&fd);
-	}
-	if (rc == 0)
-		rc = show(r);
 	if (rc != 0)
 		return report_fail(
 		    rep, "%s: %s; the same command begins anew", what, strerror(-rc));

@@ -8,10 +8,13 @@ import random
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 import time
 
 import suite
+sys.path.insert(0, os.path.join(suite.TOP, "tests", "crash"))
+import faultdisk  # noqa: E402
 from stores import data, target, tool
 from suite import DOMAIN, PASSWORD, behind_trace, case, check, equal, message
 
@@ -158,6 +161,47 @@ def killed(s):
             equal(tool(s, "verify", "--offline=" + new)["lost"], 0, "lost")
             shutil.rmtree(new)
     tool(s, "restore", os.path.join(target(s), said["generation"]), new)
+    equal(tool(s, "verify", "--offline=" + new)["lost"], 0, "lost")
+    shutil.rmtree(new)
+
+
+@case("a restore that is killed between any two of its names: no server starts on the half, and the same command begins anew")
+def killed_between(s):
+    new, library = os.path.join(s.dir, "new"), os.path.join(s.build, "tests", "crash", "faultdisk.so")
+    generation = os.path.join(target(s), sorted(g for g in os.listdir(target(s)) if not g.endswith(".part"))[-1])
+    program = os.path.join(s.root, "usr/lib/gatehouse/gatehouse-backup")
+    conf = os.path.join(s.dir, "new.conf")
+    with open(s.conf, encoding="utf-8") as f, open(conf, "w", encoding="utf-8") as g:
+        g.write("".join(line for line in f if not line.startswith(("data_dir", "run_dir"))) +
+                "data_dir = %s\nrun_dir = %s\n" % (new, os.path.join(s.dir, "new-run")))
+    seen, number = set(), 0
+    while True:
+        number += 1
+        board = faultdisk.Board(os.path.join(s.dir, "board"))
+        board.strike(number, faultdisk.DIE_AFTER, 1 << faultdisk.RENAME)
+        died = subprocess.run([program, "--json", "restore", generation, new], env=board.env(library), stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL, timeout=60).returncode
+        board.close()
+        there = tuple(db for db in ("store", "directory", "secrets") if os.path.isdir(os.path.join(new, db)))
+        seen.add(there)
+        if died != faultdisk.DIED:
+            break
+        if os.path.exists(os.path.join(new, "restoring")):
+            start = subprocess.run([os.path.join(s.root, "usr/sbin/gatehouse"), "--libexec", s.libexec, conf], stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
+            check(start.returncode != 0 and b"store restore" in start.stdout, "with %s: it said %r", there, start.stdout[-300:])
+            equal(tuple(db for db in ("store", "directory", "secrets") if os.path.isdir(os.path.join(new, db))), there, "folders")
+            if there:  # a folder that somebody put there is nobody's to remove
+                os.rename(os.path.join(new, there[0]), os.path.join(s.dir, "mine"))
+                shutil.copytree(os.path.join(s.dir, "mine"), os.path.join(new, there[0]))
+                tool(s, "restore", generation, new, ok=(3,))
+                shutil.rmtree(os.path.join(new, there[0]))
+                os.rename(os.path.join(s.dir, "mine"), os.path.join(new, there[0]))
+        else:
+            check(number > 1 and len(there) in (0, 3), "no mark beside %s", there)
+            shutil.rmtree(new)
+    equal(seen, {(), ("secrets",), ("directory", "secrets"), ("store", "directory", "secrets")}, "what the rounds had")
+    equal(died, 0, "the status of the run that nobody struck")
     equal(tool(s, "verify", "--offline=" + new)["lost"], 0, "lost")
     shutil.rmtree(new)
 
