@@ -44,7 +44,8 @@ const struct command ctl_commands[] = {
 	{ "account", "resume", 1, 1, ctl_account_resume, 0, "NAME", "", "logins again", "" },
 	{ "account", "rename", 2, 2, ctl_account_rename, 0, "NAME NEW", "",
 	    "another name for an account, also in another domain",
-	    "Its mail, password and settings stay. In another domain it loses its aliases." },
+	    "Its mail, password and settings stay. In another domain it loses its aliases "
+	    "and its rights; an account that owns mailing lists stays where it is." },
 	{ "account", "settings", 1, 100, ctl_account_settings, 0, "NAME [KEY=VALUE...]",
 	    "effective", "what is set for an account; with KEY=VALUE it is changed",
 	    "As 'domain settings'." },

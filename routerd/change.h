@@ -61,5 +61,7 @@ unsigned table_takes_postmaster(const struct directory *d, const struct table *t
 unsigned table_gives_postmaster(const struct directory *d, const struct object *o);
 /* The same as an answer: the account is about to lose the name or the Master right. */
 bool change_has_postmaster(struct request *q, const struct object *o);
+/* The account owns mailing lists, of its domain: it stays there as long as they are. */
+bool change_owns_lists(struct request *q, const struct object *account);
 /* Postmaster of the Main Domain, which stays. */
 bool change_is_postmaster(struct request *q, const struct object *o);

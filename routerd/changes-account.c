@@ -28,13 +28,16 @@ static struct object *settled_account(struct request *q)
 	return change_object(q, q->args[0], OBJECT_ACCOUNT);
 }
 
-static bool owns_lists(const struct directory *d, const struct object *account)
+bool change_owns_lists(struct request *q, const struct object *account)
 {
 	size_t at = 0;
 
-	for (const struct object *o; (o = idmap_next(&d->lists, &at)) != NULL;)
-		if (o->owner_id == account->id)
-			return true;
+	for (const struct object *o; (o = idmap_next(&q->rd->db.dir.lists, &at)) != NULL;) {
+		if (o->owner_id != account->id)
+			continue;
+		reply_error(q, IPC_DIR_BAD, "the account owns mailing lists: delete them first");
+		return true;
+	}
 	return false;
 }
 
@@ -42,12 +45,9 @@ void verb_account_delete(struct request *q)
 {
 	struct object *o = settled_account(q);
 
-	if (o == NULL || change_is_postmaster(q, o) || change_has_postmaster(q, o))
+	if (o == NULL || change_is_postmaster(q, o) || change_has_postmaster(q, o) ||
+	    change_owns_lists(q, o))
 		return;
-	if (owns_lists(&q->rd->db.dir, o)) {
-		reply_error(q, IPC_DIR_BAD, "the account owns mailing lists: delete them first");
-		return;
-	}
 	account_delete(q->rd, o, q->answer);
 }
 

@@ -29,6 +29,17 @@ const char *rights_name(unsigned bit)
 	return rows[bit].name;
 }
 
+void rights_put(struct buf *b, uint64_t rights)
+{
+	for (unsigned i = 0; i < IPC_RIGHTS; i++) {
+		if ((rights >> i & 1) == 0)
+			continue;
+		if (b->n > 0)
+			buf_putc(b, ' ');
+		buf_puts(b, rows[i].name);
+	}
+}
+
 uint32_t rights_find(struct slice name)
 {
 	for (unsigned i = 0; i < IPC_RIGHTS; i++)

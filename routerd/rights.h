@@ -73,3 +73,5 @@ const char *rights_refuse_set(
 uint32_t rights_find(struct slice name);
 /* The name of bit number `bit`. */
 const char *rights_name(unsigned bit);
+/* All names, a blank between. */
+void rights_put(struct buf *b, uint64_t rights);

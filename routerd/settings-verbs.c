@@ -89,17 +89,6 @@ void verb_settings_get(struct request *q)
 	done(q);
 }
 
-static void put_rights(struct buf *b, uint64_t rights)
-{
-	for (unsigned i = 0; i < IPC_RIGHTS; i++) {
-		if ((rights >> i & 1) == 0)
-			continue;
-		if (b->n > 0)
-			buf_putc(b, ' ');
-		buf_puts(b, rights_name(i));
-	}
-}
-
 void verb_settings_table(struct request *q)
 {
 	static const char *const levels[] = { "server", "domain", "account", "template" };
@@ -117,7 +106,7 @@ void verb_settings_table(struct request *q)
 		setting_put(&text, (enum setting)i, setting_default((enum setting)i));
 		item(q, buf_slice(&text));
 		buf_reset(&text);
-		put_rights(&text, row->right);
+		rights_put(&text, row->right);
 		item(q, buf_slice(&text));
 		item(q, slice_str(row->sentence));
 	}

@@ -278,17 +278,21 @@ static void rename_any(int d, const char *name, const char *full)
 		[M_LIST] = VERB_list_rename };
 	int o = model_find(&w.now, d, name), to = (int)rnd(MODEL_DOMAINS);
 	char new_name[24], new_full[64];
-	bool there = w.now.domains[to].there;
+	bool there = w.now.domains[to].there, free_name, stays;
 
 	if (o < 0 || w.now.objects[o].kind == M_ALIAS ||
 	    (d == 0 && strcmp(name, "postmaster") == 0))
 		return;
 	name_made(new_name);
 	name_full(to, new_name, new_full);
+	free_name = there && model_find(&w.now, to, new_name) < 0;
+	stays = to != d && (w.now.objects[o].kind == M_LIST || model_owns_lists(&w.now, o));
 	if (!answered(rig_ask(verbs[w.now.objects[o].kind],
 			  (const char *const[]){ full, new_full, NULL }),
-		usable(o, w.now.objects[o].kind) && there && model_find(&w.now, to, new_name) < 0,
-		there ? IPC_DIR_EXISTS : IPC_DIR_NOTFOUND))
+		usable(o, w.now.objects[o].kind) && free_name && !stays,
+		free_name ? IPC_DIR_BAD
+		: there   ? IPC_DIR_EXISTS
+			  : IPC_DIR_NOTFOUND))
 		return;
 	if (to != d)
 		for (int i = 0; i < MODEL_OBJECTS; i++)

@@ -354,6 +354,43 @@ static void a_suspended_master_is_nobodys_to_wake(void **state)
 	assert_true(directory_account(&rig.rd.db.dir, gone)->suspended);
 }
 
+static void assert_rights(const char *name, const char *rights)
+{
+	assert_int_equal(ask(rights_get, name), IPC_DIR_OK);
+	assert_data(rights);
+}
+
+/* Out of the Main Domain, and back; over one domain, and to another: nothing comes along. */
+static void rights_stay_behind_in_a_move(void **state)
+{
+	static const struct {
+		const char *from, *to, *back;
+	} moves[] = {
+		{ "settings@company.com", "s@one.example", "s" },
+		{ "maindom@company.com", "m@one.example", "m" },
+		{ "basic@one.example", "b@two.example", "b@one.example" },
+		{ "gone@company.com", "gone@two.example", "gone" },
+	};
+
+	make_world();
+	assert_int_equal(ask(account_rename, "users@company.com", "users2"), IPC_DIR_OK);
+	assert_rights("users2", "UserAccounts"); /* the domain is the same */
+	for (size_t i = 0; i < sizeof(moves) / sizeof(moves[0]); i++) {
+		assert_int_equal(ask(account_rename, moves[i].from, moves[i].to), IPC_DIR_OK);
+		assert_rights(moves[i].to, "");
+	}
+	rig_restart();
+	for (size_t i = 0; i < sizeof(moves) / sizeof(moves[0]); i++) {
+		assert_rights(moves[i].to, "");
+		assert_int_equal(ask(account_rename, moves[i].to, moves[i].back), IPC_DIR_OK);
+		assert_rights(moves[i].back, "");
+	}
+	rig_restart();
+	for (size_t i = 0; i < sizeof(moves) / sizeof(moves[0]); i++)
+		assert_rights(moves[i].back, "");
+	assert_rights("users2", "UserAccounts");
+}
+
 static void a_right_taken_away_is_gone_at_once(void **state)
 {
 	uint64_t id;
@@ -480,6 +517,8 @@ int main(void)
 		    nobody_changes_who_may_do_more, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(
 		    a_suspended_master_is_nobodys_to_wake, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(
+		    rights_stay_behind_in_a_move, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(
 		    a_right_taken_away_is_gone_at_once, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(
