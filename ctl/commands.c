@@ -40,7 +40,7 @@ const struct command ctl_commands[] = {
 	{ "account", "quota", 2, 2, ctl_account_quota, 0, "NAME BYTES|unlimited", "",
 	    "how much it may store", "" },
 	{ "account", "suspend", 1, 1, ctl_account_suspend, 0, "NAME", "", "no logins until resumed",
-	    "Sessions end at once; mail is still taken." },
+	    "Sessions end at once; mail to it is refused." },
 	{ "account", "resume", 1, 1, ctl_account_resume, 0, "NAME", "", "logins again", "" },
 	{ "account", "rename", 2, 2, ctl_account_rename, 0, "NAME NEW", "",
 	    "another name for an account, also in another domain",

@@ -214,7 +214,7 @@ static const char *route_text(enum smtp_mode mode, uint32_t status)
 	case IPC_ROUTE_LOOP:
 		return "550 5.4.6 this address leads in a circle";
 	case IPC_ROUTE_DISABLED:
-		return "550 5.2.1 mail is switched off for this account";
+		return "550 5.2.1 this account takes no mail";
 	case IPC_ROUTE_OFF:
 		return "450 4.2.1 mail is switched off for this account now";
 	case IPC_ROUTE_OVERQUOTA:

@@ -66,7 +66,7 @@ static const struct {
 	    LHLO FROM TO("remote") TO("loop") TO("off") TO("later") TO("policy") TO("refused"),
 	    HELLO FROM_OK "550 5.7.1 this address leads away from here, and we do not relay\r\n"
 			  "550 5.4.6 this address leads in a circle\r\n"
-			  "550 5.2.1 mail is switched off for this account\r\n"
+			  "550 5.2.1 this account takes no mail\r\n"
 			  "451 4.3.0 not known now, try again\r\n"
 			  "452 4.2.2 the mailbox is over its quota\r\n"
 			  "550 5.7.1 refused: not??wanted\r\n",
