@@ -13,7 +13,7 @@ class Pwd(suite.Line):
     """A connection to the PWD port; logged in when a user is named."""
 
     def __init__(self, s, user=None, password=PASSWORD, tls=False):
-        super().__init__(("127.0.0.1", s.port(996 if tls else 106)))
+        super().__init__(("127.0.0.1", s.port(996 if tls else 106)), timeout=60)
         if tls:
             self.tls(s.ca())
         self.greeting = self.want(None, "200 ")
@@ -71,7 +71,7 @@ def newpass(s):
     c, other, pop = Pwd(s, "u2"), Pwd(s, "u2"), s.pop("u2")
     new = 'a "new" one (with blanks'
     c.yes("NEWPASS " + new)
-    wait(lambda: other.line() is None, 20, "the end of the other connection")
+    wait(lambda: other.line() is None, 60, "the end of the other connection")
     check(opens(s, "u2", new), "the new password opens nothing")
     check(not opens(s, "u2", PASSWORD), "the old password still opens the account")
     try:
@@ -91,7 +91,7 @@ def ends(s):
     for what, undo in ((("password", "set", "u2"), None), (("account", "suspend", "u2"), ("account", "resume", "u2"))):
         c = Pwd(s, "u2")
         s.ctl(*what, stdin=PASSWORD + "\n" if what[0] == "password" else "")
-        wait(lambda: c.line() is None, 20, "the end after " + " ".join(what))
+        wait(lambda: c.line() is None, 60, "the end after " + " ".join(what))
         c.close()
         if what[1] == "suspend":
             c = Pwd(s)
@@ -104,11 +104,11 @@ def ends(s):
     s.ctl("password", "set", "gone", stdin=PASSWORD + "\n")
     c = Pwd(s, "gone")
     s.ctl("account", "delete", "gone")
-    wait(lambda: c.line() is None, 20, "the end after the deletion")
+    wait(lambda: c.line() is None, 60, "the end after the deletion")
     c.close()
     c = Pwd(s, "u2")
     s.ctl("session", "kick", "u2")
-    wait(lambda: c.line() is None, 20, "the end after a kick")
+    wait(lambda: c.line() is None, 60, "the end after a kick")
     c.close()
 
 
@@ -139,7 +139,7 @@ def rights(s):
     s.ctl("account", "settings", "u2", "PWDAllowed=default")
     c.yes("NEWPASS " + PASSWORD)
     s.ctl("account", "settings", "u2", "AccessModes=(4,Mail,POP,IMAP)")
-    wait(lambda: c.line() is None, 20, "the end of a connection whose service was switched off")
+    wait(lambda: c.line() is None, 60, "the end of a connection whose service was switched off")
     c.close()
     c = Pwd(s)
     c.want("USER u2", "300 ")
