@@ -45,6 +45,8 @@ void change_names_free(struct change *ch);
 /* Answers that the name is taken, and by what. */
 void change_name_taken(struct request *q, const struct object *o);
 
+/* A special name of the Main Domain, which would never lead to what is called so. */
+bool change_name_special(struct request *q, const struct domain *dom, struct slice name);
 /* A name for a new object, NAME or NAME@DOMAIN: valid, in a domain of ours, and free. */
 bool change_name_free(
     struct request *q, struct slice text, struct domain **ret_domain, struct slice *ret_name);

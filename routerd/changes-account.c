@@ -99,6 +99,8 @@ static bool aliases_right(struct request *q, struct object *o)
 			reply_error(q, IPC_DIR_BAD, "an alias is not a valid name");
 			return false;
 		}
+		if (other == NULL && change_name_special(q, o->domain, q->args[i]))
+			return false;
 		if (other != NULL && other->owner != o) {
 			change_name_taken(q, other);
 			return false;

@@ -5,6 +5,7 @@
 #include "routerd/names.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 static void domain_live(struct change *ch)
 {
@@ -89,6 +90,21 @@ static void aliases_apply(struct change *ch)
 		directory_add_domain_alias(d, ch->domain, ch->args[i]);
 }
 
+/* Another name of the Main Domain is not looked for in the table: a record for it would be dead. */
+static bool takes_record(struct request *q, const struct domain *dom, struct slice name)
+{
+	const struct directory *d = &q->rd->db.dir;
+	unsigned line = dom == d->main ? table_line_for(d->table, name, false) : 0;
+	char why[120];
+
+	if (line == 0)
+		return false;
+	snprintf(why, sizeof(why),
+	    "line %u of the Router's table is for this name, and would never apply again", line);
+	reply_error(q, IPC_DIR_BAD, why);
+	return true;
+}
+
 void verb_domain_set_aliases(struct request *q)
 {
 	struct db *db = &q->rd->db;
@@ -108,6 +124,8 @@ void verb_domain_set_aliases(struct request *q)
 			reply_error(q, IPC_DIR_EXISTS, "an alias is the name of a domain already");
 			return;
 		}
+		if (other == NULL && takes_record(q, dom, q->args[i]))
+			return;
 	}
 	ch = change_new(q);
 	if (ch == NULL)

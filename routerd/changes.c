@@ -103,6 +103,16 @@ void change_name_taken(struct request *q, const struct object *o)
 	reply_error(q, IPC_DIR_EXISTS, why);
 }
 
+bool change_name_special(struct request *q, const struct domain *dom, struct slice name)
+{
+	if (dom != q->rd->db.dir.main || !route_is_special(name))
+		return false;
+	reply_error(q, IPC_DIR_BAD,
+	    "null, error and spamtrap are special names of the Main Domain: nothing else can have "
+	    "them");
+	return true;
+}
+
 bool change_name_free(
     struct request *q, struct slice text, struct domain **ret_domain, struct slice *ret_name)
 {
@@ -116,7 +126,7 @@ bool change_name_free(
 		return false;
 	}
 	*ret_domain = request_domain(q, a.domain);
-	if (*ret_domain == NULL)
+	if (*ret_domain == NULL || change_name_special(q, *ret_domain, a.local))
 		return false;
 	o = directory_object(&q->rd->db.dir, *ret_domain, a.local);
 	if (o != NULL) {

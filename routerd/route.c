@@ -214,30 +214,38 @@ static enum turn step_domain_alias(struct work *w)
 	return TURN_OVER;
 }
 
+static const struct {
+	const char *text;
+	enum ipc_route_status status;
+	bool name, domain; /* of the Main Domain; every name of such a domain */
+} specials[] = { { "null", IPC_ROUTE_DISCARD, true, true },
+	{ "error", IPC_ROUTE_REFUSED, true, true }, { "spamtrap", IPC_ROUTE_DISCARD, true, false },
+	{ "blacklisted", IPC_ROUTE_REFUSED, false, true } };
+
+bool route_is_special(struct slice name)
+{
+	for (size_t i = 0; i < sizeof(specials) / sizeof(specials[0]); i++)
+		if (specials[i].name && slice_ieq(name, slice_str(specials[i].text)))
+			return true;
+	return false;
+}
+
 static enum turn step_special(struct work *w)
 {
-	static const struct {
-		const char *text;
-		enum ipc_route_status status;
-		bool name, domain; /* of the Main Domain; every name of such a domain */
-	} rows[] = { { "null", IPC_ROUTE_DISCARD, true, true },
-		{ "error", IPC_ROUTE_REFUSED, true, true },
-		{ "spamtrap", IPC_ROUTE_DISCARD, true, false },
-		{ "blacklisted", IPC_ROUTE_REFUSED, false, true } };
 	struct route *r = w->r;
 	bool whole = r->domain.n > 0;
 	struct slice text = buf_slice(whole ? &r->domain : &r->low);
 
 	if (whole && w->dom != NULL)
 		return TURN_ON;
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		if (!(whole ? rows[i].domain : rows[i].name) ||
-		    !slice_eq(text, slice_str(rows[i].text)))
+	for (size_t i = 0; i < sizeof(specials) / sizeof(specials[0]); i++) {
+		if (!(whole ? specials[i].domain : specials[i].name) ||
+		    !slice_eq(text, slice_str(specials[i].text)))
 			continue;
-		buf_puts(&r->queue, rows[i].text);
+		buf_puts(&r->queue, specials[i].text);
 		buf_put(&r->address, buf_slice(&r->local));
 		route_trace(w, "special name", SLICE_NONE);
-		return route_end(w, rows[i].status, "SYSTEM");
+		return route_end(w, specials[i].status, "SYSTEM");
 	}
 	return TURN_ON;
 }

@@ -63,6 +63,9 @@ void route_typed(const struct directory *d, struct slice typed, struct slice dom
 void route_login(const struct directory *d, struct slice typed, struct slice domain,
     const struct addr *local, struct route *r);
 
+/* Is the name one of the Main Domain that leads to no object ("null", "error" ...)? In any case. */
+bool route_is_special(struct slice name);
+
 /* Does mail to mailbox#account go into that mailbox of the account? */
 bool route_direct(const struct directory *d, const struct object *account);
 

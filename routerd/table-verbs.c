@@ -82,6 +82,24 @@ bool change_has_postmaster(struct request *q, const struct object *o)
 	return true;
 }
 
+/*
+ * A record that would never be looked at: the names of the Main Domain are taken off before. For a
+ * name of the Main Domain, one with its first name or with none is the way.
+ */
+static unsigned dead_line(const struct directory *d, const struct table *t)
+{
+	unsigned first = table_line_for(t, d->main->name, true), line;
+	struct domain_alias *a, *tmp;
+
+	HASH_ITER(hh, d->domain_aliases, a, tmp)
+	{
+		line = a->domain == d->main ? table_line_for(t, a->name, false) : 0;
+		if (line > 0 && (first == 0 || line < first))
+			first = line;
+	}
+	return first;
+}
+
 /* It is shown line by line, so that ends of lines behind the last are not seen: nor are they kept.
  */
 static struct slice without_end(struct slice text)
@@ -102,6 +120,9 @@ static void set_table(struct request *q, struct slice text)
 	if (rc == 0 && (line = table_takes_postmaster(&q->rd->db.dir, t)) > 0)
 		why = "postmaster of the Main Domain may only lead to an account with the Master "
 		      "right";
+	if (rc == 0 && why == NULL && (line = dead_line(&q->rd->db.dir, t)) > 0)
+		why = "this is a name of the Main Domain, which is taken off before the table is "
+		      "looked at";
 	if (rc < 0) {
 		reply_error(q, IPC_DIR_TRYLATER, "out of memory");
 	} else if (why != NULL) {

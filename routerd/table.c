@@ -186,6 +186,41 @@ int table_compile(struct slice text, struct table **ret, unsigned *ret_line, con
 
 /* ---- looking up ---- */
 
+/* Of one list, whose rows are in the order of their lines. */
+static unsigned list_line_for(const struct list *l, bool whole)
+{
+	for (const struct row *row = l->rows.first; row != NULL; row = row->next)
+		if (row->whole_domain ? row->rec.right.n > 0 : !whole)
+			return row->rec.line;
+	return 0;
+}
+
+static unsigned lists_line_for(struct list *all, struct slice domain, bool whole)
+{
+	unsigned first = 0, line;
+	struct list *l, *tmp;
+
+	HASH_ITER(hh, all, l, tmp)
+	{
+		ptrdiff_t at = slice_rfind(l->key, '@');
+
+		if (!slice_ieq(slice_from(l->key, (size_t)(at + 1)), domain))
+			continue;
+		line = list_line_for(l, whole);
+		if (line > 0 && (first == 0 || line < first))
+			first = line;
+	}
+	return first;
+}
+
+unsigned table_line_for(const struct table *t, struct slice domain, bool whole)
+{
+	unsigned literal = t != NULL ? lists_line_for(t->literal, domain, whole) : 0;
+	unsigned wild = t != NULL ? lists_line_for(t->by_domain, domain, whole) : 0;
+
+	return wild == 0 || (literal > 0 && literal < wild) ? literal : wild;
+}
+
 static bool better(const struct row *row, const struct subject *s, const struct table_hit *hit)
 {
 	return (row->rec.modes & 1u << s->mode) != 0 &&

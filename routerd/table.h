@@ -57,5 +57,11 @@ struct slice table_text(const struct table *t);
 size_t table_records(const struct table *t);
 size_t table_wild_records(const struct table *t);
 
+/*
+ * The first line whose left side spells out this domain, or 0. With `whole` only records for every
+ * address of it count. A record that makes it the Main Domain ("name =") does not.
+ */
+unsigned table_line_for(const struct table *t, struct slice domain, bool whole);
+
 /* The first record for the subject, if any. A NULL table has no records. */
 bool table_find(const struct table *t, const struct subject *s, struct table_hit *ret);

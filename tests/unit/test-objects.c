@@ -49,6 +49,32 @@ static void one_name_space_and_who_holds_a_name_is_told(void **state)
 	assert_data("there is no such mailing list");
 }
 
+static void special_names_of_the_main_domain_are_nobodys(void **state)
+{
+	static const char *const names[] = { "null", "Error", "spamtrap@company.com" };
+
+	rig_prepare();
+	assert_int_equal(ask(group_create, "staff"), IPC_DIR_OK);
+	for (size_t i = 0; i < 3; i++) {
+		assert_int_equal(ask(account_create, names[i]), IPC_DIR_BAD);
+		assert_data(
+		    "null, error and spamtrap are special names of the Main Domain: nothing "
+		    "else can have them");
+		assert_int_equal(ask(forwarder_create, names[i], "x@y.example"), IPC_DIR_BAD);
+		assert_int_equal(ask(group_create, names[i]), IPC_DIR_BAD);
+		assert_int_equal(ask(list_create, names[i], "ann"), IPC_DIR_BAD);
+		assert_int_equal(ask(account_rename, "ann", names[i]), IPC_DIR_BAD);
+		assert_int_equal(ask(group_rename, "staff", names[i]), IPC_DIR_BAD);
+	}
+	assert_int_equal(ask(account_set_aliases, "ann", "fine", "null"), IPC_DIR_BAD);
+	/* Of a domain the name is nothing special, and elsewhere these are not either. */
+	assert_int_equal(ask(account_create, "blacklisted"), IPC_DIR_OK);
+	assert_int_equal(ask(account_create, "null@client1.com"), IPC_DIR_OK);
+	assert_int_equal(ask(account_set_aliases, "info@client1.com", "error"), IPC_DIR_OK);
+	rig_assert_route("null@client1.com", "mail", "LOCAL||null@client1.com|ok|");
+	rig_assert_route("error@client1.com", "access", "LOCAL||info@client1.com|ok|");
+}
+
 static void forwarders_start_the_routing_over(void **state)
 {
 	rig_prepare();
@@ -344,6 +370,7 @@ int main(void)
 #define CASE(f) cmocka_unit_test_setup_teardown(f, rig_setup, rig_teardown)
 	const struct CMUnitTest tests[] = {
 		CASE(one_name_space_and_who_holds_a_name_is_told),
+		CASE(special_names_of_the_main_domain_are_nobodys),
 		CASE(forwarders_start_the_routing_over),
 		CASE(lists_hold_their_names),
 		CASE(an_account_moves_with_its_number),

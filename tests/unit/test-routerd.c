@@ -46,6 +46,38 @@ static void half_made_accounts_are_finished_later(void **state)
 	assert_data("3|ben@company.com|active|0");
 }
 
+/* The names of the Main Domain are taken off before the table is looked at. */
+static void a_record_that_would_never_apply_is_refused(void **state)
+{
+	static const char *const dead[] = { "<x> = ann\nbig.example = other.example",
+		"<x> = ann\n<y@big.example> = ann", "<x> = ann\n<y*@Big.Example> = ann",
+		"<x> = ann\nA:company.com = other.example" };
+	static const char *const fine[] = { "big.example =", "*.example = other.example",
+		"<y@company.com> = ann", "<*@company.com> = ann", "c1.example = other.example" };
+
+	rig_prepare();
+	assert_int_equal(ask(domain_set_aliases, "company.com", "big.example"), IPC_DIR_OK);
+	assert_int_equal(ask(domain_set_aliases, "client1.com", "c1.example"), IPC_DIR_OK);
+	for (size_t i = 0; i < sizeof(dead) / sizeof(dead[0]); i++) {
+		assert_int_equal(ask(router_set_table, dead[i]), IPC_DIR_BAD);
+		assert_data(
+		    "line 2: this is a name of the Main Domain, which is taken off before the "
+		    "table is looked at");
+	}
+	for (size_t i = 0; i < sizeof(fine) / sizeof(fine[0]); i++)
+		assert_int_equal(ask(router_set_table, fine[i]), IPC_DIR_OK);
+	rig_assert_route("x@c1.example", "mail", "SMTP|other.example|");
+	/* The other way round. */
+	assert_int_equal(
+	    ask(router_set_table, "<x> = ann\n<y@new.example> = ann\nold.example ="), IPC_DIR_OK);
+	assert_int_equal(
+	    ask(domain_set_aliases, "company.com", "big.example", "New.example"), IPC_DIR_BAD);
+	assert_data("line 2 of the Router's table is for this name, and would never apply again");
+	assert_int_equal(
+	    ask(domain_set_aliases, "company.com", "big.example", "old.example"), IPC_DIR_OK);
+	assert_int_equal(ask(domain_set_aliases, "client1.com", "new.example"), IPC_DIR_OK);
+}
+
 static void everything_survives_a_restart(void **state)
 {
 	assert_int_equal(ask(domain_create, "Client1.com"), IPC_DIR_OK);
@@ -242,6 +274,8 @@ int main(void)
 		    accounts_live_only_when_all_have_them, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(
 		    half_made_accounts_are_finished_later, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(
+		    a_record_that_would_never_apply_is_refused, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(
 		    everything_survives_a_restart, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(
