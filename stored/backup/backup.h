@@ -10,6 +10,7 @@
 #include "stored/salvage/report.h"
 
 #include <limits.h>
+#include <time.h>
 
 enum { DBS = 3, FILE_NAME_BYTES = 32, GEN_NAME_BYTES = 64, ENGINE_GROUP_BYTES = 24 };
 
@@ -61,8 +62,11 @@ int gen_manifest_write(
     int gen_fd, const struct bfiles *files, const struct tail_end end[DBS], int64_t made);
 /* What was left by runs that were broken off; 0 or -errno. */
 int gen_sweep(int target_fd);
-/* Removes the oldest, so that `keep` stay (0: all). */
-int gen_trim(int target_fd, unsigned keep, unsigned *ret_removed);
+/* The time, or, where a name is not older than that, the name behind the last one: names are in the
+ * order in which they were made. 0 or -errno. */
+int gen_name_new(int target_fd, time_t now, char ret_name[GEN_NAME_BYTES]);
+/* Removes the oldest, so that `keep` stay (0: all); never that which was just made. */
+int gen_trim(int target_fd, unsigned keep, const char *made, unsigned *ret_removed);
 /* A directory and what is in it. 0 or -errno. */
 int tree_remove(int fd, const char *name);
 

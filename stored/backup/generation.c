@@ -170,9 +170,23 @@ static bool is_generation(const char *name)
 	return true;
 }
 
-static int by_name(const void *a, const void *b)
+enum { TIME_BYTES = 20 };
+
+/* What follows the time: "-N", and nothing of the first in its second. */
+static uint64_t number_of(const char *name)
 {
-	return strcmp(a, b);
+	struct slice rest = slice_from(slice_str(name), TIME_BYTES);
+	uint64_t n;
+
+	return rest.n > 1 && slice_u64(slice_from(rest, 1), UINT64_MAX, &n) == 0 ? n : 1;
+}
+
+static int by_age(const void *a, const void *b)
+{
+	int c = strncmp(a, b, TIME_BYTES);
+	uint64_t x = number_of(a), y = number_of(b);
+
+	return c != 0 ? c : x != y ? (x < y ? -1 : 1) : strcmp(a, b);
 }
 
 /* Names of complete generations, oldest first; the caller frees. */
@@ -201,7 +215,7 @@ static int list(int target_fd, bool parts, char (**ret)[GEN_NAME_BYTES], size_t 
 	}
 	closedir(d);
 	if (rc == 0 && n > 0)
-		qsort(v, n, sizeof(*v), by_name);
+		qsort(v, n, sizeof(*v), by_age);
 	*ret = v;
 	*ret_n = n;
 	return rc;
@@ -228,6 +242,34 @@ int gen_newest(
 	return fd;
 }
 
+int gen_name_new(int target_fd, time_t now, char ret_name[GEN_NAME_BYTES])
+{
+	char(*v)[GEN_NAME_BYTES], base[TIME_BYTES + 1];
+	uint64_t number = 1;
+	struct tm tm;
+	size_t n;
+	int rc = list(target_fd, false, &v, &n);
+
+	if (rc != 0)
+		return rc;
+	gmtime_r(&now, &tm);
+	if (strftime(base, sizeof(base), "%Y-%m-%dT%H-%M-%SZ", &tm) != TIME_BYTES)
+		base[0] = '\0';
+	if (n > 0 && strncmp(v[n - 1], base, TIME_BYTES) >= 0) {
+		memcpy(base, v[n - 1], TIME_BYTES);
+		base[TIME_BYTES] = '\0';
+		number = number_of(v[n - 1]) + 1;
+	}
+	free(v);
+	if (base[0] == '\0' || number > 99999999)
+		return -ERANGE;
+	if (number > 1)
+		snprintf(ret_name, GEN_NAME_BYTES, "%s-%04llu", base, (unsigned long long)number);
+	else
+		snprintf(ret_name, GEN_NAME_BYTES, "%s", base);
+	return 0;
+}
+
 int gen_sweep(int target_fd)
 {
 	char(*v)[GEN_NAME_BYTES];
@@ -240,7 +282,7 @@ int gen_sweep(int target_fd)
 	return rc;
 }
 
-int gen_trim(int target_fd, unsigned keep, unsigned *ret_removed)
+int gen_trim(int target_fd, unsigned keep, const char *made, unsigned *ret_removed)
 {
 	char(*v)[GEN_NAME_BYTES];
 	size_t n;
@@ -248,6 +290,8 @@ int gen_trim(int target_fd, unsigned keep, unsigned *ret_removed)
 
 	*ret_removed = 0;
 	for (size_t i = 0; rc == 0 && keep > 0 && i + keep < n; i++) {
+		if (strcmp(v[i], made) == 0)
+			continue;
 		rc = tree_remove(target_fd, v[i]);
 		*ret_removed += rc == 0;
 	}

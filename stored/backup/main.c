@@ -12,6 +12,7 @@
 
 #include "common/base/io.h"
 #include "common/base/log.h"
+#include "stored/salvage/args.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -227,21 +228,6 @@ static int generation(struct tool *t, bool last_try)
 	return -1;
 }
 
-static void gen_name(struct tool *t)
-{
-	time_t now = time(NULL);
-	char base[32];
-	struct tm tm;
-
-	gmtime_r(&now, &tm);
-	strftime(base, sizeof(base), "%Y-%m-%dT%H-%M-%SZ", &tm);
-	snprintf(t->name, sizeof(t->name), "%s", base);
-	/* Two in one second. */
-	for (unsigned i = 2; faccessat(t->target_fd, t->name, F_OK, 0) == 0; i++)
-		snprintf(t->name, sizeof(t->name), "%s-%u", base, i);
-	snprintf(t->part, sizeof(t->part), "%.50s.part", t->name);
-}
-
 static int target_open(struct tool *t, const char *path)
 {
 	int rc;
@@ -282,7 +268,10 @@ static int do_backup(struct tool *t, const char *dir, const char *target)
 		rc = target_open(t, target);
 	if (rc != 0)
 		return rc;
-	gen_name(t);
+	rc = gen_name_new(t->target_fd, time(NULL), t->name);
+	if (rc != 0)
+		return report_fail(&t->rep, "there is no name for a generation: %s", strerror(-rc));
+	snprintf(t->part, sizeof(t->part), "%.50s.part", t->name);
 	for (int i = 1; i <= TRIES; i++) {
 		rc = generation(t, i == TRIES);
 		if (rc <= 0)
@@ -291,7 +280,7 @@ static int do_backup(struct tool *t, const char *dir, const char *target)
 	source_unpin(&t->src);
 	if (rc != 0)
 		return TOOL_FAILED;
-	rc = gen_trim(t->target_fd, t->keep, &removed);
+	rc = gen_trim(t->target_fd, t->keep, t->name, &removed);
 	if (rc != 0)
 		return report_fail(&t->rep, "%s is whole, but an old one cannot be removed: %s",
 		    t->name, strerror(-rc));
@@ -318,8 +307,8 @@ static bool option(struct tool *t, const char *arg)
 	else if (strcmp(arg, "--dry-run") == 0)
 		t->dry = true;
 	else
-		return (sscanf(arg, "--keep=%u", &t->keep) == 1 && t->keep > 0) ||
-		       (sscanf(arg, "--rate=%u", &t->rate) == 1 && t->rate > 0);
+		return arg_number(arg, "keep", &t->keep) == ARG_GOOD ||
+		       arg_number(arg, "rate", &t->rate) == ARG_GOOD;
 	return true;
 }
 

@@ -11,6 +11,7 @@
  *           is read without LMDB.
  * If taken: the intruder has the rights of the operator who runs it, once.
  */
+#include "stored/salvage/args.h"
 #include "stored/salvage/maildir.h"
 #include "stored/salvage/newstore.h"
 #include "stored/salvage/open.h"
@@ -238,8 +239,8 @@ int main(int argc, char **argv)
 			t.quiet = true;
 		else if (strcmp(argv[i], "--as-store") == 0)
 			t.as_store = true;
-		else if (sscanf(argv[i], "--rate=%u", &t.rate) == 1 ||
-			 sscanf(argv[i], "--uid=%u", &t.uid) == 1)
+		else if (arg_number(argv[i], "rate", &t.rate) == ARG_GOOD ||
+			 arg_number(argv[i], "uid", &t.uid) == ARG_GOOD)
 			continue;
 		else if (strncmp(argv[i], "--account=", 10) == 0)
 			t.account = argv[i] + 10;

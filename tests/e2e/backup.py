@@ -206,6 +206,21 @@ def killed_between(s):
     shutil.rmtree(new)
 
 
+@case("--keep removes the oldest, and never what was just made: not with many in one second, nor after the clock went back")
+def order(s):
+    where, made = os.path.join(s.dir, "order"), []
+    for k in range(13):
+        made.append(tool(s, "backup", data(s), where, "--quick", "--keep=2")["generation"])
+        equal(sorted(os.listdir(where)), made[-2:], "what stays of %s" % made)
+        if k == 0:  # the clock was ahead by years
+            made = ["2199-01-01T00-00-00Z"]
+            os.rename(os.path.join(where, os.listdir(where)[0]), os.path.join(where, made[0]))
+    os.rename(os.path.join(where, made[-1]), os.path.join(where, "2199-01-01T00-00-00Z-9"))  # as they were called before
+    made = made[:-1] + [tool(s, "backup", data(s), where, "--quick", "--keep=2")["generation"]]
+    equal(set(os.listdir(where)), set(made[-2:]), "what stays")
+    shutil.rmtree(where)
+
+
 @case("one account out of a generation into a running server: what is there stays, and nothing comes twice")
 def one_account(s):
     out = os.path.join(s.dir, "one")
@@ -220,6 +235,20 @@ def one_account(s):
         equal(len(s.mail("again")), len(rows), "messages moved in")
     check({behind_trace(m) for m in s.mail("again")} <= set(want), "a message was changed on its way")
     equal(tool(s, "salvage", "--account=nobody", BACKUPS[-1][1], os.path.join(s.dir, "none"), ok=(3,))["done"], False, "nobody")
+
+
+@case("an option that is no number from 1 on is refused, not read as far as it goes")
+def numbers(s):
+    generation = sorted(g for g in os.listdir(target(s)) if not g.endswith(".part"))[-1]
+    where = os.path.join(s.root, "usr/lib/gatehouse/gatehouse-")
+    for program, option, *words in (("backup", "keep", "backup", data(s), os.path.join(s.dir, "nothing")), ("backup", "rate", "verify", data(s)),
+                                    ("salvage", "uid", "salvage", os.path.join(target(s), generation), os.path.join(s.dir, "nothing")),
+                                    ("salvage", "rate", "verify", os.path.join(target(s), generation))):
+        for bad in ("", "0", "7d", " 7", "+7", "-7", "0x7", "4294967297", "18446744073709551617", "99999999999999999999999999"):
+            done = subprocess.run([where + program, "--%s=%s" % (option, bad), *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            check(done.returncode == 2 and ("--%s is a number" % option).encode() in done.stderr, "--%s=%s: status %d: %r", option, bad,
+                  done.returncode, done.stderr)
+    check(not os.path.exists(os.path.join(s.dir, "nothing")), "something was made")
 
 
 @case("a body is damaged below a running server: verify names it, and its mailbox")
