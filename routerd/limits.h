@@ -2,14 +2,14 @@
 #pragma once
 
 enum {
-	NAME_MAX_BYTES = 128,     /* name of an object inside a domain */
-	DOMAIN_MAX_BYTES = 255,   /* RFC 1035 section 2.3.4 */
-	ADDRESS_MAX_BYTES = 1024, /* any address, before and between rewrites */
-	ROUTE_STEPS_MAX = 30,     /* rewrites of one address before it counts as a loop */
+	NAME_MAX_BYTES = 128,      /* name of an object inside a domain */
+	DOMAIN_MAX_BYTES = 255,    /* RFC 1035 section 2.3.4 */
+	ADDRESS_MAX_BYTES = 1024,  /* any address, before and between rewrites */
+	ROUTE_STEPS_MAX = 30,      /* rewrites of one address before it counts as a loop */
 	TABLE_BYTES_MAX = 1 << 20, /* the Router table as text */
 	TABLE_RECORDS_MAX = 10000,
-	TABLE_LINE_MAX = 2200,     /* two addresses and their prefixes */
-	TABLE_MEM_MAX = 32 << 20,  /* of a compiled table */
+	TABLE_LINE_MAX = 2200,    /* two addresses and their prefixes */
+	TABLE_MEM_MAX = 32 << 20, /* of a compiled table */
 	DOMAIN_IPS_MAX = 200,
 	ALIASES_PER_OBJECT_MAX = 200,
 	GROUP_MEMBERS_MAX = 1000,  /* of one group, as they are written down */
@@ -24,4 +24,7 @@ enum {
 	RCPT_TARGETS_MAX = 4096, /* accounts that one of them may have registered */
 	PROVISIONS_MAX = 1000,   /* recipients that wait for their account to be made */
 	RCPT_WAITING_MAX = 4096, /* and recipients of it that wait for stored */
+	BOUNCE_SLOTS = 1024,     /* accounts whose reports of failure are counted apart */
+	BOUNCES_PER_MINUTE = 20, /* reports of failure to one account */
+	BOUNCES_ALL_PER_MINUTE = 2000,
 };

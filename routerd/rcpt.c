@@ -7,11 +7,14 @@
  */
 #include "routerd/routerd.h"
 
+#include "common/base/addr.h"
 #include "common/base/clock.h"
+#include "common/base/log.h"
 #include "common/base/wire.h"
 #include "common/metrics/metrics.h"
 #include "routerd/group.h"
 #include "routerd/limits.h"
+#include "routerd/sender.h"
 #include "routerd/services.h"
 
 #include <stdio.h>
@@ -228,11 +231,40 @@ static void ask_for_group(
 /* A name that nobody has: is its account to be made? Not twice for one recipient. */
 static void ask_for_unknown(struct rcpt_conn *rc, const struct ipc_rcpt_ask *q, bool again)
 {
+	bool bounced = rc->rd->route.bounced;
 	enum ipc_route_status status =
 	    again ? IPC_ROUTE_UNKNOWN : provision_rcpt(rc->rd, rc->sid, q);
 
+	if (status == IPC_ROUTE_UNKNOWN && bounced)
+		status = IPC_ROUTE_BOUNCED;
 	if (status != IPC_ROUTE_OK)
 		answer(rc, q->seq, status, NULL);
+}
+
+/* Who is to get a report of failure. Nobody's account is made for that. */
+static void find_reported(struct rcpt_conn *rc, const struct ipc_rcpt_ask *q)
+{
+	const struct object *o;
+	enum ipc_route_status status = sender_reported(rc->rd, q->address, &o);
+
+	if (status == IPC_ROUTE_OK)
+		ask_for_all(rc, q, &o->id, 1, SLICE_NONE);
+	else
+		answer(rc, q->seq, status, NULL);
+}
+
+/* Nobody writes to a trap by mistake: who did is for the operator, or a program that reads the log.
+ */
+static void mark_trapped(const struct rcpt_conn *rc, const struct route *r)
+{
+	char text[ADDR_TEXT_MAX];
+	struct addr peer = { 0 };
+
+	if (r->status != IPC_ROUTE_DISCARD || !slice_eq(buf_slice(&r->queue), SLICE("spamtrap")))
+		return;
+	(void)addr_unpack(slice_of(rc->peer, rc->npeer), &peer);
+	log_ev(LOG_NOTICE, "route.trap", kv_sid("sid", rc->sid), kv_s("service", rc->service),
+	    kv_s("peer", addr_ip_text(&peer, text)));
 }
 
 static void find_rcpt(struct rcpt_conn *rc, const struct ipc_rcpt_ask *q, bool again)
@@ -240,6 +272,7 @@ static void find_rcpt(struct rcpt_conn *rc, const struct ipc_rcpt_ask *q, bool a
 	struct route *r = &rc->rd->route;
 
 	route_address(&rc->rd->db.dir, q->address, ROUTE_MAIL, r);
+	mark_trapped(rc, r);
 	if (r->status == IPC_ROUTE_UNKNOWN)
 		ask_for_unknown(rc, q, again);
 	else if (r->status != IPC_ROUTE_OK)
@@ -257,45 +290,10 @@ static void on_rcpt_ask(struct rcpt_conn *rc, const struct ipc_rcpt_ask *q)
 		return;
 	}
 	rc->rd->stat.recipients++;
-	find_rcpt(rc, q, false);
-}
-
-/* SenderAddresses of the account: the address itself, or *@ its domain. Kept in lower case. */
-static bool granted(const struct directory *d, const struct object *login, struct slice address)
-{
-	struct slice list = settings_effective(d, login, SETTING_SenderAddresses), item;
-	ptrdiff_t at = slice_rfind(address, '@');
-
-	while (at > 0 && setting_next(&list, &item)) {
-		if (slice_ieq(item, address))
-			return true;
-		if (slice_starts(item, SLICE("*@")) &&
-		    slice_ieq(slice_from(item, 2), slice_from(address, (size_t)at + 1)))
-			return true;
-	}
-	return false;
-}
-
-/*
- * An address is the login's when mail to it ends in the login's account and nowhere else: its name,
- * an alias, either with a detail or under another name of the domain, what the table sends there.
- * So is one that SenderAddresses grants. Looked up each time: an account may be suspended and an
- * alias given away while we are connected.
- */
-static enum ipc_route_status sender_status(struct rcpt_conn *rc, struct slice address)
-{
-	const struct object *login = directory_account(&rc->rd->db.dir, rc->account);
-	struct route *r = &rc->rd->route;
-
-	if (login == NULL || login->state != STATE_ACTIVE || login->suspended ||
-	    (services_of(&rc->rd->db.dir, login) & SERVICE_RELAY) == 0)
-		return IPC_ROUTE_DISABLED;
-	if (address.n == 0)
-		return IPC_ROUTE_OK; /* <> belongs to nobody: for reports (RFC 8098 3) */
-	route_address(&rc->rd->db.dir, address, ROUTE_MAIL, r);
-	if (r->status == IPC_ROUTE_OK && r->account == login)
-		return IPC_ROUTE_OK;
-	return granted(&rc->rd->db.dir, login, address) ? IPC_ROUTE_OK : IPC_ROUTE_REFUSED;
+	if (q->report != 0)
+		find_reported(rc, q);
+	else
+		find_rcpt(rc, q, false);
 }
 
 static void on_sender_ask(struct rcpt_conn *rc, const struct ipc_sender_ask *q)
@@ -306,7 +304,7 @@ static void on_sender_ask(struct rcpt_conn *rc, const struct ipc_sender_ask *q)
 		ipc_chan_refuse(rc->chan, IPC_sender_ask, "before a login");
 		return;
 	}
-	m.status = sender_status(rc, q->address);
+	m.status = sender_status(rc->rd, rc->account, q->address);
 	rc->sender = m.status == IPC_ROUTE_OK;
 	ipc_send(rc->chan, IPC_sender_reply, &m, NULL);
 }
@@ -342,8 +340,8 @@ void rcpt_again(
 
 	if (rc == NULL)
 		return;
-	if (status == IPC_ROUTE_OK)
-		find_rcpt(rc, q, true);
+	if (status == IPC_ROUTE_OK || status == IPC_ROUTE_UNKNOWN)
+		find_rcpt(rc, q, true); /* as it is now, and with what its domain does */
 	else
 		answer(rc, q->seq, status, NULL);
 }

@@ -72,8 +72,16 @@ static enum turn reroute(struct work *w, struct slice address)
 	return TURN_OVER;
 }
 
-/* RFC 5321 3.6.3 lets who refuses at RCPT leave the report to the sender's server: as long as we
- * cannot send one, that is what "accepted and bounced" comes to. */
+/* Whether a report can reach the sender is asked when there is one (rcpt.c); without it the name is
+ * unknown as any other. */
+static enum turn end_bounced(struct work *w)
+{
+	w->r->bounced = true;
+	buf_puts(&w->r->queue, "bounce");
+	buf_put(&w->r->address, buf_slice(&w->r->local));
+	return route_end(w, IPC_ROUTE_UNKNOWN, "SYSTEM");
+}
+
 static enum turn unknown(struct work *w)
 {
 	struct unknown u = unknown_of(w->d, w->dom, w->r->mode);
@@ -95,6 +103,8 @@ static enum turn unknown(struct work *w)
 	w->r->unknown_in = w->dom;
 	if (unknown_asks_helper(w->d, w->dom, w->r->mode))
 		route_trace(w, "the external helper is asked about it", SLICE_NONE);
+	if (w->r->mode == ROUTE_MAIL && u.action == UNKNOWN_BOUNCED)
+		return end_bounced(w);
 	return route_end(w, IPC_ROUTE_UNKNOWN, NULL);
 }
 

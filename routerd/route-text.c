@@ -13,7 +13,8 @@ const char *route_status_word(enum ipc_route_status status)
 		[IPC_ROUTE_OVERQUOTA] = "quota",
 		[IPC_ROUTE_REFUSED] = "refused",
 		[IPC_ROUTE_DISCARD] = "dropped",
-		[IPC_ROUTE_OFF] = "off" };
+		[IPC_ROUTE_OFF] = "off",
+		[IPC_ROUTE_BOUNCED] = "bounced" };
 
 	return status < sizeof(words) / sizeof(words[0]) ? words[status] : "unavailable";
 }
@@ -24,6 +25,7 @@ const char *route_status_text(enum ipc_route_status status)
 	case IPC_ROUTE_OK:
 		return "";
 	case IPC_ROUTE_UNKNOWN:
+	case IPC_ROUTE_BOUNCED:
 		return "no such user here";
 	case IPC_ROUTE_NOTLOCAL:
 		return "this name does not lead to an account of this server";
@@ -112,6 +114,9 @@ void route_explain(const struct directory *d, struct route *r)
 
 	mailbox_line(d, r);
 	line(r, "detail", buf_slice(&r->detail));
+	if (r->bounced)
+		buf_puts(&r->trace, "bounced: taken with a report of failure to the sender where "
+				    "that is one account of ours, else refused (no such user)\n");
 	if (r->mode != ROUTE_MAIL || !remote)
 		return;
 	buf_printf(&r->trace, "host: %s\n",

@@ -41,6 +41,7 @@ static void route_reset(struct route *r, enum route_mode mode)
 	r->mode = mode;
 	r->account = r->group = NULL;
 	r->unknown_in = NULL;
+	r->bounced = false;
 	r->module = r->why = NULL;
 	r->port = 0;
 	r->exact_host = false;

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "common/ipc/chan.h"
+#include "routerd/bounce.h"
 #include "routerd/db.h"
 #include "routerd/route.h"
 
@@ -26,6 +27,7 @@ struct routerd {
 	uint32_t next_seq;
 	bool names_in_flight; /* a change of domains' other names or addresses is on its way */
 	struct route route;   /* scratch, one address at a time */
+	struct bounces bounces;
 	struct {
 		uint64_t logins, recipients, changes;
 	} stat;

@@ -138,6 +138,7 @@ enum ipc_route_status {
 	IPC_ROUTE_REFUSED,   /* special name "error" and the like */
 	IPC_ROUTE_DISCARD,   /* accepted and dropped ("null") */
 	IPC_ROUTE_OFF,       /* the service is switched off for now: temporary for mail */
+	IPC_ROUTE_BOUNCED,   /* mail: nobody has the name; taken if the sender can have a report */
 };
 
 /* What goes with a login: of the link, and what the account's settings want of it. */

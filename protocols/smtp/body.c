@@ -42,6 +42,7 @@ static void chunk_send(struct smtp *s)
 static void text_put(struct smtp *s, struct slice text)
 {
 	facts_maker_feed(s->txn.facts, text);
+	smtp_bounce_keep(s, text);
 	while (text.n > 0 && s->txn.posting) {
 		struct slice part = slice_part(text, 0, SMTP_CHUNK_MAX - s->chunk.n);
 

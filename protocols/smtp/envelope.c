@@ -123,7 +123,7 @@ static const char *rcpt_check(struct smtp *s, struct slice arg, struct smtp_path
 		return "501 5.1.3 not an address";
 	if (path->utf8 && !s->txn.utf8)
 		return "553 5.6.7 this address needs SMTPUTF8";
-	s->notify = false;
+	s->notify = 0;
 	s->orcpt = SLICE_NONE;
 	refusal = smtp_rcpt_params(s, rest);
 	if (refusal == NULL && s->txn.n_rcpts >= s->conf.rcpts_max)
@@ -165,7 +165,8 @@ void smtp_cmd_rcpt(struct smtp *s, struct slice arg)
 }
 
 /* `more`: the handles of a group's other members, u32 each. */
-static int rcpt_accept(struct smtp *s, struct smtp_pending *p, uint32_t handle, struct slice more)
+static int rcpt_accept(
+    struct smtp *s, const struct smtp_pending *p, uint32_t handle, struct slice more)
 {
 	struct smtp_txn *t = &s->txn;
 	size_t n = t->n_rcpts + 1 + more.n / 4;
@@ -204,6 +205,7 @@ static const char *route_text(enum smtp_mode mode, uint32_t status)
 	switch (status) {
 	case IPC_ROUTE_OK:
 	case IPC_ROUTE_DISCARD:
+	case IPC_ROUTE_BOUNCED:
 		return "250 2.1.5 recipient taken";
 	case IPC_ROUTE_UNKNOWN:
 		return "550 5.1.1 no such user here";
@@ -233,17 +235,41 @@ static bool rcpts_full(const struct smtp *s, struct slice more)
 	       s->txn.n_rcpts + 1 + more.n / 4 > SMTP_HANDLES_MAX;
 }
 
+/* What has been taken, or why not. */
+static const char *rcpt_take(struct smtp *s, const struct smtp_pending *p, uint32_t status,
+    uint32_t handle, struct slice more)
+{
+	struct smtp_txn *t = &s->txn;
+
+	if (rcpts_full(s, more))
+		return too_many;
+	if (rcpt_accept(s, p, status == IPC_ROUTE_OK ? handle : 0, more) != 0)
+		return route_text(s->mode, IPC_ROUTE_TRYLATER);
+	if (status != IPC_ROUTE_BOUNCED) {
+		smtp_report_success(s, p, more.n > 0);
+	} else if (smtp_bounce_add(s, p)) {
+		t->rcpts[t->n_rcpts - 1].bounced = true;
+	} else {
+		t->n_rcpts--;
+		return too_many;
+	}
+	return route_text(s->mode, status);
+}
+
 static void rcpt_answer(struct smtp *s, struct smtp_pending *p, uint32_t status, uint32_t handle,
     struct slice more, struct slice text)
 {
-	bool accept = status == IPC_ROUTE_OK || status == IPC_ROUTE_DISCARD;
-	bool full = accept && rcpts_full(s, more);
+	bool accept;
 
-	if (accept && !full && rcpt_accept(s, p, status == IPC_ROUTE_OK ? handle : 0, more) != 0)
-		status = IPC_ROUTE_TRYLATER;
-	else if (accept && !full)
-		smtp_report_add(s, p, more.n > 0);
-	buf_puts(&p->reply, full ? too_many : route_text(s->mode, status));
+	if (status == IPC_ROUTE_BOUNCED)
+		status = smtp_bounce_status(s, p);
+	p->bounced = status == SMTP_BOUNCE_WAITS;
+	if (p->bounced)
+		return;
+	accept =
+	    status == IPC_ROUTE_OK || status == IPC_ROUTE_DISCARD || status == IPC_ROUTE_BOUNCED;
+	buf_puts(&p->reply,
+	    accept ? rcpt_take(s, p, status, handle, more) : route_text(s->mode, status));
 	s->rcpts_refused += !accept && status != IPC_ROUTE_TRYLATER &&
 			    status != IPC_ROUTE_OVERQUOTA && status != IPC_ROUTE_OFF;
 	if (status == IPC_ROUTE_REFUSED && text.n > 0) {
@@ -265,11 +291,26 @@ void smtp_pending_flush(struct smtp *s)
 	}
 }
 
+static struct smtp_pending *pending_at(struct smtp *s, unsigned i)
+{
+	return &s->pending[(s->pending_head + i) % SMTP_PENDING_MAX];
+}
+
+static void bounced_answer(struct smtp *s)
+{
+	for (unsigned i = 0; i < s->pending_n; i++)
+		if (pending_at(s, i)->bounced)
+			rcpt_answer(
+			    s, pending_at(s, i), IPC_ROUTE_BOUNCED, 0, SLICE_NONE, SLICE_NONE);
+}
+
 void smtp_rcpt_msg(struct smtp *s, const struct ipc_rcpt_reply *m)
 {
 	smtp_report_rcpt(s, m);
+	if (smtp_bounce_told(s, m))
+		bounced_answer(s);
 	for (unsigned i = 0; i < s->pending_n; i++) {
-		struct smtp_pending *p = &s->pending[(s->pending_head + i) % SMTP_PENDING_MAX];
+		struct smtp_pending *p = pending_at(s, i);
 
 		if (p->seq != 0 && p->seq == m->seq) {
 			rcpt_answer(s, p, m->status, m->handle, m->more, m->text);
@@ -284,12 +325,11 @@ void smtp_rcpt_give_up(struct smtp *s)
 	if (s->state == SMTP_SENDER)
 		sender_answer(s, IPC_ROUTE_TRYLATER);
 	if (s->state == SMTP_REPORT)
-		smtp_report_over(s);
-	for (unsigned i = 0; i < s->pending_n; i++) {
-		struct smtp_pending *p = &s->pending[(s->pending_head + i) % SMTP_PENDING_MAX];
-
-		if (p->seq != 0)
-			rcpt_answer(s, p, IPC_ROUTE_TRYLATER, 0, SLICE_NONE, SLICE_NONE);
-	}
+		smtp_report_over(s, IPC_ST_TRYLATER);
+	smtp_bounce_give_up(s);
+	for (unsigned i = 0; i < s->pending_n; i++)
+		if (pending_at(s, i)->seq != 0)
+			rcpt_answer(
+			    s, pending_at(s, i), IPC_ROUTE_TRYLATER, 0, SLICE_NONE, SLICE_NONE);
 	smtp_pending_flush(s);
 }

@@ -28,8 +28,16 @@
 #define SMTP_MISSING_MAX 512
 /* A header longer than this is passed on as it is, whatever it lacks. */
 #define SMTP_HEAD_MAX (64 * 1024)
-/* What a report of success says of its recipients: with the rest of it one post_data. */
+/* What a report says of its recipients in fields, and of those who do not exist in words. */
 #define SMTP_REPORT_MAX (48 * 1024)
+#define SMTP_NAMES_MAX  (8 * 1024)
+/* Of a message that comes back with a report of failure: of all of it, of its header. */
+#define SMTP_RETURN_MAX      (256 * 1024)
+#define SMTP_RETURN_HEAD_MAX (32 * 1024)
+/* A report with all of that. */
+#define SMTP_SENDING_MAX (SMTP_REPORT_MAX + SMTP_NAMES_MAX + SMTP_RETURN_MAX + 8 * 1024)
+/* What one takes mostly: whose mailbox has no room for that gets none. */
+#define SMTP_REPORT_LIKELY 8192
 /* A reply kept until those before it are answered. */
 #define SMTP_REPLY_MAX 512
 

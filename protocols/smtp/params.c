@@ -1,6 +1,6 @@
 /*
  * params - what follows the address of MAIL and RCPT: a table of parameters for each. All are
- * checked; those of RFC 3461 ask for reports, which nobody sends yet (docs/smtp.md).
+ * checked; those of RFC 3461 ask for reports (report.c, docs/smtp.md).
  */
 #include "protocols/smtp/smtp-private.h"
 
@@ -68,7 +68,8 @@ static const char *take_auth(struct smtp *s, struct slice value, bool has_value)
 
 static const char *take_ret(struct smtp *s, struct slice value, bool has_value)
 {
-	if (slice_ieq(value, SLICE("FULL")) || slice_ieq(value, SLICE("HDRS")))
+	s->txn.bounce.full = slice_ieq(value, SLICE("FULL"));
+	if (s->txn.bounce.full || slice_ieq(value, SLICE("HDRS")))
 		return NULL;
 	return "501 5.5.4 RET is FULL or HDRS";
 }
@@ -86,6 +87,7 @@ static const char *take_notify(struct smtp *s, struct slice value, bool has_valu
 	static const char refusal[] =
 	    "501 5.5.4 NOTIFY is NEVER, or a list of SUCCESS, FAILURE, DELAY";
 
+	s->notify = SMTP_NOTIFY_NO_FAILURE;
 	if (slice_ieq(value, SLICE("NEVER")))
 		return NULL;
 	if (value.n == 0 || value.p[value.n - 1] == ',')
@@ -96,7 +98,10 @@ static const char *take_notify(struct smtp *s, struct slice value, bool has_valu
 		if (!slice_ieq(word, SLICE("SUCCESS")) && !slice_ieq(word, SLICE("FAILURE")) &&
 		    !slice_ieq(word, SLICE("DELAY")))
 			return refusal;
-		s->notify |= slice_ieq(word, SLICE("SUCCESS"));
+		if (slice_ieq(word, SLICE("SUCCESS")))
+			s->notify |= SMTP_NOTIFY_SUCCESS;
+		if (slice_ieq(word, SLICE("FAILURE")))
+			s->notify &= ~(unsigned)SMTP_NOTIFY_NO_FAILURE;
 	}
 	return NULL;
 }

@@ -52,12 +52,13 @@ static bool tells_more(uint32_t status, uint32_t than)
 static const char *common_text(const struct smtp_rcpt *rcpts, size_t n)
 {
 	const struct smtp_rcpt *fails = NULL;
-	bool any_stored = false;
+	bool any_stored = false, all_bounced = true;
 
 	for (size_t i = 0; i < n; i++) {
 		const struct smtp_rcpt *r = &rcpts[i];
 
-		if (r->handle == 0)
+		all_bounced = all_bounced && r->bounced;
+		if (r->handle == 0 && !(r->bounced && r->answered))
 			continue;
 		if (r->status == IPC_ST_OK)
 			any_stored = true;
@@ -65,19 +66,24 @@ static const char *common_text(const struct smtp_rcpt *rcpts, size_t n)
 			fails = r;
 	}
 	if (fails == NULL)
-		return store_text(IPC_ST_OK);
-	return any_stored ? "451 4.3.0 not stored for all recipients, try again"
-			  : store_text(fails->status);
+		return all_bounced ? smtp_bounce_text(IPC_ST_OK) : store_text(IPC_ST_OK);
+	if (any_stored)
+		return "451 4.3.0 not stored for all recipients, try again";
+	return fails->bounced ? smtp_bounce_text(fails->status) : store_text(fails->status);
 }
 
-/* LMTP, RFC 2033 4.2: one answer for each recipient that was taken, in their order. */
+/*
+ * LMTP, RFC 2033 4.2: one answer for each recipient that was taken, in their order. Who is bounced
+ * is answered by what became of the report, which comes last: were it first, a message that is
+ * tried again would bring one with each try.
+ */
 static void answer_all(struct smtp *s)
 {
 	struct smtp_txn *t = &s->txn;
 	const char *fault = t->fault != SMTP_BODY_GOOD ? smtp_fault_text(t->fault) : NULL;
 	const char *common = fault != NULL ? fault : common_text(t->rcpts, t->n_rcpts);
 
-	if (s->mode == SMTP_SUBMISSION && common[0] == '2' && smtp_report_begin(s))
+	if (fault == NULL && (s->mode == SMTP_LMTP || common[0] == '2') && smtp_report_begin(s))
 		return;
 	if (s->mode != SMTP_LMTP) {
 		smtp_reply(s, common);
@@ -93,8 +99,16 @@ static void answer_all(struct smtp *s)
 	smtp_txn_end(s);
 }
 
-void smtp_report_over(struct smtp *s)
+void smtp_report_over(struct smtp *s, uint32_t status)
 {
+	struct smtp_txn *t = &s->txn;
+
+	for (size_t i = 0; i < t->n_rcpts; i++) {
+		if (!t->rcpts[i].bounced)
+			continue;
+		t->rcpts[i].status = status;
+		t->rcpts[i].answered = true;
+	}
 	answer_all(s);
 }
 
@@ -132,9 +146,10 @@ static void on_result(struct smtp *s, const struct ipc_post_result *m)
 
 void smtp_post_msg(struct smtp *s, enum ipc_type type, const union ipc_any *m)
 {
-	if (type == IPC_post_credit)
+	if (type == IPC_post_credit) {
 		s->window += m->post_credit.bytes;
-	else if (type == IPC_post_result) {
+		smtp_report_credit(s);
+	} else if (type == IPC_post_result) {
 		smtp_report_result(s, &m->post_result);
 		on_result(s, &m->post_result);
 	}
@@ -147,11 +162,12 @@ void smtp_post_give_up(struct smtp *s)
 	if (t->posting)
 		smtp_body_fail(s, SMTP_BODY_LOST);
 	if (s->state == SMTP_REPORT)
-		smtp_report_over(s);
+		smtp_report_over(s, IPC_ST_TRYLATER);
 	if (s->state != SMTP_RESULTS)
 		return;
 	for (size_t i = 0; i < t->n_rcpts; i++)
 		if (t->rcpts[i].handle != 0 && !t->rcpts[i].answered)
 			t->rcpts[i].status = IPC_ST_TRYLATER;
-	answer_all(s);
+	t->reported = true; /* none any more */
+	smtp_report_over(s, IPC_ST_TRYLATER);
 }

@@ -36,7 +36,7 @@ enum smtp_state {
 	SMTP_AUTH = 1 << 8,     /* waits for authd, or lets a failed login wait */
 	SMTP_RESPONSE = 1 << 9, /* the next line is a response, not a command */
 	SMTP_ENDED = 1 << 10,
-	SMTP_REPORT = 1 << 11, /* a report of success is on its way, then the answer */
+	SMTP_REPORT = 1 << 11, /* a report is on its way, then the answer */
 
 	SMTP_IDLE = SMTP_READY | SMTP_MAIL | SMTP_CHUNKS,
 	SMTP_BETWEEN = SMTP_START | SMTP_IDLE, /* the next line is a command */
@@ -52,12 +52,41 @@ enum smtp_body_fault {
 	SMTP_BODY_LOST,  /* stored is gone, or no memory */
 };
 
+/* NOTIFY of a RCPT; 0: nothing was said, which means a report of failure (RFC 3461 4.1). */
+enum smtp_notify {
+	SMTP_NOTIFY_SUCCESS = 1 << 0,
+	SMTP_NOTIFY_NO_FAILURE = 1 << 1,
+};
+
+/* What a report says of a recipient. */
+enum smtp_action { SMTP_ACTION_DELIVERED, SMTP_ACTION_EXPANDED, SMTP_ACTION_FAILED };
+
+/* Where mail to the sender of this message leads. */
+enum smtp_bounce_sender {
+	BOUNCE_UNKNOWN,
+	BOUNCE_ASKED,
+	BOUNCE_HERE, /* to one account of ours: `handle` */
+	BOUNCE_ELSEWHERE,
+	BOUNCE_LATER,
+};
+
+/* Recipients whom nobody is, to be reported (bounce.c). */
+struct smtp_bounce {
+	unsigned n;
+	enum smtp_bounce_sender sender;
+	uint32_t seq, handle;
+	bool full, cut;      /* RET=FULL; but there is more than we keep */
+	struct buf names;    /* of the recipients, for people */
+	struct buf returned; /* of the message, from its first byte */
+};
+
 struct smtp_rcpt {
-	uint32_t handle; /* 0: discarded */
+	uint32_t handle; /* 0: discarded, or bounced */
 	uint32_t index;  /* of the target in post_begin that it shares the fate of */
 	uint32_t status; /* enum ipc_store_status */
 	bool answered;
 	bool joined; /* of the same RCPT as the one before it, which was for a group */
+	bool bounced;
 };
 
 struct smtp_txn {
@@ -67,8 +96,11 @@ struct smtp_txn {
 	struct smtp_rcpt *rcpts;
 	size_t n_rcpts, cap_rcpts; /* with every member of a group */
 	struct buf only_rcpt;      /* <address> of the first one */
-	struct buf report, envid;  /* report.c: of recipients with NOTIFY=SUCCESS; decoded */
-	bool reported;
+	struct buf report, envid;  /* report.c: fields of recipients; decoded */
+	struct buf sending;        /* the report, what of it stored has not got */
+	bool reported;             /* it has begun, if it was to */
+	bool report_open;          /* between its post_begin and its post_commit */
+	struct smtp_bounce bounce;
 
 	enum smtp_body_fault fault;
 	bool posting; /* between post_begin and its end */
@@ -86,7 +118,8 @@ struct smtp_pending {
 	uint32_t seq; /* of rcpt_ask; 0: `reply` is all */
 	struct buf address;
 	struct buf reply;
-	bool notify;      /* of success */
+	unsigned notify;  /* enum smtp_notify */
+	bool bounced;     /* nobody has the name; routerd is asked where the sender is */
 	struct buf orcpt; /* as it was sent */
 };
 
@@ -110,7 +143,7 @@ struct smtp {
 	bool stopping, rcpt_gone, post_gone, touched;
 	bool extended; /* EHLO or LHLO, not HELO */
 	uint32_t seq, tag, sender_seq, report_seq;
-	bool notify;        /* of the RCPT that is looked at */
+	unsigned notify;    /* of the RCPT that is looked at */
 	struct slice orcpt; /* in its line */
 	char hello[SMTP_HELLO_MAX + 1];
 	struct smtp_login login;
@@ -148,14 +181,36 @@ extern const char smtp_login_first[];
 
 /* report.c */
 void smtp_report_envid(struct smtp *s, struct slice value);
-void smtp_report_add(struct smtp *s, const struct smtp_pending *p, bool group);
-/* Everybody has the message. True: the answer waits until smtp_report_over(). */
+/* A recipient that was taken; `p` holds what its RCPT said. False: there is no more room. */
+bool smtp_report_add(struct smtp *s, const struct smtp_pending *p, enum smtp_action action);
+/* The same if its success is to be reported. */
+void smtp_report_success(struct smtp *s, const struct smtp_pending *p, bool group);
+/* Those who can have the message have it. True: the answer comes by smtp_report_over(). */
 bool smtp_report_begin(struct smtp *s);
 void smtp_report_rcpt(struct smtp *s, const struct ipc_rcpt_reply *m);
 void smtp_report_result(struct smtp *s, const struct ipc_post_result *m);
+void smtp_report_credit(struct smtp *s);
 
-/* result.c: the report is there, or cannot be; nothing depends on it. */
-void smtp_report_over(struct smtp *s);
+/* result.c: the report is durable (IPC_ST_OK) or cannot be: only those who are bounced depend on
+ * it. */
+void smtp_report_over(struct smtp *s, uint32_t status);
+
+/* bounce.c: recipients whom nobody is */
+/* What to answer, now or, when the sender's place is known, once more: IPC_ROUTE_BOUNCED (taken),
+ * _UNKNOWN, _TRYLATER. */
+#define SMTP_BOUNCE_WAITS UINT32_MAX
+uint32_t smtp_bounce_status(struct smtp *s, const struct smtp_pending *p);
+/* True: this is it, ask again. */
+bool smtp_bounce_told(struct smtp *s, const struct ipc_rcpt_reply *m);
+void smtp_bounce_give_up(struct smtp *s);
+/* A recipient that was taken; false: there is no more room for it in the report. */
+bool smtp_bounce_add(struct smtp *s, const struct smtp_pending *p);
+/* Text of the message, in its order. */
+void smtp_bounce_keep(struct smtp *s, struct slice text);
+/* What of it comes back: all, or its header. */
+struct slice smtp_bounce_returned(const struct smtp *s, struct slice boundary, bool *ret_whole);
+/* The answer after the message, by what became of the report (IPC_ST_...). */
+const char *smtp_bounce_text(uint32_t status);
 
 /* envelope.c: local@domain, as routerd wants it. */
 void smtp_path_plain(const struct smtp_path *path, struct buf *out);

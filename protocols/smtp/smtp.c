@@ -10,6 +10,7 @@ struct smtp_pending *smtp_pending_add(struct smtp *s)
 	struct smtp_pending *p = &s->pending[(s->pending_head + s->pending_n++) % SMTP_PENDING_MAX];
 
 	p->seq = 0;
+	p->bounced = false;
 	buf_reset(&p->address);
 	buf_reset(&p->reply);
 	return p;
@@ -70,18 +71,24 @@ void smtp_txn_end(struct smtp *s)
 	struct smtp_txn *t = &s->txn;
 	struct ipc_post_abort m = { .tag = s->tag };
 
-	if (t->posting)
+	if (t->posting || t->report_open)
 		front_send(s->port, FRONT_POST, IPC_post_abort, &m);
 	facts_maker_free(&t->facts);
 	buf_fini(&t->only_rcpt);
 	buf_fini(&t->head);
 	buf_fini(&t->report);
 	buf_fini(&t->envid);
+	buf_fini(&t->sending);
+	buf_fini(&t->bounce.names);
+	buf_fini(&t->bounce.returned);
 	free(t->rcpts);
 	*t = (struct smtp_txn){ .only_rcpt = BUF_INIT(2 * SMTP_PATH_MAX + 16),
 		.head = BUF_INIT(SMTP_HEAD_MAX + 1),
 		.report = BUF_INIT(SMTP_REPORT_MAX),
-		.envid = BUF_INIT(SMTP_ENVID_MAX) };
+		.envid = BUF_INIT(SMTP_ENVID_MAX),
+		.sending = BUF_INIT(SMTP_SENDING_MAX),
+		.bounce = {
+		    .names = BUF_INIT(SMTP_NAMES_MAX), .returned = BUF_INIT(SMTP_RETURN_MAX) } };
 	buf_reset(&s->chunk);
 	if (s->state != SMTP_START && s->state != SMTP_ENDED)
 		smtp_enter(s, SMTP_READY);
@@ -286,7 +293,7 @@ static void smtp_free(void *core)
 
 	if (s == NULL)
 		return;
-	s->txn.posting = false; /* stored sees the end of the channel */
+	s->txn.posting = s->txn.report_open = false; /* stored sees the end of the channel */
 	smtp_txn_end(s);
 	for (unsigned i = 0; i < SMTP_PENDING_MAX; i++) {
 		buf_fini(&s->pending[i].address);

@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """examples - every row of the two tables of worked examples, one case each, end to end.
 
-Rows L1 to L22 are logins (which account a typed name opens), rows R1 to R15 the Router's. Where a door for the
+Rows L1 to L22 are logins (which account a typed name opens), rows R1 to R15 the Router's, rows S1 to S6 its special
+names. Where a door for the
 protocol exists it is used: POP, IMAP and PWD on two addresses of this machine, LMTP, SMTP and submission. What
 comes by a door that is not built yet (FTP, HTTP, XMPP, signals) goes through `route test` with what that door would
 say. The last case fails when a row has none.
@@ -19,7 +20,8 @@ import shlex
 import suite
 from suite import A1, A2, DOMAIN, PASSWORD, Failed, Line, behind_trace, case, check, equal, main, message, plain, refused, wait
 
-ROWS = ["L%d" % n for n in range(1, 23)] + ["R%d" % n for n in range(1, 16)]
+ROWS = ["L%d" % n for n in range(1, 23)] + ["R%d" % n for n in range(1, 16)] + \
+    ["S%d" % n for n in range(1, 7)]
 DONE = []
 # With these nothing is added to a message of our own users.
 COMPLETE = {"From": "u1@" + DOMAIN, "Date": "Sun, 22 Nov 2026 08:00:00 +0000", "Message-ID": "<1@client.example>"}
@@ -443,6 +445,72 @@ def r15(s):
     leads(s, "jim@client1.test", "SMTP", "other.test", "john@other.test")
 
 
+# ---- special names: each by LMTP, SMTP and submission ----
+
+def dropped(s, to, queue):
+    """Taken, and nobody has it."""
+    equal(routed(s, to)[:2], ["SYSTEM", queue], "where mail leads")
+    for way in ("lmtp", "smtp", "submission"):
+        deliver(s, to, message(way, **COMPLETE), way)
+    equal(s.mail("u1"), [], "mail of the sender")
+
+
+def refused_mail(s, to, queue):
+    equal(routed(s, to)[:2], ["SYSTEM", queue], "where mail leads")
+    for code, text in mail_answers(s, to):
+        check(code == 550 and text.startswith("5.7.1"), "mail for %s was answered %d %s", to, code, text)
+
+
+@row("S1", "null is taken and dropped, whatever leads there")
+def s1(s):
+    dropped(s, "null@" + DOMAIN, "null")
+    with router(s, "<drop> = NULL", "spam.test = null"):
+        dropped(s, "drop@" + DOMAIN, "null")
+        dropped(s, "anyone@spam.test", "null")
+
+
+@row("S2", "error is refused")
+def s2(s):
+    refused_mail(s, "error@" + DOMAIN, "error")
+    with router(s, "<no> = error"):
+        refused_mail(s, "no@" + DOMAIN, "error")
+    with unknown(s, "domain.test", "error"):
+        refused_mail(s, "aname@domain.test", "error")
+
+
+@row("S3", "mail to the spam trap is taken and dropped, and the log says who sent it")
+def s3(s):
+    def marks():
+        return re.findall(r"route\.trap .*service=(\w+) peer=(\S+)", s.log_text())
+    before = len(marks())
+    dropped(s, "spamtrap@" + DOMAIN, "spamtrap")
+    with unknown(s, "domain.test", "spamtrap"):
+        dropped(s, "aname@domain.test", "spamtrap")
+    wait(lambda: len(marks()) >= before + 6, 60, "six marks")
+    equal(marks()[before:], [(way, A1) for way in ("lmtp", "smtp", "submission")] * 2, "the marks")
+
+
+@row("S4", "blacklisted is refused")
+def s4(s):
+    refused_mail(s, "u1%%%s@blacklisted" % DOMAIN, "blacklisted")
+    refused_mail(s, "blacklist-admin@blacklisted", "blacklisted")
+
+
+@row("S5", "but for the one way in that a record leaves")
+def s5(s):
+    s.ctl("password", "set", "postmaster", "plain", stdin=PASSWORD + "\n")
+    with router(s, "<blacklist-admin*@blacklisted> = postmaster"):
+        delivered(s, "blacklist-admin%%%s@blacklisted" % DOMAIN, "postmaster@" + DOMAIN)
+        refused_mail(s, "u1%%%s@blacklisted" % DOMAIN, "blacklisted")
+
+
+@row("S6", "postmaster is always there, whatever a pattern says")
+def s6(s):
+    with router(s, "Mail:<post*> = null"):
+        dropped(s, "posters@" + DOMAIN, "null")
+        delivered(s, "postmaster@" + DOMAIN, "postmaster@" + DOMAIN)
+
+
 @case("the page on names has a way to move from another server, which works word for word")
 def moving(s):
     with open(os.path.join(suite.TOP, "docs", "names.md"), encoding="utf-8") as f:
@@ -464,7 +532,7 @@ def moving(s):
     check("MailToUnknown is Rejected (the default)" in s.ctl(*commands[4]), "the last command changed nothing")
 
 
-@case("every row of both tables has a case")
+@case("every row of the tables has a case")
 def complete(s):
     equal(sorted(DONE), sorted(ROWS), "the rows with a case")
 

@@ -176,6 +176,11 @@ def directory(s):
         moves(s, "route_lookups", 1, lambda: l.command("RCPT TO:<nobody@example.test>", 550), kind="recipient",
               result="unknown")
     moves(s, "domains", 1, lambda: s.ctl("domain", "create", "d.example"))
+    s.ctl("settings", "set", "domain", "d.example", "MailToUnknown=Accepted and Bounced")
+    for sender, code, result in (("u1@example.test", 250, "ok"), ("x@else.example", 550, "sender")):
+        with s.lmtp() as l:
+            l.command("MAIL FROM:<%s>" % sender, 250)
+            moves(s, "failure_reports", 1, lambda: l.command("RCPT TO:<nobody@d.example>", code), result=result)
     moves(s, "accounts", 1, lambda: s.ctl("account", "create", "a@d.example"))
     moves(s, "directory_changes", None, lambda: s.ctl("account", "delete", "a@d.example"))
 

@@ -277,5 +277,124 @@ def reports(s):
         c.command("RCPT TO:<%s> NOTIFY=SUCCESS" % U1, 555)
 
 
+class Bounced:
+    """The Main Domain bounces names that nobody has."""
+
+    def __init__(self, s):
+        self.s = s
+
+    def __enter__(self):
+        self.s.ctl("settings", "set", "domain", DOMAIN, "MailToUnknown=Accepted and Bounced")
+
+    def __exit__(self, *unused):
+        self.s.ctl("settings", "set", "domain", DOMAIN, "MailToUnknown=default")
+
+
+NOBODY = "nobody@" + DOMAIN
+
+
+def sent_by(s, way, to, sender, options="", text="bounced"):
+    """Answers to the RCPTs and after the message; `to` has (address, parameters)."""
+    with s.lmtp() if way == "lmtp" else Smtp(s, "u1" if way == "submission" else None) as c:
+        c.command("MAIL FROM:<%s>%s" % (sender, options), 250)
+        first = [c.command("RCPT TO:<%s>%s" % one) for one in to]
+        taken = sum(code == 250 for code, _ in first)
+        if not taken:
+            return [code for code, _ in first], []
+        c.command("DATA", 354)
+        c.send(message(text, **{"From": U1, "Date": "x", "Message-ID": "<1@client.example>"}) + b".\r\n")
+        return [code for code, _ in first], [c.reply()[0] for _ in range(taken if way == "lmtp" else 1)]
+
+
+def report_of(m):
+    """The status fields of each recipient, and the part that came back, of a report."""
+    check(m.startswith(b"Return-Path: <>\r\n"), "it begins with %r", m[:60])
+    m = email.message_from_bytes(m)
+    equal((m.get_content_type(), m.get_param("report-type"), m["To"]), ("multipart/report", "delivery-status", "<%s>" % U1), "the report")
+    check("postmaster@" in m["From"] and m["Auto-Submitted"] == "auto-replied", "its header is %s", m.items())
+    words, status, back = m.get_payload()
+    check(NOBODY in words.get_payload(), "its words are %r", words.get_payload())
+    return [dict(p.items()) for p in status.get_payload()], back
+
+
+@case("accepted and bounced, by LMTP, SMTP and submission: one report of failure in the sender's INBOX when it is answered")
+def bounced(s):
+    with Bounced(s):
+        for way in ("lmtp", "smtp", "submission"):
+            first, last = sent_by(s, way, [(NOBODY, ""), (U2, ""), ("no.body@" + DOMAIN, "")], U1)
+            equal((first, set(last)), ([250, 250, 250], {250}), "answers by " + way)
+            found = s.mail("u1")
+            s.empty("u1")
+            equal([len(found), len(mails(s, "u2"))], [1, 1], "messages of the sender and of the other by " + way)
+            fields, back = report_of(found[0])
+            equal(fields[1:], [{"Final-Recipient": "rfc822;" + n, "Action": "failed", "Status": "5.1.1"}
+                               for n in (NOBODY, "no.body@" + DOMAIN)], "the recipients")
+            equal(back.get_content_type(), "text/rfc822-headers", "what came back")
+            check("Message-ID: <1@client.example>" in back.get_payload() and "bounced" not in back.get_payload(), "it is %r", back.get_payload())
+        first, last = sent_by(s, "submission", [(NOBODY, " NOTIFY=FAILURE ORCPT=rfc822;lost@old.example"), (U2, " NOTIFY=SUCCESS")], U1,
+                              " RET=FULL ENVID=e1", "the whole text")
+        fields, back = report_of(s.mail("u1")[0])
+        equal(fields[0].get("Original-Envelope-Id"), "e1", "envelope")
+        equal([(f.get("Original-Recipient"), f["Action"]) for f in fields[1:]], [("rfc822;lost@old.example", "failed"), (None, "delivered")], "recipients")
+        equal((back.get_content_type(), back.get_payload()[0].get_payload()), ("message/rfc822", "the whole text\r\n"), "what came back")
+        s.empty("u1")
+        s.empty("u2")
+        said = s.ctl("route", "test", NOBODY, "--mode", "mail")
+        check(re.search(r"module +SYSTEM\nqueue +bounce\naddress +nobody\n", said) and "report of failure" in said, "route test says %s", said)
+
+
+@case("no report: of a message without sender, to who wants none, to who is not here, to a group, to a full mailbox; then 550 at RCPT")
+def not_bounced(s):
+    group = "team@" + DOMAIN
+    admin(s, "CreateGroup %s {Members=(u1);}" % group, "CreateForwarder far@%s TO far@else.example" % DOMAIN)
+    with Bounced(s):
+        for way in ("lmtp", "smtp"):
+            for sender in ("", "s@else.example", "far@" + DOMAIN, group, NOBODY, "null@" + DOMAIN):
+                equal(sent_by(s, way, [(NOBODY, "")], sender), ([550], []), "answers to %r by %s" % (sender, way))
+        equal(sent_by(s, "submission", [(NOBODY, "")], ""), ([550], []), "answers to a sender <>")
+        for notify in ("NEVER", "SUCCESS", "DELAY"):
+            equal(sent_by(s, "submission", [(NOBODY, " NOTIFY=" + notify)], U1), ([550], []), "answers to " + notify)
+        s.ctl("account", "quota", "u1", "2000")
+        equal(sent_by(s, "submission", [(NOBODY, "")], U1), ([550], []), "answers to who is over quota")
+        s.ctl("account", "quota", "u1", "unlimited")
+    equal(mails(s, "u1"), [], "mail of u1")
+    admin(s, "DeleteGroup " + group, "DeleteForwarder far@" + DOMAIN)
+
+
+@case("stored dies while bounced mail is taken: 250 means that the report is there and the others have it; nothing is there twice",
+      engines=("lmdb",))
+def bounced_and_killed(s):
+    answered = []
+
+    def kill(pid, late_s):
+        time.sleep(late_s)
+        os.kill(pid, signal.SIGKILL)
+
+    with Bounced(s):
+        for n, late_s in enumerate((0, 0.005, 0.012, 0.02, 0.03, 0.1)):
+            with Smtp(s) as c:
+                c.begin([NOBODY, U2], U3)
+                c.command("DATA", 354)
+                c.send(message("x", "number-%d-" % n))
+                thread = threading.Thread(target=kill, args=(s.pids("stored")[0], late_s))
+                thread.start()
+                try:
+                    c.send(b".\r\n")
+                    if c.reply()[0] == 250:
+                        answered.append(n)
+                except OSError:
+                    pass
+                finally:
+                    thread.join(60)
+            back(s, lambda: s.pop("u2").quit())
+    reported, stored = ([int(n) for m in s.mail(user) for n in re.findall(rb"\r\nSubject: number-(\d+)-", m)] for user in ("u3", "u2"))
+    s.empty("u3")
+    s.empty("u2")
+    equal(sorted(set(answered) - set(reported)), [], "what was taken and not reported")
+    equal(sorted(set(reported) - set(stored)), [], "reports of messages that were not stored")
+    equal((len(reported), len(stored)), (len(set(reported)), len(set(stored))), "copies")
+    print("        %d answered 250, %d reported, %d stored, of 6" % (len(answered), len(reported), len(stored)))
+
+
 if __name__ == "__main__":
     main(23100, accounts=3)

@@ -294,15 +294,25 @@ uint32_t rig_ask(uint32_t verb, const char *const *args)
 	return rig.status;
 }
 
-uint32_t rig_rcpt(const char *address)
+static uint32_t rcpt_ask(struct ipc_rcpt_ask m)
 {
 	unsigned before = rig.rcpt_replies;
-	struct ipc_rcpt_ask m = { .seq = 3, .address = slice_str(address) };
 
 	ipc_send(rig.rcpt_end, IPC_rcpt_ask, &m, NULL);
 	rig_spin();
 	assert_int_equal(rig.rcpt_replies, before + 1);
 	return rig.status;
+}
+
+uint32_t rig_rcpt(const char *address)
+{
+	return rcpt_ask((struct ipc_rcpt_ask){ .seq = 3, .address = slice_str(address) });
+}
+
+uint32_t rig_report(const char *address)
+{
+	return rcpt_ask(
+	    (struct ipc_rcpt_ask){ .seq = 3, .address = slice_str(address), .report = 1 });
 }
 
 void rig_submit(uint64_t account)

@@ -51,6 +51,17 @@ static void others_are_not_asked_about(void **state)
 	    ask(settings_update, "domain", "d.example", "MailToUnknown", "Discarded"), IPC_DIR_OK);
 	assert_int_equal(rig_rcpt("ann@d.example"), IPC_ROUTE_DISCARD);
 	assert_int_equal(rig.provisions, 1);
+	/* Whom the helper does not know is bounced; for a report nobody is asked about. */
+	assert_int_equal(ask(settings_update, "domain", "d.example", "MailToUnknown",
+			     "\"Accepted and Bounced\""),
+	    IPC_DIR_OK);
+	assert_int_equal(rig_rcpt("ann@d.example"), IPC_ROUTE_BOUNCED);
+	assert_int_equal(rig.provisions, 2);
+	rig.helper = HELPER_MAKES;
+	assert_int_equal(rig_report("ann@d.example"), IPC_ROUTE_NOTLOCAL);
+	assert_int_equal(rig.provisions, 2);
+	assert_int_equal(rig_rcpt("ann@d.example"), IPC_ROUTE_OK);
+	assert_int_equal(rig_report("ann@d.example"), IPC_ROUTE_OK);
 }
 
 static void the_store_may_be_away(void **state)

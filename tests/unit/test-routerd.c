@@ -226,6 +226,55 @@ static void submission_asks_in_order(void **state)
 	assert_true(is_gone());
 }
 
+static void who_is_bounced_and_who_is_told(void **state)
+{
+	static const char *const nobody[] = { "", "nobody@client1.com", "nobody@company.com",
+		"null", "spamtrap", "x@blacklisted", "far@company.com", "team@company.com",
+		"one@company.com", "ben@company.com", "ann@elsewhere.example" };
+	uint32_t handle;
+
+	rig_prepare();
+	assert_int_equal(ask(settings_update, "domain", "client1.com", "MailToUnknown",
+			     "\"Accepted and Bounced\""),
+	    IPC_DIR_OK);
+	assert_int_equal(ask(group_create, "team", "Members", "ann", "Members", "ben"), IPC_DIR_OK);
+	assert_int_equal(ask(group_create, "one", "Members", "ann"), IPC_DIR_OK);
+	assert_int_equal(ask(forwarder_create, "far", "ann@elsewhere.example"), IPC_DIR_OK);
+	assert_int_equal(ask(settings_update, "account", "ben", "Suspended", "YES"), IPC_DIR_OK);
+	assert_int_equal(rig_rcpt("Nobody+x@client1.com"), IPC_ROUTE_BOUNCED);
+	assert_int_equal(rig_rcpt("nobody@company.com"), IPC_ROUTE_UNKNOWN);
+	assert_int_equal(rig_rcpt("info@client1.com"), IPC_ROUTE_OK);
+	assert_int_equal(rig_report("ann@company.com"), IPC_ROUTE_OK);
+	handle = rig.handle;
+	assert_int_equal(rig_report("Anne+detail@Company.com"), IPC_ROUTE_OK);
+	assert_int_equal(rig.handle, handle);
+	for (size_t i = 0; i < sizeof(nobody) / sizeof(nobody[0]); i++)
+		if (rig_report(nobody[i]) == IPC_ROUTE_OK)
+			fail_msg("%s may have a report", nobody[i]);
+	assert_int_equal(ask(domain_suspend, "client1.com"), IPC_DIR_OK);
+	assert_int_equal(rig_report("info@client1.com"), IPC_ROUTE_TRYLATER);
+	rig.over_quota = rig_id("ann");
+	assert_int_equal(rig_report("ann@company.com"), IPC_ROUTE_OVERQUOTA);
+	rig_lose_stored();
+	assert_int_equal(rig_report("ann@company.com"), IPC_ROUTE_TRYLATER);
+}
+
+static void reports_have_a_limit(void **state)
+{
+	struct bounces b = { 0 };
+
+	for (int i = 0; i < BOUNCES_PER_MINUTE; i++)
+		assert_true(bounces_take(&b, 7, 600 + i));
+	assert_false(bounces_take(&b, 7, 659));
+	assert_false(bounces_take(&b, 7 + BOUNCE_SLOTS, 659)); /* they share one */
+	assert_true(bounces_take(&b, 8, 659));
+	assert_true(bounces_take(&b, 7, 660));
+	for (unsigned i = 1; i < BOUNCES_ALL_PER_MINUTE; i++)
+		assert_true(bounces_take(&b, 100 + i % 500, 661));
+	assert_false(bounces_take(&b, 9, 661));
+	assert_true(bounces_take(&b, 9, 720));
+}
+
 static void a_full_disk_changes_nothing(void **state)
 {
 	struct engine_faults full = { .full = 1 }, none = { 0 };
@@ -283,6 +332,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 		    a_sender_is_the_logins_own, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(submission_asks_in_order, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(
+		    who_is_bounced_and_who_is_told, rig_setup, rig_teardown),
+		cmocka_unit_test(reports_have_a_limit),
 		cmocka_unit_test_setup_teardown(
 		    a_full_disk_changes_nothing, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(

@@ -249,9 +249,156 @@ static void the_trace_tells_how_it_came(void **state)
 	}
 }
 
+/* ---- reports of failure ---- */
+
+#define FULL   "MAIL FROM:<u1@example.test> RET=FULL ENVID=e+2B1\r\n"
+#define BOUNCE TO("bounce")
+
+static bool report_has(const struct fake *f, const char *text)
+{
+	struct slice m = fake_mail_get(f, 1, 0);
+
+	return memmem(m.p, m.n, text, strlen(text)) != NULL;
+}
+
+/* Bytes of message text, then its end. */
+static void send_text(struct fake *f, const char *head, size_t bytes)
+{
+	struct buf text = BUF_INIT(1 << 20);
+
+	buf_puts(&text, head);
+	while (text.n < bytes)
+		buf_puts(&text, "01234567890123456789012345678901234567890123456789\r\n");
+	buf_puts(&text, ".\r\n");
+	fake_input(f, buf_slice(&text));
+	buf_fini(&text);
+}
+
+static void a_report_brings_back_what_was_asked_for(void **state)
+{
+	static const struct {
+		const char *from, *head;
+		size_t bytes;
+		const char *has[3], *lacks;
+	} cases[] = {
+		{ FULL, "Subject: a\r\n\r\nb\r\n", 0,
+		    { "\r\nContent-Type: message/rfc822\r\n\r\nReturn-Path: <u1@",
+			"Subject: a\r\n\r\nb\r\n\r\n--=_", "\r\nOriginal-Envelope-Id: e+1\r\n" },
+		    "rfc822-headers" },
+		{ FULL, "Subject: \xc3\xa4\r\n\r\nb\r\n", 0,
+		    { "\"\r\nContent-Transfer-Encoding: 8bit\r\n\r\n",
+			"Type: message/rfc822\r\nContent-Transfer-Encoding: 8bit\r\n\r\n",
+			"\r\n\r\nb\r\n\r\n--=_" },
+		    "rfc822-headers" },
+		{ OWN, "Subject: a\r\n\r\nBODY\r\n", 0,
+		    { "\r\nContent-Type: text/rfc822-headers\r\n\r\nReturn-Path: <u1@",
+			"Subject: a\r\n\r\n--=_", "Action: failed\r\nStatus: 5.1.1\r\n\r\n" },
+		    "BODY" },
+		{ OWN, "Subject: \xc3\xa4\r\n\r\nBODY\r\n", 0,
+		    { "\r\nContent-Type: message/global-headers\r\n", "8bit", "Subject: \xc3" },
+		    "BODY" },
+		{ OWN, "--=_0.100000002.2\r\nSubject: a\r\n\r\n", 0,
+		    { "text/rfc822-headers\r\n\r\nReturn-Path", "Action", "Final-Recipient" },
+		    "Subject: a" },
+		/* More than is kept for that. */
+		{ FULL, "Subject: a\r\n\r\nBODY\r\n", SMTP_RETURN_MAX + 1000,
+		    { "text/rfc822-headers", "Subject: a\r\n\r\n--=_", "Action" }, "BODY" },
+		{ OWN, "Subject: a\r\nX: ", SMTP_RETURN_HEAD_MAX + 1000,
+		    { "text/rfc822-headers", "Subject: a\r\n", "Action" }, "message/rfc822" },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct fake *f = fake_open(true, false);
+
+		input(f, EHLO LOGIN);
+		fake_input(f, slice_str(cases[i].from));
+		fake_input(f, SLICE(BOUNCE "DATA\r\n"));
+		send_text(f, cases[i].head, cases[i].bytes);
+		assert_true(
+		    output_has(f, "250 2.0.0 nobody has this name, the sender is told\r\n"));
+		assert_int_equal(fake_mail_count(f, 1), 1);
+		for (int k = 0; k < 3; k++)
+			if (!report_has(f, cases[i].has[k]))
+				fail_msg("case %zu has no %s: %.*s", i, cases[i].has[k],
+				    SLICE_FMT(slice_part(fake_mail_get(f, 1, 0), 0, 3000)));
+		if (report_has(f, cases[i].lacks))
+			fail_msg("case %zu has %s", i, cases[i].lacks);
+		fake_free(&f);
+	}
+}
+
+/* The fake asserts the window; nothing is answered before the report is durable. */
+static void a_large_report_keeps_to_the_window(void **state)
+{
+	struct fake *f = fake_open(true, true);
+
+	input(f, EHLO LOGIN);
+	for (int message = 0; message < 3; message++) {
+		fake_input(f, SLICE(FULL BOUNCE TO("u2") "DATA\r\n"));
+		while (!output_has(f, "354 "))
+			assert_true(fake_answer(f));
+		fake_output_reset(f);
+		send_text(f, "\r\n", SMTP_RETURN_MAX - 2000);
+		while (!output_has(f, "250 2.0.0 delivered\r\n")) {
+			assert_int_equal(fake_mail_count(f, 1), message < 1 ? 0 : message);
+			assert_true(fake_answer(f));
+			if (fake_mail_count(f, 1) > (unsigned)message)
+				break;
+		}
+		while (fake_answer(f))
+			;
+		assert_true(output_has(f, "250 2.0.0 delivered\r\n"));
+		fake_output_reset(f);
+	}
+	assert_int_equal(fake_mail_count(f, 1), 3);
+	assert_int_equal(fake_mail_count(f, 2), 3);
+	assert_true(fake_mail_get(f, 1, 2).n > SMTP_RETURN_MAX - 2000);
+	fake_free(&f);
+}
+
+static void the_store_dies_before_the_report(void **state)
+{
+	for (int held = 0; held < 3; held++) {
+		struct fake *f = fake_open(false, true);
+
+		input(f, EHLO OWN BOUNCE "DATA\r\nx\r\n.\r\n");
+		while (!output_has(f, "354 "))
+			assert_true(fake_answer(f));
+		for (int i = 0; i < held; i++)
+			fake_answer(f); /* credit, then the result */
+		fake_lose(f, FRONT_POST);
+		assert_true(output_has(f, held < 2 ? "451 4.3.0 " : "250 2.0.0 "));
+		fake_free(&f);
+	}
+}
+
+static void routerd_does_not_say_where_the_sender_is(void **state)
+{
+	struct fake *f = fake_open(false, true);
+
+	input(f, EHLO OWN BOUNCE BOUNCE);
+	assert_true(fake_answer(f)); /* the first is bounced, and the sender asked for */
+	assert_true(fake_answer(f));
+	assert_false(output_has(f, "451"));
+	assert_int_equal(fake_deadline(f), SMTP_ROUTE_MS);
+	assert_true(fake_timeout(f));
+	assert_true(output_has(f, "451 4.3.0 not known now, try again\r\n"
+				  "451 4.3.0 not known now, try again\r\n"));
+	assert_true(fake_answer(f)); /* too late */
+	input(f, BOUNCE);
+	while (fake_answer(f))
+		;
+	assert_true(output_has(f, "451 4.3.0"));
+	fake_free(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_report_brings_back_what_was_asked_for),
+		cmocka_unit_test(a_large_report_keeps_to_the_window),
+		cmocka_unit_test(the_store_dies_before_the_report),
+		cmocka_unit_test(routerd_does_not_say_where_the_sender_is),
 		cmocka_unit_test(a_header_is_looked_at_in_any_pieces),
 		cmocka_unit_test(one_answer_when_all_are_durable),
 		cmocka_unit_test(a_sender_waits_for_routerd),

@@ -247,6 +247,7 @@ static const struct {
 	{ "policy", IPC_ROUTE_OVERQUOTA, 0 },
 	{ "refused", IPC_ROUTE_REFUSED, 0 },
 	{ "null", IPC_ROUTE_DISCARD, 0 },
+	{ "bounce", IPC_ROUTE_BOUNCED, 0 },
 	{ "quota", IPC_ROUTE_OK, IPC_ST_OVERQUOTA },
 	{ "tight", IPC_ROUTE_OK, IPC_ST_OK },
 	{ "full", IPC_ROUTE_OK, IPC_ST_FULL },
