@@ -1,5 +1,6 @@
 /*
- * copy - COPY and MOVE (RFC 6851) with COPYUID (RFC 4315): all messages or none.
+ * copy - COPY and MOVE (RFC 6851) with COPYUID (RFC 4315). A COPY is all messages or none; a MOVE goes
+ * in portions of stored's, each as a whole (docs/store.md).
  */
 #include "protocols/imap/imap-private.h"
 

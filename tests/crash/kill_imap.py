@@ -3,12 +3,14 @@
 
     kill_imap.py BUILD [--kills N] [--seed N]
 
-Each client has an account of its own with two mailboxes and knows what must be in them: which messages, in
-which order, with which flags. Whatever it was doing when its connection ended (APPEND of several messages,
-STORE, COPY, MOVE, EXPUNGE) must have happened as a whole or not at all; whatever was answered OK must have
-happened. A uid never means another message.
+Each client has an account of its own and knows what must be in it: which mailboxes, directories and
+subscriptions; in a mailbox which messages, in which order, with which flags. Whatever it was doing when its
+connection ended (APPEND of several messages, STORE, COPY, MOVE, EXPUNGE, CREATE, DELETE, RENAME, also of
+INBOX, SUBSCRIBE, UNSUBSCRIBE) must have happened as a whole or not at all; whatever was answered OK must have
+happened. LIST, LSUB, STATUS and the messages themselves say so. A uid never means another message.
 """
 import argparse
+import collections
 import os
 import random
 import re
@@ -20,12 +22,13 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "e2e"))
+import kill_tree  # noqa: E402
 import suite  # noqa: E402
 
-BOXES = ("INBOX", "Other")
 FLAGS = ("\\Seen", "\\Flagged", "\\Deleted", "one", "two")
 KINDS = ("stored", "stored", "stored", "imap", "imap child", "authd", "routerd", "authd-worker", "logd")
 CLIENTS = 6
+VERBS = {"APPEND", "STORE", "COPY", "MOVE", "EXPUNGE", "CREATE", "DELETE", "RENAME", "SUBSCRIBE", "UNSUBSCRIBE"}
 
 
 class Lost(Exception):
@@ -90,17 +93,17 @@ def message(number):
     return b"X-Id: %d\r\nSubject: message %d\r\n\r\n" % (number, number) + b"text \xff\r\n" * rng.choice((1, 50, 4000))
 
 
-class Client:
-    """Mailboxes as lists of [id, flags]; `maybe` is what they are if the command in flight happened."""
+class Client(kill_tree.TreeActs):
+    """Mailboxes as lists of [id, flags]; `maybe` is what all is if the command in flight happened."""
 
     def __init__(self, port, number, seed):
         self.port, self.user = port, "u%d" % number
         self.rng = random.Random("imap %s %d" % (seed, number))
-        self.boxes = {name: [] for name in BOXES}
+        self.boxes, self.subs = {"INBOX": []}, frozenset()
         self.maybe = None
         self.next = number * 1000000
-        self.uids = {}  # (box, uid) -> id
-        self.faults, self.done, self.lost = [], 0, 0
+        self.uids = {}  # (uidvalidity, uid) -> id
+        self.faults, self.done, self.lost = [], {}, 0
         self.stop = False
         self.conn = None
 
@@ -109,7 +112,10 @@ class Client:
         print("    FAULT: " + self.faults[-1], flush=True)
 
     def read(self, name):
-        self.conn.ok("SELECT " + name)
+        validity = None
+        for line in self.conn.ok("SELECT " + name):
+            m = re.match(r"\* OK \[UIDVALIDITY (\d+)\]", line)
+            validity = m[1] if m else validity
         found = []
         uid = flags = None
         for line in self.conn.ok("UID FETCH 1:* (FLAGS BODY.PEEK[HEADER.FIELDS (X-Id)])"):
@@ -119,42 +125,53 @@ class Client:
             m = re.match(r"X-Id: (\d+)", line)
             if m:
                 found.append([int(m[1]), flags])
-                if self.uids.setdefault((name, uid), int(m[1])) != int(m[1]):
+                if self.uids.setdefault((validity, uid), int(m[1])) != int(m[1]):
                     self.fault("uid %d of %s means another message" % (uid, name))
+        told = self.conn.ok("STATUS %s (MESSAGES)" % name)
+        if not any("(MESSAGES %d)" % len(found) in line for line in told):
+            self.fault("%s: %d messages, and %s" % (name, len(found), told))
         return found
 
+    def look(self):
+        """All there is: (mailboxes and directories, subscriptions)."""
+        listed = kill_tree.names(self.conn.ok('LIST "" *'))
+        boxes = {name: None if "\\Noselect" in how else self.read(name) for name, how in listed.items()}
+        return boxes, frozenset(kill_tree.names(self.conn.ok('LSUB "" *'))) - {"barrier"}
+
     def check(self):
-        """Reads all, and takes what is there for what must be there from now on."""
-        there = {name: self.read(name) for name in BOXES}
-        if there != self.boxes and (self.maybe is None or there != self.maybe):
+        """Looks, and takes what is there for what must be there from now on."""
+        there = self.look()
+        if there != (self.boxes, self.subs) and (self.maybe is None or there != self.maybe):
             self.fault("%s: is %r, must be %r%s" % (
-                self.what, there, self.boxes, "" if self.maybe is None else " or %r" % self.maybe))
-        self.boxes, self.maybe = there, None
+                self.what, there, (self.boxes, self.subs), "" if self.maybe is None else " or %r" % (self.maybe,)))
+        (self.boxes, self.subs), self.maybe = there, None
 
     def run(self, text, after):
-        """A command that turns the mailboxes into `after` if it is answered OK."""
+        """A command that turns all there is into `after` if it is answered OK."""
         self.maybe, self.what = after, text[:80]
         word, lines = self.conn.command(text)
+        if word == "NO" and "UNAVAILABLE" in lines[-1]:
+            raise Lost(lines[-1])  # nobody knows whether it happened
         if word == "OK":
-            self.boxes = after
-            self.done += 1
-        elif "UNAVAILABLE" not in lines[-1]:
+            self.boxes, self.subs = after
+            verb = (text if isinstance(text, str) else text.decode("latin-1")).split()[0]
+            self.done[verb] = self.done.get(verb, 0) + 1
+        else:
             self.fault("%r was answered %s" % (text[:80], lines[-1]))
-        if word == "OK":
-            self.maybe = None
+        self.maybe = None
 
     def copy_of(self):
-        return {name: [list(m) for m in box] for name, box in self.boxes.items()}
+        return {name: None if box is None else [list(m) for m in box] for name, box in self.boxes.items()}, self.subs
 
     def append(self):
-        after, text = self.copy_of(), b"APPEND INBOX"
+        (after, subs), text = self.copy_of(), b"APPEND INBOX"
         for _ in range(self.rng.choice((1, 1, 3))):
             flags = self.rng.sample(FLAGS, self.rng.randrange(3))
             body = message(self.next)
             text += b" (%s) {%d+}\r\n" % (" ".join(flags).encode(), len(body)) + body
             after["INBOX"].append([self.next, frozenset(flags)])
             self.next += 1
-        self.run(text, after)
+        self.run(text, (after, subs))
 
     def numbers(self):
         box = self.boxes["INBOX"]
@@ -164,52 +181,62 @@ class Client:
     def store(self):
         some, numbers = self.numbers()
         flag, add = self.rng.choice(FLAGS), self.rng.random() < 0.6
-        after = self.copy_of()
+        after, subs = self.copy_of()
         for i in some:
             old = after["INBOX"][i][1]
             after["INBOX"][i][1] = old | {flag} if add else old - {flag}
-        self.run("STORE %s %sFLAGS.SILENT (%s)" % (numbers, "+" if add else "-", flag), after)
+        self.run("STORE %s %sFLAGS.SILENT (%s)" % (numbers, "+" if add else "-", flag), (after, subs))
 
     def copy(self, move=False):
         some, numbers = self.numbers()
-        after = self.copy_of()
+        after, subs = self.copy_of()
         after["Other"] += [list(after["INBOX"][i]) for i in some]
         if move:
             after["INBOX"] = [m for i, m in enumerate(after["INBOX"]) if i not in some]
-        self.run("%s %s Other" % ("MOVE" if move else "COPY", numbers), after)
+        self.run("%s %s Other" % ("MOVE" if move else "COPY", numbers), (after, subs))
 
     def expunge(self):
-        after = self.copy_of()
+        after, subs = self.copy_of()
         after["INBOX"] = [m for m in after["INBOX"] if "\\Deleted" not in m[1]]
-        self.run("EXPUNGE", after)
+        self.run("EXPUNGE", (after, subs))
 
     def act(self):
-        if not self.boxes["INBOX"]:
+        if self.rng.random() < 0.4:
+            self.rng.choice((self.create, self.delete, self.rename, self.rename_inbox, self.subscribe))()
+        elif not self.boxes["INBOX"]:
             self.append()
-            return
-        self.rng.choice((self.append, self.store, self.store, self.copy, lambda: self.copy(True), self.expunge))()
-        if len(self.boxes["INBOX"]) + len(self.boxes["Other"]) > 60:
+        else:
+            self.rng.choice((self.append, self.store, self.store, self.copy, lambda: self.copy(True), self.expunge))()
+        if sum(len(box or ()) for box in self.boxes.values()) > 60:
             self.trim()
 
     def trim(self):
-        """Empties both mailboxes, in steps that happen as a whole each."""
-        for name in BOXES:
+        """Deletes or empties all mailboxes, in steps that happen as a whole each."""
+        while self.moving():
+            self.delete()
+        for name in kill_tree.FIXED:
             self.conn.ok("SELECT " + name)
             if not self.boxes[name]:
                 continue
-            marked = self.copy_of()
+            marked, subs = self.copy_of()
             for m in marked[name]:
                 m[1] = m[1] | {"\\Deleted"}
-            self.run("STORE 1:* +FLAGS.SILENT (\\Deleted)", marked)
-            self.run("EXPUNGE", {n: [] if n == name else b for n, b in self.boxes.items()})
+            self.run("STORE 1:* +FLAGS.SILENT (\\Deleted)", (marked, subs))
+            emptied, subs = self.copy_of()
+            self.run("EXPUNGE", (dict(emptied, **{name: []}), subs))
         self.conn.ok("SELECT INBOX")
 
     def connect(self):
         while not self.stop:
             try:
                 self.conn = Conn(self.port, self.user)
-                self.conn.command("CREATE Other")
+                # What the connection before left under way is committed before these are.
+                self.conn.ok("SUBSCRIBE barrier")
+                self.conn.ok("UNSUBSCRIBE barrier")
                 self.check()
+                if "Other" not in self.boxes:
+                    boxes, subs = self.copy_of()
+                    self.run("CREATE Other", (dict(boxes, Other=[]), subs))
                 self.conn.ok("SELECT INBOX")
                 return True
             except Lost:
@@ -264,11 +291,14 @@ def main():
             c.stop = False
             if not c.connect():
                 c.fault("no login at the end")
-        done, lost = sum(c.done for c in clients), sum(c.lost for c in clients)
+        done, lost = collections.Counter(), sum(c.lost for c in clients)
+        for c in clients:
+            done.update(c.done)
         faults = sum(len(c.faults) for c in clients)
+    print("done: " + " ".join("%s %d" % k for k in sorted(done.items())))
     print("seed %s: killed %s; %d commands done, %d connections lost, %d faults" % (
-        opt.seed, " ".join("%s %d" % k for k in sorted(killed.items())), done, lost, faults))
-    good = faults == 0 and done > 50 * CLIENTS and lost >= CLIENTS
+        opt.seed, " ".join("%s %d" % k for k in sorted(killed.items())), sum(done.values()), lost, faults))
+    good = faults == 0 and sum(done.values()) > 50 * CLIENTS and lost >= CLIENTS and set(done) == VERBS
     print("%d passed, %d failed" % (good, not good))
     return 0 if good else 1
 
