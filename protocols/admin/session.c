@@ -139,6 +139,18 @@ static bool is_wanted(const struct cmd *c, const struct row *row)
 	       (c->arg[3] == NULL || slice_ieq(cmd_text(c, 3), row->service));
 }
 
+/* GetSession, and KillSession with a DOMAIN: the session of this number, if it is of that domain.
+ */
+static bool is_named(const struct cmd *c, const struct row *row)
+{
+	ptrdiff_t at = slice_rfind(row->name, '@');
+
+	if (row->sid != c->sid)
+		return false;
+	return c->arg[1] == NULL ||
+	       (at >= 0 && slice_ieq(cmd_text(c, 1), slice_from(row->name, (size_t)at + 1)));
+}
+
 static void on_row(struct cmd *c, const struct row *row)
 {
 	if (c->verb->run == run_list_sessions) {
@@ -146,19 +158,27 @@ static void on_row(struct cmd *c, const struct row *row)
 	} else if (c->data.n == 0 && c->verb->run == run_find_session) {
 		if (is_wanted(c, row))
 			data_put_string(&c->data, slice_str(row->sid_text));
-	} else if (c->data.n == 0 && row->sid == c->sid) {
+	} else if (c->data.n == 0 && is_named(c, row)) {
 		c->first = true;
 		put_session(c, row);
 	}
 }
 
+static void kick(struct cmd *c);
+
 static void rows_end(struct cmd *c)
 {
+	bool kill = c->verb->run == run_kill_session;
+
 	if (c->verb->run == run_list_sessions)
 		buf_putc(&c->data, ')');
-	if (c->data.n > 0) {
+	if (c->data.n > 0 && kill) {
+		buf_reset(&c->data);
+		c->account = 0; /* by its number alone */
+		kick(c);
+	} else if (c->data.n > 0) {
 		cmd_data(c);
-	} else if (c->verb->run == run_get_session && c->account != c->a->account) {
+	} else if ((kill || c->verb->run == run_get_session) && c->account != c->a->account) {
 		/* Who may not see those of all sees its own ones. */
 		c->account = c->a->account;
 		ask_rows(c);
@@ -266,7 +286,11 @@ void run_get_session(struct cmd *c)
 
 void run_kill_session(struct cmd *c)
 {
-	if (take_sid(c))
+	if (!take_sid(c))
+		return;
+	if (c->arg[1] != NULL)
+		ask_rows(c);
+	else
 		kick(c);
 }
 

@@ -1,24 +1,27 @@
 #!/usr/bin/python3
-"""rights - every role asks every command about every kind of target, over the PWD port and the Unix socket; and an
-intruder with all rights over one domain learns nothing of another.
+"""rights - every role asks every command about every kind of target, over the PWD port and the Unix socket; who may do
+more than the administrator, be it only when he is resumed, is nobody's to change; and an intruder with all rights over one
+domain learns nothing of another.
 
 ROWS was written from the description of rights (docs/settings.md), not from the columns of the code. A command that is
 neither there nor in OUTSIDE fails the test. The lines are such that one which is allowed changes nothing: it is refused for
 another reason, or sets what is there already.
 """
+import base64
 import os
 import re
 
 import suite
-from cli import Cli, everything
+from cli import Cli, everything, lines_of
 from suite import DOMAIN, PASSWORD, TOP, case, check, equal, main
 
 # What a refusal for want of a right says.
 DENIED = ("this needs a right that you do not have", "you may not do this with the password of this account",
-          "these figures are not yours to see", "you may not do this to that account", "the store's upkeep is not yours")
+          "these figures are not yours to see", "you may not do this to that account", "the store's upkeep is not yours",
+          "only over the administration socket of this machine")
 
 # In a line $ is the target's domain. Enough is any of the rights; "all": whoever administers, "everybody": whoever logged
-# in, "self": the account itself, "none": Master alone.
+# in, "self": the account itself, "none": Master alone, "socket": root alone, since a descriptor does not go over TCP.
 LOOK = "UserAccounts DomainsRead Domain"
 ROWS = r'''
 ListDomains | UserAccounts DomainsRead
@@ -126,12 +129,20 @@ GetStoreState | Monitors
 ListDamaged | Monitors
 CompactStore | Settings
 ScrubStore | Settings
+NEWPASS gatehouse | everybody
+OpenSession user@$ | socket
 '''
 
-# Of one connection; about the own account; a descriptor, which goes over the Unix socket alone; and what takes the
-# number of a session, which sessions() below looks at.
-OUTSIDE = {"INLINE", "QUIT", "NOOP", "GetVersion", "NEWPASS", "USER", "PASS", "APOP", "AUTH", "STLS", "OpenSession",
-           "ListSessions", "GetSession", "KillSession"}
+# Those that take the number of a session, or show none to who may see none: session_matrix() below. The same form; $ is
+# the number of a session of user@ in the target's domain.
+SESSION_ROWS = '''
+ListSessions | UserAccounts Monitors
+GetSession $ | UserAccounts Monitors self
+KillSession $ | UserAccounts BasicSettings self
+'''
+
+# Of one connection.
+OUTSIDE = {"INLINE", "QUIT", "NOOP", "GetVersion", "USER", "PASS", "APOP", "AUTH", "STLS"}
 
 ROLES = {
     "master@" + DOMAIN: "Master", "settings@" + DOMAIN: "Settings", "users@" + DOMAIN: "UserAccounts",
@@ -149,8 +160,8 @@ SERVER_RIGHTS = {"Settings", "UserAccounts", "DomainsRead", "Monitors", "Directo
 DOMAINS = (DOMAIN, "one.test", "two.test")
 
 
-def rows():
-    for line in ROWS.strip().split("\n"):
+def rows(text=ROWS):
+    for line in text.strip().split("\n"):
         command, may = line.rsplit(" | ", 1)
         yield command, set(may.replace("LOOK", LOOK).split())
 
@@ -173,6 +184,8 @@ def make_world(s):
 
 def expected(role, may, domain):
     rights = set(ROLES[role].split())
+    if "socket" in may:
+        return False
     if "everybody" in may or "Master" in rights:
         return True
     if "all" in may:
@@ -200,7 +213,7 @@ def complete(s):
     with open(os.path.join(TOP, "protocols", "admin", "verbs.c"), encoding="utf-8") as f:
         there = set(re.findall(r'^\t\{ "(\w+)", "', f.read(), re.M))
     check(len(there) > 100, "the table of commands was not found")
-    mine = {command.split()[0] for command, _ in rows()}
+    mine = {command.split()[0] for command, _ in [*rows(), *rows(SESSION_ROWS)]}
     equal(sorted(there - mine - OUTSIDE), [], "commands without a row in the matrix of rights")
     equal(sorted((mine | OUTSIDE) - there), [], "rows of commands that do not exist")
 
@@ -225,6 +238,127 @@ def matrix(s):
         c.close()
     equal(everything(root), before, "what is there afterwards")
     print("        %d cells, %d allowed" % (cells, yes))
+    root.close()
+
+
+@case("the matrix of sessions: which role sees and ends whose, and DOMAIN is the domain of the account or the answer is no")
+def session_matrix(s):
+    root, pops, sid = Cli(s.admin), {}, {}
+
+    def open_one(d):
+        pops[d] = s.pop("user@" + d)
+        sid[d] = root.yes("FindAccountSession user@%s PROTOCOL pop3" % d)
+
+    def done(c, command, d):
+        code, value = c.command(command.replace("$", sid[d]))
+        if command == "ListSessions":
+            return sid[d] in {r["SID"] for r in value}
+        return code == 201 and (command.startswith("Kill") or value["Account"] == "user@" + d)
+
+    for d in DOMAINS:
+        open_one(d)
+    for role in list(ROLES) + [None]:
+        c, wrong = login(s, role) if role else Cli(s.admin), []
+        c.inline()
+        for command, may in rows(SESSION_ROWS):
+            for d in DOMAINS:
+                want = role is None or expected(role, may, d if "$" in command else None)
+                other = DOMAINS[DOMAINS.index(d) - 1]
+                if "$" in command:
+                    equal(again(c, command.replace("$", sid[d]) + " DOMAIN " + other), "501 there is no such session",
+                          "a session of %s as one of %s, to %s" % (d, other, role or "root"))
+                    equal(sid[d] in {r["SID"] for r in root.yes("ListSessions")}, True, "the session is there")
+                if done(c, command, d) != want:
+                    wrong.append("%s: %s" % (command, d))
+                if want and command.startswith("Kill"):
+                    pops[d].close()
+                    open_one(d)
+        equal(wrong, [], "what %s may not, or cannot" % (role or "root"))
+        c.close()
+    equal(root.yes("GetSession %s DOMAIN Two.Test" % sid["two.test"])["SID"], sid["two.test"], "the session by its domain")
+    equal(root.yes("KillSession %s DOMAIN two.test" % sid["two.test"]), 1, "ended by its domain")
+    pops.pop("two.test").close()
+    for pop in pops.values():
+        pop.close()
+    root.close()
+
+
+def acts_for(s, who, target):
+    """Does he open the target's mail with his own password (RFC 4616)?"""
+    with s.pop_line() as l:
+        return l.ask("AUTH PLAIN " + base64.b64encode(("%s\0%s\0%s" % (target, who, PASSWORD)).encode()).decode()).startswith("+OK")
+
+
+# Each would do something, if it were allowed.
+TAKEOVERS = r'''
+SetAccountPassword {} PASSWORD taken
+VerifyAccountPassword {} PASSWORD gatehouse
+UpdateAccountSettings {} {{Suspended=NO;}}
+SetAccountSettings {} {{Suspended=NO; RealName=taken;}}
+RenameAccount {} into taken
+RenameAccount {} into taken@one.test
+DeleteAccount {}
+SetAccountAliases {} (taken)
+KillAccountSessions {}
+ListRecoverable {}
+RestoreMessages {}
+PostAccountAlert {} ALERT taken
+'''
+
+
+@case("who may do more is nobody's to change, awake or suspended: by no command, and by acting for him")
+def higher(s):
+    root = Cli(s.admin)
+    higher_ones = {"chief": "Master", "clerk": "Settings", "guard": "Monitors,Domain"}
+    for name, rights in higher_ones.items():
+        root.yes('CreateAccount %s {Password="%s";}' % (name, PASSWORD))
+        root.yes("SetAccountRights %s (%s)" % (name, rights))
+    root.yes('CreateAccount all@%s {Password="%s";}' % (DOMAIN, PASSWORD))
+    root.yes("SetAccountRights all (%s)" % ",".join(ALL_OF_A_DOMAIN.split()))
+    for suspended in ("NO", "YES"):
+        for name in higher_ones:
+            root.yes("UpdateAccountSettings %s {Suspended=%s;}" % (name, suspended))
+        before = everything(root)
+        for who in ("users@" + DOMAIN, "all@" + DOMAIN):
+            with login(s, who) as c:
+                for name in higher_ones:
+                    for line in lines_of(TAKEOVERS):
+                        answer = c.command(line.format(name))
+                        check(denied(answer), "%s: %s was answered %s", who, line.format(name), answer)
+        check(not acts_for(s, "all@" + DOMAIN, "chief"), "acts for a Master, suspended %s", suspended)
+        equal(everything(root), before, "what is there afterwards, suspended %s" % suspended)
+    # The same by who may: nothing was refused for another reason.
+    with login(s, "master@" + DOMAIN) as c:
+        c.yes("SetAccountPassword chief PASSWORD " + PASSWORD)
+        c.yes("UpdateAccountSettings chief {Suspended=NO;}")
+    with login(s, "chief@" + DOMAIN) as c:
+        c.yes("SetAccountRights clerk ()")
+    for name in [*higher_ones, "all"]:
+        root.yes("DeleteAccount " + name)
+    root.close()
+
+
+@case("an account that moves to another domain has no right there, nor when it comes back; the log says which it lost")
+def moved(s):
+    root = Cli(s.admin)
+    for name, rights in (("out", "Master"), ("over@one.test", "Domain,BasicSettings")):
+        root.yes('CreateAccount %s {Password="%s";}' % (name, PASSWORD))
+        root.yes("SetAccountRights %s (%s)" % (name, rights))
+    for old, new in (("out", "out@two.test"), ("over@one.test", "over@two.test")):
+        root.yes("RenameAccount %s into %s" % (old, new))
+        equal(root.yes("GetAccountRights " + new), [], "rights of " + new)
+    with login(s, "over@two.test") as c:
+        check(denied(c.command("ListAccounts two.test")), "it administers the new domain")
+    with login(s, "users@" + DOMAIN) as c:
+        c.yes("SetAccountPassword out@two.test PASSWORD " + PASSWORD)
+        c.yes("RenameAccount out@two.test into out")
+    with login(s, "out") as c:
+        equal(c.yes("GetAccountRights *"), [], "rights of who came back")
+        check(denied(c.command("SetAccountRights out (Master)")), "it is Master again")
+    line = [x for x in s.log_text().splitlines() if "admin.rights" in x and "object=out@two.test" in x]
+    check(len(line) == 1 and "from=out@" + DOMAIN in line[0] and "rights=Master" in line[0], "the log has %s", line)
+    for name in ("out", "over@two.test"):
+        root.yes("DeleteAccount " + name)
     root.close()
 
 
