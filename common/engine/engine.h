@@ -88,6 +88,10 @@ struct engine_conf {
 	uint64_t compact_bytes_s; /* pace of compaction; 0 = default (32 MiB/s) */
 	uint64_t scrub_bytes_s;   /* pace of a scrub; 0 = default (16 MiB/s) */
 	unsigned crashes; /* how often in a row this process has died of a bad access to memory */
+	bool fresh_index; /* an operator asks: the index is made anew from the log */
+	/* During the open: segments of the log that were read, of those that will be. */
+	void (*progress)(void *arg, uint64_t done, uint64_t of);
+	void *progress_arg;
 };
 
 enum engine_health {
@@ -314,8 +318,8 @@ struct engine_compact_when {
  * The same answers; CORRUPT: a row cannot be read, and all stays as it is. A pass that was broken
  * off has lost nothing and may be asked for again.
  */
-void engine_compact(struct engine *e, const struct engine_compact_when *when, engine_done_fn *done,
-    void *arg);
+void engine_compact(
+    struct engine *e, const struct engine_compact_when *when, engine_done_fn *done, void *arg);
 
 /* What a scrub found; slices are valid inside the callback only. */
 struct engine_damage {

@@ -131,7 +131,7 @@ void report_progress(struct report *r, const char *what, uint64_t done, uint64_t
 	if (r->quiet || !isatty(2))
 		return;
 	now = clock_mono_ms();
-	if (now - r->shown_ms < SHOW_EVERY_MS && done < of)
+	if (now - r->shown_ms < SHOW_EVERY_MS && (of == 0 || done < of))
 		return;
 	r->shown_ms = now;
 	r->shown = true;

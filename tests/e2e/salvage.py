@@ -205,7 +205,7 @@ def rebuilt(s):
     with open(os.path.join(data(s), "store", "data.mdb"), "r+b") as f:
         f.write(os.urandom(8192))
     tool(s, "rebuild", data(s))
-    check(glob.glob(os.path.join(data(s), "store", "data.mdb.aside-*")), "the old index is gone")
+    equal(len(glob.glob(os.path.join(data(s), "store", "data.mdb.damaged-*"))), 1, "indexes that are set aside")
     s.start_again()
     before = dict(SENT)
     SENT.clear()

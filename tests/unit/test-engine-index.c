@@ -447,6 +447,8 @@ static void spoil(const char *dir)
 static const struct engine_conf small_steps = { .checkpoint_ms = NO_TIMER_MS,
 	.overlay_bytes = 20000 };
 
+static const struct engine_conf asked = { .checkpoint_ms = NO_TIMER_MS, .fresh_index = true };
+
 /* A crash leaves the files as they are: a copy of an open store's. */
 static void crash_with_damage(struct env *v)
 {
@@ -481,8 +483,14 @@ static void test_rebuilds_are_bounded(void **state)
 	}
 	run("rm -r before", v->dir);
 	/* What the operator does about it: a new index, and a stop in order, begin a new count. */
-	run("rm %/data.mdb %/running", v->dir);
+	v->e = store_open("lmdb", v->dir, &asked);
+	all_there(v->e, 1);
+	engine_close(&v->e);
+	assert_int_equal(count_of(v->dir, "running"), 0);
+	assert_int_equal(count_of(v->dir, "data.mdb.damaged-"), 1);
 	v->e = store_open("lmdb", v->dir, &no_timer);
+	engine_stats(v->e, &st);
+	assert_int_equal(st.index_rebuilds, 0);
 	all_there(v->e, 1);
 }
 
@@ -527,6 +535,14 @@ static void test_rebuild_that_fails(void **state)
 	run("cp -r % before", v->dir);
 	assert_int_equal(open_rc(v->dir, &conf, &v->e), ENGINE_CORRUPT);
 	run("rm -f %/running %/lock.mdb before/lock.mdb; diff -r before %", v->dir);
+	/* The same, and what was known of it before, when an operator asked. */
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(open_rc(v->dir, &asked, &v->e), ENGINE_CORRUPT);
+		assert_int_equal(count_of(v->dir, "running"), i);
+		run("rm -f %/lock.mdb; diff -r before %", v->dir);
+		assert_int_equal(open_rc(v->dir, &conf, &v->e), ENGINE_CORRUPT); /* marks it */
+		run("rm -fr %/lock.mdb before && cp -r % before", v->dir);
+	}
 	run("rm -r before", v->dir);
 }
 

@@ -199,6 +199,18 @@ static int look(struct store *s, bool unclean)
 	return 0;
 }
 
+/* Who asks has looked at what is wrong: it is none of those that are bounded. */
+static int set_aside_asked(struct store *s)
+{
+	struct guard *g = &s->guard;
+
+	g->was_marked = g->marked;
+	g->was_rebuilds = g->rebuilds;
+	g->was_first_s = g->first_s;
+	g->rebuilds = 0;
+	return guard_set_aside(s, "an operator asked for a new one");
+}
+
 int guard_begin(struct store *s)
 {
 	struct guard *g = &s->guard;
@@ -206,6 +218,8 @@ int guard_begin(struct store *s)
 
 	if ((r = versions_look(s)) != 0 || (r = run_open(s)) != 0)
 		return r;
+	if (s->conf.fresh_index)
+		return set_aside_asked(s);
 	if (g->marked)
 		return guard_set_aside(s, "damage was found while it was in use");
 	if (s->conf.crashes == SUSPECT_ENOUGH)
@@ -224,11 +238,29 @@ void guard_opened(struct store *s)
 	aside_forget(s);
 }
 
+/* The index stays that was there before the operator asked. */
+static void undo_asked(struct store *s)
+{
+	struct guard *g = &s->guard;
+
+	if (g->aside[0] != '\0')
+		(void)renameat(s->dir_fd, g->aside, s->dir_fd, "data.mdb");
+	g->marked = g->was_marked;
+	g->rebuilds = g->was_rebuilds;
+	g->first_s = g->was_first_s;
+	if (g->was_there)
+		(void)run_write(s);
+	else
+		(void)unlinkat(s->dir_fd, run_name, 0);
+}
+
 void guard_undo(struct store *s)
 {
 	struct guard *g = &s->guard;
 
-	if (g->aside[0] != '\0' && renameat(s->dir_fd, g->aside, s->dir_fd, "data.mdb") == 0) {
+	if (s->conf.fresh_index && g->fd >= 0)
+		undo_asked(s);
+	else if (g->aside[0] != '\0' && renameat(s->dir_fd, g->aside, s->dir_fd, "data.mdb") == 0) {
 		g->marked = true;
 		(void)run_write(s);
 	} else if (!g->was_there && !g->marked) {

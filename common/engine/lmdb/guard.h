@@ -19,6 +19,8 @@ struct guard {
 	bool was_there;             /* it was there when we came */
 	_Atomic bool marked;        /* damage was found, and the file says so */
 	uint64_t rebuilds, first_s; /* since the last clean stop: how many, the first when */
+	bool was_marked;            /* these three, when the operator asked for a new index */
+	uint64_t was_rebuilds, was_first_s;
 	char aside[48]; /* the name of the index that was set aside now; empty: none was */
 	int64_t rebuild_from_ms;
 	_Atomic uint64_t bad_rows;

@@ -369,6 +369,9 @@ static int walk_all(struct walk *w, const struct log_pos *from)
 	for (;;) {
 		struct log_pos end;
 
+		if (w->s->conf.progress != NULL)
+			w->s->conf.progress(
+			    w->s->conf.progress_arg, w->pos.seg - from->seg, last - from->seg + 1);
 		if ((r = walk_segment(w)) != 0)
 			return r;
 		end = w->pos;
