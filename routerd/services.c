@@ -29,7 +29,7 @@ bool services_allow(
 	for (size_t i = 0; i < sizeof(doors) / sizeof(doors[0]); i++)
 		if (slice_eq(service, slice_str(doors[i].name)))
 			return (on & doors[i].bit) != 0;
-	return true;
+	return false;
 }
 
 static bool within(const struct settings_holder *h, const struct object *o)

@@ -11,7 +11,8 @@ uint64_t services_of(const struct directory *d, const struct object *o);
 
 /*
  * May the account log in by this service ("pop3", "imap", "smtp" for submission, "pwd" ...), over a
- * link that is encrypted or not? A service that has no name here is nobody's to switch off.
+ * link that is encrypted or not? Not by one that has no name here: what nobody could switch off
+ * is no way in.
  */
 bool services_allow(
     const struct directory *d, const struct object *o, struct slice service, bool encrypted);

@@ -86,7 +86,7 @@ static void ask(struct asker *a)
 	uint8_t local[7] = { 4, 10, (uint8_t)(dom >> 16), (uint8_t)(dom >> 8), (uint8_t)dom, 0,
 		110 };
 	struct ipc_route_login m = {
-		.seq = i, .local = slice_of(local, 7), .service = SLICE("IMAP")
+		.seq = i, .local = slice_of(local, 7), .service = SLICE("imap")
 	};
 	char name[80];
 

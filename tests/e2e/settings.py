@@ -82,6 +82,78 @@ def pwd_off(s):
                 check("switched off" in other.want("PASS " + PASSWORD, "501 "), "another refusal")
 
 
+@case("TLS that is off refuses every login over an encrypted link, by all doors, and none without; what is there goes on")
+def tls_off(s):
+    ways = encrypted_ways(s)
+    with s.pop_line_tls() as before:
+        before.want("USER u1", "+OK")
+        before.want("PASS " + PASSWORD, "+OK")
+        with put(s, "UpdateAccountSettings u1", "AccessModes=(Mail,Relay,POP,IMAP,PWD);", "AccessModes=default;"):
+            for name, way in ways.items():
+                answer = way("u1")
+                check("switched off" in answer or answer.startswith("525 5.7.13"), "%s: %r", name, answer)
+            equal(ways["POP, STLS"]("u2"), "", "another account")
+            with imap(s), submission(s), Pwd(s, "u1"):
+                s.pop("u1").quit()
+            before.want("NOOP", "+OK")
+    for name, way in ways.items():
+        equal(way("u1"), "", name + " when it is on again")
+
+
+def encrypted_ways(s):
+    """Logins over TLS by name of the way: a function of the user; '' or the refusal."""
+    def pop(user, first):
+        with (s.pop_line_tls() if first else s.pop_line()) as c:
+            if not first:
+                c.want("STLS", "+OK")
+                c.tls(s.ca())
+            c.want("USER " + user, "+OK")
+            answer = c.ask("PASS " + PASSWORD)
+        return "" if answer.startswith("+OK") else answer
+
+    def imap4(user, first):
+        c = imaplib.IMAP4_SSL("localhost", s.port(993), ssl_context=s.ca(), timeout=60) if first else \
+            imaplib.IMAP4("localhost", s.port(143), timeout=60)
+        try:
+            if not first:
+                c.starttls(s.ca())
+            c.login(user, PASSWORD)
+        except imaplib.IMAP4.error as e:
+            return str(e)
+        finally:
+            c.shutdown()
+        return ""
+
+    def send(user, first):
+        with contextlib.closing(smtplib.SMTP_SSL("localhost", s.port(465), context=s.ca(), timeout=60) if first else
+                                smtplib.SMTP("localhost", s.port(587), timeout=60)) as c:
+            if not first:
+                c.starttls(context=s.ca())
+            try:
+                c.login(user, PASSWORD)
+            except smtplib.SMTPAuthenticationError as e:
+                return "%d %s" % (e.smtp_code, e.smtp_error.decode())
+        return ""
+
+    def pwd(user, first):
+        with Line(("localhost", s.port(996 if first else 106)), timeout=60) as c:
+            if first:
+                c.tls(s.ca())
+            c.want(None, "200 ")
+            if not first:
+                c.want("STLS", "200 ")
+                c.tls(s.ca())
+            c.want("USER " + user, "300 ")
+            answer = c.ask("PASS " + PASSWORD)
+        return "" if answer.startswith("200 ") else answer
+
+    found = {}
+    for door, way in (("POP", pop), ("IMAP", imap4), ("submission", send), ("PWD", pwd)):
+        found[door + " on a TLS port"] = lambda user, way=way: way(user, True)
+        found[door + ", STLS"] = lambda user, way=way: way(user, False)
+    return found
+
+
 def over(c):
     try:
         c.send("NOOP\r\n")

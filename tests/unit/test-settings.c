@@ -266,6 +266,10 @@ static void a_service_is_on_for_both_or_off(void **state)
 	ben = rig_id("ben");
 	o = directory_account(d, ann);
 	assert_true(services_allow(d, o, SLICE("pop3"), false));
+	/* What has no row is off, be it the start of a name that has. */
+	assert_false(services_allow(d, o, SLICE("ftp"), false));
+	assert_false(services_allow(d, o, SLICE("pop"), true));
+	assert_false(services_allow(d, o, SLICE(""), false));
 	assert_int_equal(
 	    ask(settings_update, "account", "ann", "AccessModes", "(Mail,IMAP,TLS)"), IPC_DIR_OK);
 	assert_int_equal(rig.services_off, 1 + 1); /* POP and PWD */
