@@ -27,6 +27,7 @@ struct upkeep {
 	int64_t next_look_ms, looked_ms, backoff_ms;
 	uint64_t looked_frame_bytes, hint_bytes;
 	int64_t next_scrub_ms; /* not before */
+	bool scrub_turn;       /* a look was the last: a scrub that is due is next */
 };
 
 /* A chore of the engine's; outlives the upkeep. */
@@ -115,6 +116,7 @@ static void end_pass(struct upkeep *u, const struct run *r, int rc, const struct
 	look_later(u, passed ? 0 : took_ms, rc);
 	u->hint_bytes = 0;
 	u->looked_ms = clock_mono_ms();
+	u->scrub_turn = true;
 	u->looked_frame_bytes = now->frame_bytes;
 	if (r->chore == UPKEEP_LOOK && !passed && rc == ENGINE_OK)
 		return;
@@ -169,6 +171,7 @@ static void begin(struct upkeep *u, enum upkeep_chore chore)
 	u->run = r;
 	u->state.runs = chore;
 	if (chore == UPKEEP_SCRUB) {
+		u->scrub_turn = false;
 		u->state.scrub_asked = false;
 		u->state.scrub.began_s = clock_wall_s();
 		engine_scrub(u->engine, on_damage, on_end, r);
@@ -223,6 +226,8 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 		begin(u, UPKEEP_SCRUB);
 	else if (clock_mono_ms() < u->next_look_ms)
 		;
+	else if (u->scrub_turn && scrub_due(u)) /* where much is written a look always pays */
+		begin(u, UPKEEP_SCRUB);
 	else if (u->conf.dead_percent > 0 && worth_a_look(u))
 		begin(u, UPKEEP_LOOK);
 	else if (scrub_due(u))
