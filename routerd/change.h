@@ -9,6 +9,7 @@
 
 #include "routerd/dirconn.h"
 #include "routerd/group.h"
+#include "routerd/guard.h"
 
 struct change {
 	struct routerd *rd;
@@ -53,16 +54,6 @@ bool change_name_free(
 /* The object of that very kind which the name means and which no change is working on; NULL after
  * having answered. An account may be named by an alias. */
 struct object *change_object(struct request *q, struct slice name, enum object_kind kind);
-/*
- * Who administers the server must not lose the name by a slip of the pen: postmaster of the Main
- * Domain is routed with the table in every mode. 0, or the line that leads it anywhere but to an
- * account with the Master right.
- */
-unsigned table_takes_postmaster(const struct directory *d, const struct table *t);
-/* The line of the table that leads postmaster of the Main Domain to this very account, or 0. */
-unsigned table_gives_postmaster(const struct directory *d, const struct object *o);
-/* The same as an answer: the account is about to lose the name or the Master right. */
-bool change_has_postmaster(struct request *q, const struct object *o);
 /* The account owns mailing lists, of its domain: it stays there as long as they are. */
 bool change_owns_lists(struct request *q, const struct object *account);
 /* Postmaster of the Main Domain, which stays. */

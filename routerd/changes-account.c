@@ -109,16 +109,37 @@ static bool aliases_right(struct request *q, struct object *o)
 	return true;
 }
 
+/* Those that go lead nowhere any more; with the new ones as if they were there. */
+static bool aliases_break(struct request *q, struct object *o)
+{
+	bool broken;
+
+	for (struct object *a = o->aliases; a != NULL; a = a->next_alias) {
+		a->in_flow = a->state == STATE_NEW;
+		if (a->in_flow)
+			a->state = STATE_ACTIVE;
+	}
+	broken = guard_broken(q);
+	for (struct object *a = o->aliases; a != NULL; a = a->next_alias) {
+		if (a->in_flow)
+			a->state = STATE_NEW;
+		a->in_flow = false;
+	}
+	return broken;
+}
+
 void verb_account_set_aliases(struct request *q)
 {
 	struct object *o = settled_account(q);
 	struct db *db = &q->rd->db;
 	struct engine_batch *b;
 	struct change *ch;
+	bool watched;
 	int rc = 0;
 
 	if (o == NULL || !aliases_right(q, o))
 		return;
+	watched = guard_watches(q);
 	ch = change_new(q);
 	if (ch == NULL)
 		return;
@@ -140,6 +161,12 @@ void verb_account_set_aliases(struct request *q)
 			rc = db_put_object(b, a);
 		else if (directory_object(&db->dir, o->domain, ch->args[i]) == NULL)
 			rc = ENGINE_FULL;
+	}
+	if (b != NULL && rc == 0 && watched && aliases_break(q, o)) {
+		engine_batch_free(&b);
+		account_aliases_undo(ch);
+		change_free(ch);
+		return;
 	}
 	change_commit(ch, b, rc);
 }

@@ -34,6 +34,8 @@ void verb_domain_create(struct request *q)
 		reply_error(q, IPC_DIR_EXISTS, "a domain with this name exists already");
 		return;
 	}
+	if (guard_refuses_domain(q, q->args[0]))
+		return;
 	ch = change_new(q);
 	if (ch == NULL)
 		return;
@@ -69,6 +71,8 @@ void verb_domain_delete(struct request *q)
 					: "the domain still has objects: delete them first");
 		return;
 	}
+	if (guard_refuses_domain_gone(q, dom))
+		return;
 	ch = change_new(q);
 	if (ch == NULL)
 		return;
@@ -127,6 +131,8 @@ void verb_domain_set_aliases(struct request *q)
 		if (other == NULL && takes_record(q, dom, q->args[i]))
 			return;
 	}
+	if (guard_refuses_aliases(q, dom, q->args + 1, q->n - 1))
+		return;
 	ch = change_new(q);
 	if (ch == NULL)
 		return;
@@ -219,7 +225,7 @@ void verb_domain_set_ips(struct request *q)
 		reply_error(q, IPC_DIR_BAD, "too many addresses");
 		return;
 	}
-	if (!ips_right(q, dom, ips, &n))
+	if (!ips_right(q, dom, ips, &n) || guard_refuses_ips(q, dom, ips, n))
 		return;
 	ch = change_new(q);
 	if (ch == NULL)
@@ -242,20 +248,6 @@ static void rename_apply(struct change *ch)
 	account_tell_domain_changed(ch->rd, ch->domain);
 }
 
-/* The new name could make a record of the Router apply that does not now. Nobody else looks
- * meanwhile. */
-static bool keeps_postmaster(struct request *q, struct slice name)
-{
-	struct directory *d = &q->rd->db.dir;
-	struct slice old = d->main->name;
-	bool kept;
-
-	d->main->name = name;
-	kept = table_takes_postmaster(d, d->table) == 0;
-	d->main->name = old;
-	return kept;
-}
-
 static bool rename_right(struct request *q, const struct domain *dom, struct slice name)
 {
 	const struct domain *other = directory_domain_any(&q->rd->db.dir, name);
@@ -266,10 +258,6 @@ static bool rename_right(struct request *q, const struct domain *dom, struct sli
 	}
 	if (other != NULL && other != dom) {
 		reply_error(q, IPC_DIR_EXISTS, "a domain with this name exists already");
-		return false;
-	}
-	if (dom == q->rd->db.dir.main && !keeps_postmaster(q, name)) {
-		reply_error(q, IPC_DIR_BAD, "a record of the Router takes postmaster of this name");
 		return false;
 	}
 	return true;
@@ -285,7 +273,8 @@ void verb_domain_rename(struct request *q)
 	struct change *ch;
 	int rc = 0;
 
-	if (dom == NULL || change_names_busy(q) || !rename_right(q, dom, q->args[1]))
+	if (dom == NULL || change_names_busy(q) || !rename_right(q, dom, q->args[1]) ||
+	    guard_refuses_rename(q, dom, q->args[1]))
 		return;
 	ch = change_new(q);
 	if (ch == NULL)
@@ -329,6 +318,8 @@ static void set_suspended(struct request *q, bool suspended)
 		reply_error(q, IPC_DIR_BAD, "the Main Domain cannot be suspended");
 		return;
 	}
+	if (suspended && guard_refuses_suspended(q, dom))
+		return;
 	ch = change_new(q);
 	if (ch == NULL)
 		return;

@@ -198,9 +198,12 @@ static void object_stays(struct change *ch)
 static void delete_kind(struct request *q, enum object_kind kind)
 {
 	struct object *o = change_object(q, q->args[0], kind);
-	struct change *ch = o != NULL ? change_new(q) : NULL;
 	struct engine_batch *b;
+	struct change *ch;
 
+	if (o == NULL || guard_refuses_gone(q, o))
+		return;
+	ch = change_new(q);
 	if (ch == NULL)
 		return;
 	ch->object = o;

@@ -56,6 +56,7 @@ static void on_committed(void *arg, int rc)
 
 	if (rc == ENGINE_UNKNOWN || rc == ENGINE_STALE || rc < 0)
 		routerd_commit_failed(ch->rd, rc);
+	ch->rd->changes_in_flight--;
 	if (rc == 0) {
 		ch->apply(ch);
 		ch->rd->stat.changes++;
@@ -71,6 +72,7 @@ static void on_committed(void *arg, int rc)
 
 void change_commit(struct change *ch, struct engine_batch *b, int rc)
 {
+	ch->rd->changes_in_flight++;
 	if (b != NULL && rc == 0) {
 		engine_commit(ch->rd->db.engine, &b, 1, on_committed, ch);
 		return;
@@ -134,7 +136,7 @@ bool change_name_free(
 		return false;
 	}
 	*ret_name = a.local;
-	return true;
+	return !guard_refuses_name(q, *ret_domain, a.local);
 }
 
 struct object *change_object(struct request *q, struct slice name, enum object_kind kind)

@@ -125,7 +125,8 @@ static void rename_kind(struct request *q, enum object_kind kind)
 	if (o == NULL || change_is_postmaster(q, o) ||
 	    (kind == OBJECT_ACCOUNT && change_has_postmaster(q, o)))
 		return;
-	if (change_name_free(q, q->args[1], &dom, &name) && lists_stay(q, o, dom))
+	if (!guard_refuses_gone(q, o) && change_name_free(q, q->args[1], &dom, &name) &&
+	    lists_stay(q, o, dom))
 		rename_commit(q, o, dom, name);
 }
 

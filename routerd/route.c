@@ -153,7 +153,7 @@ static void parts_restore(const struct work *w, struct table_hit *hit)
 }
 
 /* Who administers the server must not lose the name by a pattern: only a record that spells it
- * out can move it, and table-guard.c looks at where to. */
+ * out can move it, and guard.c looks at where to. */
 static bool is_postmaster(const struct work *w)
 {
 	return w->r->domain.n == 0 && slice_eq(buf_slice(&w->r->low), SLICE("postmaster"));

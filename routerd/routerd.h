@@ -26,7 +26,9 @@ struct routerd {
 	struct op *ops;               /* waiting for stored or authd, by seq */
 	uint32_t next_seq;
 	bool names_in_flight; /* a change of domains' other names or addresses is on its way */
-	struct route route;   /* scratch, one address at a time */
+	unsigned changes_in_flight; /* of objects and domains; and a table that is */
+	const struct table *table_next;
+	struct route route; /* scratch, one address at a time */
 	struct bounces bounces;
 	struct {
 		uint64_t logins, recipients, changes;

@@ -296,6 +296,33 @@ static bool take_pairs(
 	return true;
 }
 
+/* What a domain does with names that it does not have may lie on postmaster's way. */
+static bool breaks_postmaster(
+    struct request *q, const struct settings_change *ch, const struct settings_holder *h)
+{
+	struct settings *was = *h->at, *next = NULL;
+	bool broken;
+	int rc = 0;
+
+	if ((ch->scope != SCOPE_DOMAIN && ch->scope != SCOPE_DOMAIN_DEFAULTS) || !guard_watches(q))
+		return false;
+	for (int i = 0; i < SETTINGS && rc == 0; i++) {
+		struct slice v = settings_scope_takes(h->scope, (enum setting)i)
+				     ? settings_explicit(h, (enum setting)i)
+				     : SLICE_NONE;
+
+		if (v.p != NULL)
+			rc = settings_put(&next, (enum setting)i, v);
+	}
+	for (size_t i = 0; i < ch->n && rc == 0; i++)
+		rc = settings_put(&next, ch->ops[i].key, op_value(ch, &ch->ops[i]));
+	*h->at = next;
+	broken = rc == 0 && guard_broken(q);
+	*h->at = was;
+	settings_free(&next);
+	return broken;
+}
+
 static void change_settings(struct request *q, bool whole)
 {
 	struct settings_change *ch;
@@ -322,7 +349,7 @@ static void change_settings(struct request *q, bool whole)
 		.domain = h.domain,
 		.account = h.account != NULL ? h.account->id : 0,
 		.packed = BUF_INIT(SETTING_PACKED_MAX * 8) };
-	if (!take_pairs(q, ch, &h, whole)) {
+	if (!take_pairs(q, ch, &h, whole) || breaks_postmaster(q, ch, &h)) {
 		free_change(ch);
 		return;
 	}

@@ -14,8 +14,14 @@ static void table_apply(struct change *ch)
 	struct directory *d = &ch->rd->db.dir;
 	struct table *old = d->table;
 
+	ch->rd->table_next = NULL;
 	d->table = ch->table;
 	ch->table = old;
+}
+
+static void table_undo(struct change *ch)
+{
+	ch->rd->table_next = NULL;
 }
 
 static void table_commit(struct request *q, struct table *take_table)
@@ -31,55 +37,10 @@ static void table_commit(struct request *q, struct table *take_table)
 	}
 	ch->table = take_table;
 	ch->apply = table_apply;
+	ch->undo = table_undo;
+	q->rd->table_next = ch->table;
 	b = db_begin(&q->rd->db);
 	change_commit(ch, b, b != NULL ? db_put_table(b, table_text(ch->table)) : 0);
-}
-
-unsigned table_takes_postmaster(const struct directory *d, const struct table *t)
-{
-	struct directory probe = *d;
-	struct route r;
-	unsigned line = 0;
-
-	probe.table = (struct table *)t;
-	route_init(&r);
-	for (int mode = 0; mode < ROUTE_MODES && line == 0; mode++) {
-		route_address(&probe, SLICE("postmaster"), (enum route_mode)mode, &r);
-		if (r.first_line > 0 && (r.account == NULL || !rights_has_master(d, r.account)))
-			line = r.first_line;
-	}
-	route_fini(&r);
-	return line;
-}
-
-unsigned table_gives_postmaster(const struct directory *d, const struct object *o)
-{
-	struct route r;
-	unsigned line = 0;
-
-	route_init(&r);
-	for (int mode = 0; mode < ROUTE_MODES && line == 0; mode++) {
-		route_address(d, SLICE("postmaster"), (enum route_mode)mode, &r);
-		if (r.first_line > 0 && r.account == o)
-			line = r.first_line;
-	}
-	route_fini(&r);
-	return line;
-}
-
-bool change_has_postmaster(struct request *q, const struct object *o)
-{
-	const struct directory *d = &q->rd->db.dir;
-	unsigned line = rights_has_master(d, o) ? table_gives_postmaster(d, o) : 0;
-	char why[120];
-
-	if (line == 0)
-		return false;
-	snprintf(why, sizeof(why),
-	    "line %u of the Router's table leads postmaster of the Main Domain to this account",
-	    line);
-	reply_error(q, IPC_DIR_DENIED, why);
-	return true;
 }
 
 /*
@@ -125,6 +86,10 @@ static void set_table(struct request *q, struct slice text)
 		      "looked at";
 	if (rc < 0) {
 		reply_error(q, IPC_DIR_TRYLATER, "out of memory");
+	} else if (why == NULL && table_has_postmaster(&q->rd->db.dir, t) &&
+		   q->rd->changes_in_flight > 0) {
+		/* What it leads through could be going. */
+		reply_error(q, IPC_DIR_TRYLATER, "another change is on its way: try again");
 	} else if (why != NULL) {
 		if (line > 0)
 			buf_printf(&refusal, "line %u: %s", line, why);

@@ -262,6 +262,98 @@ static void whom_postmaster_is_led_to_keeps_master(void **state)
 	assert_int_equal(ask(account_delete, "chief"), IPC_DIR_OK);
 }
 
+/* postmaster goes on to chief, whom everything leads to that `lead` says; then no change of it may
+ * be made that leads elsewhere, and afterwards everything is as before. */
+static void lead_postmaster(const char *table)
+{
+	assert_int_equal(ask(router_set_table, table), IPC_DIR_OK);
+	rig_assert_route("postmaster", "mail", "LOCAL||chief@company.com|ok|");
+}
+
+static void still_led(void)
+{
+	rig_assert_route("postmaster", "mail", "LOCAL||chief@company.com|ok|");
+	assert_int_equal(ask(router_set_table, ""), IPC_DIR_OK);
+}
+
+static void what_leads_postmaster_stays(void **state)
+{
+	rig_prepare();
+	assert_int_equal(ask(account_create, "chief"), IPC_DIR_OK);
+	assert_int_equal(ask(rights_set, "chief", "Master"), IPC_DIR_OK);
+	assert_int_equal(ask(account_set_aliases, "chief", "boss", "head"), IPC_DIR_OK);
+	assert_int_equal(ask(forwarder_create, "on@client1.com", "boss@company.com"), IPC_DIR_OK);
+	assert_int_equal(ask(forwarder_create, "off@client1.com", "boss@company.com"), IPC_DIR_OK);
+
+	lead_postmaster("<postmaster> = boss"); /* an alias */
+	assert_int_equal(ask(account_set_aliases, "chief"), IPC_DIR_DENIED);
+	assert_int_equal(ask(account_set_aliases, "chief", "head", "third"), IPC_DIR_DENIED);
+	assert_int_equal(ask(account_aliases, "chief"), IPC_DIR_OK);
+	assert_data("boss|head");
+	assert_int_equal(ask(account_set_aliases, "chief", "boss", "third"), IPC_DIR_OK);
+	assert_int_equal(ask(account_set_aliases, "ann", "fourth"), IPC_DIR_OK);
+	still_led();
+
+	lead_postmaster("<postmaster> = on@client1.com"); /* a forwarder, to an alias */
+	assert_int_equal(ask(forwarder_delete, "on@client1.com"), IPC_DIR_DENIED);
+	assert_int_equal(ask(forwarder_rename, "on@client1.com", "in@client1.com"), IPC_DIR_DENIED);
+	assert_int_equal(ask(account_set_aliases, "chief"), IPC_DIR_DENIED);
+	assert_int_equal(ask(forwarder_delete, "off@client1.com"), IPC_DIR_OK);
+	assert_int_equal(ask(domain_suspend, "client1.com"), IPC_DIR_DENIED);
+	assert_int_equal(ask(domain_rename, "client1.com", "other.example"), IPC_DIR_BAD);
+	still_led();
+
+	/* Names that a domain does not have, and one that it gets. */
+	assert_int_equal(ask(domain_create, "d.example"), IPC_DIR_OK);
+	assert_int_equal(ask(domain_set_aliases, "d.example", "e.example"), IPC_DIR_OK);
+	assert_int_equal(ask(domain_set_ips, "d.example", "192.0.2.77"), IPC_DIR_OK);
+	for (int mode = 0; mode < 3; mode++) {
+		static const char *const keys[][2] = { { "MailToUnknown", "MailRerouteAddress" },
+			{ "AccessToUnknown", "AccessRerouteAddress" },
+			{ "SignalToUnknown", "SignalRerouteAddress" } };
+
+		assert_int_equal(ask(settings_update, "domain", "d.example", keys[mode][0],
+				     "\"Rerouted to\"", keys[mode][1], "chief@company.com"),
+		    IPC_DIR_OK);
+	}
+	lead_postmaster("<postmaster> = x@e.example");
+	assert_int_equal(ask(account_create, "x@d.example"), IPC_DIR_DENIED);
+	assert_int_equal(ask(group_create, "x@d.example"), IPC_DIR_DENIED);
+	assert_int_equal(ask(list_create, "x@d.example", "ann"), IPC_DIR_DENIED);
+	assert_int_equal(ask(account_rename, "ann", "x@d.example"), IPC_DIR_DENIED);
+	assert_int_equal(ask(account_create, "y@d.example"), IPC_DIR_OK);
+	assert_int_equal(ask(account_delete, "y@d.example"), IPC_DIR_OK);
+	assert_int_equal(ask(settings_update, "domain", "d.example", "MailToUnknown", "Rejected"),
+	    IPC_DIR_DENIED);
+	assert_int_equal(ask(settings_set, "domain", "d.example"), IPC_DIR_DENIED);
+	assert_int_equal(
+	    ask(settings_update, "domain", "d.example", "SignalRerouteAddress", "ann@company.com"),
+	    IPC_DIR_DENIED);
+	assert_int_equal(
+	    ask(settings_update, "domain", "d.example", "ExternalOnUnknown", "YES"), IPC_DIR_OK);
+	assert_int_equal(ask(domain_set_aliases, "d.example"), IPC_DIR_DENIED);
+	assert_int_equal(
+	    ask(domain_set_aliases, "d.example", "e.example", "f.example"), IPC_DIR_OK);
+	assert_int_equal(ask(domain_delete, "d.example"), IPC_DIR_DENIED);
+	still_led();
+	lead_postmaster("<postmaster> = x@[192.0.2.77]");
+	assert_int_equal(ask(domain_set_ips, "d.example"), IPC_DIR_DENIED);
+	assert_int_equal(ask(domain_set_ips, "d.example", "192.0.2.77", "192.0.2.78"), IPC_DIR_OK);
+	still_led();
+	assert_int_equal(ask(settings_set, "domain", "d.example"), IPC_DIR_OK);
+	lead_postmaster("<postmaster> = y@chief.local"); /* unless there is such a domain */
+	assert_int_equal(ask(domain_create, "chief.local"), IPC_DIR_DENIED);
+	assert_int_equal(ask(domain_set_aliases, "d.example", "chief.local"), IPC_DIR_DENIED);
+	assert_int_equal(ask(domain_rename, "d.example", "chief.local"), IPC_DIR_BAD);
+	assert_int_equal(ask(domain_aliases, "d.example"), IPC_DIR_OK);
+	assert_data("e.example|f.example");
+	still_led();
+	/* With no record all of it goes. */
+	assert_int_equal(ask(forwarder_delete, "on@client1.com"), IPC_DIR_OK);
+	assert_int_equal(ask(account_set_aliases, "chief"), IPC_DIR_OK);
+	assert_int_equal(ask(domain_delete, "d.example"), IPC_DIR_OK);
+}
+
 static void put_old_row(struct engine_batch *b, struct slice key, struct slice val)
 {
 	assert_int_equal(engine_put(b, key, val), 0);
@@ -379,6 +471,7 @@ int main(void)
 		CASE(a_suspended_domain_waits),
 		CASE(postmaster_is_there_and_stays),
 		CASE(whom_postmaster_is_led_to_keeps_master),
+		CASE(what_leads_postmaster_stays),
 		CASE(a_directory_of_an_older_version),
 		CASE(objects_are_listed_in_pages),
 		CASE(a_full_disk_changes_no_object),

@@ -1,0 +1,250 @@
+#include "routerd/guard.h"
+
+#include "routerd/limits.h"
+#include "routerd/names.h"
+#include "routerd/rights.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+unsigned table_takes_postmaster(const struct directory *d, const struct table *t)
+{
+	struct directory probe = *d;
+	struct route r;
+	unsigned line = 0;
+
+	probe.table = (struct table *)t;
+	route_init(&r);
+	for (int mode = 0; mode < ROUTE_MODES && line == 0; mode++) {
+		route_address(&probe, SLICE("postmaster"), (enum route_mode)mode, &r);
+		if (r.first_line > 0 && (r.account == NULL || !rights_has_master(d, r.account)))
+			line = r.first_line;
+	}
+	route_fini(&r);
+	return line;
+}
+
+unsigned table_gives_postmaster(const struct directory *d, const struct object *o)
+{
+	struct route r;
+	unsigned line = 0;
+
+	route_init(&r);
+	for (int mode = 0; mode < ROUTE_MODES && line == 0; mode++) {
+		route_address(d, SLICE("postmaster"), (enum route_mode)mode, &r);
+		if (r.first_line > 0 && r.account == o)
+			line = r.first_line;
+	}
+	route_fini(&r);
+	return line;
+}
+
+bool change_has_postmaster(struct request *q, const struct object *o)
+{
+	const struct directory *d = &q->rd->db.dir;
+	unsigned line = rights_has_master(d, o) ? table_gives_postmaster(d, o) : 0;
+	char why[120];
+
+	if (line == 0)
+		return false;
+	snprintf(why, sizeof(why),
+	    "line %u of the Router's table leads postmaster of the Main Domain to this account",
+	    line);
+	reply_error(q, IPC_DIR_DENIED, why);
+	return true;
+}
+
+/* ---- changes of what it leads through ---- */
+
+bool table_has_postmaster(const struct directory *d, const struct table *t)
+{
+	struct directory probe = *d;
+	struct route r;
+	bool has = false;
+
+	probe.table = (struct table *)t;
+	route_init(&r);
+	for (int mode = 0; mode < ROUTE_MODES && !has; mode++) {
+		route_address(&probe, SLICE("postmaster"), (enum route_mode)mode, &r);
+		has = r.first_line > 0;
+	}
+	route_fini(&r);
+	return has;
+}
+
+/* A table that is on its way to the disk counts as well. */
+static unsigned broken_line(const struct routerd *rd)
+{
+	const struct directory *d = &rd->db.dir;
+	unsigned line = table_takes_postmaster(d, d->table);
+
+	return line == 0 && rd->table_next != NULL ? table_takes_postmaster(d, rd->table_next)
+						   : line;
+}
+
+bool guard_watches(struct request *q)
+{
+	const struct directory *d = &q->rd->db.dir;
+
+	if (!table_has_postmaster(d, d->table) &&
+	    (q->rd->table_next == NULL || !table_has_postmaster(d, q->rd->table_next)))
+		return false;
+	return broken_line(q->rd) == 0;
+}
+
+bool guard_broken(struct request *q)
+{
+	unsigned line = broken_line(q->rd);
+	char why[120];
+
+	if (line == 0)
+		return false;
+	snprintf(why, sizeof(why),
+	    "line %u of the Router's table leads postmaster of the Main Domain through this", line);
+	reply_error(q, IPC_DIR_DENIED, why);
+	return true;
+}
+
+/* Whatever takes the name: none but its owner knows yet where that will lead. */
+bool guard_refuses_name(struct request *q, struct domain *dom, struct slice name)
+{
+	struct directory *d = &q->rd->db.dir;
+	struct object *o = guard_watches(q) ? directory_hold(d, dom, name) : NULL;
+	bool broken;
+
+	if (o == NULL)
+		return false;
+	o->state = STATE_ACTIVE;
+	broken = guard_broken(q);
+	directory_remove_object(d, o);
+	return broken;
+}
+
+bool guard_refuses_domain(struct request *q, struct slice name)
+{
+	struct directory *d = &q->rd->db.dir;
+	struct domain *dom;
+	bool broken;
+
+	if (!guard_watches(q) || directory_domain_any(d, name) != NULL)
+		return false;
+	dom = directory_add_domain(d, name, d->next_id, STATE_ACTIVE);
+	if (dom == NULL)
+		return false;
+	broken = guard_broken(q);
+	directory_remove_domain(d, dom);
+	return broken;
+}
+
+bool guard_refuses_gone(struct request *q, struct object *o)
+{
+	bool broken;
+
+	if (!guard_watches(q))
+		return false;
+	o->state = STATE_DELETING;
+	broken = guard_broken(q);
+	o->state = STATE_ACTIVE;
+	return broken;
+}
+
+bool guard_refuses_domain_gone(struct request *q, struct domain *dom)
+{
+	bool broken;
+
+	if (!guard_watches(q))
+		return false;
+	dom->state = STATE_DELETING;
+	broken = guard_broken(q);
+	dom->state = STATE_ACTIVE;
+	return broken;
+}
+
+bool guard_refuses_suspended(struct request *q, struct domain *dom)
+{
+	bool was = dom->suspended, broken;
+
+	if (!guard_watches(q))
+		return false;
+	dom->suspended = true;
+	broken = guard_broken(q);
+	dom->suspended = was;
+	return broken;
+}
+
+static bool named(struct slice name, const struct slice *names, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (slice_ieq(names[i], name))
+			return true;
+	return false;
+}
+
+/* A name that leads to no domain is as one that is not there. */
+bool guard_refuses_aliases(
+    struct request *q, struct domain *dom, const struct slice *names, size_t n)
+{
+	struct domain_alias *a, *tmp;
+	bool broken = false;
+
+	if (!guard_watches(q))
+		return false;
+	HASH_ITER(hh, q->rd->db.dir.domain_aliases, a, tmp)
+	{
+		if (a->domain == dom && !named(a->name, names, n))
+			a->domain = NULL;
+	}
+	broken = guard_broken(q);
+	HASH_ITER(hh, q->rd->db.dir.domain_aliases, a, tmp)
+	{
+		if (a->domain == NULL)
+			a->domain = dom;
+	}
+	for (size_t i = 0; i < n && !broken; i++)
+		broken = guard_refuses_domain(q, names[i]);
+	return broken;
+}
+
+bool guard_refuses_ips(
+    struct request *q, struct domain *dom, const struct addr_range *ips, size_t n)
+{
+	struct domain nowhere = { .state = STATE_NEW };
+	struct directory *d = &q->rd->db.dir;
+	bool broken;
+
+	if (!guard_watches(q))
+		return false;
+	for (size_t i = 0; i < d->n_ips; i++) {
+		bool stays = d->ips[i].domain != dom;
+
+		for (size_t k = 0; k < n; k++)
+			stays |= addr_range_same(&d->ips[i].range, &ips[k]);
+		if (!stays)
+			d->ips[i].domain = &nowhere;
+	}
+	broken = guard_broken(q);
+	for (size_t i = 0; i < d->n_ips; i++)
+		if (d->ips[i].domain == &nowhere)
+			d->ips[i].domain = dom;
+	return broken;
+}
+
+/* The new name could also make a record apply that does not now. */
+bool guard_refuses_rename(struct request *q, struct domain *dom, struct slice name)
+{
+	struct directory *d = &q->rd->db.dir;
+	uint8_t raw[DOMAIN_MAX_BYTES];
+	struct slice old = name_lower(dom->name, raw);
+	bool alias = directory_domain_any(d, name) == dom && !slice_ieq(name, old), broken;
+
+	if (broken_line(q->rd) != 0 || directory_rename_domain(d, dom, name) != 0)
+		return false;
+	broken = broken_line(q->rd) != 0;
+	if (directory_rename_domain(d, dom, old) != 0 ||
+	    (alias && directory_add_domain_alias(d, dom, name) != 0))
+		routerd_commit_failed(q->rd, -ENOMEM);
+	if (broken)
+		reply_error(q, IPC_DIR_BAD,
+		    "a record of the Router would lead postmaster of the Main Domain elsewhere");
+	return broken;
+}
