@@ -150,6 +150,14 @@ struct object *directory_account(const struct directory *d, uint64_t id);
 struct object *directory_group(const struct directory *d, uint64_t id);
 struct object *directory_list(const struct directory *d, uint64_t id);
 
+/* An account that can do something now: neither it nor its domain is suspended, coming or going.
+ * `o` may be NULL, or something else. */
+static inline bool account_live(const struct object *o)
+{
+	return o != NULL && o->kind == OBJECT_ACCOUNT && o->state == STATE_ACTIVE &&
+	       !o->suspended && o->domain->state == STATE_ACTIVE && !o->domain->suspended;
+}
+
 /* All accounts in turn, from *at = 0 on; NULL at the end. Nothing may come or go in between. */
 static inline struct object *directory_next_account(const struct directory *d, size_t *at)
 {

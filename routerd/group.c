@@ -129,9 +129,11 @@ struct expansion {
 	struct route *scratch;
 	const struct object *groups[GROUP_NESTED_MAX]; /* seen; those from `next` on wait */
 	size_t n, next, followed;
-	bool mail; /* else: who belongs to it, be mail possible or not */
 	struct group_accounts *ret;
 };
+
+/* `nested`: groups among the members are followed. */
+typedef void member_fn(struct expansion *e, const struct group_member *m, bool nested);
 
 static void refuse(struct expansion *e, enum ipc_route_status status, const char *why)
 {
@@ -171,13 +173,13 @@ static void sort_once(struct group_accounts *r)
 	r->n = n;
 }
 
-/* One member, by its name, as mail would go. */
-static void follow_member(struct expansion *e, struct slice name, bool nested)
+/* By its name, as mail would go. */
+static void follow_mail(struct expansion *e, struct slice name, bool nested)
 {
 	struct route *r = e->scratch;
 
 	route_address(e->d, name, ROUTE_MAIL, r);
-	if (r->group != NULL && (!e->mail || r->status == IPC_ROUTE_OK)) {
+	if (r->group != NULL && r->status == IPC_ROUTE_OK) {
 		if (nested)
 			add_group(e, r->group);
 		return;
@@ -205,36 +207,61 @@ static void follow_member(struct expansion *e, struct slice name, bool nested)
 	}
 }
 
-static void follow_group(struct expansion *e, const struct object *group)
+static void mail_to_member(struct expansion *e, const struct group_member *m, bool nested)
 {
 	struct buf name = BUF_INIT(ADDRESS_MAX_BYTES);
-	const struct group *g = group->group;
 
-	for (size_t i = 0; i < g->n && e->followed < GROUP_FOLLOWED_MAX; i++, e->followed++) {
-		buf_reset(&name);
-		if (group_put_member(e->d, &g->members[i], &name))
-			follow_member(e, buf_slice(&name), (g->flags & GROUP_NO_EXPAND) == 0);
-	}
+	if (group_put_member(e->d, m, &name))
+		follow_mail(e, buf_slice(&name), nested);
 	buf_fini(&name);
 }
 
-static void expand(struct expansion *e, const struct object *group)
+/*
+ * Who is meant: by the number there is no question, and an address is a name as at a login. Not the
+ * way that mail goes: who has his sent to somebody else does not give him his place as well.
+ */
+static void person_of_member(struct expansion *e, const struct group_member *m, bool nested)
+{
+	struct route *r = e->scratch;
+	const struct object *account = directory_account(e->d, m->id);
+	const struct object *group = directory_group(e->d, m->id);
+
+	if (m->id == 0) {
+		route_address(e->d, slice_str(m->address), ROUTE_ACCESS, r);
+		account = r->status == IPC_ROUTE_OK ? r->account : NULL;
+		group = r->group;
+	}
+	if (account_live(account))
+		e->ret->ids[e->ret->n++] = account->id;
+	if (group != NULL && nested)
+		add_group(e, group);
+}
+
+static void follow_group(struct expansion *e, const struct object *group, member_fn *follow)
+{
+	const struct group *g = group->group;
+
+	for (size_t i = 0; i < g->n && e->followed < GROUP_FOLLOWED_MAX; i++, e->followed++)
+		follow(e, &g->members[i], (g->flags & GROUP_NO_EXPAND) == 0);
+}
+
+static void expand(struct expansion *e, const struct object *group, member_fn *follow)
 {
 	e->ret->n = 0;
 	e->ret->status = IPC_ROUTE_OK;
 	e->ret->why = NULL;
 	add_group(e, group);
 	while (e->next < e->n)
-		follow_group(e, e->groups[e->next++]);
+		follow_group(e, e->groups[e->next++], follow);
 	sort_once(e->ret);
 }
 
 void group_expand(const struct directory *d, const struct object *group, struct route *scratch,
     struct group_accounts *ret)
 {
-	struct expansion e = { .d = d, .scratch = scratch, .mail = true, .ret = ret };
+	struct expansion e = { .d = d, .scratch = scratch, .ret = ret };
 
-	expand(&e, group);
+	expand(&e, group, mail_to_member);
 	if (e.followed == GROUP_FOLLOWED_MAX || ret->n > GROUP_ACCOUNTS_MAX)
 		refuse(&e, IPC_ROUTE_REFUSED, "the group has too many members");
 	else if (ret->status == IPC_ROUTE_OK && ret->n == 0)
@@ -247,6 +274,6 @@ bool group_has(
 	struct group_accounts all;
 	struct expansion e = { .d = d, .scratch = scratch, .ret = &all };
 
-	expand(&e, group);
+	expand(&e, group, person_of_member);
 	return bsearch(&account, all.ids, all.n, sizeof(all.ids[0]), cmp_ids) != NULL;
 }

@@ -78,6 +78,10 @@ struct group_accounts {
 void group_expand(const struct directory *d, const struct object *group, struct route *scratch,
     struct group_accounts *ret);
 
-/* Is the account behind the group? For rights given to `#group`. */
+/*
+ * Is the account behind the group? For rights given to `#group`: members of members too, each group
+ * once, unless Expand is NO; whether the group takes mail does not matter. Members are whom they
+ * name, by number or as at a login, whatever becomes of their mail; who is suspended is none now.
+ */
 bool group_has(
     const struct directory *d, const struct object *group, uint64_t account, struct route *scratch);

@@ -66,15 +66,9 @@ static uint32_t rights_in_store(const struct directory *d, const struct object *
 	return o->domain == d->main ? rights_given(d, o) : rights_given(d, o) & level_rights(false);
 }
 
-static bool live(const struct object *o)
-{
-	return o != NULL && o->kind == OBJECT_ACCOUNT && o->state == STATE_ACTIVE &&
-	       !o->suspended && o->domain->state == STATE_ACTIVE && !o->domain->suspended;
-}
-
 uint32_t rights_of(const struct directory *d, const struct object *o)
 {
-	return live(o) ? rights_in_store(d, o) : 0;
+	return account_live(o) ? rights_in_store(d, o) : 0;
 }
 
 bool rights_has_master(const struct directory *d, const struct object *o)
@@ -88,7 +82,7 @@ struct actor rights_actor(const struct directory *d, uint64_t account, uint64_t 
 
 	if (account == 0)
 		return (struct actor){ .rights = (uint32_t)given & IPC_RIGHT_MASTER };
-	if (!live(o))
+	if (!account_live(o))
 		return (struct actor){ 0 };
 	return (struct actor){ rights_of(d, o), o };
 }

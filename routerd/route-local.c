@@ -122,9 +122,9 @@ static enum turn reach_group(struct work *w, struct object *o)
 	bool closed = (o->group->flags & GROUP_EMAIL_DISABLED) != 0;
 
 	route_trace(w, "group", o->name);
+	w->r->group = o;
 	if (w->r->mode != ROUTE_MAIL)
 		return route_end(w, IPC_ROUTE_NOTLOCAL, "GROUP");
-	w->r->group = o;
 	return route_end(w, closed ? IPC_ROUTE_DISABLED : IPC_ROUTE_OK, "GROUP");
 }
 

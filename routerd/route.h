@@ -24,7 +24,8 @@ struct route {
 	enum ipc_route_status status;
 	enum route_mode mode;
 	struct object *account; /* with IPC_ROUTE_OK, unless there is a group */
-	struct object *group;   /* of mail: its members are the recipients (routerd/group.h) */
+	struct object *group;   /* reached, with any status; of mail that is taken, its members are
+				 * the recipients (routerd/group.h) */
 	struct domain *unknown_in; /* with IPC_ROUTE_UNKNOWN: it has no such name; `low` is that */
 	bool bounced;              /* and mail is taken for it if its sender can have a report */
 	/* "LOCAL", "GROUP", "LIST", "SMTP", "SYSTEM", "HTTP" (a domain's login page); NULL: nothing

@@ -61,11 +61,24 @@ static void a_group_is_taken_whole_or_not_at_all(void **state)
 	assert_int_equal(rig.members, 0);
 }
 
+static bool behind(const char *group, uint64_t account)
+{
+	const struct directory *d = &rig.rd.db.dir;
+	struct slice domain = slice_str(group), local = slice_take(&domain, '@');
+	struct object *o =
+	    directory_object(d, domain.n > 0 ? directory_domain(d, domain) : d->main, local);
+	struct route r;
+	bool has;
+
+	assert_non_null(o);
+	route_init(&r);
+	has = group_has(d, o, account, &r);
+	route_fini(&r);
+	return has;
+}
+
 static void members_follow_their_accounts(void **state)
 {
-	struct route r;
-	struct object *staff;
-
 	rig_prepare();
 	assert_int_equal(
 	    ask(group_create, "staff", "Members", "ann", "Members", "ben"), IPC_DIR_OK);
@@ -80,12 +93,81 @@ static void members_follow_their_accounts(void **state)
 	assert_int_equal(ask(group_get, "crew@client1.com"), IPC_DIR_OK);
 	assert_data("Expand|YES|RemoveToAndCc|NO|FinalDelivery|NO|EmailDisabled|NO|Members|"
 		    "ann.new@client1.com");
-	staff = directory_object(
-	    &rig.rd.db.dir, directory_domain(&rig.rd.db.dir, SLICE("client1.com")), SLICE("crew"));
-	route_init(&r);
-	assert_true(group_has(&rig.rd.db.dir, staff, 4, &r));
-	assert_false(group_has(&rig.rd.db.dir, staff, 5, &r));
-	route_fini(&r);
+	assert_true(behind("crew@client1.com", 4));
+	assert_false(behind("crew@client1.com", 5));
+}
+
+static void assert_behind(const char *group, bool ann, bool ben, bool info)
+{
+	assert_int_equal(behind(group, 4), ann);
+	assert_int_equal(behind(group, 5), ben);
+	assert_int_equal(behind(group, 6), info);
+}
+
+/* For rights given to #group. */
+static void who_is_behind_a_group(void **state)
+{
+	rig_prepare();
+	assert_int_equal(ask(group_create, "inner@client1.com", "Members", "info"), IPC_DIR_OK);
+	assert_int_equal(ask(group_create, "middle", "Members", "inner@client1.com", "Members",
+			     "staff@company.com"),
+	    IPC_DIR_OK);
+	/* A group that is made later is kept as text. */
+	assert_int_equal(
+	    ask(group_create, "staff", "Members", "ann", "Members", "middle"), IPC_DIR_OK);
+	assert_behind("staff", true, false, true);
+	assert_behind("middle", true, false, true);
+	assert_behind("inner@client1.com", false, false, true);
+	/* Without the groups among them; which of them take mail does not matter. */
+	assert_int_equal(ask(group_set, "staff", "Expand", "NO", "Members", "ann", "Members",
+			     "middle", "EmailDisabled", "YES"),
+	    IPC_DIR_OK);
+	assert_behind("staff", true, false, false);
+	assert_int_equal(
+	    ask(group_set, "staff", "Members", "ann", "Members", "middle", "EmailDisabled", "YES"),
+	    IPC_DIR_OK);
+	assert_int_equal(ask(group_set, "inner@client1.com", "Members", "info", "Members",
+			     "ben@company.com", "EmailDisabled", "YES"),
+	    IPC_DIR_OK);
+	assert_int_equal(ask(group_rename, "inner@client1.com", "within"), IPC_DIR_OK);
+	assert_behind("staff", true, true, true);
+	/* Nobody who is suspended, or whose domain is; and again when it is over. */
+	assert_int_equal(ask(settings_update, "account", "ann", "Suspended", "YES"), IPC_DIR_OK);
+	assert_int_equal(ask(domain_suspend, "client1.com"), IPC_DIR_OK);
+	assert_behind("staff", false, true, false);
+	assert_int_equal(ask(settings_update, "account", "ann", "Suspended", "NO"), IPC_DIR_OK);
+	assert_int_equal(ask(domain_resume, "client1.com"), IPC_DIR_OK);
+	/* Renamed and moved he is the same; who gets the name is not he. */
+	assert_int_equal(ask(account_rename, "ben", "ben@client1.com"), IPC_DIR_OK);
+	assert_int_equal(ask(account_create, "ben"), IPC_DIR_OK);
+	assert_behind("staff", true, true, true);
+	assert_false(behind("staff", rig_id("ben")));
+	rig_restart();
+	assert_behind("staff", true, true, true);
+}
+
+/* A member is whom it names, not who gets its mail. */
+static void mail_led_elsewhere_leads_no_rights_there(void **state)
+{
+	rig_prepare();
+	assert_int_equal(ask(group_create, "staff", "Members", "ann", "Members", "anne", "Members",
+			     "x@remote.example"),
+	    IPC_DIR_OK);
+	assert_int_equal(
+	    ask(router_set_table, "M:<ann> = ben\nM:<anne> = ben\nM:<x@remote.example> = ben"),
+	    IPC_DIR_OK);
+	rig_assert_route("ann", "mail", "LOCAL||ben@company.com|ok|");
+	assert_behind("staff", true, false, false);
+	/* By an address it is as at a login: an alias, what a record or a forwarder leads to. */
+	assert_int_equal(ask(group_set, "staff", "Members", "anne", "Members", "desk", "Members",
+			     "y@remote.example", "Members", "nobody"),
+	    IPC_DIR_OK);
+	assert_int_equal(ask(forwarder_create, "desk", "info@client1.com"), IPC_DIR_OK);
+	assert_int_equal(ask(router_set_table, "A:<y@remote.example> = ben"), IPC_DIR_OK);
+	assert_behind("staff", true, true, true);
+	/* In a move the alias is gone. */
+	assert_int_equal(ask(account_rename, "ann", "ann@client1.com"), IPC_DIR_OK);
+	assert_behind("staff", false, true, true);
 }
 
 static void groups_too_large_are_refused(void **state)
@@ -135,6 +217,8 @@ int main(void)
 		CASE(a_group_is_its_local_members),
 		CASE(a_group_is_taken_whole_or_not_at_all),
 		CASE(members_follow_their_accounts),
+		CASE(who_is_behind_a_group),
+		CASE(mail_led_elsewhere_leads_no_rights_there),
 		CASE(groups_too_large_are_refused),
 		CASE(members_of_domains_that_are_not_his_stay_as_they_were_typed),
 	};
