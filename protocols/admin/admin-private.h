@@ -52,6 +52,7 @@ struct admin {
 	struct buf start; /* of a long line */
 	bool inline_data;
 	bool stopping;
+	bool waiting; /* the last command waits for those before it */
 	struct login login;
 	uint64_t account; /* who logged in by the PWD port */
 };
@@ -79,6 +80,7 @@ struct cmd {
 	struct buf text;      /* text made for this reply, where status points */
 	bool first, has_data; /* writing lists; the reply carries data */
 	bool passes;          /* and a descriptor */
+	bool beside, waits;   /* begun when others were under way; begins after them */
 	uint64_t account, sid;
 	size_t items;                /* of an answer that comes in parts */
 	void (*then)(struct cmd *c); /* the next step */
@@ -96,8 +98,9 @@ struct verb {
 	uint32_t dir;
 	cmd_reply_fn *reply;
 	const char *before;
-	bool overlaps; /* with others of the same verb */
-	bool raw;      /* the rest of the line is one word as it stands, a password for one */
+	unsigned overlaps; /* so many of the same verb together; 0: each alone */
+	bool again;        /* what fails beside others is tried again; by overlap.c, which see */
+	bool raw;          /* the rest of the line is one word as it stands, a password for one */
 };
 
 extern const struct verb admin_verbs[];
@@ -181,6 +184,15 @@ struct slice line_verb(struct slice line);
 struct cmd *line_own(struct admin *a, const struct verb *verb);
 /* A new command at the end of the list; it runs, or is answered at once. */
 void line_run(struct admin *a, struct slice line);
+
+/* ---- overlap.c ---- */
+/* May a command of this verb begin beside those under way, of which there are some? */
+bool overlap_may(const struct admin *a, const struct verb *v);
+/* Begins the last command, or leaves it to wait. */
+void overlap_run(struct cmd *c);
+/* The first command, which there are none before: begins it if it waited or is to be tried again.
+ */
+void overlap_first(struct cmd *c);
 
 /* ---- alert.c ---- */
 /* The answer to a login on the PWD port, with how many alerts there are for who came. */

@@ -34,9 +34,12 @@ static void cmd_free(struct cmd *c)
 /* Replies in the order of the commands, as far as they are there. */
 static void flush(struct admin *a)
 {
-	while (a->head != NULL && a->head->status != NULL) {
+	while (a->head != NULL) {
 		struct cmd *c = a->head;
 
+		overlap_first(c);
+		if (c->status == NULL)
+			break;
 		put_reply(a, c);
 		a->head = c->next;
 		if (a->head == NULL)
@@ -51,12 +54,7 @@ static void flush(struct admin *a)
 /* May this line be worked on beside those under way? */
 static bool may_start(const struct admin *a, struct slice line)
 {
-	const struct verb *v = verb_find(line_verb(line));
-
-	if (a->head == NULL)
-		return true;
-	return v != NULL && v->overlaps && a->head->verb == v &&
-	       a->under_way < (a->conf->pwd ? PWD_PIPELINE_MAX : ADMIN_PIPELINE_MAX);
+	return a->head == NULL || overlap_may(a, verb_find(line_verb(line)));
 }
 
 /* A line may be longer than what the driver holds: its start is kept here until its end is there.
@@ -203,9 +201,11 @@ static void on_gone(void *core, enum front_peer peer)
 		return;
 	/* The rights of this connection went with the channel; what was asked may or may not be
 	 * done. */
-	for (struct cmd *c = a->head; c != NULL; c = c->next)
+	for (struct cmd *c = a->head; c != NULL; c = c->next) {
 		if (c->status == NULL)
 			cmd_error(c, "a server went away; it is not known whether this was done");
+		c->waits = c->beside = false;
+	}
 	a->state = ADMIN_CLOSING;
 }
 

@@ -7,8 +7,8 @@
  * account, and whoever is at their other end decides.
  *
  * Commands may be pipelined. Replies keep the order of the commands. Commands of one kind that may
- * overlap (CreateAccount, SetAccountPassword) are worked on together; every other command waits for
- * those before it, so that a pipeline means the same as typing line by line.
+ * overlap (CreateAccount, SetAccountPassword, SetAccountAliases) are worked on together; every other
+ * command waits for those before it, so that a pipeline means the same as typing line by line.
  */
 #pragma once
 

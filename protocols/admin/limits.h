@@ -11,6 +11,7 @@ enum {
 	IPC_ASK_MAX = 61440, /* arguments of one question to routerd: of dir_ask.args */
 	ADMIN_PIPELINE_MAX =
 	    256, /* commands under way at a time, where their order does not matter */
+	ADMIN_ALIASES_MAX = 64,   /* of those, SetAccountAliases, whose names are compared */
 	ADMIN_OUT_MAX = 16 << 20, /* one reply; a listing of several hundred thousand names */
 	ADMIN_MEM_MAX = 4 << 20,  /* what a command's parsed data may take */
 

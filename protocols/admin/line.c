@@ -123,7 +123,7 @@ void line_run(struct admin *a, struct slice line)
 	else if (c->verb->raw ? parse_raw(c, slice_from(own, name.n))
 			      : parse_words(c, slice_from(own, name.n))) {
 		if (form_match(c))
-			c->verb->run(c);
+			overlap_run(c);
 		else
 			cmd_usage(c);
 	}

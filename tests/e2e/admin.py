@@ -366,6 +366,11 @@ def pipeline(s):
             lines += ["GetAccountInfo p%d" % i, "Nonsense", "SetAccountAliases p%d (pa%d)" % (i, i),
                       "VerifyAccountPassword p%d PASSWORD x" % i, "CreateAccount pa%d" % i]
             want += ['201 {AccountName="p%d@%s"' % (i, DOMAIN), "501", "200", "200", "501"]
+    for i in range(60):  # the name goes from hand to hand
+        lines += ["SetAccountAliases p%d (last)" % i, "SetAccountAliases p%d (own%d)" % (i, i)]
+        want += ["200 done", "200 done"]
+    lines += ["SetAccountAliases p1 (last)", "SetAccountAliases p2 (last)", "GetAccountAliases p59", "GetAccountAliases p1"]
+    want += ["200 done", "501", "201 (own59)", "201 (last)"]
     for i in range(300):
         lines.append("DeleteAccount p%d" % i)
         want.append("200 done")

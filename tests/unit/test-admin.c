@@ -205,6 +205,37 @@ static void pipelined_creations_overlap_and_keep_their_order(void **state)
 	assert_int_equal(rig.n, 5);
 }
 
+/* A flush of the disk for many; names in common wait, and what fails beside others is tried again.
+ */
+static void pipelined_aliases_mean_the_same_as_line_by_line(void **state)
+{
+	type_in("SetAccountAliases a (x, y)\nSetAccountAliases b (z)\n"
+		"SetAccountAliases c@d.example (X)\nSetAccountAliases d ()\n");
+	assert_int_equal(rig.n, 2);
+	dir(1, IPC_DIR_EXISTS, false, ITEMS("taken"));
+	replies("");
+	assert_int_equal(rig.n, 2);
+	dir(0, IPC_DIR_OK, false, ITEMS());
+	replies("200 done\r\n");
+	assert_int_equal(rig.n, 3);
+	assert_string_equal(rig.asked[2].args, "b|z");
+	dir(2, IPC_DIR_EXISTS, false, ITEMS("taken still"));
+	replies("501 taken still\r\n");
+	assert_int_equal(rig.n, 5);
+	assert_string_equal(rig.asked[3].args, "c@d.example|X");
+	assert_string_equal(rig.asked[4].args, "d");
+	dir(4, IPC_DIR_OK, false, ITEMS());
+	dir(3, IPC_DIR_EXISTS, false, ITEMS("taken"));
+	replies("501 taken\r\n200 done\r\n");
+	assert_int_equal(rig.n, 5);
+	type_in("SetAccountAliases e ()\nSetAccountAliases e (v)\nNOOP\n");
+	assert_int_equal(rig.n, 6);
+	dir(5, IPC_DIR_OK, false, ITEMS());
+	assert_int_equal(rig.n, 7);
+	dir(6, IPC_DIR_OK, false, ITEMS());
+	replies("200 done\r\n200 done\r\n200 done\r\n");
+}
+
 static void output_goes_inline_or_below(void **state)
 {
 	type_in("ListAccounts d.example\n");
@@ -401,6 +432,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(accounts_are_made_with_their_password),
 		CASE(pipelined_creations_overlap_and_keep_their_order),
+		CASE(pipelined_aliases_mean_the_same_as_line_by_line),
 		CASE(output_goes_inline_or_below),
 		CASE(settings_of_domains),
 		CASE(wrong_commands_change_nothing),
