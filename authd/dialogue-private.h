@@ -41,6 +41,7 @@ struct dialogue {
 	uint64_t guess;            /* whose failure a wrong password is: the account's number ... */
 	bool waits;                /* in the list of those with a challenge out */
 	int64_t waits_since_ms;
+	int64_t heard_ns, asked_ns; /* timing.c: the client, 0 when that is told; routerd */
 	TAILQ_ENTRY(dialogue) wait_link;
 	enum ipc_role role; /* of the acceptor */
 	uint32_t seq;       /* of the question to routerd or stored */
@@ -69,6 +70,11 @@ void dialogue_wait_over(struct dialogue *d);
 void dialogue_set_deadline(struct dialogue *d, unsigned ms);
 /* refuse.c: ends the attempt; what was our own failure does not count against the client. */
 void dialogue_refuse(struct dialogue *d, enum ipc_auth_status status, struct slice text);
+
+/* timing.c: the client has said what its name is to come of; routerd was asked; it has answered. */
+void timing_heard(struct dialogue *d);
+void timing_asked(struct dialogue *d);
+void timing_routed(struct dialogue *d);
 
 /* sources.c */
 

@@ -98,6 +98,7 @@ void dialogue_ask_route(struct dialogue *d)
 	d->state = DLG_ROUTE;
 	ask.seq = dialogue_ask_seq(d);
 	dialogue_set_deadline(d, PEER_WAIT_MS);
+	timing_asked(d);
 	ipc_send(d->a->routerd, IPC_route_login, &ask, NULL);
 }
 
@@ -193,6 +194,7 @@ void dialogue_on_route(struct authd *a, const struct ipc_route_login_reply *m)
 	if (d == NULL || d->state != DLG_ROUTE)
 		return;
 	dialogue_ask_over(d);
+	timing_routed(d);
 	d->hide = a->hide_unknown || (m->flags & IPC_LOGIN_HIDE) != 0;
 	if (m->status != IPC_ROUTE_OK) {
 		if (d->make && d->password.p != NULL)
@@ -359,6 +361,7 @@ static void on_start(struct dialogue *d, const struct ipc_auth_start *m)
 		return;
 	}
 	d->state = DLG_WORKER;
+	timing_heard(d);
 	dialogue_set_deadline(d, DIALOGUE_STEP_MS);
 	work_send(d->work, IPC_work_start, &start);
 }
@@ -373,6 +376,7 @@ static void on_step(struct dialogue *d, const struct ipc_auth_step *m)
 	}
 	dialogue_wait_over(d);
 	d->state = DLG_WORKER;
+	timing_heard(d);
 	dialogue_set_deadline(d, DIALOGUE_STEP_MS);
 	work_send(d->work, IPC_work_response, &response);
 }

@@ -155,6 +155,13 @@ def signatures(s):
     moves(s, "signatures", 1, shake, result="ok")
 
 
+@case("logins: how long the account took, once for each, be it there or not")
+def timed(s):
+    for step in ("ask", "name"):
+        moves(s, "login_steps", 1, lambda: ok_login(s), step=step)
+        moves(s, "login_steps", 1, lambda: refused(s.pop, "nobody", "wrong"), step=step)
+
+
 @case("logins by service and result; workers at work; passwords set")
 def logins(s):
     moves(s, "logins", 1, lambda: ok_login(s), service="pop3", result="ok")
