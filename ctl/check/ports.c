@@ -40,6 +40,11 @@ static bool starttls_lmtp(struct net *n)
 	       net_ask(n, "220", "STARTTLS");
 }
 
+static bool stls_pwd(struct net *n)
+{
+	return net_ask(n, "200", "STLS");
+}
+
 static const struct door doors[] = {
 	{ "pop3", "+OK", stls_pop3 },
 	{ "imap", "* OK", starttls_imap },
@@ -47,6 +52,7 @@ static const struct door doors[] = {
 	{ "submission", "220", starttls_smtp },
 	{ "lmtp", "220", starttls_lmtp },
 	{ "admin", "200", NULL },
+	{ "pwd", "200", stls_pwd },
 	{ "metrics", NULL, NULL },
 };
 
@@ -200,8 +206,14 @@ void check_ports(struct check *k)
 	for (size_t i = 0; i < k->conf.n_sections; i++) {
 		const struct conf_section *s = &k->conf.sections[i];
 
-		if (s->kind != CONF_SECTION_LISTENER || door_of(s) == NULL)
+		if (s->kind != CONF_SECTION_LISTENER)
 			continue;
+		if (door_of(s) == NULL) {
+			check_row(k, CHECK_WARNING, "port", door_name(s),
+			    "not tried: nothing is known of this kind of listener here",
+			    "use the gatehousectl of the same version as the suite");
+			continue;
+		}
 		for (size_t at = 0; place_next(s, at, &p); at++)
 			check_place(k, &p);
 	}

@@ -4,6 +4,7 @@ import contextlib
 import imaplib
 import json
 import os
+import re
 import socket
 import subprocess
 import threading
@@ -51,10 +52,13 @@ def well(s):
         check(any(r[1] == kind for r in found), "nothing is said of %s", kind)
     equal([r for r in found if r[0] == "failed"], [], "failures")
     for kind, what in (("port", "pop3"), ("port", "imap"), ("port", "smtp"), ("port", "submission"), ("port", "lmtp"),
-                       ("port", "admin"), ("port", "metrics"), ("delivery", "lmtp"), ("delivery", "smtp"),
+                       ("port", "admin"), ("port", "pwd"), ("port", "metrics"), ("delivery", "lmtp"), ("delivery", "smtp"),
                        ("delivery", "submission"), ("fetch", "pop3"), ("fetch", "imap")):
         has(found, "ok", kind, what)
     has(found, "ok", "port", "TLSv1.3")
+    with open(s.conf, encoding="utf-8") as f:
+        there = len(re.findall(r"^listener ", f.read(), re.M))
+    equal(len([r for r in found if r[1] == "port"]), there, "listeners looked at")
     equal([r for r in found if r[0] == "warning" and r[1] != "trust"], [], "warnings")
     equal(s.ctl("account", "list"), before, "accounts")
 
@@ -160,9 +164,9 @@ def other_program(greeting):
 
 @case("ports: nobody listens, another program does, TLS does not work there")
 def ports(s):
-    def at_port(name, port, tls="no"):
-        return rows(s, conf=changed(s, name, ("listener admin {", "listener pop3 {\n\taddress = %s\n\tport = %d\n\ttls = %s\n}\n"
-                                              "listener admin {" % (A1, port, tls))), status=1)
+    def at_port(name, port, tls="no", program="pop3"):
+        return rows(s, conf=changed(s, name, ("listener admin {", "listener %s {\n\taddress = %s\n\tport = %d\n\ttls = %s\n}\n"
+                                              "listener admin {" % (program, A1, port, tls))), status=1)
     with socket.socket() as nobody:
         nobody.bind((A1, 0))
         has(at_port("closed", nobody.getsockname()[1]), "failed", "port", "connect: ")
@@ -171,6 +175,8 @@ def ports(s):
         has(at_port("no-tls", port, "yes"), "failed", "port", "TLS: ")
     with other_program(b"+OK hello\r\n-ERR no\r\n") as port:
         has(at_port("no-stls", port, "starttls"), "failed", "port", "STARTTLS: ")
+    with other_program(b"200 hello\r\n501 no\r\n") as port:
+        has(at_port("pwd-no-stls", port, "starttls", "pwd"), "failed", "port", "STARTTLS: ")
 
 
 @case("a server that is not there: status 3, and what to do")
