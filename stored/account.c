@@ -128,10 +128,12 @@ void account_loaded(struct account *a, int status)
 {
 	struct account_waiter *w;
 
-	if (status == IPC_ST_OK)
+	if (status == IPC_ST_OK) {
 		a->state = ACCOUNT_READY;
-	else
+		quota_begin(a);
+	} else {
 		table_remove(a);
+	}
 	while ((w = STAILQ_FIRST(&a->waiters)) != NULL) {
 		/* One who waited in front may have begun to drop it. */
 		int now = status == IPC_ST_OK ? account_status(a, w->create) : status;

@@ -22,7 +22,7 @@ struct warning {
 	struct mbox *inbox; /* pinned */
 	struct engine_body *body;
 	struct msg_rec rec;
-	uint64_t used;
+	struct quota_use used;
 	uint32_t uid, day, last_day;
 	int rc;
 	bool held;
@@ -130,12 +130,19 @@ static void text_put(const struct warning *w, struct buf *out)
 	    "Content-Type: text/plain; charset=us-ascii\r\n"
 	    "\r\n",
 	    date, (unsigned long long)a->id, (unsigned long long)w->rec.date);
-	buf_printf(out,
-	    "Your messages take %llu of the %llu octets that your account may have.\r\n"
+	if (a->quota_kind == IPC_QUOTA_MESSAGES)
+		buf_printf(out,
+		    "You have %llu of the %llu messages that your account may have.\r\n",
+		    (unsigned long long)w->used.messages,
+		    (unsigned long long)a->policy.messages_max);
+	else
+		buf_printf(out,
+		    "Your messages take %llu of the %llu octets that your account may have.\r\n",
+		    (unsigned long long)w->used.octets, (unsigned long long)a->quota);
+	buf_puts(out,
 	    "When nothing is left, new mail for you is put off and in the end sent back.\r\n"
 	    "\r\n"
-	    "Delete what you do not need any more, or ask your administrator for more room.\r\n",
-	    (unsigned long long)w->used, (unsigned long long)a->quota);
+	    "Delete what you do not need any more, or ask your administrator for more room.\r\n");
 }
 
 static void write_it(struct warning *w)
@@ -212,7 +219,7 @@ static void on_held(void *arg, int status)
 	looked(w);
 }
 
-void quota_warn(struct account *a, uint64_t used)
+void quota_warn(struct account *a, const struct quota_use *used)
 {
 	struct warning *w = a->warning || a->inbox == NULL ? NULL : calloc(1, sizeof(*w));
 
@@ -220,7 +227,7 @@ void quota_warn(struct account *a, uint64_t used)
 		return;
 	*w = (struct warning){ .account = a,
 		.inbox = a->inbox,
-		.used = used,
+		.used = *used,
 		.day = (uint32_t)(clock_wall_s() / 86400) };
 	a->warning = true;
 	account_ref(a);

@@ -39,30 +39,40 @@ uint64_t quota_of_mail(const struct account *a, uint64_t quota)
 
 /* ---- levels ---- */
 
-static uint64_t used(const struct account *a)
+static struct quota_use used(const struct account *a)
 {
-	uint64_t sum = 0;
+	struct quota_use u = { 0 };
 
-	for (size_t i = 0; i < a->n_mboxes; i++)
-		sum += a->mboxes[i]->pub.bytes;
-	return sum;
+	for (size_t i = 0; i < a->n_mboxes; i++) {
+		u.octets += a->mboxes[i]->pub.bytes;
+		u.messages += a->mboxes[i]->pub.exists;
+	}
+	return u;
 }
 
-/* The highest level that is passed, in per cent; 0: none. */
-static uint32_t level_now(const struct account *a)
+/* The highest level that `n` of `max` passes, in per cent; 0: none, or there is no limit. */
+static uint32_t level_of(const struct account_policy *p, uint64_t n, uint64_t max)
 {
-	const uint32_t levels[] = { a->policy.notice, a->policy.alert, 100 };
-	uint64_t bytes = used(a);
+	const uint32_t levels[] = { p->notice, p->alert, 100 };
 	uint32_t top = 0;
 
-	for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++) {
-		uint64_t part = levels[i];
-		uint64_t from = a->quota / 100 * part + a->quota % 100 * part / 100;
+	for (size_t i = 0; max != 0 && i < sizeof(levels) / sizeof(levels[0]); i++) {
+		uint64_t part = levels[i], from = max / 100 * part + (max % 100 * part + 99) / 100;
 
-		if (part != 0 && bytes >= from && part > top)
+		if (part != 0 && n >= from && part > top)
 			top = levels[i];
 	}
 	return top;
+}
+
+/* That of what is fuller. */
+static uint32_t level(const struct account *a, const struct quota_use *u, uint32_t *ret_kind)
+{
+	uint32_t octets = level_of(&a->policy, u->octets, a->quota);
+	uint32_t messages = level_of(&a->policy, u->messages, a->policy.messages_max);
+
+	*ret_kind = messages > octets ? IPC_QUOTA_MESSAGES : IPC_QUOTA_OCTETS;
+	return messages > octets ? messages : octets;
 }
 
 static bool has_events(const struct session *s)
@@ -75,38 +85,45 @@ static bool has_events(const struct session *s)
 
 static void tell(struct session *s)
 {
-	uint32_t level = s->account->quota_level;
+	struct account *a = s->account;
+	struct ipc_quota_level m = { a->quota_level, a->quota_level >= 100, a->quota_kind };
 
-	(void)ipc_send(
-	    s->chan, IPC_quota_level, &(struct ipc_quota_level){ level, level >= 100 }, NULL);
-	s->account->quota_untold = false;
+	(void)ipc_send(s->chan, IPC_quota_level, &m, NULL);
+	a->quota_untold = false;
+}
+
+void quota_begin(struct account *a)
+{
+	a->begun = used(a);
 }
 
 void quota_look(struct account *a)
 {
-	uint32_t level, before = a->quota_level;
+	struct quota_use now;
+	uint32_t before, kind;
 	struct session *s;
 
 	if (!a->policy_known)
 		return;
-	level = a->quota != 0 ? level_now(a) : 0;
-	a->quota_level = level;
-	/* It was passed before we looked: whoever had to know was told then. */
-	if (!a->quota_seen) {
-		a->quota_seen = true;
+	/* Now it is known what was passed before: whoever had to know was told then. */
+	if (!a->quota_seen)
+		a->quota_level = level(a, &a->begun, &kind);
+	a->quota_seen = true;
+	before = a->quota_level;
+	now = used(a);
+	a->quota_level = level(a, &now, &kind);
+	if (a->quota_level <= before) {
+		a->quota_untold &= a->quota_level == before;
 		return;
 	}
-	if (level <= before) {
-		a->quota_untold &= level == before;
-		return;
-	}
-	log_ev(LOG_NOTICE, "stored.quota", kv_u("account", a->id), kv_u("count", level));
+	a->quota_kind = kind;
+	log_ev(LOG_NOTICE, "stored.quota", kv_u("account", a->id), kv_u("count", a->quota_level));
 	a->quota_untold = true;
 	LIST_FOREACH(s, &a->sessions, account_link)
 	if (has_events(s))
 		tell(s);
-	if (a->policy.alert != 0 && before < a->policy.alert && level >= a->policy.alert)
-		quota_warn(a, used(a));
+	if (a->policy.alert != 0 && before < a->policy.alert && a->quota_level >= a->policy.alert)
+		quota_warn(a, &now);
 }
 
 void quota_tell_late(struct session *s)

@@ -57,6 +57,11 @@ struct tree_names {
 	size_t n;
 };
 
+/* What an account has of what its quota counts. */
+struct quota_use {
+	uint64_t octets, messages;
+};
+
 struct tree_op;
 struct copy;
 
@@ -87,6 +92,8 @@ struct account {
 	bool policy_known;                      /* from routerd, not our default */
 	int64_t policy_asked_ms;                /* when, last; 0: never */
 	uint32_t quota_level;                   /* per cent: the highest that was passed; 0: none */
+	uint32_t quota_kind;                    /* enum ipc_quota_kind: of what */
+	struct quota_use begun;                 /* when it was loaded */
 	bool quota_seen, quota_untold, warning; /* warning: a message about it is on its way */
 	uint64_t modseq;                        /* highest handed out */
 	uint64_t quota;                         /* bytes, as told last; 0: none */
@@ -491,10 +498,12 @@ void alerts_routerd_came(struct store *st);
 bool quota_lets(const struct account *a, uint64_t quota, uint64_t bytes, uint64_t n);
 /* What incoming mail may fill of it. */
 uint64_t quota_of_mail(const struct account *a, uint64_t quota);
+/* The account was loaded: levels that were passed by now were told then. */
+void quota_begin(struct account *a);
 /* Something became durable: a level passed is told once. */
 void quota_look(struct account *a);
 /* quota-mail.c: a message in the INBOX, unless there was one today. */
-void quota_warn(struct account *a, uint64_t used);
+void quota_warn(struct account *a, const struct quota_use *used);
 /* A view with events was opened: it is told what nobody was there for. */
 void quota_tell_late(struct session *s);
 

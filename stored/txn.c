@@ -144,7 +144,7 @@ static void on_commit(void *arg, int rc)
 
 		if (rc != ENGINE_UNKNOWN)
 			t->done(t, store_status(rc));
-		if (rc == ENGINE_OK && a->quota != 0)
+		if (rc == ENGINE_OK && (a->quota != 0 || a->policy.messages_max != 0))
 			quota_look(a);
 		reopen_if_quiet(m);
 		if (rc != ENGINE_UNKNOWN)

@@ -211,7 +211,7 @@ enum ipc_may {
 	IPC_MAY_SEE_FIGURES,
 	IPC_MAY_RESTORE,
 	IPC_MAY_IMPERSONATE,
-	IPC_MAY_PURGE, /* deleted mail, and hold it */
+	IPC_MAY_PURGE,  /* deleted mail, and hold it */
 	IPC_MAY_UPKEEP, /* of the server alone */
 };
 
@@ -269,6 +269,8 @@ enum ipc_lost_what {
 	IPC_LOST_HOLD,    /* nothing is purged */
 	IPC_LOST_RELEASE, /* any more */
 };
+
+enum ipc_quota_kind { IPC_QUOTA_OCTETS, IPC_QUOTA_MESSAGES };
 
 enum ipc_flags_op { IPC_FLAGS_SET, IPC_FLAGS_ADD, IPC_FLAGS_REMOVE };
 

@@ -9,14 +9,15 @@
 
 static void tell_quota(struct imap *s)
 {
+	const char *kind = s->quota_kind == IPC_QUOTA_MESSAGES ? "messages" : "octets";
 	struct buf b = BUF_INIT(80);
 
 	if (s->quota_level == 0)
 		return;
 	if (s->quota_over)
-		buf_puts(&b, "NO [OVERQUOTA] the quota is used up");
+		buf_printf(&b, "NO [OVERQUOTA] the quota of %s is used up", kind);
 	else
-		buf_printf(&b, "OK [ALERT] %u %% of the quota is used", s->quota_level);
+		buf_printf(&b, "OK [ALERT] %u %% of the quota of %s is used", s->quota_level, kind);
 	imap_untagged(s, buf_cstr(&b));
 	buf_fini(&b);
 	s->quota_level = 0;

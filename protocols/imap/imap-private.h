@@ -159,6 +159,7 @@ struct imap {
 	struct set saved;       /* SEARCHRES: uids, normalised; may hold some that are gone */
 	bool idling;            /* changes are told at once */
 	uint32_t quota_level;   /* per cent that the client is to be told of; 0: none */
+	uint32_t quota_kind;    /* enum ipc_quota_kind */
 	bool quota_over;
 	struct buf alerts; /* texts that the client is to be told of, as stored sent them */
 };

@@ -367,6 +367,7 @@ static void session_msg(struct imap *s, enum ipc_type type, const union ipc_any 
 	case IPC_quota_level:
 		s->quota_level = m->quota_level.percent;
 		s->quota_over = m->quota_level.over != 0;
+		s->quota_kind = m->quota_level.kind;
 		break;
 	case IPC_session_alerts:
 		imap_alerts_came(s, m->session_alerts.texts);

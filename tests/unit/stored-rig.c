@@ -43,6 +43,11 @@ static void policy_tell(struct rig_client *k, uint64_t account)
 	(void)ipc_send(k->chan, IPC_policy_is, &p, NULL);
 }
 
+void rig_policy(struct rig *r, uint64_t account)
+{
+	policy_tell(r->routerd, account);
+}
+
 static void on_msg(
     void *arg, struct ipc_chan *c, enum ipc_type type, const union ipc_any *m, int *fds)
 {
@@ -55,7 +60,8 @@ static void on_msg(
 	if (type == IPC_append_credit)
 		k->window += m->append_credit.bytes;
 	if (type == IPC_policy_ask) {
-		policy_tell(k, m->policy_ask.account);
+		if (!k->rig->policy_waits)
+			policy_tell(k, m->policy_ask.account);
 		return;
 	}
 	if (type == IPC_append_ready)

@@ -43,6 +43,7 @@ struct rig {
 	/* What routerd says of every account. */
 	uint64_t messages_max;
 	uint32_t notice, alert, restores;
+	bool policy_waits; /* it says so when rig_policy() is called, not when it is asked */
 	int dir_fd, log_fd;
 	char spec[64];
 };
@@ -68,6 +69,8 @@ const union ipc_any *rig_wait(struct rig_client *c, enum ipc_type type);
 const union ipc_any *rig_next(struct rig_client *c, int ms, enum ipc_type *ret_type, int *ret_fd);
 bool rig_gone(struct rig_client *c, int ms);
 
+/* What it says of this account, now. */
+void rig_policy(struct rig *r, uint64_t account);
 int rig_account(struct rig *r, uint64_t account, enum ipc_type type); /* its status */
 /* NULL and *ret_status when it was refused. */
 struct rig_client *rig_session(struct rig *r, uint64_t account, uint64_t sid, int *ret_status);

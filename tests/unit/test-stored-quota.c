@@ -57,6 +57,8 @@ static int comes(struct rig *r, uint64_t sid, size_t bytes)
 	return status;
 }
 
+static uint32_t told_kind;
+
 /* The level that this session is told within `ms`, 0: none. */
 static uint32_t told(struct rig_client *s, int ms)
 {
@@ -68,6 +70,7 @@ static uint32_t told(struct rig_client *s, int ms)
 			return 0;
 		if (type == IPC_quota_level) {
 			assert_int_equal(m->quota_level.over, m->quota_level.percent >= 100);
+			told_kind = m->quota_level.kind;
 			return m->quota_level.percent;
 		}
 		assert_int_equal(type, IPC_mbox_event);
@@ -172,7 +175,7 @@ static void messages_are_counted(void **state)
 	struct rig_client *s;
 	struct ipc_mbox_opened o;
 
-	r->quota = 0;
+	r->quota = r->alert = 0;
 	r->messages_max = 2;
 	rig_restart(r);
 	s = rig_session(r, 7, 1, NULL);
@@ -187,6 +190,97 @@ static void messages_are_counted(void **state)
 	assert_int_equal(comes(r, 14, 1), IPC_ST_OVERQUOTA);
 }
 
+/* The INBOX's message with this uid has this text. */
+static bool mail_says(struct rig *r, uint32_t uid, const char *what)
+{
+	struct rig_client *s = rig_session(r, 7, 99, NULL);
+	struct ipc_mbox_opened o = rig_open(s, "INBOX", 0);
+	uint8_t *body;
+	size_t n;
+	bool is;
+
+	assert_int_equal(rig_body(s, o.mbox, uid, &body, &n), IPC_ST_OK);
+	is = memmem(body, n, what, strlen(what)) != NULL;
+	free(body);
+	rig_client_close(s);
+	return is;
+}
+
+static void levels_of_messages(void **state)
+{
+	struct rig *r = *state;
+	struct rig_client *s, *quiet;
+
+	r->quota = 0;
+	r->messages_max = 10;
+	rig_restart(r);
+	s = rig_session(r, 7, 1, NULL);
+	quiet = rig_session(r, 7, 2, NULL);
+	rig_open(s, "INBOX", IPC_MBOX_EVENTS);
+	for (int i = 1; i <= 9; i++) { /* the message about it is the ninth */
+		assert_int_equal(comes(r, (uint64_t)(10 + i), 1), IPC_ST_OK);
+		if (i == 5 || i == 8)
+			assert_int_equal(told(s, 10000), i == 5 ? 50 : 80);
+		if (i == 8)
+			used(quiet, 9);
+	}
+	assert_int_equal(told_kind, IPC_QUOTA_MESSAGES);
+	assert_int_equal(told(s, 10000), 100);
+	assert_true(mail_says(r, 9, "\r\nYou have 8 of the 10 messages that"));
+	assert_int_equal(comes(r, 30, 1), IPC_ST_OVERQUOTA);
+}
+
+/* Of octets and messages that counts which is fuller. */
+static void the_fuller_of_both(void **state)
+{
+	struct rig *r = *state;
+	struct rig_client *s, *quiet;
+
+	r->messages_max = 4;
+	rig_restart(r);
+	s = rig_session(r, 7, 1, NULL);
+	quiet = rig_session(r, 7, 2, NULL);
+	rig_open(s, "INBOX", IPC_MBOX_EVENTS);
+	assert_int_equal(comes(r, 10, 100 * K), IPC_ST_OK);
+	assert_int_equal(comes(r, 11, 100 * K), IPC_ST_OK);
+	assert_int_equal(told(s, 10000), 50);
+	assert_int_equal(told_kind, IPC_QUOTA_MESSAGES);
+	assert_int_equal(comes(r, 12, 650 * K), IPC_ST_OK);
+	assert_int_equal(told(s, 10000), 80);
+	assert_int_equal(told_kind, IPC_QUOTA_OCTETS);
+	used(quiet, 4);
+	assert_true(mail_says(r, 4, "Your messages take 85000 of the 100000 octets"));
+}
+
+/* Mail that comes before routerd has said how much there may be. */
+static void passed_before_the_settings_came(void **state)
+{
+	struct rig *r = *state;
+	struct rig_client *s, *quiet;
+
+	rig_restart(r);
+	r->policy_waits = true;
+	assert_int_equal(comes(r, 10, 400 * K), IPC_ST_OK);
+	assert_int_equal(comes(r, 11, 450 * K), IPC_ST_OK);
+	s = rig_session(r, 7, 1, NULL);
+	quiet = rig_session(r, 7, 2, NULL);
+	rig_open(s, "INBOX", IPC_MBOX_EVENTS);
+	assert_int_equal(used(quiet, 2), 850 * K);
+	rig_policy(r, 7);
+	assert_int_equal(told(s, 10000), 80);
+	assert_true(used(quiet, 3) > 850 * K);
+	/* What was there when it was loaded is no news. */
+	rig_restart(r);
+	assert_int_equal(comes(r, 12, 1), IPC_ST_OK);
+	s = rig_session(r, 7, 1, NULL);
+	quiet = rig_session(r, 7, 2, NULL);
+	rig_open(s, "INBOX", IPC_MBOX_EVENTS);
+	rig_policy(r, 7);
+	assert_int_equal(comes(r, 13, 1), IPC_ST_OK);
+	used(quiet, 5);
+	assert_int_equal(told(s, 1), 0);
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(int argc, char **argv)
@@ -196,6 +290,9 @@ int main(int argc, char **argv)
 		CASE(each_level_is_told_once),
 		CASE(who_comes_later_is_told),
 		CASE(messages_are_counted),
+		CASE(levels_of_messages),
+		CASE(the_fuller_of_both),
+		CASE(passed_before_the_settings_came),
 	};
 
 	if (argc > 1)
