@@ -233,6 +233,8 @@ static void plan_change(struct plan *p, const struct dir_entry *e, const struct 
 	for (size_t i = 0; parts[i].key != NULL; i++) {
 		if (slice_eq(e->part[i], old->part[i]))
 			continue;
+		if (parts[i].value == 'l' && e->part[i].n == 0 && !p->prune)
+			continue;
 		show(p, '~', e, parts[i].key);
 		show_values(p, old->part[i], e->part[i]);
 		if (parts[i].set == NULL) {
@@ -240,6 +242,8 @@ static void plan_change(struct plan *p, const struct dir_entry *e, const struct 
 			make_object(p, e);
 		} else if (parts[i].value == 'a' && strcmp(parts[i].key, "Rights") != 0) {
 			change_list(p, e, i, old->part[i], e->part[i]);
+		} else if (parts[i].value == 'l') {
+			set_part(p, PHASE_SET, e, i, e->part[i]);
 		} else {
 			set_settings(p, e, i, old->part[i]);
 		}

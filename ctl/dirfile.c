@@ -15,6 +15,7 @@ const struct dir_part dir_parts[DIR_KINDS][DIR_PARTS_MAX + 1] = {
 		{ "Settings", 'd', "GetServerSettings", "SetServerSettings" },
 		{ "DomainDefaults", 'd', "GetDomainDefaults", "SetDomainDefaults" },
 		{ "AccountDefaults", 'd', "GetServerAccountDefaults", "SetServerAccountDefaults" },
+		{ "Alerts", 'l', "GetServerAlerts", "SetServerAlerts" },
 	},
 	[DIR_DOMAIN] = {
 		{ "IPAddresses", 'a', NULL, "UpdateDomainSettings" },
@@ -23,11 +24,13 @@ const struct dir_part dir_parts[DIR_KINDS][DIR_PARTS_MAX + 1] = {
 		{ "AccountDefaults", 'd', "GetAccountDefaults", "SetAccountDefaults" },
 		{ "Template", 'd', "GetAccountTemplate", "SetAccountTemplate" },
 		{ "Suspended", 's', "GetDomainInfo", "SuspendDomain" },
+		{ "Alerts", 'l', "GetDomainAlerts", "SetDomainAlerts" },
 	},
 	[DIR_ACCOUNT] = {
 		{ "Aliases", 'a', "GetAccountAliases", "SetAccountAliases" },
 		{ "Settings", 'd', "GetAccountSettings", "SetAccountSettings" },
 		{ "Rights", 'a', "GetAccountRights", "SetAccountRights" },
+		{ "Alerts", 'l', "GetAccountAlerts", "SetAccountAlerts" },
 	},
 	[DIR_GROUP] = {
 		{ "Settings", 'd', "GetGroup", "SetGroup" },
@@ -272,8 +275,8 @@ static bool take_part(struct reading *r, struct dir_entry *e, const struct data 
 	if (!value_right(&parts[i], v))
 		return complain(r,
 		    parts[i].value == 'd'   ? "this is a dictionary, {key=value;}"
-		    : parts[i].value == 'a' ? "this is an array of names, (name, name)"
-					    : "this is a string",
+		    : parts[i].value == 's' ? "this is a string"
+					    : "this is an array, (name, name)",
 		    v->key);
 	return dirfile_set(r->f, e, i, v) || complain(r, "out of memory", SLICE_NONE);
 }

@@ -5,7 +5,7 @@
  *     server {Settings={...}; DomainDefaults={...}; AccountDefaults={...};}
  *     router "<name> = address"
  *     domain "client.test" {Aliases=("c.test"); IPAddresses=(...); Settings={...}; ...}
- *     account "ann@client.test" {Aliases=(ann.b); Rights=(...); Settings={...};}
+ *     account "ann@client.test" {Aliases=(ann.b); Rights=(...); Settings={...}; Alerts=(text);}
  *     group "staff@client.test" {Members=("ann@client.test");}
  *     forwarder "old@client.test" {Address="ann@elsewhere.test";}
  *     list "news@client.test" {Owner="ann@client.test";}
@@ -31,12 +31,14 @@ enum dir_kind {
 	DIR_KINDS
 };
 
-enum { DIR_PARTS_MAX = 6 };
+enum { DIR_PARTS_MAX = 7 };
 
 /* What an object of a kind consists of; row `kind` of dir_parts, up to the first without a key. */
 struct dir_part {
 	const char *key;
-	char value;      /* d dictionary, a array of names whose order says nothing, s string */
+	/* d dictionary, s string, a array of names whose order says nothing, l list of texts, which
+	 * stays as it is where the file says nothing of it */
+	char value;
 	const char *get; /* command that asks for it */
 	const char *set; /* and that puts another in its place; NULL: of a forwarder and a list */
 };

@@ -93,6 +93,8 @@ static bool take_answer(struct loading *l, const struct reply *r)
 		return false;
 	if (e->kind == DIR_LIST)
 		value = take_key(value, "Owner");
+	if (dir_parts[e->kind][part].value == 'l' && value->kind == DATA_DICT)
+		value->kind = DATA_ARRAY; /* the keys are times, which begin anew elsewhere */
 	if (e->kind == DIR_DOMAIN && part == PART_SUSPENDED) {
 		value = take_key(value, "State");
 		if (value == NULL || !slice_eq(value->text, SLICE("suspended")))

@@ -3,8 +3,8 @@
  * administrator takes them away. Pure.
  *
  * Invariant: the times of a holder's alerts are all different, so that a time names one of them.
- * What belonged to an account or domain that is no more stays with its number, which nobody gets
- * again, until the next start.
+ * What belonged to an account or domain that is no more goes from the disk with it; in memory it
+ * stays with its number, which nobody gets again, until the next start.
  */
 #pragma once
 

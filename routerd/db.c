@@ -179,6 +179,14 @@ int db_put_alerts(struct engine_batch *b, const struct alerts *a)
 	return rc;
 }
 
+static int alerts_del(struct engine_batch *b, enum alert_scope scope, uint64_t id)
+{
+	uint8_t key[10] = { ROW_ALERTS, (uint8_t)scope };
+
+	wire_store_u64be(key + 2, id);
+	return engine_del(b, slice_of(key, sizeof(key)));
+}
+
 static void shown_key(struct row_buf *r, uint64_t account)
 {
 	key_start(r, ROW_SHOWN);
@@ -346,6 +354,8 @@ int db_del_object(struct engine_batch *b, const struct object *o)
 		rc = settings_db_forget_account(b, o);
 	if (rc == 0 && o->kind == OBJECT_ACCOUNT)
 		rc = shown_del(b, o->id);
+	if (rc == 0 && o->kind == OBJECT_ACCOUNT)
+		rc = alerts_del(b, ALERT_ACCOUNT, o->id);
 	return rc;
 }
 
@@ -357,5 +367,7 @@ int db_del_domain(struct db *db, struct engine_batch *b, const struct domain *do
 		rc = db_put_domain_aliases(db, b, dom, NULL, 0);
 	if (rc == 0)
 		rc = db_put_domain_ips(db, b, dom, NULL, 0);
+	if (rc == 0)
+		rc = alerts_del(b, ALERT_DOMAIN, dom->id);
 	return rc == 0 ? settings_db_forget_domain(b, dom) : rc;
 }

@@ -33,10 +33,14 @@ class Maker:
         self.r, self.size = random.Random(seed), size
         self.c = suite.Line(s.admin)
         self.c.want(None, "200 ")
-        self.names, self.n = {}, 0
+        self.n = 0
+        self.movable, self.owners = [], set()
 
     def ask(self, text):
         return self.c.want(text, "20")
+
+    def refused(self, text):
+        return self.c.want(text, "501 ")
 
     def name(self, domain):
         self.n += 1
@@ -45,6 +49,9 @@ class Maker:
 
     def text(self):
         return quoted("".join(self.r.choice('ab cd"\\;{}()=#\u00e4') for _ in range(self.r.randrange(1, 12))))
+
+    def alerts(self, of):
+        self.ask("Set%s (%s)" % (of, ",".join(quoted("Attention: ") + self.text() for _ in range(self.r.randrange(1, 4)))))
 
     def settings(self, choices):
         keys = self.r.sample(sorted(choices), self.r.randrange(len(choices) + 1))
@@ -108,6 +115,8 @@ class Maker:
         if r.random() < .5:
             self.ask('SetAccountTemplate %s {RealName=new; QuotaAlert=%d; DefaultMailboxes=(Sent,"b c"); '
                      'MailboxSubscription=("~public/news", "b c");}' % (d, r.randrange(100)))
+        if r.random() < .4:
+            self.alerts("DomainAlerts " + d)
         if r.random() < .2 and number > 0:
             self.ask("SuspendDomain " + d)
 
@@ -128,10 +137,14 @@ class Maker:
                 if d == DOMAIN:
                     rights += [["Settings", "UserAccounts"], ["Master"], ["Monitors"]]
                 self.ask("SetAccountRights %s (%s)" % (a, ",".join(r.choice(rights))))
+            if r.random() < .3:
+                self.alerts("AccountAlerts " + a)
+            self.movable.append(("Account", a))
         for _ in range(r.randrange(self.size)):
             f = self.name(d)
             others.append(f)
             self.ask("CreateForwarder %s TO %s" % (f, r.choice(accounts + ['"a+b@else.test"'])))
+            self.movable.append(("Forwarder", f))
         for _ in range(r.randrange(self.size // 2)):
             g = self.name(d)
             members = r.sample(accounts + others, r.randrange(len(accounts + others))) + ["x@else.test"] * r.randrange(2)
@@ -139,8 +152,12 @@ class Maker:
                             ("Expand", "EmailDisabled"))
             self.ask("CreateGroup %s {Members=(%s);%s}" % (g, ",".join(members), flags))
             others.append(g)
+            self.movable.append(("Group", g))
         for _ in range(r.randrange(self.size // 2)):
-            self.ask("CreateList %s FOR %s" % (self.name(d), r.choice(accounts)))
+            name, owner = self.name(d), r.choice(accounts)
+            self.ask("CreateList %s FOR %s" % (name, owner))
+            self.owners.add(owner)
+            self.movable.append(("List", name))
         self.moves(d, accounts, others)
 
     def moves(self, d, accounts, others):
@@ -152,8 +169,24 @@ class Maker:
         gone = self.name(d)
         self.ask("CreateAccount " + gone)
         self.ask("SetAccountAliases %s (%s)" % (gone, self.name(d).split("@")[0]))
+        self.alerts("AccountAlerts " + gone)
         self.ask("DeleteAccount " + gone)
         self.used += accounts + others + [new, gone]
+
+    def wanders(self, domains):
+        """From one domain to another: all but lists and who owns some, who leave their aliases and rights behind."""
+        r, moved = self.r, []
+        for kind, name in r.sample(self.movable, min(len(self.movable), self.size)):
+            new = self.name(r.choice([d for d in domains if d != name.split("@")[1]]))
+            if kind == "List" or name in self.owners:
+                self.refused("Rename%s %s INTO %s" % (kind, name, new))
+                continue
+            self.ask("Rename%s %s INTO %s" % (kind, name, new))
+            moved.append(new)
+            if kind == "Account":
+                for what in ("Aliases", "Rights"):
+                    equal(self.ask("GetAccount%s %s" % (what, new))[:3] and self.c.line(), "()", "%s of %s" % (what, new))
+        self.used = moved + self.used
 
     def router(self):
         r = self.r
@@ -175,9 +208,12 @@ class Maker:
         self.ask("SetServerSettings " + self.of_server())
         self.ask("SetDomainDefaults " + self.of_domain())
         self.ask("SetServerAccountDefaults " + self.of_account())
+        self.alerts("ServerAlerts")
         self.parts(DOMAIN, 0)
-        for d in [DOMAIN] + [self.domain(i) for i in range(1, r.randrange(2, 5))]:
+        domains = [DOMAIN] + [self.domain(i) for i in range(1, r.randrange(2, 5))]
+        for d in domains:
             self.objects(d)
+        self.wanders(domains)
         if r.random() < .5:
             self.ask("RenameDomain %s INTO renamed.test" % self.used[-1].split("@")[1])
         self.ask("SetRouterTable %s" % quoted("\n".join(self.router())).replace("\n", "\\e"))
@@ -274,7 +310,7 @@ def round_trip(s):
             equal(other.ctl("dump"), base, "what is there after taking everything away")
         s.ctl("apply", "--quiet", "--prune", write(s, "base.txt", base))
         equal(s.ctl("dump"), base, "seed %d: what is there at the end" % seed)
-    equal(kinds, set(rows.LAYOUT) | {"M"}, "the kinds of rows that were tried")
+    equal(kinds, set(rows.LAYOUT) | {"M", "W"}, "the kinds of rows that were tried")
 
 
 @case("--dry-run shows the difference and changes nothing; without --prune what is not in the file stays")
@@ -303,6 +339,27 @@ def suspended(s):
     s.ctl("apply", "--quiet", write(s, "then.txt", base + 'domain "s.test"\naccount "s@%s"\n' % DOMAIN))
     check("active" in s.ctl("domain", "info", "s.test") and "active" in s.ctl("account", "info", "s"), "they are suspended still")
     equal(s.ctl("apply", os.path.join(s.dir, "then.txt")), "nothing to do\n", "what is left to do")
+    s.ctl("apply", "--quiet", "--prune", write(s, "base.txt", base))
+    equal(s.ctl("dump"), base, "what is there at the end")
+
+
+@case("alerts are put in place of others where the file has some, stay where it has none, and go with --prune")
+def alerts(s):
+    base = s.ctl("dump")
+    more = 'domain "w.test" {Alerts=("b is first","A is second");}\naccount "w@%s" {Alerts=(once);}\n' % DOMAIN
+    path = write(s, "more.txt", base + more)
+    s.ctl("apply", "--quiet", path)
+    equal(s.ctl("dump").count("Alerts="), 2, "alerts in the dump")
+    check('Alerts=("b is first","A is second");' in s.ctl("dump"), "the domain's alerts are others")
+    equal(s.ctl("apply", path), "nothing to do\n", "what is left to do")
+    s.ctl("alert", "post", "account", "w", "twice")
+    check('Alerts=(once,twice);' in s.ctl("dump"), "another dump: %s", s.ctl("dump"))
+    none = write(s, "none.txt", base + 'domain "w.test"\naccount "w@%s"\n' % DOMAIN)
+    equal(s.ctl("apply", none), "nothing to do\n", "what apply of a file without alerts says")
+    s.ctl("apply", "--quiet", path)
+    check('Alerts=(once);' in s.ctl("dump"), "the alert that was posted meanwhile is there")
+    s.ctl("apply", "--quiet", "--prune", none)
+    check("Alerts" not in s.ctl("dump"), "alerts are there after --prune")
     s.ctl("apply", "--quiet", "--prune", write(s, "base.txt", base))
     equal(s.ctl("dump"), base, "what is there at the end")
 

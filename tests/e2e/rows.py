@@ -8,10 +8,10 @@ import struct
 import subprocess
 
 # Parts of keys and values: v version, b byte, i id of before in a key, l id of before in a value, o the row's own id,
-# r the rest as it is. Alerts (W) are messages to people and in no dump; N is the next id.
+# r the rest as it is. M and W have readers of their own; N is the next id, w what who has seen.
 LAYOUT = {"D": ("r", "vor"), "F": ("ir", "vr"), "G": ("ir", "vor"), "I": ("r", "vlr"), "O": ("ir", "vbbor"),
           "P": ("ir", "vl"), "Q": ("ir", "vol"), "R": ("i", "vr"), "S": ("bir", "vr"), "T": ("r", "r"), "d": ("r", "vl")}
-LEFT_OUT = "NW"
+LEFT_OUT = "Nw"
 
 
 def raw(build, data):
@@ -59,6 +59,16 @@ def members(value, names):
     return found
 
 
+def alerts(value):
+    """Their texts; when they were posted differs."""
+    at, found = 1, []
+    while at < len(value):
+        n, = struct.unpack_from("<I", value, at + 8)
+        found.append(value[at + 12:at + 12 + n].decode())
+        at += 12 + n
+    return found
+
+
 def named(build, data):
     """All rows as text, sorted."""
     rows, found = raw(build, data), []
@@ -67,6 +77,8 @@ def named(build, data):
         kind = chr(key[0])
         if kind == "M":
             found.append("M %s %r %r" % (names[struct.unpack(">Q", key[1:9])[0]], key[9:], members(value, names)))
+        elif kind == "W":
+            found.append("W %d %s %r" % (key[1], names[struct.unpack(">Q", key[2:])[0]], alerts(value)))
         elif kind not in LEFT_OUT:
             text = []
             for layout, part, big in ((LAYOUT[kind][0], key[1:], True), (LAYOUT[kind][1], value, False)):
