@@ -151,6 +151,10 @@ void account_get(struct store *st, uint64_t id, unsigned flags, account_fn *fn, 
 	struct account_waiter *w;
 	bool fresh = a == NULL;
 
+	if (st->refused) {
+		fn(arg, IPC_ST_TRYLATER, NULL);
+		return;
+	}
 	if (!fresh && a->state == ACCOUNT_READY) {
 		account_ref(a);
 		fn(arg, IPC_ST_OK, a);

@@ -97,7 +97,7 @@ static void whole_text(struct store *st, struct buf *b)
 	line(b, "body-bytes-read", c->body_bytes);
 	line(b, "peers-ended", c->bad_peers);
 	line(b, "parse-queue", st->n_jobs);
-	line(b, "engine-health", engine_health(store_engine(st)));
+	line(b, "engine-health", store_health(st));
 	line(b, "engine-commits", e.commits);
 	line(b, "engine-frames", e.frames);
 	line(b, "engine-frame-bytes", e.frame_bytes);

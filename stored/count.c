@@ -51,7 +51,7 @@ void store_count(const struct store *st)
 	put(METRIC_store_log_bytes, e.frame_bytes);
 	put(METRIC_store_overlay_bytes, e.overlay_bytes);
 	put(METRIC_store_sync_failures, e.sync_failures);
-	put(METRIC_store_health, (uint64_t)engine_health(store_engine(st)));
+	put(METRIC_store_health, store_health(st));
 	put(METRIC_store_index_rebuilds, e.index_rebuilds);
 	put(METRIC_store_peers_ended, c->bad_peers);
 	put(METRIC_parse_queue, st->n_jobs);

@@ -32,7 +32,7 @@ static int warm_up(struct proc *p, void *arg)
 	struct program *g = arg;
 
 	g->proc = p;
-	return database_open(&g->db, p, "store");
+	return database_open_or_refuse(&g->db, p, "store");
 }
 
 /* Only a new start helps: master gives us one. */
@@ -51,6 +51,7 @@ static int start(struct proc *p, void *arg)
 		.engine = g->db.engine,
 		.instance = proc_instance(p),
 		.undelete_s = UNDELETE_DEFAULT_S,
+		.refused = g->db.refused,
 		.on_broken = on_broken,
 		.arg = g };
 	int r;

@@ -282,7 +282,7 @@ void maintain_ask(struct peer *p, const struct ipc_upkeep_ask *q)
 		break;
 	case IPC_UPKEEP_COMPACT:
 	case IPC_UPKEEP_SCRUB:
-		r.status = (uint32_t)chore_ask(p, q->what);
+		r.status = p->st->refused ? IPC_ST_TRYLATER : (uint32_t)chore_ask(p, q->what);
 		break;
 	default:
 		r.status = IPC_ST_BAD;

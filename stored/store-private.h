@@ -248,6 +248,7 @@ struct store {
 	void (*on_broken)(void *arg);
 	void *arg;
 	bool broken_told, stopping;
+	bool refused; /* see store.h */
 	struct engine_group *meta;
 	uint64_t id_next, id_end, id_ahead; /* block in use; start of the one reserved next, or 0 */
 	uint64_t id_skipped;                /* blocks behind id_end whose reservation failed */
@@ -283,6 +284,13 @@ static inline struct engine *store_engine(const struct store *st)
 
 /* An IPC_ST_ status for an answer of the engine. */
 int store_status(int engine_rc);
+
+/* The engine's (enum engine_health), or that there is none to speak of. */
+enum { STORE_REFUSED = ENGINE_BROKEN + 1 };
+static inline unsigned store_health(const struct store *st)
+{
+	return st->refused ? STORE_REFUSED : engine_health(store_engine(st));
+}
 
 /* A copy that is owned: 0, or 1 without memory. */
 int slice_dup(struct slice from, struct slice *ret);

@@ -139,6 +139,7 @@ int store_new(const struct store_conf *conf, struct store **ret_st)
 	st->shards[0].engine = conf->engine;
 	st->n_shards = 1;
 	st->instance = conf->instance;
+	st->refused = conf->refused;
 	st->copy_msgs_max = COPY_MSGS_MAX;
 	st->policy = (struct account_policy){ .undelete_s = (int64_t)conf->undelete_s,
 		.restores_per_day = RESTORES_PER_DAY,

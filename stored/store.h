@@ -21,6 +21,7 @@ struct store_conf {
 	struct engine *engine; /* opened by the caller, closed by the caller after store_free() */
 	uint64_t instance;     /* our number in the handshake */
 	uint64_t undelete_s;   /* what is expunged can be restored for so long; 0: it is gone */
+	bool refused; /* the real one is damaged: nothing is served, everybody is told "later" */
 	struct upkeep_conf upkeep; /* .name NULL: nothing happens by itself */
 	/* The engine says that only a restart helps. Called once. May be NULL. */
 	void (*on_broken)(void *arg);

@@ -1,17 +1,27 @@
+#include "common/base/log.h"
 #include "common/database/database.h"
 #include "common/database/upkeep.h"
 
 #include <event2/event.h>
 #include <errno.h>
 
-int database_open(struct database *db, struct proc *p, const char *dir)
+static const char damaged[] =
+    "this database is damaged and left as it is; gatehousectl store rebuild makes its index anew "
+    "where only that is at fault, gatehousectl store salvage gets out of it what is left";
+
+/* An answer of the engine. */
+static int open_it(struct database *db, struct proc *p, const char *dir)
 {
 	bool memory = conf_is_word(proc_conf(p), CONF_engine, "memory");
 	const struct engine_conf conf = { .hold_threads = true, .crashes = proc_crashes(p) };
-	int r = engine_open(
-	    memory ? "mem" : "lmdb", memory ? -1 : proc_dir(p, dir), &conf, &db->engine);
 
 	db->name = dir;
+	return engine_open(
+	    memory ? "mem" : "lmdb", memory ? -1 : proc_dir(p, dir), &conf, &db->engine);
+}
+
+static int opened(struct proc *p, int r)
+{
 	if (r == ENGINE_BUSY)
 		proc_fail(p, "another process has this database open", EBUSY);
 	else if (r == ENGINE_VERSION)
@@ -20,14 +30,27 @@ int database_open(struct database *db, struct proc *p, const char *dir)
 		    "install that version again, or restore a backup from before it",
 		    0);
 	else if (r == ENGINE_CORRUPT)
-		proc_fail(p,
-		    "this database is damaged and left as it is; gatehousectl store salvage gets "
-		    "out "
-		    "of it what is left",
-		    0);
+		proc_fail(p, damaged, 0);
 	else if (r != 0)
 		proc_fail(p, "the database cannot be opened", r < 0 ? -r : EIO);
 	return r == 0 ? 0 : -1;
+}
+
+int database_open(struct database *db, struct proc *p, const char *dir)
+{
+	return opened(p, open_it(db, p, dir));
+}
+
+int database_open_or_refuse(struct database *db, struct proc *p, const char *dir)
+{
+	int r = open_it(db, p, dir);
+
+	if (r == ENGINE_CORRUPT) {
+		log_ev(LOG_ERR, "database.refused", kv_s("name", dir), kv_s("why", damaged));
+		db->refused = true;
+		r = engine_open("mem", -1, NULL, &db->engine);
+	}
+	return opened(p, r);
 }
 
 static void on_ready(evutil_socket_t fd, short what, void *arg)

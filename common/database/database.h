@@ -15,11 +15,16 @@ struct database {
 	const char *name;
 	struct event *ready;
 	struct upkeep *upkeep;
+	bool refused; /* it is damaged: `engine` is an empty one in memory instead */
 };
 
 /* In warm_up: opens the engine that the configuration names in the directory `dir`. 0, or -1 after
  * proc_fail(). */
 int database_open(struct database *db, struct proc *p, const char *dir);
+
+/* The same; a damaged one is no failure, but db->refused, and left as it is. The owner goes on, to
+ * say so, and must not serve what is in the empty one. */
+int database_open_or_refuse(struct database *db, struct proc *p, const char *dir);
 
 /* In start: threads, callbacks from the loop, and upkeep by itself. 0, or -1 after proc_fail(). */
 int database_start(struct database *db, struct proc *p);

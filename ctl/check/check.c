@@ -97,14 +97,17 @@ static void judge_store(struct check *k, const struct data *d)
 	static const char *const bad[] = { "",
 		"a write to the disk failed; it reads its log's tail back",
 		"its index cannot be written: the disk or the map is full",
-		"it takes no more changes: a write failed and could not be verified" };
+		"it takes no more changes: a write failed and could not be verified",
+		"the store is damaged, left as it is, and nothing of it is served" };
 	static const char *const advice[] = { NULL,
 		"look for errors of the disk ('dmesg') if this stays",
 		"free some space in the data directory",
-		"restart the suite; look for errors of the disk ('dmesg') first" };
+		"restart the suite; look for errors of the disk ('dmesg') first",
+		"stop the suite; 'gatehousectl store rebuild' if the log says engine.refused, else "
+		"'gatehousectl store salvage'" };
 	int64_t health = figure(d, "engine-health"), failures = figure(d, "engine-sync-failures");
 
-	if (health < 0 || health > 3)
+	if (health < 0 || health > 4)
 		check_row(k, CHECK_FAILED, "store", "figures", "the answer has no engine-health",
 		    "gatehousectl and the server are of different versions");
 	else if (health > 0)
