@@ -3,6 +3,7 @@
 
 #include "authd/limits.h"
 #include "common/base/log.h"
+#include "common/base/wire.h"
 #include "common/metrics/metrics.h"
 
 #include <event2/event.h>
@@ -29,6 +30,13 @@ void op_answer(struct admin *ad, uint32_t seq, enum ipc_auth_status status)
 		ipc_send(ad->chan, IPC_secret_done, &m, NULL);
 }
 
+static const char *verb_of(const struct op *op)
+{
+	if (!op->setting)
+		return "password_check";
+	return op->tag[0] != '\0' ? "password_tag" : "password_set";
+}
+
 /* The account is told by its number: names are routerd's. */
 static void audit(const struct op *op, enum ipc_auth_status status)
 {
@@ -38,8 +46,7 @@ static void audit(const struct op *op, enum ipc_auth_status status)
 
 	snprintf(account, sizeof(account), "#%llu", (unsigned long long)op->account);
 	log_ev(LOG_NOTICE | LOG_AUDIT, "admin.change", kv_sid("sid", ad->sid), kv_s("who", ad->who),
-	    kv_s("verb", op->setting ? "password_set" : "password_check"), kv_s("object", account),
-	    kv_s("result", result));
+	    kv_s("verb", verb_of(op)), kv_s("object", account), kv_s("result", result));
 	if (op->setting)
 		metric_add(METRIC_password_changes, result, "", 1);
 }
@@ -54,18 +61,45 @@ void op_asking_over(struct op *op)
 	op->deadline = NULL;
 }
 
-void op_end(struct op *op, enum ipc_auth_status status)
+static struct op *first_tagging(const struct authd *a, uint64_t account)
+{
+	struct op *op = TAILQ_FIRST(&a->tagging);
+
+	while (op != NULL && op->account != account)
+		op = TAILQ_NEXT(op, tagging_link);
+	return op;
+}
+
+static void on_tags(void *arg, int rc, struct slice stored, struct slice tagged);
+
+static void op_free(struct op *op)
 {
 	struct admin *ad = op->admin;
+	struct authd *a = op->a;
+	struct op *next = NULL;
 
 	op_asking_over(op);
+	if (op->tagging) {
+		bool ran = first_tagging(a, op->account) == op;
+
+		TAILQ_REMOVE(&a->tagging, op, tagging_link);
+		next = ran ? first_tagging(a, op->account) : NULL;
+	}
+	if (next != NULL)
+		secrets_get(&a->secrets, next->account, on_tags, next);
 	secret_fini(&op->password);
-	audit(op, status);
-	op_answer(ad, op->seq, status);
 	work_free(&op->work);
 	free(op);
 	ad->ops--;
 	admin_release(ad);
+}
+
+void op_end(struct op *op, enum ipc_auth_status status)
+{
+	if (!op->listing)
+		audit(op, status);
+	op_answer(op->admin, op->seq, status);
+	op_free(op);
 }
 
 void authd_commit_failed(int rc)
@@ -89,11 +123,11 @@ static void on_put(void *arg, int rc)
 	struct ipc_post_logout logout = { .account = op->account, .except_sid = self };
 
 	authd_check_commit(rc);
-	if (rc == 0)
+	if (rc == 0 && !op->adds)
 		admin_end_all(op->a, op->account, self);
-	if (rc == 0 && op->a->stored != NULL)
+	if (rc == 0 && !op->adds && op->a->stored != NULL)
 		ipc_send(op->a->stored, IPC_identity_changed, &changed, NULL);
-	if (rc == 0 && op->a->routerd != NULL)
+	if (rc == 0 && !op->adds && op->a->routerd != NULL)
 		ipc_send(op->a->routerd, IPC_post_logout, &logout, NULL);
 	op_end(op, rc == 0 ? IPC_AUTH_OK : IPC_AUTH_TRYLATER);
 }
@@ -102,7 +136,10 @@ static void on_put(void *arg, int rc)
 static void put(struct op *op, struct slice stored)
 {
 	work_free(&op->work);
-	if (secrets_put(&op->a->secrets, op->account, stored, on_put, op) != 0)
+	if (op->tag[0] != '\0' && stored.n > SECRET_TAGGED_MAX)
+		op_end(op, IPC_AUTH_NOMECH);
+	else if (secrets_put(
+		     &op->a->secrets, op->account, slice_str(op->tag), stored, on_put, op) != 0)
 		op_end(op, IPC_AUTH_TRYLATER);
 }
 
@@ -130,7 +167,7 @@ static void on_work_lost(void *arg)
 
 static const struct work_ops hash_work = { on_hash_msg, on_work_lost };
 
-void op_set(struct op *op, struct slice scheme, struct slice password)
+static void set(struct op *op, struct slice scheme, struct slice password)
 {
 	bool given = slice_ieq(scheme, SLICE("given"));
 	struct ipc_work_hash hash = { .scheme = scheme, .password = password };
@@ -158,12 +195,80 @@ void op_set(struct op *op, struct slice scheme, struct slice password)
 	}
 }
 
+/* ---- tagged ones ---- */
+
+static void on_tags(void *arg, int rc, struct slice stored, struct slice tagged)
+{
+	struct op *op = arg;
+	struct secret password = op->password;
+	size_t n;
+
+	op->adds = !secrets_tag_find(tagged, slice_str(op->tag), &n);
+	op->password = (struct secret){ 0 };
+	if (rc != 0)
+		op_end(op, IPC_AUTH_TRYLATER);
+	else if (op->adds && password.n > 0 && n >= SECRETS_TAGS_MAX)
+		op_end(op, IPC_AUTH_LIMIT);
+	else
+		set(op, SLICE_NONE, secret_slice(&password));
+	secret_fini(&password);
+}
+
+static void set_tagged(struct op *op, struct slice scheme, struct slice password)
+{
+	if (scheme.n > 0 || !secrets_tag_right(slice_str(op->tag))) {
+		op_end(op, IPC_AUTH_NOMECH);
+		return;
+	}
+	if (secret_init(&op->password, password) != 0) {
+		op_end(op, IPC_AUTH_TRYLATER);
+		return;
+	}
+	TAILQ_INSERT_TAIL(&op->a->tagging, op, tagging_link);
+	op->tagging = true;
+	if (first_tagging(op->a, op->account) == op)
+		secrets_get(&op->a->secrets, op->account, on_tags, op);
+}
+
+void op_set(struct op *op, struct slice scheme, struct slice password)
+{
+	if (op->tag[0] != '\0')
+		set_tagged(op, scheme, password);
+	else
+		set(op, scheme, password);
+}
+
+static void on_list(void *arg, int rc, struct slice stored, struct slice tagged)
+{
+	struct op *op = arg;
+	struct wire_reader r = wire_reader(tagged);
+	struct buf tags = BUF_INIT(512);
+	struct ipc_secret_done m = { .seq = op->seq };
+
+	m.status = rc == 0 ? IPC_AUTH_OK : IPC_AUTH_TRYLATER;
+	while (wire_left(&r) > 0 && !r.bad) {
+		wire_put_bytes(&tags, wire_get_bytes(&r, SECRETS_TAG_BYTES));
+		wire_get_bytes(&r, SECRET_STORED_MAX);
+	}
+	m.tags = buf_slice(&tags);
+	if (!op->admin->gone)
+		ipc_send(op->admin->chan, IPC_secret_done, &m, NULL);
+	op_free(op);
+	buf_fini(&tags);
+}
+
+void op_list(struct op *op)
+{
+	secrets_get(&op->a->secrets, op->account, on_list, op);
+}
+
 /* ---- checking one ---- */
 
 static void on_check_msg(void *arg, enum ipc_type type, const union ipc_any *m);
 static const struct work_ops check_work = { on_check_msg, on_work_lost };
 
-static void on_stored(void *arg, int rc, struct slice stored)
+/* The own password: what programs log in with is no proof of who somebody is. */
+static void on_stored(void *arg, int rc, struct slice stored, struct slice tagged)
 {
 	struct op *op = arg;
 	struct ipc_work_secret secret = { .known = stored.n > 0, .stored = stored };

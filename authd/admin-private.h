@@ -6,6 +6,7 @@
 #pragma once
 
 #include "authd/authd.h"
+#include "authd/limits.h"
 #include "common/base/secret.h"
 
 struct admin {
@@ -26,9 +27,16 @@ struct op {
 	uint32_t seq;
 	uint64_t account;
 	struct work *work;
-	bool setting; /* or checking */
+	bool setting; /* or checking, or listing */
+	bool listing;
 	bool named;   /* the worker has asked for the secret */
 	bool getting; /* the database has been asked: it answers before the request ends */
+	bool adds;    /* what was there opens the account still: no session ends */
+
+	/* of a tagged password: set one after the other, since the account has so many at most */
+	char tag[SECRETS_TAG_BYTES + 1];
+	TAILQ_ENTRY(op) tagging_link;
+	bool tagging;
 
 	/* while routerd is asked whether this may be */
 	LIST_ENTRY(op) asking_link;
@@ -51,6 +59,8 @@ void op_asking_over(struct op *op);
 /* It may be: sets the account's password to what is stored of this one by `scheme`. */
 void op_set(struct op *op, struct slice scheme, struct slice password);
 void op_check(struct op *op, struct slice password);
+/* Which tags the account's passwords have. */
+void op_list(struct op *op);
 /* An unknown outcome ends the process. */
 void authd_check_commit(int rc);
 

@@ -49,7 +49,7 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
 static bool own_right(const struct op *op, struct slice scheme, struct slice password)
 {
 	return op->account != op->admin->account || !op->setting ||
-	       (scheme.n == 0 && password.n > 0);
+	       (scheme.n == 0 && (password.n > 0 || op->tag[0] != '\0'));
 }
 
 static void ask_may(struct op *op, struct slice scheme, struct slice password)
@@ -85,7 +85,9 @@ static void may_go(struct op *op)
 
 	op_asking_over(op);
 	op->password = (struct secret){ 0 };
-	if (op->setting)
+	if (op->listing)
+		op_list(op);
+	else if (op->setting)
 		op_set(op, slice_str(op->scheme), secret_slice(&password));
 	else
 		op_check(op, secret_slice(&password));
@@ -123,6 +125,7 @@ static void on_set(struct admin *ad, const struct ipc_secret_set *m)
 		return;
 	}
 	op->setting = true;
+	snprintf(op->tag, sizeof(op->tag), "%.*s", SLICE_FMT(m->tag));
 	if (ad->account != 0)
 		ask_may(op, m->scheme, m->password);
 	else
@@ -141,10 +144,27 @@ static void on_check(struct admin *ad, const struct ipc_secret_check *m)
 		op_check(op, m->password);
 }
 
+static void on_list(struct admin *ad, const struct ipc_secret_tags *m)
+{
+	struct op *op = op_new(ad, m->seq, m->account);
+
+	if (op == NULL) {
+		op_answer(ad, m->seq, IPC_AUTH_TRYLATER);
+		return;
+	}
+	op->listing = true;
+	if (ad->account != 0)
+		ask_may(op, SLICE_NONE, SLICE_NONE);
+	else
+		op_list(op);
+}
+
 static void on_msg(
     void *arg, struct ipc_chan *c, enum ipc_type type, const union ipc_any *m, int *fds)
 {
-	if (type == IPC_secret_set)
+	if (type == IPC_secret_tags)
+		on_list(arg, &m->secret_tags);
+	else if (type == IPC_secret_set)
 		on_set(arg, &m->secret_set);
 	else if (type == IPC_secret_check)
 		on_check(arg, &m->secret_check);
@@ -210,6 +230,6 @@ void admin_on_secret_drop(struct authd *a, const struct ipc_secret_drop *m)
 	if (d == NULL)
 		return;
 	*d = (struct drop){ a, m->account, m->seq };
-	if (secrets_put(&a->secrets, m->account, SLICE_NONE, on_dropped, d) != 0)
+	if (secrets_put(&a->secrets, m->account, SLICE_NONE, SLICE_NONE, on_dropped, d) != 0)
 		on_dropped(d, ENGINE_FULL);
 }

@@ -44,6 +44,7 @@ struct authd {
 	struct bucket *buckets;             /* how many of them, by domain */
 	LIST_HEAD(, admin) admins;          /* administrators' channels */
 	LIST_HEAD(, op) asking;             /* their requests that wait for routerd's word */
+	TAILQ_HEAD(, op) tagging;           /* those that set a tagged password, in order */
 };
 
 /* ---- dialogue.c ---- */

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "authd/authd.h"
+#include "authd/limits.h"
 #include "common/base/secret.h"
 
 enum dialogue_state {
@@ -34,6 +35,7 @@ struct dialogue {
 	unsigned sources;          /* 1 << enum ipc_source: those that may be asked yet */
 	bool own, own_known;       /* it may have a secret of its own; it has */
 	bool later;                /* one of the sources could not say */
+	enum ipc_source asks;      /* of them, the one that is asked now */
 	struct secret password;    /* while sources are asked, or the account is made */
 	bool make;                 /* a name that nobody has, and the helper may know */
 	bool confirmed;            /* the account was made by this password */
@@ -51,7 +53,8 @@ struct dialogue {
 	uint64_t asked;   /* that routerd named and whose settings allow the login; 0: none */
 	uint32_t flags, uid;
 	char service[33], mech[33], domain[256];
-	char text[256]; /* the Router's words about an unknown name */
+	char source[4 + SECRETS_TAG_BYTES + 1]; /* whose password it was, for the log */
+	char text[256];                         /* the Router's words about an unknown name */
 	struct buf peer, local, name, last;
 	struct buf acting; /* whom he wants to be; empty: himself */
 	uint64_t acting_account, acting_quota;

@@ -118,19 +118,22 @@ static void on_work_name(struct dialogue *d, const struct ipc_work_name *m)
 	dialogue_ask_route(d);
 }
 
-static void give_secret(struct dialogue *d, struct slice stored)
+/* Tagged passwords are for programs that fetch and send mail: none administers with one, nor puts
+ * another in place of the own one. */
+static void give_secret(struct dialogue *d, struct slice stored, struct slice tagged)
 {
-	struct ipc_work_secret m = {
-		.known = stored.n > 0, .stored = stored, .hand_over = d->sources != 0 || d->make
-	};
+	struct ipc_work_secret m = { .stored = stored, .hand_over = d->sources != 0 || d->make };
 
-	d->own_known = stored.n > 0;
+	if (d->role != IPC_ROLE_PWD)
+		m.tagged = tagged;
+	m.known = m.stored.n + m.tagged.n > 0;
+	d->own_known = m.known;
 	d->state = DLG_WORKER;
 	dialogue_set_deadline(d, DIALOGUE_STEP_MS);
 	work_send(d->work, IPC_work_secret, &m);
 }
 
-static void on_secret(void *arg, int rc, struct slice stored)
+static void on_secret(void *arg, int rc, struct slice stored, struct slice tagged)
 {
 	struct dialogue *d = arg;
 
@@ -145,7 +148,7 @@ static void on_secret(void *arg, int rc, struct slice stored)
 	if (rc != 0)
 		dialogue_refuse(d, IPC_AUTH_TRYLATER, SLICE_NONE);
 	else
-		give_secret(d, stored);
+		give_secret(d, stored, tagged);
 }
 
 static enum ipc_auth_status from_route(uint32_t status)
@@ -164,7 +167,7 @@ static enum ipc_auth_status from_route(uint32_t status)
 static void refuse_named(struct dialogue *d, enum ipc_auth_status status, struct slice text)
 {
 	if (d->hide && status != IPC_AUTH_TRYLATER && d->work != NULL)
-		give_secret(d, SLICE_NONE);
+		give_secret(d, SLICE_NONE, SLICE_NONE);
 	else
 		dialogue_refuse(d, status, text);
 }
@@ -200,7 +203,7 @@ void dialogue_on_route(struct authd *a, const struct ipc_route_login_reply *m)
 		if (d->make && d->password.p != NULL)
 			make_on_route(d, m);
 		else if (make_may(d, m))
-			give_secret(d, SLICE_NONE);
+			give_secret(d, SLICE_NONE, SLICE_NONE);
 		else
 			refuse_named(d, from_route(m->status), m->text);
 		return;
@@ -222,7 +225,7 @@ void dialogue_on_route(struct authd *a, const struct ipc_route_login_reply *m)
 	}
 	if (!d->own) {
 		d->account = 0;
-		give_secret(d, SLICE_NONE);
+		give_secret(d, SLICE_NONE, SLICE_NONE);
 		return;
 	}
 	d->state = DLG_SECRET;
@@ -263,6 +266,8 @@ static void on_work_done(struct dialogue *d, const struct ipc_work_done *m)
 	}
 	buf_reset(&d->last);
 	buf_put(&d->last, m->data);
+	snprintf(
+	    d->source, sizeof(d->source), m->tag.n > 0 ? "tag:%.*s" : "own", SLICE_FMT(m->tag));
 	work_free(&d->work);
 	dialogue_proved(d);
 }
@@ -424,6 +429,7 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
 void authd_init(struct authd *a)
 {
 	TAILQ_INIT(&a->wait_client);
+	TAILQ_INIT(&a->tagging);
 	LIST_INIT(&a->admins);
 	LIST_INIT(&a->asking);
 	a->worker_ms = WORKER_STEP_MS;

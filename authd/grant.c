@@ -20,7 +20,7 @@ static void log_granted(const struct dialogue *d)
 	addr_unpack(buf_slice(&d->peer), &peer);
 	log_ev(LOG_INFO, "auth.granted", kv_sid("sid", d->sid), kv_s("service", d->service),
 	    kv_s("mech", d->mech), kv_str("user", buf_slice(&d->name)), kv_u("account", d->account),
-	    kv_s("peer", addr_ip_text(&peer, text)));
+	    kv_s("source", d->source), kv_s("peer", addr_ip_text(&peer, text)));
 	metric_add(METRIC_logins, d->service, "ok", 1);
 }
 

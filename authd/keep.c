@@ -39,7 +39,8 @@ static void on_work_msg(void *arg, enum ipc_type type, const union ipc_any *m)
 		return;
 	}
 	work_free(&k->work);
-	if (secrets_put(&k->a->secrets, k->account, m->work_hashed.stored, on_put, k) != 0)
+	if (secrets_put(&k->a->secrets, k->account, SLICE_NONE, m->work_hashed.stored, on_put, k) !=
+	    0)
 		keep_end(k, "memory");
 }
 

@@ -21,4 +21,8 @@ enum {
 	MAY_OPS_MAX = 8,          /* of one who logged in with a password */
 	FAILURES_MAX = 20000,     /* accounts with failed logins that are remembered */
 	SECRET_STORED_MAX = 4096,
+	SECRETS_TAGS_MAX = 8, /* tagged passwords of an account: each costs a wrong one a hash */
+	SECRETS_TAG_BYTES = 32,
+	SECRET_TAGGED_MAX = 1280,     /* what is stored for one of them */
+	SECRETS_TAGGED_BYTES = 12288, /* of work_secret.tagged */
 };

@@ -1,8 +1,10 @@
 /*
- * secrets - what accounts prove themselves with: one row per account in an engine group.
+ * secrets - what accounts prove themselves with: rows of an engine group, one for an account's own
+ * password and one for each of its tagged ones, which open it to programs.
  *
- * Key: the account's id (u64, big endian). Value: version (1), then the stored form as
- * workers/password.h describes it. authd keeps it as bytes and never looks inside.
+ * Key: the account's id (u64, big endian), then the tag, if there is one. Value: version (1), then
+ * the stored form as workers/password.h describes it. authd keeps it as bytes and never looks
+ * inside.
  */
 #pragma once
 
@@ -17,15 +19,26 @@ struct secrets {
 int secrets_open(struct secrets *s, struct engine *e);
 void secrets_close(struct secrets *s);
 
-/* `stored` lives inside the call; empty and rc 0: there is none. */
-typedef void secrets_fn(void *arg, int rc, struct slice stored);
+/*
+ * Both live inside the call. `stored` empty and rc 0: there is none. `tagged`: a tag and what is
+ * stored for it, each a u32 length and bytes, again and again, at most SECRETS_TAGS_MAX times.
+ */
+typedef void secrets_fn(void *arg, int rc, struct slice stored, struct slice tagged);
 
 /* May call back at once or later. */
 void secrets_get(struct secrets *s, uint64_t account, secrets_fn *done, void *arg);
 
-/* Empty `stored` removes. `done` comes from engine_dispatch, when it is durable. */
-int secrets_put(
-    struct secrets *s, uint64_t account, struct slice stored, engine_done_fn *done, void *arg);
+/*
+ * Empty `tag`: the account's own password. Empty `stored` removes: the own password with all the
+ * tagged ones, a tagged one alone. `done` comes from engine_dispatch, when it is durable.
+ */
+int secrets_put(struct secrets *s, uint64_t account, struct slice tag, struct slice stored,
+    engine_done_fn *done, void *arg);
+
+/* Letters, digits, '-', '_' and '.', at most SECRETS_TAG_BYTES. */
+bool secrets_tag_right(struct slice tag);
+/* Is the tag among those of secrets_fn? How many there are goes to *ret_n. */
+bool secrets_tag_find(struct slice tagged, struct slice tag, size_t *ret_n);
 
 /* Is it a form that a worker knows? By its tag alone. */
 bool secrets_form_known(struct slice stored);

@@ -11,6 +11,8 @@
 #include "authd/limits.h"
 #include "common/base/addr.h"
 
+#include <stdio.h>
+
 static bool known(unsigned set, enum ipc_source source)
 {
 	return (set & 1u << source) != 0;
@@ -62,6 +64,7 @@ static void ask(struct dialogue *d, enum ipc_source source)
 	addr_unpack(buf_slice(&d->peer), &peer);
 	m.peer = slice_str(addr_ip_text(&peer, text));
 	m.seq = dialogue_ask_seq(d);
+	d->asks = source;
 	d->state = DLG_SOURCE;
 	dialogue_set_deadline(d, SOURCE_WAIT_MS);
 	ipc_send(d->a->source, IPC_source_ask, &m, NULL);
@@ -91,8 +94,9 @@ void sources_begin(struct dialogue *d, struct slice password)
 		ask_next(d);
 }
 
-static void said_yes(struct dialogue *d, bool keep)
+static void said_yes(struct dialogue *d, enum ipc_source source, bool keep)
 {
+	snprintf(d->source, sizeof(d->source), source == IPC_SOURCE_SYS ? "system" : "helper");
 	if (keep)
 		keep_password(d->a, d->asked, buf_slice(&d->name), secret_slice(&d->password));
 	secret_fini(&d->password);
@@ -112,7 +116,7 @@ void dialogue_on_source(struct authd *a, const struct ipc_source_answer *m)
 	dialogue_ask_over(d);
 	if (m->status == IPC_SOURCE_YES) {
 		/* Where the own password opens nothing it need not be kept. */
-		said_yes(d, m->keep != 0 && d->own);
+		said_yes(d, d->asks, m->keep != 0 && d->own);
 		return;
 	}
 	d->later |= m->status == IPC_SOURCE_LATER;
@@ -131,5 +135,5 @@ void sources_made(struct dialogue *d)
 		return;
 	}
 	/* Kept, if it is to be, by whoever made the account. */
-	said_yes(d, false);
+	said_yes(d, IPC_SOURCE_EXT, false);
 }

@@ -2,6 +2,7 @@
 
 #include "authd/workers/password.h"
 #include "common/base/secret.h"
+#include "common/base/wire.h"
 
 #include <errno.h>
 #include <gsasl.h>
@@ -40,6 +41,29 @@ static bool need_secret(struct run *r, Gsasl_session *s)
 	return !r->lost;
 }
 
+/* The own password, then the tagged ones. What the own one is stored as says whether a wrong
+ * password is wrong or cannot be looked at. */
+static enum password_result verify_any(struct run *r, struct slice password)
+{
+	struct wire_reader tagged = wire_reader(buf_slice(&r->secret.tagged));
+	enum password_result own = r->secret.stored.n > 0
+				       ? password_verify(buf_slice(&r->secret.stored), password)
+				       : PASSWORD_WRONG;
+
+	if (own == PASSWORD_OK)
+		return own;
+	while (wire_left(&tagged) > 0 && !tagged.bad) {
+		struct slice tag = wire_get_bytes(&tagged, PASSWORD_TAG_BYTES);
+		struct slice stored = wire_get_bytes(&tagged, STORED_MAX_BYTES);
+
+		if (tagged.bad || password_verify(stored, password) != PASSWORD_OK)
+			continue;
+		buf_put(&r->last->tag, tag);
+		return PASSWORD_OK;
+	}
+	return own;
+}
+
 static int validate_simple(struct run *r, Gsasl_session *s)
 {
 	const char *password = gsasl_property_fast(s, GSASL_PASSWORD);
@@ -47,7 +71,7 @@ static int validate_simple(struct run *r, Gsasl_session *s)
 
 	if (password == NULL || !need_secret(r, s))
 		return GSASL_AUTHENTICATION_ERROR;
-	got = r->secret.known ? password_verify(buf_slice(&r->secret.stored), slice_str(password))
+	got = r->secret.known ? verify_any(r, slice_str(password))
 			      : password_verify_nobody(slice_str(password));
 	if (got != PASSWORD_OK && r->secret.hand_over)
 		buf_put(&r->last->password, slice_str(password));
@@ -296,11 +320,18 @@ static enum ipc_auth_status run_apop(struct run *r, struct slice initial)
 		return IPC_AUTH_SYNTAX;
 	if (!r->port->name(r->port->ctx, name, SLICE_NONE, &r->secret))
 		return IPC_AUTH_TRYLATER;
-	got = r->secret.known ? apop_verify(buf_slice(&r->secret.stored), stamp, initial)
-			      : PASSWORD_WRONG;
+	got = r->secret.stored.n > 0 ? apop_verify(buf_slice(&r->secret.stored), stamp, initial)
+				     : PASSWORD_WRONG;
 	if (got == PASSWORD_UNUSABLE)
 		return IPC_AUTH_NOMECH;
 	return got == PASSWORD_OK ? IPC_AUTH_OK : IPC_AUTH_BAD;
+}
+
+static void buf_wipe_fini(struct buf *b)
+{
+	if (b->p != NULL)
+		secret_wipe(b->p, b->cap);
+	buf_fini(b);
 }
 
 enum ipc_auth_status dialogue_run(const struct gsasl_warm *warm, const struct ipc_work_start *start,
@@ -310,7 +341,8 @@ enum ipc_auth_status dialogue_run(const struct gsasl_warm *warm, const struct ip
 	struct run r = { .warm = warm,
 		.port = port,
 		.last = last,
-		.secret.stored = BUF_INIT(STORED_MAX_BYTES) };
+		.secret.stored = BUF_INIT(STORED_MAX_BYTES),
+		.secret.tagged = BUF_INIT(TAGGED_MAX_BYTES) };
 	enum ipc_auth_status status = IPC_AUTH_NOMECH;
 
 	if (slice_ieq(start->mech, SLICE("APOP")))
@@ -318,8 +350,7 @@ enum ipc_auth_status dialogue_run(const struct gsasl_warm *warm, const struct ip
 	for (size_t i = 0; i < sizeof(mechs) / sizeof(mechs[0]); i++)
 		if (slice_ieq(start->mech, slice_str(mechs[i])))
 			status = run_gsasl(&r, mechs[i], start);
-	if (r.secret.stored.p != NULL)
-		secret_wipe(r.secret.stored.p, r.secret.stored.cap);
-	buf_fini(&r.secret.stored);
+	buf_wipe_fini(&r.secret.stored);
+	buf_wipe_fini(&r.secret.tagged);
 	return status;
 }

@@ -17,14 +17,16 @@ void gsasl_warm_free(struct gsasl_warm **w);
 
 struct dialogue_secret {
 	struct buf stored;
-	bool known;
-	bool hand_over; /* others may know the password, when it is not this */
+	struct buf tagged; /* as in work_secret: what a password in clear may be beside it */
+	bool known;        /* one of the two is there */
+	bool hand_over;    /* others may know the password, when it is not this */
 };
 
 /* What there is to say at the end, besides the status. */
 struct dialogue_last {
 	struct buf words;    /* the mechanism's, with IPC_AUTH_OK */
 	struct buf password; /* in clear, with IPC_AUTH_BAD and when it was asked for */
+	struct buf tag;      /* of the password that it was; empty: the account's own */
 };
 
 /* How the dialogue reaches authd. Both block; false ends the dialogue. */

@@ -12,6 +12,8 @@
 enum {
 	PASSWORD_MAX_BYTES = 1024,
 	STORED_MAX_BYTES = 4096,
+	TAGGED_MAX_BYTES = 12288, /* all tagged ones of an account, with their tags */
+	PASSWORD_TAG_BYTES = 32,
 	SCRAM_KEY_BYTES = 32,
 	SCRAM_ITERATIONS = 4096, /* RFC 7677 section 4: at least */
 	SCRAM_ITERATIONS_MAX = 10000000,

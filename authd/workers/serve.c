@@ -37,9 +37,11 @@ static bool port_name(
 	if (ipc_send(ctx, IPC_work_name, &m, NULL) != 0 ||
 	    !expect(ctx, PEER_WAIT_MS, IPC_work_secret, &reply))
 		return false;
-	ret->known = reply.work_secret.known && reply.work_secret.stored.n > 0;
+	ret->known =
+	    reply.work_secret.known && reply.work_secret.stored.n + reply.work_secret.tagged.n > 0;
 	ret->hand_over = reply.work_secret.hand_over != 0;
-	return buf_put(&ret->stored, reply.work_secret.stored) == 0;
+	return buf_put(&ret->stored, reply.work_secret.stored) == 0 &&
+	       buf_put(&ret->tagged, reply.work_secret.tagged) == 0;
 }
 
 static bool port_challenge(void *ctx, struct slice data, struct buf *ret)
@@ -59,7 +61,8 @@ static void run_dialogue(
 	const struct dialogue_port port = { c, port_name, port_challenge };
 	uint8_t copy[8192 + 32 + 32 + 255];
 	struct dialogue_last last = { .words = BUF_INIT(8192),
-		.password = BUF_INIT(PASSWORD_MAX_BYTES) };
+		.password = BUF_INIT(PASSWORD_MAX_BYTES),
+		.tag = BUF_INIT(PASSWORD_TAG_BYTES) };
 	struct buf in = BUF_INIT(sizeof(copy));
 	struct ipc_work_start own = *start;
 	struct ipc_work_done done;
@@ -76,6 +79,8 @@ static void run_dialogue(
 	own.host = slice_of(own.service.p + own.service.n, start->host.n);
 	done = (struct ipc_work_done){ .status = dialogue_run(warm, &own, &port, &last) };
 	done.data = buf_slice(&last.words);
+	if (done.status == IPC_AUTH_OK)
+		done.tag = buf_slice(&last.tag);
 	/* One that is longer than any may be is wrong everywhere. */
 	if (done.status == IPC_AUTH_BAD)
 		done.password = buf_slice(&last.password);
@@ -88,6 +93,7 @@ static void run_dialogue(
 	buf_fini(&in);
 	buf_fini(&last.words);
 	buf_fini(&last.password);
+	buf_fini(&last.tag);
 }
 
 static void run_hash(struct ipc_chan *c, const struct ipc_work_hash *m)

@@ -510,6 +510,10 @@ def log(s):
     for secret in (SECRET, WRONG, "else where", "pass word", "of the system", urllib.parse.quote(SECRET), "a kept secret"):
         check(secret not in text, "%r is in the log", secret)
     check("auth.helper" in text and "auth.kept" in text, "no word about the helper")
+    granted = [line for line in text.splitlines() if " auth.granted " in line]
+    for user, source in (("u1@" + DOMAIN, "own"), (U2, "helper"), ("ann@login.test", "helper"), (U2, "system")):
+        check(any(" user=%s " % user in line and " source=%s " % source in line for line in granted),
+              "no login of %s by %s", user, source)
 
 
 if __name__ == "__main__":

@@ -107,8 +107,9 @@ static void answer_one(void)
 			.status = good ? IPC_DIR_OK : IPC_DIR_BAD,
 			.data = buf_slice(&echo) };
 		admin_core.on_msg(rig.core, FRONT_DIR, IPC_dir_reply, &m);
-	} else if (type == IPC_secret_set || type == IPC_secret_check) {
-		m.secret_done = (struct ipc_secret_done){ seq, good ? IPC_AUTH_OK : IPC_AUTH_BAD };
+	} else if (type == IPC_secret_set || type == IPC_secret_check || type == IPC_secret_tags) {
+		m.secret_done = (struct ipc_secret_done){ seq, good ? IPC_AUTH_OK : IPC_AUTH_BAD,
+			type == IPC_secret_tags ? buf_slice(&echo) : SLICE_NONE };
 		admin_core.on_msg(rig.core, FRONT_SECRETS, IPC_secret_done, &m);
 	} else if (type == IPC_sess_list) {
 		m.sess_rows.seq = seq;

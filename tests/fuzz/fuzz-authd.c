@@ -22,7 +22,7 @@ enum { OPS_MAX = 300, ACCOUNTS = 256 };
 static const enum ipc_type messages[] = { IPC_auth_start, IPC_auth_step, IPC_auth_cancel,
 	IPC_auth_peer, IPC_work_name, IPC_work_challenge, IPC_work_done, IPC_work_hashed,
 	IPC_route_login_reply, IPC_secret_drop, IPC_session_opened, IPC_session_failed,
-	IPC_secret_set, IPC_secret_check, IPC_post_login_reply };
+	IPC_secret_set, IPC_secret_check, IPC_post_login_reply, IPC_secret_tags };
 
 enum {
 	N_MESSAGES = sizeof(messages) / sizeof(messages[0]),

@@ -171,8 +171,8 @@ static int setup_with(const char *spec)
 	quiet();
 	assert_int_equal(engine_open(spec, -1, NULL, &engine), 0);
 	assert_int_equal(secrets_open(&a.secrets, engine), 0);
-	assert_int_equal(secrets_put(&a.secrets, ANN, SLICE("{PLAIN}ann's"), on_put, &puts), 0);
-	assert_int_equal(secrets_put(&a.secrets, CID, SLICE("{PLAIN}cid's"), on_put, &puts), 0);
+	assert_int_equal(secrets_put(&a.secrets, ANN, SLICE_NONE, SLICE("{PLAIN}ann's"), on_put, &puts), 0);
+	assert_int_equal(secrets_put(&a.secrets, CID, SLICE_NONE, SLICE("{PLAIN}cid's"), on_put, &puts), 0);
 	while (puts < 2)
 		spin(1);
 	pool.fd = routerd.fd = stored.fd = -1;

@@ -9,6 +9,7 @@
 #include "authd/workers/serve.h"
 #include "common/base/io.h"
 #include "common/base/log.h"
+#include "common/base/wire.h"
 
 #include <event2/event.h>
 #include <fcntl.h>
@@ -25,6 +26,7 @@ static struct ipc_chan *pool_end, *routerd_end, *stored_end, *source_end, *door,
 static bool workers_die;
 static struct {
 	enum ipc_type type;
+	unsigned dones, failed; /* answers to administrators */
 	uint32_t why, left, status, fds, changed, opened, logouts, post_status, may_asked,
 	    may_status;
 	struct ipc_may_ask may;
@@ -226,6 +228,9 @@ static void door_msg(
 		buf_put(&seen.data, m->auth_challenge.data);
 	} else if (type == IPC_secret_done) {
 		seen.status = m->secret_done.status;
+		seen.dones++;
+		seen.failed += seen.status != IPC_AUTH_OK;
+		buf_put(&seen.data, m->secret_done.tags);
 	}
 }
 
@@ -1037,6 +1042,115 @@ static enum ipc_auth_status ask_secret(
 	return (enum ipc_auth_status)seen.status;
 }
 
+static enum ipc_auth_status ask_tagged(
+    struct ipc_chan *c, uint64_t account, const char *tag, const char *password)
+{
+	struct ipc_secret_set m = {
+		.account = account, .tag = slice_str(tag), .password = slice_str(password)
+	};
+
+	assert_int_equal(ipc_send(c, IPC_secret_set, &m, NULL), 0);
+	assert_int_equal(wait_door(), IPC_secret_done);
+	return (enum ipc_auth_status)seen.status;
+}
+
+static void assert_tags(struct ipc_chan *c, uint64_t account, const char *want)
+{
+	struct ipc_secret_tags m = { .account = account };
+	char text[512];
+	struct wire_reader r;
+	size_t n = 0;
+
+	assert_int_equal(ipc_send(c, IPC_secret_tags, &m, NULL), 0);
+	assert_int_equal(wait_door(), IPC_secret_done);
+	assert_int_equal(seen.status, IPC_AUTH_OK);
+	r = wire_reader(buf_slice(&seen.data));
+	text[0] = '\0';
+	while (wire_left(&r) > 0 && !r.bad) {
+		struct slice tag = wire_get_bytes(&r, 100);
+
+		n += (size_t)snprintf(text + n, sizeof(text) - n, "%.*s ", SLICE_FMT(tag));
+	}
+	assert_string_equal(text, want);
+}
+
+static void assert_login(const char *service, const char *plain, bool opens)
+{
+	size_t n = strlen(plain + 1) + 1 + strlen(plain + strlen(plain + 1) + 2) + 1;
+
+	knock(IPC_CONN_TLS, UINT32_MAX, service);
+	if (start("PLAIN", plain, n) != IPC_auth_refused)
+		assert_true(opens);
+	else
+		assert_true(!opens && seen.why == IPC_AUTH_BAD);
+}
+
+static void tagged_passwords_open_the_account_beside_its_own(void **state)
+{
+	unsigned changed = seen.changed;
+
+	assert_int_equal(ask_tagged(admin, 7, "phone", "for the phone"), IPC_AUTH_OK);
+	assert_int_equal(ask_tagged(admin, 7, "Home.pc", "at home"), IPC_AUTH_OK);
+	assert_int_equal(seen.changed, changed); /* a new one ends no session */
+	assert_tags(admin, 7, "Home.pc phone ");
+	assert_tags(admin, 8, "");
+	assert_login("pop3", "\0ann\0secret", true);
+	assert_login("pop3", "\0ann\0for the phone", true);
+	assert_login("smtp", "\0ann\0at home", true);
+	assert_login("pop3", "\0ann\0for the phon", false);
+	assert_login("pop3", "\0cid\0for the phone", false);
+	/* None administers with one. */
+	assert_login("pwd", "\0ann\0for the phone", false);
+	assert_int_equal(ask_tagged(admin, 7, "phone", "another"), IPC_AUTH_OK);
+	assert_int_equal(seen.changed, changed + 1);
+	assert_login("pop3", "\0ann\0for the phone", false);
+	assert_login("pop3", "\0ann\0another", true);
+	assert_int_equal(ask_tagged(admin, 7, "phone", ""), IPC_AUTH_OK);
+	assert_int_equal(seen.changed, changed + 2);
+	assert_login("pop3", "\0ann\0another", false);
+	assert_tags(admin, 7, "Home.pc ");
+	/* Without an own password they open it still; "no password" means none. */
+	assert_int_equal(ask_tagged(admin, 8, "phone", "ben's phone"), IPC_AUTH_OK);
+	assert_login("pop3", "\0ben\0ben's phone", true);
+	assert_int_equal(ask_secret(admin, 7, "", ""), IPC_AUTH_OK);
+	assert_login("pop3", "\0ann\0at home", false);
+	assert_tags(admin, 7, "");
+	assert_tags(admin, 8, "phone ");
+}
+
+static void an_account_has_so_many_tagged_passwords(void **state)
+{
+	char tag[40];
+
+	for (int i = 0; i < 8; i++) {
+		snprintf(tag, sizeof(tag), "t%d", i);
+		assert_int_equal(ask_tagged(admin, 7, tag, "x"), IPC_AUTH_OK);
+	}
+	assert_int_equal(ask_tagged(admin, 7, "t8", "x"), IPC_AUTH_LIMIT);
+	assert_int_equal(ask_tagged(admin, 7, "t7", "y"), IPC_AUTH_OK);
+	assert_int_equal(ask_tagged(admin, 7, "t8", ""), IPC_AUTH_OK);
+	assert_int_equal(ask_tagged(admin, 9, "t8", "x"), IPC_AUTH_OK);
+	assert_int_equal(ask_tagged(admin, 7, "not a tag", "x"), IPC_AUTH_NOMECH);
+	assert_tags(admin, 7, "t0 t1 t2 t3 t4 t5 t6 t7 ");
+	/* One after the other, however they come: not one too many. */
+	seen.dones = seen.failed = 0;
+	for (int i = 0; i < 10; i++) {
+		struct ipc_secret_set m = { .account = 8, .password = SLICE("x") };
+
+		snprintf(tag, sizeof(tag), "u%d", i);
+		m.tag = slice_str(tag);
+		ipc_send(admin, IPC_secret_set, &m, NULL);
+	}
+	for (int i = 0; i < 60000 && seen.dones < 10; i++) {
+		event_base_loop(a.base, EVLOOP_NONBLOCK);
+		engine_dispatch(engine, 0);
+		poll(NULL, 0, 1);
+	}
+	assert_int_equal(seen.dones, 10);
+	assert_int_equal(seen.failed, 2);
+	assert_tags(admin, 8, "u0 u1 u2 u3 u4 u5 u6 u7 ");
+}
+
 static struct ipc_chan *login_by_pwd(void)
 {
 	knock(IPC_CONN_TLS, UINT32_MAX, "pwd");
@@ -1067,6 +1181,12 @@ static void who_logs_in_by_pwd_has_the_rights_of_the_account(void **state)
 	assert_int_equal(ask_secret(mine, 7, "given", "{PLAIN}x"), IPC_AUTH_NOMECH);
 	assert_int_equal(ask_secret(mine, 7, "", ""), IPC_AUTH_NOMECH);
 	assert_int_equal(seen.may_asked, 2);
+	assert_int_equal(ask_tagged(mine, 7, "phone", "x"), IPC_AUTH_OK);
+	assert_int_equal(seen.may.what, IPC_MAY_SET_PASSWORD);
+	assert_tags(mine, 7, "phone ");
+	assert_int_equal(seen.may.what, IPC_MAY_CHECK_PASSWORD);
+	assert_int_equal(ask_tagged(mine, 7, "phone", ""), IPC_AUTH_OK);
+	assert_int_equal(seen.may_asked, 5);
 	seen.may_status = IPC_DIR_DENIED;
 	assert_int_equal(ask_secret(mine, 7, "", "x"), IPC_AUTH_DISABLED);
 	assert_int_equal(ask_secret(mine, 9, "", "x"), IPC_AUTH_DISABLED);
@@ -1252,6 +1372,8 @@ int main(void)
 		CASE(a_password_that_is_switched_off_opens_nothing),
 		CASE(names_are_hidden_by_a_setting_too),
 		CASE(passwords_are_set_and_checked),
+		CASE(tagged_passwords_open_the_account_beside_its_own),
+		CASE(an_account_has_so_many_tagged_passwords),
 		CASE(who_logs_in_by_pwd_has_the_rights_of_the_account),
 		CASE(a_channel_of_pwd_ends_when_others_change_the_password),
 		CASE(a_routerd_that_goes_leaves_nobody_waiting),

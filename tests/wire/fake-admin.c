@@ -489,6 +489,9 @@ bool fake_admin_serve(struct fake *f, enum ipc_type type, const union ipc_any *m
 	case IPC_secret_set:
 		secret_set(f, &m->secret_set);
 		break;
+	case IPC_secret_tags:
+		secret(f, m->secret_tags.seq, IPC_AUTH_OK);
+		break;
 	case IPC_secret_check:
 		secret(f, m->secret_check.seq,
 		    slice_eq(m->secret_check.password, SLICE("gatehouse")) ? IPC_AUTH_OK
