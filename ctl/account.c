@@ -1,4 +1,4 @@
-/* account - accounts one by one and many at a time, and their passwords. */
+/* account - accounts one by one and many at a time. */
 #include "ctl/ctl.h"
 
 #include "common/base/clock.h"
@@ -55,39 +55,6 @@ int ctl_account_delete(struct ctl *c)
 	line_start(&b, "DeleteAccount");
 	line_word(&b, c->argv[0]);
 	return ctl_do(c, &b);
-}
-
-static int with_password(struct ctl *c, const char *verb, const char *method)
-{
-	struct slice password;
-	struct buf b;
-	uint8_t *p;
-	int r;
-
-	if (!read_password(&password, &p))
-		return 1;
-	line_start(&b, verb);
-	line_word(&b, c->argv[0]);
-	line_raw(&b, "PASSWORD ");
-	data_put_string(&b, password);
-	if (method != NULL) {
-		line_raw(&b, "METHOD");
-		line_word(&b, method);
-	}
-	r = ctl_do(c, &b);
-	secret_wipe(p, password.n);
-	free(p);
-	return r;
-}
-
-int ctl_password_set(struct ctl *c)
-{
-	return with_password(c, "SetAccountPassword", c->argc > 1 ? c->argv[1] : NULL);
-}
-
-int ctl_password_check(struct ctl *c)
-{
-	return with_password(c, "VerifyAccountPassword", NULL);
 }
 
 /* ---- many accounts: a window of commands is always on its way ---- */

@@ -28,6 +28,8 @@ const struct command ctl_commands[] = {
 	    "The value default takes a setting away. --effective shows what counts. 'settings "
 	    "table' lists all there "
 	    "are." },
+	{ "domain", "location", 1, 1, ctl_domain_location, 0, "NAME", "",
+	    "where it is kept: the database and its number there", "" },
 	{ "account", "list", 0, 1, ctl_account_list, 0, "[DOMAIN]", "",
 	    "names of a domain's accounts", "Of the Main Domain, if none is named." },
 	{ "account", "create", 1, 2, ctl_account_create, 0, "NAME [QUOTA]", "",
@@ -54,6 +56,15 @@ const struct command ctl_commands[] = {
 	    "Rights over the server (Master, Settings, UserAccounts, ...) are for accounts of the "
 	    "Main Domain; Domain "
 	    "and those that begin with Can are rights over the own domain." },
+	{ "account", "location", 1, 1, ctl_account_location, 0, "NAME", "",
+	    "where its mail is kept: the database and its number there",
+	    "Nothing on the disk goes by names." },
+	{ "account", "identity", 2, 2, ctl_account_identity, 0, "NAME FROM", "",
+	    "may it appear under this From: one address or several, with names or without",
+	    "An address is the account's when mail to it ends there, or when its SenderAddresses "
+	    "has it." },
+	{ "account", "type", 2, 2, ctl_account_type, 0, "NAME TYPE", "",
+	    "its type, which can only be MultiMailbox", "" },
 	{ "account", "import", 1, 1, ctl_account_import, CTL_DRY, "FILE|-", "",
 	    "make many: lines NAME or NAME:{CRYPT}hash, NAME:{PLAIN}password",
 	    "Blank lines and those that begin with # are passed over. Several hundred are on their "
@@ -64,6 +75,9 @@ const struct command ctl_commands[] = {
 	    "" },
 	{ "alias", "set", 1, 200, ctl_alias_set, 0, "ACCOUNT [ALIAS...]", "",
 	    "in place of those it has", "" },
+	{ "alias", "mailboxes", 1, 52, ctl_alias_mailboxes, 0, "ACCOUNT [= [ALIAS=MAILBOX...]]", "",
+	    "other names of mailboxes, mostly of others'; with '=' they are set",
+	    "They are kept; no door shows them yet." },
 	{ "group", "list", 0, 1, ctl_group_list, 0, "[DOMAIN]", "", "names of a domain's groups",
 	    "" },
 	{ "group", "create", 1, 200, ctl_group_create, 0, "NAME [MEMBER...]", "",
@@ -130,14 +144,21 @@ const struct command ctl_commands[] = {
 	    "command is refused, what comes after it is not begun unless --keep-going says so; the "
 	    "same file may be applied "
 	    "again." },
-	{ "password", "set", 1, 2, ctl_password_set, 0, "ACCOUNT [METHOD]", "",
+	{ "password", "set", 1, 2, ctl_password_set, 0, "ACCOUNT [METHOD]", "tag=TAG check",
 	    "from standard input; METHOD yescrypt, sha512crypt, bcrypt, scram-sha-256, plain, "
 	    "given",
 	    "The password is a line of standard input, so that no list of processes shows it; a "
 	    "terminal "
-	    "does not show it either. given: the line is a hash, and is stored as it is." },
+	    "does not show it either. given: the line is a hash, and is stored as it is. With "
+	    "--tag it is one more password, for a program that fetches or sends mail, beside the "
+	    "own one; an account may have 8 of these. --check refuses one that is easily "
+	    "guessed." },
 	{ "password", "check", 1, 1, ctl_password_check, 0, "ACCOUNT", "", "from standard input",
-	    "" },
+	    "The own one; a tagged one is not taken for it." },
+	{ "password", "tags", 1, 1, ctl_password_tags, 0, "ACCOUNT", "",
+	    "the tags of its tagged passwords", "" },
+	{ "password", "remove", 2, 2, ctl_password_remove, 0, "ACCOUNT TAG", "",
+	    "a tagged password opens the account no longer", "The account's sessions end." },
 	{ "session", "list", 0, 1, ctl_session_list, 0, "[ACCOUNT]", "service=NAME peer=ADDRESS",
 	    "who is logged in", "The first column is the session's name in the log, too." },
 	{ "session", "kick", 1, 1, ctl_session_kick, CTL_DRY, "SID|ACCOUNT", "",
@@ -174,6 +195,9 @@ const struct command ctl_commands[] = {
 	    "As long as it is on, the account cannot be deleted either." },
 	{ "stat", NULL, 0, 1, ctl_stat, 0, "[ACCOUNT]", "",
 	    "figures of the server or of one account", "" },
+	{ "figure", "set", 2, 2, ctl_figure_set, 0, "NAME NUMBER|+NUMBER", "",
+	    "a figure of your own, which 'stat' shows with the others",
+	    "Its name begins with custom. It begins anew when the server starts." },
 	{ "store", "export", 2, 4096, ctl_store_export, CTL_DRY, "ACCOUNT [MAILBOX...] DIR",
 	    "format=NAME", "an account's mail into files: Maildir++ as Dovecot has it, mbox, .eml",
 	    "Each mailbox as it is at one moment, synced to the disk. What is there from an "
@@ -289,7 +313,8 @@ const struct command ctl_commands[] = {
 	    "import. "
 	    "With --as-store it gets store, directory and secrets instead: a data directory that a "
 	    "server "
-	    "can be started on. --account, --mailbox and --uid: only these. A run that was broken off "
+	    "can be started on. --account, --mailbox and --uid: only these. A run that was broken "
+	    "off "
 	    "goes on "
 	    "when it is started again. The status is 0 when everything was saved, 1 when "
 	    "not-saved.jsonl has lines, 3 when it could not be done." },

@@ -171,6 +171,73 @@ int ctl_account_resume(struct ctl *c)
 	return update_account(c, "Suspended", "NO");
 }
 
+int ctl_account_location(struct ctl *c)
+{
+	return show_word(c, "GetAccountLocation");
+}
+
+int ctl_domain_location(struct ctl *c)
+{
+	return show_word(c, "GetDomainLocation");
+}
+
+int ctl_account_type(struct ctl *c)
+{
+	struct buf b;
+
+	line_start(&b, "SetAccountType");
+	line_word(&b, c->argv[0]);
+	line_word(&b, c->argv[1]);
+	return ctl_do(c, &b);
+}
+
+int ctl_account_identity(struct ctl *c)
+{
+	struct buf b;
+
+	line_start(&b, "VerifyAccountIdentity");
+	line_word(&b, c->argv[0]);
+	line_raw(&b, "FOR");
+	line_word(&b, c->argv[1]);
+	return ctl_do(c, &b);
+}
+
+int ctl_alias_mailboxes(struct ctl *c)
+{
+	struct buf b;
+
+	if (c->argc == 1)
+		return show_word(c, "GetMailboxAliases");
+	if (!sets(c))
+		return CTL_USAGE;
+	line_start(&b, "SetMailboxAliases");
+	line_word(&b, c->argv[0]);
+	line_raw(&b, "{");
+	for (int i = 2; i < c->argc; i++) {
+		struct slice mailbox = slice_str(c->argv[i]), alias = slice_take(&mailbox, '=');
+
+		data_put_string(&b, alias);
+		buf_putc(&b, '=');
+		data_put_string(&b, mailbox);
+		buf_putc(&b, ';');
+	}
+	buf_putc(&b, '}');
+	return ctl_do(c, &b);
+}
+
+/* NUMBER, or +NUMBER to be added. */
+int ctl_figure_set(struct ctl *c)
+{
+	bool inc = c->argv[1][0] == '+';
+	struct buf b;
+
+	line_start(&b, "SetStatElement");
+	line_word(&b, c->argv[0]);
+	line_raw(&b, inc ? "INC" : "SET");
+	line_word(&b, c->argv[1] + inc);
+	return ctl_do(c, &b);
+}
+
 int ctl_alias_list(struct ctl *c)
 {
 	return show_word(c, "GetAccountAliases");

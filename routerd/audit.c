@@ -41,7 +41,7 @@ static void put_object(struct audit *au, const struct request *q)
 		object = SLICE("router");
 		named = false;
 	}
-	if (strcmp(au->verb, "log_write") == 0)
+	if (strcmp(au->verb, "log_write") == 0 || strcmp(au->verb, "stat_set") == 0)
 		named = false;
 	if (strcmp(au->verb, "conn_kick") == 0) {
 		au->quiet = IPC_DIR_NOTFOUND; /* stored is asked next */
@@ -70,6 +70,8 @@ void audit_begin(struct audits *as, const struct request *q, const char *verb)
 	au->verb = verb;
 	au->quiet = -1;
 	put_object(au, q);
+	if (strncmp(au->object, "*@", 2) == 0)
+		snprintf(au->object, sizeof(au->object), "%.255s", as->who);
 	au->next = as->open;
 	as->open = au;
 }

@@ -51,6 +51,17 @@ void verb_account_delete(struct request *q)
 	account_delete(q->rd, o, q->answer);
 }
 
+/* All are of one type: mailboxes of all kinds. */
+void verb_account_set_type(struct request *q)
+{
+	if (settled_account(q) == NULL)
+		return;
+	if (slice_ieq(q->args[1], SLICE("MultiMailbox")))
+		dir_reply_status(q->rd, q->answer, IPC_DIR_OK, "");
+	else
+		reply_error(q, IPC_DIR_BAD, "the type of an account is MultiMailbox");
+}
+
 static bool listed(const struct change *ch, struct slice name)
 {
 	for (size_t i = 1; i < ch->n; i++)

@@ -19,6 +19,8 @@ enum {
 	PAGE_OBJECTS_MAX = 10000,  /* of one page of a listing in pages */
 	ALERTS_MAX = 20,           /* of the server, a domain, an account */
 	ALERT_TEXT_MAX = 500,
+	FIGURES_MAX = 64, /* of the operator's own */
+	FIGURE_NAME_MAX = 47,
 	TRACE_BYTES_MAX = 8192,
 	RCPT_CONNS_MAX = 40000,  /* connections that deliver mail at a time */
 	RCPT_TARGETS_MAX = 4096, /* accounts that one of them may have registered */

@@ -152,6 +152,21 @@ static bool allow_name(const struct directory *d, const struct actor *who, uint3
 	    d, who, need, kind, dom, is_new ? NULL : directory_object(d, dom, a.local));
 }
 
+/* By any of its names in its domain. */
+static bool is_self(const struct directory *d, const struct actor *who, struct slice name)
+{
+	const struct object *o = NULL;
+	struct address a;
+
+	if (slice_eq(name, SLICE("*")))
+		return true;
+	if (address_split(name, &a) == 0 && domain_of(d, a.domain) != NULL)
+		o = directory_object(d, domain_of(d, a.domain), a.local);
+	if (o != NULL && o->kind == OBJECT_ALIAS)
+		o = o->owner;
+	return o != NULL && o == who->account;
+}
+
 static bool allow_domain(const struct directory *d, const struct actor *who, uint32_t need,
     enum verb_kind kind, struct slice name)
 {
@@ -196,6 +211,9 @@ bool rights_allow(const struct directory *d, const struct actor *who, const stru
 		return allow_name(d, who, need->rights, need->kind, first, true);
 	case TARGET_OBJECT:
 		return allow_name(d, who, need->rights, need->kind, first, false);
+	case TARGET_OWN:
+		return is_self(d, who, first) ||
+		       allow_name(d, who, need->rights, need->kind, first, false);
 	case TARGET_MOVE:
 		return n > 1 && allow_name(d, who, need->rights, need->kind, first, false) &&
 		       allow_name(d, who, need->rights, need->kind, args[1], true);

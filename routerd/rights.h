@@ -27,6 +27,7 @@ enum verb_target {
 	TARGET_DOMAIN,   /* the domain 0 */
 	TARGET_NAME,     /* a name 0 that is to be: its domain */
 	TARGET_OBJECT,   /* the object 0 and its domain */
+	TARGET_OWN,      /* the same, and the account 0 itself may */
 	TARGET_MOVE,     /* the object 0, and a name 1 that is to be */
 	TARGET_SETTINGS, /* the scope 0, whose name is 1 */
 };

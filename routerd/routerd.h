@@ -9,6 +9,7 @@
 #include "common/ipc/chan.h"
 #include "routerd/bounce.h"
 #include "routerd/db.h"
+#include "routerd/limits.h"
 #include "routerd/route.h"
 
 struct dir_conn;
@@ -33,6 +34,11 @@ struct routerd {
 	struct {
 		uint64_t logins, recipients, changes;
 	} stat;
+	struct figure {
+		char name[FIGURE_NAME_MAX + 1];
+		uint64_t value;
+	} figures[FIGURES_MAX]; /* the operator's own, in memory alone */
+	size_t n_figures;
 };
 
 /* ---- login.c: authd asks where a login name leads ---- */

@@ -5,44 +5,22 @@
 
 #include "common/base/clock.h"
 #include "common/metrics/metrics.h"
+#include "routerd/identity.h"
 #include "routerd/services.h"
 
-/* SenderAddresses of the account: the address itself, or *@ its domain. Kept in lower case. */
-static bool granted(const struct directory *d, const struct object *login, struct slice address)
-{
-	struct slice list = settings_effective(d, login, SETTING_SenderAddresses), item;
-	ptrdiff_t at = slice_rfind(address, '@');
-
-	while (at > 0 && setting_next(&list, &item)) {
-		if (slice_ieq(item, address))
-			return true;
-		if (slice_starts(item, SLICE("*@")) &&
-		    slice_ieq(slice_from(item, 2), slice_from(address, (size_t)at + 1)))
-			return true;
-	}
-	return false;
-}
-
-/*
- * An address is the login's when mail to it ends in the login's account and nowhere else: its name,
- * an alias, either with a detail or under another name of the domain, what the table sends there.
- * So is one that SenderAddresses grants. Looked up each time: an account may be suspended and an
- * alias given away while we are connected.
+/* Looked up each time: an account may be suspended and an alias given away while we are connected.
  */
 enum ipc_route_status sender_status(struct routerd *rd, uint64_t account, struct slice address)
 {
 	const struct object *login = directory_account(&rd->db.dir, account);
-	struct route *r = &rd->route;
 
 	if (login == NULL || login->state != STATE_ACTIVE || login->suspended ||
 	    (services_of(&rd->db.dir, login) & SERVICE_RELAY) == 0)
 		return IPC_ROUTE_DISABLED;
 	if (address.n == 0)
 		return IPC_ROUTE_OK; /* <> belongs to nobody: for reports (RFC 8098 3) */
-	route_address(&rd->db.dir, address, ROUTE_MAIL, r);
-	if (r->status == IPC_ROUTE_OK && r->account == login)
-		return IPC_ROUTE_OK;
-	return granted(&rd->db.dir, login, address) ? IPC_ROUTE_OK : IPC_ROUTE_REFUSED;
+	return identity_has(&rd->db.dir, &rd->route, login, address) ? IPC_ROUTE_OK
+								     : IPC_ROUTE_REFUSED;
 }
 
 /*

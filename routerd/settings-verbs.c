@@ -244,12 +244,19 @@ static bool op_add(struct settings_change *ch, enum setting key, bool set, size_
 	return true;
 }
 
+/* What people set for themselves, whatever their rights. */
+static bool is_own(const struct request *q, const struct settings_holder *h, enum setting key)
+{
+	return key == SETTING_MailboxAliases && h->account != NULL &&
+	       h->account == q->actor.account;
+}
+
 static bool allowed(struct request *q, const struct settings_holder *h, enum setting key)
 {
 	const struct domain *dom = h->account != NULL ? h->account->domain : h->domain;
 
-	return rights_allow_setting(
-	    &q->rd->db.dir, &q->actor, setting_rows[key].right, dom, h->account);
+	return is_own(q, h, key) || rights_allow_setting(&q->rd->db.dir, &q->actor,
+					setting_rows[key].right, dom, h->account);
 }
 
 /* One name and value of the request. False after having answered. */
@@ -369,4 +376,14 @@ void verb_settings_update(struct request *q)
 void verb_settings_set(struct request *q)
 {
 	change_settings(q, true);
+}
+
+void verb_mailbox_aliases_set(struct request *q)
+{
+	const struct slice args[] = { SLICE("account"), q->args[0],
+		slice_str(setting_rows[SETTING_MailboxAliases].name), q->args[1] };
+
+	q->args = args;
+	q->n = 4;
+	change_settings(q, false);
 }

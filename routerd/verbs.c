@@ -145,35 +145,6 @@ struct object *request_object(struct request *q, struct slice name, enum object_
 	return o;
 }
 
-void verb_stat(struct request *q)
-{
-	struct routerd *rd = q->rd;
-	const struct {
-		const char *name;
-		uint64_t v;
-	} rows[] = {
-		{ "directory.domains", HASH_COUNT(rd->db.dir.domains) },
-		{ "directory.accounts", rd->db.dir.counts[OBJECT_ACCOUNT] },
-		{ "directory.aliases", rd->db.dir.counts[OBJECT_ALIAS] },
-		{ "directory.forwarders", rd->db.dir.counts[OBJECT_FORWARDER] },
-		{ "directory.groups", rd->db.dir.counts[OBJECT_GROUP] },
-		{ "directory.lists", rd->db.dir.counts[OBJECT_LIST] },
-		{ "router.records", table_records(rd->db.dir.table) },
-		{ "router.wildcards", table_wild_records(rd->db.dir.table) },
-		{ "router.logins", rd->stat.logins },
-		{ "router.recipients", rd->stat.recipients },
-		{ "directory.changes", rd->stat.changes },
-	};
-	char line[80];
-
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		snprintf(
-		    line, sizeof(line), "%s %llu", rows[i].name, (unsigned long long)rows[i].v);
-		item(q, slice_str(line));
-	}
-	done(q);
-}
-
 /* ---- channels ---- */
 
 static void on_ask(struct dir_conn *dc, const struct ipc_dir_ask *m)

@@ -46,6 +46,9 @@ static void on_secret(struct cmd *c, enum ipc_type type, const union ipc_any *m)
 	case IPC_AUTH_BAD:
 		secret_error(c, "the password is wrong");
 		break;
+	case IPC_AUTH_LIMIT:
+		secret_error(c, "the account has as many tagged passwords as it may have");
+		break;
 	case IPC_AUTH_DISABLED:
 		secret_error(c, "you may not do this with the password of this account");
 		break;
@@ -54,17 +57,25 @@ static void on_secret(struct cmd *c, enum ipc_type type, const union ipc_any *m)
 	}
 }
 
-static void ask_secret(struct cmd *c, struct slice scheme, struct slice password)
+static void ask_tagged(struct cmd *c, struct slice scheme, struct slice tag, struct slice password)
 {
 	struct ipc_secret_set m = { .seq = cmd_next_seq(c),
 		.account = c->account,
 		.scheme = scheme,
+		.tag = tag,
 		.password = password };
 
 	if (password.n > 1024 || scheme.n > 32)
 		secret_error(c, "the password is too long");
+	else if (tag.n > 32)
+		secret_error(c, "a tag has letters, digits, '-', '_' and '.', at most 32");
 	else
 		cmd_ask(c, FRONT_SECRETS, IPC_secret_set, &m, on_secret);
+}
+
+static void ask_secret(struct cmd *c, struct slice scheme, struct slice password)
+{
+	ask_tagged(c, scheme, SLICE_NONE, password);
 }
 
 enum { CREATE_TYPE = 1, CREATE_LEGACY, CREATE_PATH, CREATE_SETTINGS };
@@ -211,15 +222,108 @@ void run_get_account_info(struct cmd *c)
 
 /* ---- changing ---- */
 
-/* name [PASSWORD] password [METHOD method] */
+/* name [PASSWORD] password [METHOD method] [TAG tag] [CHECK] */
+enum { SET_PASSWORD = 2, SET_METHOD, SET_TAG, SET_CHECK };
+
+static bool tag_right(struct slice tag)
+{
+	for (size_t i = 0; i < tag.n; i++) {
+		uint8_t ch = ascii_lower(tag.p[i]);
+
+		if ((ch < 'a' || ch > 'z') && !ascii_digit(ch) && ch != '-' && ch != '_' &&
+		    ch != '.')
+			return false;
+	}
+	return true;
+}
+
 static void set_password(struct cmd *c)
 {
-	ask_secret(c, cmd_text(c, 3), cmd_text(c, 2));
+	ask_tagged(c, cmd_text(c, SET_METHOD), cmd_text(c, SET_TAG), cmd_text(c, SET_PASSWORD));
+}
+
+static bool has_part(struct slice s, struct slice part)
+{
+	for (size_t i = 0; i + part.n <= s.n; i++)
+		if (slice_ieq(slice_part(s, i, part.n), part))
+			return true;
+	return false;
+}
+
+/* What is wrong with it as a password of people's, or NULL. Length is what counts; rules about
+ * kinds of characters make passwords worse. */
+static const char *weak(struct slice password, struct slice name)
+{
+	struct slice local = slice_take(&name, '@');
+	size_t same = 0;
+
+	if (password.n < CHECKED_PASSWORD_MIN)
+		return "the password has less than 8 characters";
+	while (same < password.n && password.p[same] == password.p[0])
+		same++;
+	if (same == password.n)
+		return "the password is one character again and again";
+	if (local.n >= 3 && has_part(password, local))
+		return "the account's name is in the password";
+	return NULL;
+}
+
+/* Items are id and name. */
+static void on_named(struct cmd *c, enum ipc_type type, const union ipc_any *m)
+{
+	struct wire_reader r = wire_reader(m->dir_reply.data);
+	const char *why;
+
+	if (cmd_dir_failed(c, m))
+		return;
+	slice_u64(wire_get_bytes(&r, 20), UINT64_MAX, &c->account);
+	why = weak(cmd_text(c, SET_PASSWORD), wire_get_bytes(&r, 400));
+	if (why != NULL)
+		cmd_error(c, why);
+	else
+		set_password(c);
 }
 
 void run_set_password(struct cmd *c)
 {
-	cmd_find_account(c, cmd_text(c, 0), set_password);
+	struct slice name = cmd_text(c, 0);
+
+	if (c->arg[SET_METHOD] != NULL && c->arg[SET_TAG] != NULL)
+		cmd_usage(c);
+	else if (!tag_right(cmd_text(c, SET_TAG)))
+		cmd_error(c, "a tag has letters, digits, '-', '_' and '.', at most 32");
+	else if (c->arg[SET_CHECK] != NULL)
+		cmd_ask_dir(c, VERB_account_info, &name, 1, on_named);
+	else
+		cmd_find_account(c, name, set_password);
+}
+
+static void on_tags(struct cmd *c, enum ipc_type type, const union ipc_any *m)
+{
+	struct wire_reader r = wire_reader(m->secret_done.tags);
+	bool first = true;
+
+	if (m->secret_done.status != IPC_AUTH_OK) {
+		on_secret(c, type, m);
+		return;
+	}
+	buf_putc(&c->data, '(');
+	while (wire_left(&r) > 0 && !r.bad)
+		data_put_item(&c->data, &first, wire_get_bytes(&r, UINT32_MAX));
+	buf_putc(&c->data, ')');
+	cmd_data(c);
+}
+
+static void list_passwords(struct cmd *c)
+{
+	struct ipc_secret_tags m = { .seq = cmd_next_seq(c), .account = c->account };
+
+	cmd_ask(c, FRONT_SECRETS, IPC_secret_tags, &m, on_tags);
+}
+
+void run_list_passwords(struct cmd *c)
+{
+	cmd_find_account(c, cmd_text(c, 0), list_passwords);
 }
 
 /* The password of who is logged in; the old one opened this connection. */

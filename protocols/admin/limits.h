@@ -14,6 +14,8 @@ enum {
 	ADMIN_ALIASES_MAX = 64,   /* of those, SetAccountAliases, whose names are compared */
 	ADMIN_OUT_MAX = 16 << 20, /* one reply; a listing of several hundred thousand names */
 	ADMIN_MEM_MAX = 4 << 20,  /* what a command's parsed data may take */
+	CHECKED_PASSWORD_MIN = 8, /* of a new password, where CHECK asks for a good one */
+	IDENTITY_ADDRESSES_MAX = 32, /* in one From */
 
 	/* ---- the PWD port ---- */
 	PWD_LINE_MAX = 1024,       /* a command before the login, with its line end */

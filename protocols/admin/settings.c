@@ -95,14 +95,17 @@ void run_get_settings(struct cmd *c)
 static void on_one_setting(struct cmd *c, enum ipc_type type, const union ipc_any *m)
 {
 	struct wire_reader r = wire_reader(m->dir_reply.data);
-	struct slice key;
+	struct slice key, wanted = cmd_text(c, 1);
+
+	if (c->verb->run == run_get_mailbox_aliases)
+		wanted = SLICE("MailboxAliases");
 
 	if (cmd_dir_failed(c, m))
 		return;
 	while (wire_left(&r) > 0 && !r.bad) {
 		struct slice value = wire_get_bytes(&r, UINT32_MAX);
 
-		if (cmd_pair(c, value, &key) && slice_ieq(key, cmd_text(c, 1)) && c->data.n == 0)
+		if (cmd_pair(c, value, &key) && slice_ieq(key, wanted) && c->data.n == 0)
 			put_value(c, value);
 	}
 	if (m->dir_reply.more)
@@ -116,6 +119,44 @@ static void on_one_setting(struct cmd *c, enum ipc_type type, const union ipc_an
 void run_one_setting(struct cmd *c)
 {
 	ask_settings(c, on_one_setting);
+}
+
+void run_get_mailbox_aliases(struct cmd *c)
+{
+	ask_settings(c, on_one_setting);
+}
+
+/* account {aliases}: an account may set its own. */
+void run_set_mailbox_aliases(struct cmd *c)
+{
+	struct buf text = BUF_INIT(IPC_ASK_MAX);
+
+	data_put(&text, c->arg[1]);
+	c->ask.overflow |= text.overflow;
+	cmd_put_arg(c, cmd_text(c, 0));
+	cmd_put_arg(c, buf_slice(&text));
+	buf_fini(&text);
+	cmd_send(c, VERB_mailbox_aliases_set, cmd_dir_done);
+}
+
+static void on_router_settings(struct cmd *c, enum ipc_type type, const union ipc_any *m)
+{
+	if (cmd_dir_failed(c, m) || m->dir_reply.more)
+		return;
+	if (c->arg[0] != NULL && c->arg[0]->first != NULL) {
+		cmd_error(c, "the Router has no settings beside its table");
+	} else if (c->arg[0] != NULL) {
+		cmd_ok(c);
+	} else {
+		buf_puts(&c->data, "{}");
+		cmd_data(c);
+	}
+}
+
+/* There are none: whoever may look at those of the server hears that. */
+void run_router_settings(struct cmd *c)
+{
+	ask_settings(c, on_router_settings);
 }
 
 /* ---- changing ---- */

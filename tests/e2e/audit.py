@@ -50,7 +50,7 @@ def login(s):
         p.quit()
     got = one(s, "auth.granted", service="pop3", user="u1@" + DOMAIN)
     equal((got["peer"], got["mech"], got["process"]), (A1, "PLAIN", "authd"), "peer, mechanism, process")
-    equal(int(got["account"]), row["AccountID"], "account")
+    equal((int(got["account"]), got["source"]), (row["AccountID"], "own"), "account and whose password it was")
     check(re.fullmatch(r"[0-9a-f]+-[0-9a-f]+", got["sid"]), "session %s", got["sid"])
     check(one(s, "conn.end", process="pop3"), "no line of the connection's end")
 
@@ -140,6 +140,9 @@ def changes(s):
         "alert_post": ("PostServerAlert ALERT text", "server"),
         "alert_set": ("SetDomainAlerts d.example (one)", "d.example"),
         "alert_remove": ("RemoveServerAlert ALERT text", "server"),
+        "account_set_type": ("SetAccountType new@d.example MultiMailbox", "new@d.example"),
+        "mailbox_aliases_set": ("SetMailboxAliases new@d.example {a=b;}", "new@d.example"),
+        "stat_set": ("SetStatElement custom.a SET 1", "custom.a"),
         "log_write": ("WriteLog 3 \"a note\"", "3"),
         "group_create": ("CreateGroup g@d.example", "g@d.example"),
         "group_set": ("SetGroup g@d.example {Members=(new);}", "g@d.example"),
@@ -179,6 +182,12 @@ def others(s):
     equal(one(s, "admin.change", verb="password_check")["result"], "credentials", "result")
     check(any(k["result"] == "ok" for k in sets), "no password was set")
     wait(lambda: lines(s, "admin.change", verb="password_set", result="mechanism"), 60, "a refused password")
+    speak(s, "SetAccountPassword u2 PASSWORD \"%s four\" TAG phone" % SECRET)
+    equal(one(s, "admin.change", verb="password_tag")["result"], "ok", "result")
+    with contextlib.closing(s.pop("u2", SECRET + " four")) as p:
+        p.quit()
+    one(s, "auth.granted", user="u2@" + DOMAIN, source="tag:phone")
+    speak(s, "SetAccountPassword u2 PASSWORD \"\" TAG phone")
     with contextlib.closing(s.pop("u1")):
         s.ctl("session", "kick", "u1")
     equal(one(s, "admin.change", verb="session_kick")["result"], "ok", "result")

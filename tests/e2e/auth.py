@@ -337,6 +337,36 @@ def silent(s):
             one.close()
 
 
+@case("tagged passwords open the account beside its own, each until it is removed, by passwords in clear alone; also after a restart",
+      engines=("lmdb",))
+def tagged(s):
+    prepare(s)
+    for name in ("yes", "pla"):
+        s.ctl("password", "set", name, "--tag=phone", stdin=name + "'s phone\n")
+        s.ctl("password", "set", name, "--tag=pc", "--check", stdin="at home, by " + name[::-1] + "\n")
+        equal(s.ctl("password", "tags", name).split(), ["pc", "phone"], "tags")
+        for way in CLEAR:
+            for password in (SECRET, name + "'s phone", "at home, by " + name[::-1]):
+                equal(works(s, way, name, password), None, "%s with %s" % (way, password))
+            check(works(s, way, name, name + "'s phon") is not None, "%s with a wrong one", way)
+    check(works(s, "SCRAM-SHA-256", "pla", "pla's phone") is not None, "SCRAM with a tagged one")
+    equal(works(s, "SCRAM-SHA-256", "pla"), None, "SCRAM with the own one")
+    check(works(s, "USER", "yes", "pla's phone") is not None, "another account's")
+    s.restart()
+    equal(works(s, "PLAIN", "pla", "pla's phone"), None, "after a restart")
+    with s.pop_line() as l:
+        by_plain(l, "pla", SECRET)
+        s.ctl("password", "remove", "pla", "phone")
+        while l.line() is not None:
+            pass
+    check(works(s, "PLAIN", "pla", "pla's phone") is not None, "a removed one")
+    equal(works(s, "PLAIN", "pla", "at home, by alp"), None, "the other one")
+    equal(s.ctl("password", "tags", "pla").split(), ["pc"], "tags")
+    for name in ("yes", "pla"):
+        for tag in ("phone", "pc"):
+            s.ctl("password", "remove", name, tag)
+
+
 @case("plaintext_login = never: no clear-text way without TLS, all of them with it; the challenge ways always",
       engines=("lmdb",))
 def never(s):

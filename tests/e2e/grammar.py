@@ -54,6 +54,19 @@ SetAccountSettings y@c.test {RealName="One"; Suspended=NO;}
 SetAccountPassword y@c.test PASSWORD "new \"one\""
 SetAccountPassword y@c.test PASSWORD gatehouse METHOD plain
 VerifyAccountPassword y@c.test PASSWORD gatehouse
+VerifyAccountIdentity y@c.test FOR "y@c.test"
+VerifyAccountIdentity y@c.test FOR "Y Z <y@c.test>, (both) y+d@c.test"
+SetAccountPassword y@c.test PASSWORD "for the phone" TAG phone
+SetAccountPassword y@c.test PASSWORD "another for it" TAG phone CHECK
+SetAccountPassword y@c.test PASSWORD "new and long" CHECK
+SetAccountPassword y@c.test PASSWORD "new and long" METHOD plain CHECK
+ListAccountPasswords y@c.test
+SetAccountPassword y@c.test PASSWORD "" TAG phone
+SetAccountType y@c.test multimailbox
+GetAccountLocation y@c.test
+GetDomainLocation c.test
+SetMailboxAliases y@c.test {news="~x/News"; "two words"=Work;}
+GetMailboxAliases y@c.test
 SetAccountAliases y@c.test (yy, "y.y")
 GetAccountAliases y@c.test
 GetAccountRights y@c.test
@@ -80,6 +93,8 @@ ListDomainObjects c.test 10
 ListDomainObjects c.test FILTER y 10 ACCOUNTS ALIASES FORWARDERS COOKIE a
 SetRouterTable "<one> = y@c.test\e; remark"
 GetRouterTable
+GetRouterSettings
+SetRouterSettings {}
 Route one
 Route one@example.test mail
 FindAccountSession u1
@@ -96,6 +111,9 @@ RemoveDomainAlert c.test ALERT "the domain"
 SetServerAlerts ()
 SetDomainAlerts c.test (one)
 GetStatElement sessions
+SetStatElement custom.tickets SET 5
+SetStatElement custom.tickets INC 2
+GetStatElement custom.tickets
 GetNextStatName ""
 GetAccountStat y@c.test
 GetAccountStat y@c.test Key messages
@@ -127,9 +145,10 @@ CreateAccount s LEGACY
 CreateAccount s TextMailbox
 CreateAccount s AGrade
 DeleteDomain example.test force
-GetDomainLocation example.test
-GetAccountLocation u1
 SetAccountType u1 TextMailbox
+SetRouterSettings {Setting=1;}
+SetAccountPassword u1 PASSWORD gatehouse METHOD plain TAG x
+SetStatElement messages SET 5
 GetAccountMailRules u1
 SetAccountMailRules u1 ()
 UpdateAccountMailRule u1 DELETE x
@@ -147,7 +166,6 @@ GetBanned
 RefreshOSData
 Shutdown
 CreateWebUserSession u1 ADDRESS 127.0.0.1
-SetStatElement x SET 5
 ResetAccountStat u1
 ResetDomainStat example.test
 ReleaseSMTPQueue x
@@ -159,7 +177,7 @@ Nonsense
 
 def is_keyword(word):
     return word.isalpha() and word.lower() in (
-        "into", "to", "for", "password", "method", "alert", "key", "filter", "accounts", "aliases", "forwarders", "cookie")
+        "into", "to", "for", "password", "method", "tag", "check", "alert", "key", "filter", "accounts", "aliases", "forwarders", "cookie")
 
 
 def wrong_ones(line):
@@ -177,7 +195,8 @@ def wrong_ones(line):
         if words[i][0] == "(":
             kinds += ["word", "((a),(b))", "(#NULL#)"]
         elif words[i][0] == "{":
-            kinds += ["word", "(a,b)", "{Nonsense=1;}"]
+            kinds += ["word", "(a,b)"]
+            kinds += ["{Nonsense=(1);}" if words[0] == "SetMailboxAliases" else "{Nonsense=1;}"]
         for kind in kinds:
             yield " ".join(rest[0] + [kind] + rest[1])
 

@@ -86,6 +86,72 @@ def newpass(s):
     other.close()
 
 
+@case("tagged passwords: an account gives itself some, CHECK refuses what is easily guessed, and none of them opens this door")
+def tagged(s):
+    c = Pwd(s, "u2")
+    with suite.Line(s.admin) as root:
+        root.want(None, "200 ")
+        root.want("SetAccountPassword postmaster PASSWORD my-PostMaster-1 CHECK", "501 the account's name")
+    for weak in ("short", "aaaaaaaaaa", ""):
+        c.no("SetAccountPassword * PASSWORD \"%s\" CHECK" % weak)
+        c.no("SetAccountPassword * PASSWORD \"%s\" TAG phone CHECK" % weak)
+    c.no("SetAccountPassword * PASSWORD x TAG \"a b\"")
+    c.no("SetAccountPassword * PASSWORD x TAG " + "t" * 33)
+    c.no("SetAccountPassword * PASSWORD x TAG phone METHOD plain")
+    c.no("SetAccountPassword u1 PASSWORD \"long enough\" TAG phone")
+    c.yes("SetAccountPassword * PASSWORD \"long enough\" TAG phone CHECK")
+    c.yes("INLINE")
+    equal(c.want("ListAccountPasswords *", "201 "), "201 (phone)", "the tags")
+    c.no("ListAccountPasswords u1")
+    check(opens(s, "u2", "long enough") and opens(s, "u2", PASSWORD), "one of the two opens nothing")
+    other = Pwd(s)
+    other.want("USER u2", "300 ")
+    other.no("PASS long enough")
+    other.close()
+    c.no("VerifyAccountPassword * PASSWORD \"long enough\"")
+    for i in range(7):
+        c.yes("SetAccountPassword * PASSWORD \"long enough\" TAG t%d" % i)
+    c.no("SetAccountPassword * PASSWORD \"long enough\" TAG t7")
+    for tag in ["phone"] + ["t%d" % i for i in range(7)]:
+        c.yes("SetAccountPassword * PASSWORD \"\" TAG " + tag)
+    check(not opens(s, "u2", "long enough"), "a removed one opens the account")
+    c.close()
+
+
+@case("an account sets its own mailbox aliases, and no other setting of its own by them")
+def own_aliases(s):
+    c = Pwd(s, "u2")
+    c.yes("INLINE")
+    c.yes("SetMailboxAliases * {news=\"~u1/News\";}")
+    c.yes("SetMailboxAliases u2@%s {news=\"~u1/News\"; w=Work;}" % DOMAIN)
+    equal(c.want("GetMailboxAliases *", "201 "), '201 {news="~u1/News";w=Work;}', "the aliases")
+    for bad in ("SetMailboxAliases u1 {a=b;}", "SetMailboxAliases nobody {a=b;}", "SetMailboxAliases * {a=(b);}",
+                "SetMailboxAliases * a", "UpdateAccountSettings * {MailboxAliases={a=b;};}", "GetMailboxAliases u1",
+                "UpdateAccountSettings * {RealName=x;}"):
+        c.no(bad)
+    c.yes("SetMailboxAliases * {}")
+    equal(c.want("GetMailboxAliases *", "201 "), "201 {}", "the aliases")
+    c.close()
+
+
+@case("VerifyAccountIdentity: the own names, those that are granted, and no others; for the own account and by who may look")
+def identity(s):
+    s.ctl("alias", "set", "u1", "sales")
+    s.ctl("account", "settings", "u1", 'SenderAddresses=("*@far.example")')
+    c = Pwd(s, "u1")
+    for mine in ("u1@" + DOMAIN, "The <sales@%s>" % DOMAIN, "u1+x@%s, (me) U1@%s" % (DOMAIN, DOMAIN.upper()), "Far <any@Far.example>"):
+        c.yes("VerifyAccountIdentity * FOR \"%s\"" % mine)
+    for bad in ("u2@" + DOMAIN, "u1@%s, u2@%s" % (DOMAIN, DOMAIN), "x@sub.far.example", "nobody@" + DOMAIN, "u1", "", "<>", "a, b",
+                ",".join(["u1@" + DOMAIN] * 33)):
+        c.no("VerifyAccountIdentity * FOR \"%s\"" % bad)
+    c.no("VerifyAccountIdentity u2 FOR u2@" + DOMAIN)
+    s.ctl("alias", "set", "u1")
+    c.no("VerifyAccountIdentity * FOR sales@" + DOMAIN)
+    s.ctl("account", "settings", "u1", "SenderAddresses=default")
+    c.no("VerifyAccountIdentity * FOR any@far.example")
+    c.close()
+
+
 @case("an administrator's change of the password, suspending and deleting end the account's connections")
 def ends(s):
     for what, undo in ((("password", "set", "u2"), None), (("account", "suspend", "u2"), ("account", "resume", "u2"))):

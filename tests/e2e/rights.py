@@ -36,6 +36,7 @@ ResumeDomain no.$ | UserAccounts
 GetDomainInfo $ | LOOK
 ListDomainObjects $ 10 | LOOK
 GetDomainAliases $ | LOOK
+GetDomainLocation $ | LOOK
 SetDomainAliases $ ("bad*name") | UserAccounts
 GetDomainSettings $ | LOOK
 GetDomainEffectiveSettings $ | LOOK
@@ -73,6 +74,13 @@ SetAccountRights user@$ (NoSuchRight) | UserAccounts
 GetAccountInfo user@$ | LOOK Monitors self
 SetAccountPassword user@$ PASSWORD gatehouse METHOD nonsense | UserAccounts BasicSettings self
 VerifyAccountPassword user@$ PASSWORD wrong | UserAccounts BasicSettings self
+SetAccountPassword user@$ PASSWORD short CHECK | LOOK Monitors self
+ListAccountPasswords user@$ | UserAccounts BasicSettings self
+VerifyAccountIdentity user@$ FOR a@b.example | LOOK self
+GetAccountLocation user@$ | LOOK Monitors self
+SetAccountType user@$ AGrade | UserAccounts CanCreateAccounts
+GetMailboxAliases user@$ | LOOK self
+SetMailboxAliases user@$ {a="";} | UserAccounts BasicSettings self
 GetAccountAliases user@$ | LOOK self
 SetAccountAliases user@$ ("bad*name") | UserAccounts CanCreateAliases
 ListGroups $ | LOOK
@@ -94,6 +102,8 @@ DeleteList nobody@$ | UserAccounts CanCreateLists
 GetList news@$ | LOOK
 GetRouterTable | Settings
 SetRouterTable "what is this" | Settings
+GetRouterSettings | Settings
+SetRouterSettings {NoSuch=1;} | Settings
 Route user@$ | Settings UserAccounts
 RouteTrace user@$ | Settings UserAccounts
 RouteLogin user LOCAL 127.0.0.1 DOMAIN $ | Settings UserAccounts
@@ -117,6 +127,7 @@ KillAccountSessions user@$ | UserAccounts BasicSettings self
 ListStat | Monitors
 GetStatElement directory.domains | Monitors
 GetNextStatName | Monitors
+SetStatElement messages SET 1 | Monitors
 ListStat user@$ | LOOK Monitors self
 GetAccountStat user@$ | LOOK Monitors self
 GetDomainStat $ | LOOK
