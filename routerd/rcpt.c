@@ -16,6 +16,7 @@
 #include "routerd/limits.h"
 #include "routerd/sender.h"
 #include "routerd/services.h"
+#include "routerd/stranger.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -58,6 +59,8 @@ struct rcpt_conn {
 	char service[33];
 	uint8_t peer[ADDR_PACKED_MAX];
 	size_t npeer;
+	struct addr peer_ip; /* the same */
+	bool blacklisted;    /* and BlacklistedIPs holds it */
 	struct target *targets;
 	unsigned waiting;
 	UT_hash_handle hh;
@@ -253,26 +256,20 @@ static void find_reported(struct rcpt_conn *rc, const struct ipc_rcpt_ask *q)
 		answer(rc, q->seq, status, NULL);
 }
 
-/* Nobody writes to a trap by mistake: who did is for the operator, or a program that reads the log.
- */
-static void mark_trapped(const struct rcpt_conn *rc, const struct route *r)
-{
-	char text[ADDR_TEXT_MAX];
-	struct addr peer = { 0 };
-
-	if (r->status != IPC_ROUTE_DISCARD || !slice_eq(buf_slice(&r->queue), SLICE("spamtrap")))
-		return;
-	(void)addr_unpack(slice_of(rc->peer, rc->npeer), &peer);
-	log_ev(LOG_NOTICE, "route.trap", kv_sid("sid", rc->sid), kv_s("service", rc->service),
-	    kv_s("peer", addr_ip_text(&peer, text)));
-}
-
 static void find_rcpt(struct rcpt_conn *rc, const struct ipc_rcpt_ask *q, bool again)
 {
+	char ip[ADDR_TEXT_MAX];
 	struct route *r = &rc->rd->route;
+	struct buf listed = BUF_INIT(2 * ADDRESS_MAX_BYTES);
 
-	route_address(&rc->rd->db.dir, q->address, ROUTE_MAIL, r);
-	mark_trapped(rc, r);
+	if (rc->blacklisted)
+		stranger_put_listed(&listed, q->address);
+	route_address(
+	    &rc->rd->db.dir, rc->blacklisted ? buf_slice(&listed) : q->address, ROUTE_MAIL, r);
+	buf_fini(&listed);
+	if (stranger_trapped(r))
+		log_ev(LOG_NOTICE, "route.trap", kv_sid("sid", rc->sid),
+		    kv_s("service", rc->service), kv_s("peer", addr_ip_text(&rc->peer_ip, ip)));
 	if (r->status == IPC_ROUTE_UNKNOWN)
 		ask_for_unknown(rc, q, again);
 	else if (r->status != IPC_ROUTE_OK)
@@ -371,6 +368,9 @@ void rcpt_on_attach(
 	if (rc->npeer > 0)
 		memcpy(rc->peer, m->peer.p, rc->npeer);
 	snprintf(rc->service, sizeof(rc->service), "%.*s", SLICE_FMT(m->service));
+	(void)addr_unpack(slice_of(rc->peer, rc->npeer), &rc->peer_ip);
+	rc->blacklisted =
+	    slice_eq(m->service, SLICE("smtp")) && stranger_blacklisted(&rd->db.dir, &rc->peer_ip);
 	HASH_ADD(hh, rd->rcpt_conns, sid, sizeof(rc->sid), rc);
 	rc->chan = ipc_chan_new(rd->base, take_fd, IPC_CH_RCPT, true, &rcpt_ops, rc);
 	if (rc->chan == NULL)

@@ -1,4 +1,5 @@
 /* parse - one value from the admin data format to its packed form. */
+#include "common/base/addr_range.h"
 #include "common/base/wire.h"
 #include "common/data/data.h"
 #include "common/settings/settings.h"
@@ -167,6 +168,8 @@ static bool address_good(struct slice s, uint8_t *lower)
 static bool put_item(struct input *in, struct slice s)
 {
 	uint8_t lower[1024];
+	char net_text[ADDR_RANGE_TEXT_MAX];
+	struct addr_range net;
 
 	if (s.n == 0 || !text_good(s, in->row->max, in->row->type != TYPE_ADDRESSES))
 		return false;
@@ -174,6 +177,11 @@ static bool put_item(struct input *in, struct slice s)
 		if (s.n > sizeof(lower) || !address_good(s, lower))
 			return false;
 		s = slice_of(lower, s.n);
+	}
+	if (in->row->type == TYPE_NETS) {
+		if (addr_range_parse(s, &net) != 0)
+			return false;
+		s = slice_str(addr_range_text(&net, net_text));
 	}
 	wire_put_u16(in->out, (uint16_t)s.n);
 	buf_put(in->out, s);
@@ -237,6 +245,7 @@ static bool take(struct input *in, const struct data *d)
 	case TYPE_ADDRESS:
 		return take_text(in, d);
 	case TYPE_ADDRESSES:
+	case TYPE_NETS:
 	case TYPE_LIST:
 		return take_list(in, d);
 	case TYPE_PAIRS:

@@ -121,6 +121,7 @@ void setting_put(struct buf *b, enum setting s, struct slice packed)
 		data_put_string(b, packed);
 		break;
 	case TYPE_ADDRESSES:
+	case TYPE_NETS:
 	case TYPE_LIST:
 		put_list(b, packed);
 		break;
@@ -181,6 +182,10 @@ void setting_put_type(struct buf *b, enum setting s)
 		break;
 	case TYPE_ADDRESSES:
 		buf_printf(b, "an array of at most %llu addresses or *@domain", min);
+		break;
+	case TYPE_NETS:
+		buf_printf(b,
+		    "an array of at most %llu IP addresses, address-address or address/bits", min);
 		break;
 	case TYPE_LIST:
 		buf_printf(

@@ -50,6 +50,7 @@ enum setting_type {
 	TYPE_STRING,
 	TYPE_ADDRESS,
 	TYPE_ADDRESSES,
+	TYPE_NETS, /* each in addr_range_text()'s form */
 	TYPE_LIST,
 	TYPE_PAIRS,
 	TYPE_FLOW,
@@ -92,5 +93,5 @@ void setting_put_type(struct buf *b, enum setting s);
 uint64_t setting_number(struct slice packed);
 /* The period of a FLOW in seconds. */
 uint64_t setting_period_s(struct slice packed);
-/* Takes the next item of a LIST or ADDRESSES (of PAIRS: key, value, key ...); false at the end. */
+/* Takes the next item of a LIST, ADDRESSES or NETS (of PAIRS: key, value, key ...); false at the end. */
 bool setting_next(struct slice *packed, struct slice *ret_item);

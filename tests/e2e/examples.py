@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """examples - every row of the two tables of worked examples, one case each, end to end.
 
-Rows L1 to L22 are logins (which account a typed name opens), rows R1 to R15 the Router's, rows S1 to S6 its special
+Rows L1 to L22 are logins (which account a typed name opens), rows R1 to R15 the Router's, rows S1 to S7 its special
 names. Where a door for the
 protocol exists it is used: POP, IMAP and PWD on two addresses of this machine, LMTP, SMTP and submission. What
 comes by a door that is not built yet (FTP, HTTP, XMPP, signals) goes through `route test` with what that door would
@@ -21,7 +21,7 @@ import suite
 from suite import A1, A2, DOMAIN, PASSWORD, Failed, Line, behind_trace, case, check, equal, main, message, plain, refused, wait
 
 ROWS = ["L%d" % n for n in range(1, 23)] + ["R%d" % n for n in range(1, 16)] + \
-    ["S%d" % n for n in range(1, 7)]
+    ["S%d" % n for n in range(1, 8)]
 DONE = []
 # With these nothing is added to a message of our own users.
 COMPLETE = {"From": "u1@" + DOMAIN, "Date": "Sun, 22 Nov 2026 08:00:00 +0000", "Message-ID": "<1@client.example>"}
@@ -502,6 +502,23 @@ def s5(s):
     with router(s, "<blacklist-admin*@blacklisted> = postmaster"):
         delivered(s, "blacklist-admin%%%s@blacklisted" % DOMAIN, "postmaster@" + DOMAIN)
         refused_mail(s, "u1%%%s@blacklisted" % DOMAIN, "blacklisted")
+
+
+@row("S7", "mail from a black-listed host is for blacklisted, on port 25; submission and LMTP are as before")
+def s7(s):
+    s.ctl("password", "set", "postmaster", "plain", stdin=PASSWORD + "\n")
+    s.ctl("settings", "set", "server", 'BlacklistedIPs=("192.0.2.1","127.0.0.0/8")')
+    try:
+        with router(s, "<blacklist-admin*@blacklisted> = postmaster"):
+            codes = [code for code, _ in mail_answers(s, "john@" + DOMAIN)]
+            equal(codes, [250, 550, 250], "the answers of LMTP, SMTP and submission")
+            sent = message("let me in", **COMPLETE)
+            deliver(s, "blacklist-admin@" + DOMAIN, sent, "smtp")
+            equal([behind_trace(m) for m in s.mail("postmaster")], [sent], "mail of postmaster")
+            s.empty("postmaster")
+    finally:
+        s.ctl("settings", "set", "server", "BlacklistedIPs=default")
+    delivered(s, "john@" + DOMAIN, "john@" + DOMAIN)
 
 
 @row("S6", "postmaster is always there, whatever a pattern says")

@@ -259,6 +259,52 @@ static void who_is_bounced_and_who_is_told(void **state)
 	assert_int_equal(rig_report("ann@company.com"), IPC_ROUTE_TRYLATER);
 }
 
+/* The connection with mail is a new one, of this service, from 192.0.2.`host`. */
+static void attach_from(const char *service, uint8_t host)
+{
+	static uint64_t sid = 500;
+	uint8_t peer[] = { 4, 192, 0, 2, host, 0, 25 };
+	struct ipc_rcpt_attach m = {
+		.sid = ++sid, .service = slice_str(service), .peer = slice_of(peer, sizeof(peer))
+	};
+	int sv[2];
+
+	ipc_chan_free(&rig.rcpt_end);
+	rig_spin();
+	assert_int_equal(ipc_pair(sv), 0);
+	rcpt_on_attach(&rig.rd, rig.rd.stored, &m, &sv[0]);
+	rig.rcpt_end = ipc_chan_new(rig.rd.base, sv[1], IPC_CH_RCPT, false, &rig_admin_ops, NULL);
+}
+
+static void mail_of_black_listed_hosts_goes_another_way(void **state)
+{
+	rig_prepare();
+	assert_int_equal(
+	    ask(settings_update, "server", "", "BlacklistedIPs", "(\"192.0.2.8/30\")"), IPC_DIR_OK);
+	attach_from("smtp", 7);
+	assert_int_equal(rig_rcpt("ann@company.com"), IPC_ROUTE_OK);
+	attach_from("smtp", 12);
+	assert_int_equal(rig_rcpt("ann@company.com"), IPC_ROUTE_OK);
+	attach_from("lmtp", 9);
+	assert_int_equal(rig_rcpt("ann@company.com"), IPC_ROUTE_OK);
+	attach_from("smtp", 9);
+	assert_int_equal(rig_rcpt("ann@company.com"), IPC_ROUTE_REFUSED);
+	assert_int_equal(rig_rcpt("ann"), IPC_ROUTE_REFUSED);
+	assert_int_equal(rig_rcpt("ann%company.com@company.com"), IPC_ROUTE_REFUSED);
+	assert_int_equal(rig_rcpt("null@company.com"), IPC_ROUTE_REFUSED);
+	assert_int_equal(ask(router_set_table, "<blacklist-admin*@blacklisted> = ben\n"
+					       "<info%client1.com@blacklisted> = info@client1.com"),
+	    IPC_DIR_OK);
+	assert_int_equal(rig_rcpt("blacklist-admin@company.com"), IPC_ROUTE_OK);
+	assert_int_equal(rig_rcpt("blacklist-admin"), IPC_ROUTE_OK);
+	assert_int_equal(rig_rcpt("Info@Client1.com"), IPC_ROUTE_OK);
+	assert_int_equal(rig_rcpt("ben@company.com"), IPC_ROUTE_REFUSED);
+	assert_int_equal(
+	    ask(settings_update, "server", "", "BlacklistedIPs", "default"), IPC_DIR_OK);
+	attach_from("smtp", 9);
+	assert_int_equal(rig_rcpt("ann@company.com"), IPC_ROUTE_OK);
+}
+
 static void reports_have_a_limit(void **state)
 {
 	struct bounces b = { 0 };
@@ -334,6 +380,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(submission_asks_in_order, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(
 		    who_is_bounced_and_who_is_told, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(
+		    mail_of_black_listed_hosts_goes_another_way, rig_setup, rig_teardown),
 		cmocka_unit_test(reports_have_a_limit),
 		cmocka_unit_test_setup_teardown(
 		    a_full_disk_changes_nothing, rig_setup, rig_teardown),
