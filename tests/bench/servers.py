@@ -259,6 +259,7 @@ class Gatehouse(Server):
         self.ca = None
         self.bare = None
         self.more = []  # further lines of configuration
+        self.engine = "lmdb"
         self.ports = {"lmtp": base_port + 24, "pop3": base_port + 110, "pop3s": base_port + 995,
                       "imap": base_port + 143, "imaps": base_port + 993}
 
@@ -272,6 +273,7 @@ class Gatehouse(Server):
         cmd += ["--detach", "--dir", self.dir, "--port-offset",
                 str(self.base_port), "--accounts", str(self.accounts), "--hash", "plain"]
         cmd += [x for line in self.more for x in ("--set", line)]
+        cmd += [] if self.engine == "lmdb" else ["--engine", self.engine]
         return cmd + (["--connections-per-process", str(self.dense)] if self.dense else [])
 
     def prepare(self):

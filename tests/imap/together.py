@@ -1,11 +1,12 @@
 #!/usr/bin/python3
 """Everybody in one INBOX at the same time: two IMAP sessions, POP3, LMTP, an operator. Who sees what, and when.
 
-    together.py [BUILD] [--server dovecot] [--rounds 100]
+    together.py [BUILD] [--server dovecot] [--rounds 100] [--limit-ms 100]
 
 One IMAP session idles and notes when it is told; the other one, LMTP and POP3 change things. Printed is the time from
 the answer to the one who changed until the other is told (it may be negative: told first), median and 99th of a hundred.
-Late is a defect from 5 s on; the aim is 100 ms. A POP3 session keeps its snapshot all the while, and a client that does
+Late is a defect from 5 s on; the promise of a machine that is not busy is 100 ms, and --limit-ms makes it a defect too.
+A POP3 session keeps its snapshot all the while, and a client that does
 not read what it asked for makes nobody wait.
 """
 import argparse
@@ -206,13 +207,17 @@ class Together:
                 what, len(values), 1000 * statistics.median(values), 1000 * values[min(len(values) - 1, len(values) * 99 // 100)],
                 1000 * values[-1]))
         told = [v for what, values in self.times.items() if " told " in what for v in values]
-        print("told later than 100 ms: %d of %d" % (sum(v > 0.1 for v in told), len(told)))
+        late = sum(v * 1000 > (self.opt.limit_ms or 100) for v in told)
+        print("told later than %d ms: %d of %d; load average %s" % (
+            self.opt.limit_ms or 100, late, len(told), " ".join("%.1f" % x for x in os.getloadavg())))
+        return late
 
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     servers.options(p, 25150)
     p.add_argument("--rounds", type=int, default=100)
+    p.add_argument("--limit-ms", type=int, default=0, help="whatever is told later fails (0: after 5 s)")
     opt = p.parse_args()
     with servers.from_options(opt) as server:
         t = Together(opt, server)
@@ -226,7 +231,8 @@ def main():
             good = False
             print("FAILED: %s: %s" % (type(e).__name__, e))
             print("\n".join(t.b.transcript(30)))
-        t.report()
+        late = t.report()
+    good = good and not (late and opt.limit_ms)
     print("%d passed, %d failed" % (good, not good))
     return not good
 

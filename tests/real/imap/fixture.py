@@ -251,6 +251,7 @@ class Gatehouse:
     def __init__(self, accounts, offset, opt):
         self.inner = bench_servers.Gatehouse(opt.scratch, accounts, offset, None, root=ROOT,
                                              dense=opt.connections_per_process)
+        self.inner.engine = opt.engine
         self.imap, self.imaps = offset + 143, offset + 993
 
     def start(self):
