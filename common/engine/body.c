@@ -1,4 +1,4 @@
-/* Uploads, their checksums and the opaque place. The engine below decides where the bytes go. */
+/* Uploads and their checksums. The engine below decides where the bytes go. */
 #include "common/engine/engine-private.h"
 
 #include "common/base/checked.h"
@@ -9,93 +9,9 @@
 #include <stdlib.h>
 #include <xxhash.h>
 
-enum { LOC_PARTED = 0x10 };
-
-/* u64 kind (low half of the top byte), parted (0x10 of it) and file, u64 off << 32 | size or size
- * alone, u64 sum */
-void loc_encode(const struct loc_parts *p, struct engine_loc *ret_loc)
-{
-	uint64_t place = p->kind == LOC_SEGMENT ? p->off << 32 | p->size : p->size;
-
-	wire_store_u64(
-	    ret_loc->b, ((uint64_t)p->kind | (p->parted ? LOC_PARTED : 0)) << 56 | p->file);
-	wire_store_u64(ret_loc->b + 8, place);
-	wire_store_u64(ret_loc->b + 16, p->sum);
-}
-
-void loc_decode(const struct engine_loc *loc, struct loc_parts *ret_p)
-{
-	uint64_t file = wire_load_u64(loc->b), place = wire_load_u64(loc->b + 8);
-
-	ret_p->parted = (file >> 56 & LOC_PARTED) != 0;
-	/* A later version's bits are no place of ours. */
-	ret_p->kind = (enum loc_kind)(file >> 56 & ~(uint64_t)LOC_PARTED);
-	ret_p->file = file & (((uint64_t)1 << 56) - 1);
-	ret_p->off = ret_p->kind == LOC_SEGMENT ? place >> 32 : 0;
-	ret_p->size = ret_p->kind == LOC_SEGMENT ? place & UINT32_MAX : place;
-	ret_p->sum = wire_load_u64(loc->b + 16);
-}
-
-uint64_t engine_loc_bytes(const struct engine_loc *loc)
-{
-	struct loc_parts p;
-
-	loc_decode(loc, &p);
-	return p.size;
-}
-
-bool body_is_parted(uint64_t size)
-{
-	return size > ENGINE_BODY_PARTED;
-}
-
-uint64_t body_chunk_at(const struct loc_parts *p, uint64_t i)
-{
-	uint64_t at = i * ENGINE_BODY_CHUNK;
-
-	if (p->parted && i > 0)
-		at = i == 1 ? ENGINE_BODY_FIRST : (i - 1) * ENGINE_BODY_CHUNK;
-	return at < p->size ? at : p->size;
-}
-
-uint64_t body_chunk_of(const struct loc_parts *p, uint64_t off)
-{
-	return off / ENGINE_BODY_CHUNK + (p->parted && off >= ENGINE_BODY_FIRST);
-}
-
-uint64_t body_chunks(const struct loc_parts *p)
-{
-	return p->size == 0 ? 1 : body_chunk_of(p, p->size - 1) + 1;
-}
-
-size_t body_table_bytes(const struct loc_parts *p)
-{
-	uint64_t n = body_chunks(p);
-
-	return n > 1 ? n * 8 : 0;
-}
-
-bool body_check(const struct loc_parts *loc, uint64_t first, struct slice data, struct slice table)
-{
-	if (body_chunks(loc) == 1)
-		return first == 0 && data.n == loc->size && XXH3_64bits(data.p, data.n) == loc->sum;
-	if (XXH3_64bits(table.p, table.n) != loc->sum)
-		return false;
-	for (; data.n > 0; first++) {
-		struct slice c =
-		    slice_part(data, 0, body_chunk_at(loc, first + 1) - body_chunk_at(loc, first));
-
-		if (c.n == 0 || (first + 1) * 8 > table.n ||
-		    XXH3_64bits(c.p, c.n) != wire_load_u64(table.p + first * 8))
-			return false;
-		data = slice_from(data, c.n);
-	}
-	return true;
-}
-
 uint64_t body_sum(const struct engine_body *b)
 {
-	if (b->n_sums <= 1)
+	if (b->n_sums <= 1 && !b->packed)
 		return b->n_sums == 0 ? XXH3_64bits(NULL, 0) : b->sums[0];
 	return XXH3_64bits(b->sums, b->n_sums * 8);
 }
@@ -123,7 +39,7 @@ struct engine_body *engine_body_begin(
 }
 
 /* Kept for good. Little-endian, as it goes to disk. */
-static int sum_add(struct engine_body *b, const uint8_t *p, size_t n)
+int body_sums_add(struct engine_body *b, uint64_t v)
 {
 	if (b->n_sums == b->cap_sums) {
 		size_t cap = b->cap_sums == 0 ? 2 : 2 * b->cap_sums;
@@ -134,8 +50,13 @@ static int sum_add(struct engine_body *b, const uint8_t *p, size_t n)
 		b->sums = q;
 		b->cap_sums = cap;
 	}
-	wire_store_u64((uint8_t *)&b->sums[b->n_sums++], XXH3_64bits(p, n));
+	wire_store_u64((uint8_t *)&b->sums[b->n_sums++], v);
 	return 0;
+}
+
+static int sum_add(struct engine_body *b, const uint8_t *p, size_t n)
+{
+	return body_sums_add(b, XXH3_64bits(p, n));
 }
 
 /* A piece of memory is full (or the last): one chunk, or two at the begin of a long body. */
@@ -153,7 +74,7 @@ static int chunk_finish(struct engine_body *b, const struct body_chunk *c)
 static int chunk_room(struct engine_body *b)
 {
 	struct body_chunk *c = b->last, **at;
-	size_t cap, n_sums = b->n_sums;
+	size_t cap, n_sums = b->pack ? 0 : b->n_sums; /* packed: they are the pool's */
 	int r;
 
 	if (c != NULL && c->n < c->cap)
@@ -168,14 +89,15 @@ static int chunk_room(struct engine_body *b)
 		b->first = b->last = c;
 		return 0;
 	}
-	if (c != NULL && (r = chunk_finish(b, c)) != 0) {
+	if (c != NULL && !b->pack && (r = chunk_finish(b, c)) != 0) {
 		b->n_sums = n_sums;
 		return r;
 	}
 	at = c != NULL ? &c->next : &b->first;
 	*at = malloc(sizeof(*c) + ENGINE_BODY_CHUNK);
 	if (*at == NULL) {
-		b->n_sums = n_sums;
+		if (!b->pack)
+			b->n_sums = n_sums;
 		return -ENOMEM;
 	}
 	**at = (struct body_chunk){ .cap = ENGINE_BODY_CHUNK };
@@ -219,6 +141,16 @@ int engine_body_append(struct engine_body *b, struct slice data)
 	return 0;
 }
 
+/* Chunks are packed, and summed, by whoever writes them: those of a spill may have gone. */
+void engine_body_pack(struct engine_body *b)
+{
+	assert(!b->ended);
+	if (b->e->ops->pack == NULL || b->spill != NULL)
+		return;
+	b->pack = true;
+	b->n_sums = 0;
+}
+
 int engine_body_end(struct engine_body *b, engine_done_fn *done, void *arg)
 {
 	int r;
@@ -226,13 +158,19 @@ int engine_body_end(struct engine_body *b, engine_done_fn *done, void *arg)
 	assert(!b->ended);
 	if (b->failed != 0)
 		return b->failed;
-	if (b->last != NULL && b->last->n > 0 && (r = chunk_finish(b, b->last)) != 0)
+	if (b->size < ENGINE_PACK_MIN)
+		b->pack = false;
+	if (!b->pack && b->last != NULL && b->last->n > 0 && (r = chunk_finish(b, b->last)) != 0)
 		return b->failed = r;
+	if (!b->pack)
+		b->stored = b->size;
 	b->ended = true;
 	b->done = done;
 	b->done_arg = arg;
 	if (b->spill != NULL)
 		return b->e->ops->spill(b->e, b, true);
+	if (b->pack)
+		return b->e->ops->pack(b->e, b);
 	b->ready = true;
 	return 0;
 }

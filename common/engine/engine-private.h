@@ -12,6 +12,7 @@
 
 #include "common/engine/engine.h"
 #include "common/engine/limits.h"
+#include "common/engine/pack.h"
 
 /* One callback to come. Embedded first in a bigger struct, which run() frees. */
 struct engine_done {
@@ -129,10 +130,12 @@ struct engine_body {
 	bool let_go, ended, ready, placed, want_room;
 	int failed; /* rc of a spill that went wrong */
 	uint64_t size;
-	size_t buffered; /* bytes in chunks */
+	bool pack, packed; /* asked for; and it was worth it for some chunk */
+	uint64_t stored;   /* once it has ended: bytes of its chunks as they go to the disk */
+	size_t buffered;   /* bytes in chunks */
 	struct body_chunk *first, *last;
-	uint64_t *sums; /* of each finished chunk */
-	size_t n_sums, cap_sums;
+	uint64_t *sums;          /* of each finished chunk: the table, packed or not */
+	size_t n_sums, cap_sums; /* numbers in it */
 	engine_done_fn *room, *done;
 	void *room_arg, *done_arg;
 	struct engine_loc loc; /* valid when placed */
@@ -149,7 +152,9 @@ struct loc_parts {
 	uint64_t file;      /* segment or body file number, or index in memory: 56 bits */
 	uint64_t off, size; /* in a segment both 32 bits; in a file of its own off is 0 */
 	uint64_t sum;
-	bool parted; /* the first chunk is a short one */
+	bool parted;   /* the first chunk is a short one */
+	bool packed;   /* chunks are shorter than what is in them; then: */
+	uint64_t span; /* bytes in the file, with padding and table */
 };
 
 void loc_encode(const struct loc_parts *p, struct engine_loc *ret_loc);
@@ -166,10 +171,31 @@ uint64_t body_chunks(const struct loc_parts *p);
 uint64_t body_chunk_at(const struct loc_parts *p, uint64_t i); /* where it begins; or the end */
 uint64_t body_chunk_of(const struct loc_parts *p, uint64_t off);
 size_t body_table_bytes(const struct loc_parts *p); /* 0: no table */
+/* Bytes that it takes in its file, with padding and table, which is the end of them. */
+uint64_t body_span(const struct loc_parts *p);
+/* A place in a file that a body can have. */
+bool body_place_ok(const struct loc_parts *p);
+int body_sums_add(struct engine_body *b, uint64_t v); /* -ENOMEM */
 void body_free_chunks(struct engine_body *b);
 void body_unref(struct engine_body *b);
 /* Calls back from dispatch: the spill got forward (rc), the body is durable (end). */
 void body_on_spilled(struct engine_body *b, int rc, bool durable);
+
+/* A chunk as it is stored, `at` from the body's begin in its file. */
+struct body_piece {
+	enum pack_kind kind;
+	uint64_t at, sum;
+	size_t stored, raw; /* bytes in the file, and when it is opened */
+};
+
+/* Is it the body's own table? (Empty when the body has none.) */
+bool body_table_ok(const struct loc_parts *p, struct slice table);
+/* Chunk i, which the body has. False: the table says what cannot be. */
+bool body_piece(
+    const struct loc_parts *p, struct slice table, uint64_t i, struct body_piece *ret_piece);
+/* The bytes of chunk i, piece->raw of them, from the piece->stored ones that were read. 0,
+ * ENGINE_CORRUPT, -ENOMEM. */
+int body_piece_open(const struct body_piece *piece, const uint8_t *stored, uint8_t *to);
 
 /* Checks bytes read from a body. `data` starts at chunk `first`, covers whole chunks or the end;
  * `table` is the body's sums (NULL when it has none). */
@@ -246,13 +272,17 @@ struct engine_ops {
 	 */
 	int (*spill)(struct engine *e, struct engine_body *b, bool end);
 	void (*spill_drop)(struct engine *e, struct engine_body *b);
+	/* The body has ended: AGAIN, it is told by body_on_spilled() when its chunks are packed.
+	 * NULL: bodies are stored as they are. */
+	int (*pack)(struct engine *e, struct engine_body *b);
 	int (*faults)(struct engine *e, const struct engine_faults *f);
 	void (*stats)(const struct engine *e, struct engine_stats *s);
 	enum engine_health (*health)(const struct engine *e);
 	int (*append_fault)(struct engine *e); /* may be NULL */
 	int (*start)(struct engine *e);        /* may be NULL */
 	void (*compact)(struct engine *e, struct compact_request *q);
-	void (*pace)(struct engine *e, uint64_t compact_bytes_s, uint64_t scrub_bytes_s); /* may be NULL */
+	void (*pace)(
+	    struct engine *e, uint64_t compact_bytes_s, uint64_t scrub_bytes_s); /* may be NULL */
 };
 
 struct engine {

@@ -250,8 +250,12 @@ struct engine_body *engine_body_begin(
 int engine_body_append(struct engine_body *b, struct slice data)
     __attribute__((warn_unused_result));
 
+/* From now on its chunks may be kept in fewer bytes, where that is worth it: a matter of the disk,
+ * no read and no size changes. Before engine_body_end(). */
+void engine_body_pack(struct engine_body *b);
+
 /* No more bytes. OK: ready for batches now, `done` is not called. AGAIN: ready when `done` says OK
- * (a spilled body is being made durable). FULL, IO. */
+ * (a spilled body is being made durable, another one packed). FULL, IO. */
 int engine_body_end(struct engine_body *b, engine_done_fn *done, void *arg)
     __attribute__((warn_unused_result));
 
@@ -267,6 +271,9 @@ int engine_body_loc(const struct engine_body *b, struct engine_loc *ret_loc)
 void engine_body_free(struct engine_body **b);
 
 uint64_t engine_loc_bytes(const struct engine_loc *loc);
+/* Bytes of the store's files, with checksums: fewer than the body has if it was packed. */
+uint64_t engine_loc_stored(const struct engine_loc *loc);
+bool engine_loc_packed(const struct engine_loc *loc);
 
 /* At most limits.body_read_bytes from `off`, fewer at the end of the body; off = size answers OK
  * and no bytes. The bytes have been checked against the body's checksum: CORRUPT is this body's own
@@ -352,6 +359,7 @@ struct engine_stats {
 	uint64_t reads_now, reads_pool, sync_failures;
 	/* Of the last measure; zeros before the first. */
 	uint64_t measures, file_bytes, live_bytes, live_bodies_bytes, rows, segments, body_files;
+	uint64_t body_raw_bytes, body_stored_bytes; /* of living bodies: theirs, and the files' */
 	uint64_t index_damaged;  /* rows and pages of the index that were found damaged */
 	uint64_t index_rebuilds; /* 1: the index was made anew when the store was opened */
 	uint64_t index_bytes;

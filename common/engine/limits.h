@@ -15,6 +15,11 @@ enum {
 	ENGINE_BODY_CHUNK = 64 << 10,  /* bytes under one checksum */
 	ENGINE_BODY_FIRST = 8 << 10,   /* those of a long body's begin, where its header is */
 	ENGINE_BODY_PARTED = 32 << 10, /* longer than this is long */
+	ENGINE_PACK_MIN = 1 << 10,     /* shorter bodies are not packed */
+	ENGINE_PACK_GAIN = 8,          /* a chunk is packed that gets shorter by one in so many */
+	ENGINE_PACK_LEVEL = 1,         /* zstd's */
+	ENGINE_PACK_SPAN_MIN = 512,    /* what a packed body takes in a segment at least */
+	ENGINE_UNPACK_NOW = 32 << 10,  /* bytes that the owner unpacks itself; more: the pool */
 	ENGINE_BODY_BUFFERED_MAX = 1 << 20,
 	ENGINE_BODY_APPEND_MAX = 512 << 10,
 	ENGINE_BODY_READ_MAX = 256 << 10,

@@ -36,12 +36,19 @@ size_t plan_body_bytes(const struct plan *p, unsigned commit)
 	return r % 7 == 0 ? r % 64 : r % 24000;
 }
 
+bool plan_packs(unsigned commit)
+{
+	return commit % 2 != 0;
+}
+
 void plan_body_fill(const struct plan *p, unsigned commit, size_t off, uint8_t *out, size_t n)
 {
 	uint64_t key = draw(p, commit, 201);
 
 	for (size_t i = 0; i < n; i += 8) {
-		uint64_t word = mix(key + (off + i) / 8);
+		uint64_t at = (off + i) / 8;
+		/* What is packed repeats itself, but for each third chunk or so. */
+		uint64_t word = mix(key + (plan_packs(commit) && at / 8192 % 3 < 2 ? at % 29 : at));
 
 		memcpy(out + i, &word, n - i < 8 ? n - i : 8);
 	}

@@ -52,6 +52,8 @@ void plan_init(struct plan *p, uint64_t seed, unsigned count);
 size_t plan_value(const struct plan *p, unsigned val, uint8_t out[128]);
 /* Size of a commit's body, now and then above one MiB. */
 size_t plan_body_bytes(const struct plan *p, unsigned commit);
+/* Whether it is to be packed. */
+bool plan_packs(unsigned commit);
 /* Bytes [off, off + n) of it; `off` a multiple of 8. */
 void plan_body_fill(const struct plan *p, unsigned commit, size_t off, uint8_t *out, size_t n);
 

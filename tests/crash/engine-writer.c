@@ -137,6 +137,8 @@ static struct engine_body *upload(unsigned commit)
 
 	if (b == NULL)
 		errx(3, "no upload");
+	if (plan_packs(commit))
+		engine_body_pack(b);
 	while (left > 0) {
 		size_t n = left < CHUNK ? left : CHUNK;
 

@@ -110,9 +110,11 @@ static void groups_close(struct env *v)
 static void put_one(struct env *v, int g, int k, size_t n, unsigned seed)
 {
 	struct engine_batch *b = engine_batch_new(v->g[g]);
-	struct engine_body *body = n > 0 ? body_make(v->e, n, seed) : NULL;
+	struct engine_body *body;
 	char key[16], val[32];
 
+	pack_bodies = seed % 2 != 0;
+	body = n > 0 ? body_make(v->e, n, seed) : NULL;
 	key_of(k, key);
 	snprintf(val, sizeof(val), "v%u", seed);
 	if (body != NULL)

@@ -120,10 +120,12 @@ static void deliver(struct box *b, size_t size)
 	struct engine_batch *t = box_batch(b);
 	struct msg *m = &b->msgs[b->n++];
 	unsigned seed = (unsigned)rnd(200);
-	struct engine_body *body = body_make(world.e, size, seed);
 	uint8_t *p = malloc(size), val[RECORD_MSG_MAX];
+	struct engine_body *body;
 	struct rec_key k;
 
+	pack_bodies = seed % 2 != 0;
+	body = body_make(world.e, size, seed);
 	for (size_t i = 0; i < size; i++)
 		p[i] = body_byte(i, seed);
 	*m = (struct msg){ .uid = b->head.uidnext++,
@@ -332,7 +334,8 @@ bool body_same(const struct files *f, const struct msg *m)
 	struct loc_parts p;
 
 	loc_decode(&m->loc, &p);
-	return file_same(file_of(f, &p), p.kind == LOC_SEGMENT ? p.off : SEG_HEAD, p.size);
+	return file_same(
+	    file_of(f, &p), p.kind == LOC_SEGMENT ? p.off : SEG_HEAD, p.packed ? p.span : p.size);
 }
 
 uint64_t store_id_of(const struct files *f)

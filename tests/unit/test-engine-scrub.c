@@ -123,8 +123,8 @@ static void test_bodies_are_named(void **state)
 	large = place(v, 0, 50);
 	tabled = place(v, 0, 51);
 	assert_int_equal(large.kind, LOC_FILE);
-	flip(v, LOC_SEGMENT, small.file, small.off + 8999);
-	flip(v, LOC_FILE, large.file, 1000000);
+	flip(v, LOC_SEGMENT, small.file, small.off + 5999);
+	flip(v, LOC_FILE, large.file, 600000);
 	flip(v, LOC_SEGMENT, tabled.file, tabled.off + 200000);
 	f = scrub_now(v);
 	assert_int_equal(f.n, 4);

@@ -1,4 +1,5 @@
-/* A store of which any part says version 2 is refused, and not a byte of it changes. */
+/* A store of which any part says a version that is not known is refused, and not a byte of it
+ * changes. */
 #include "engine-help.h"
 
 #include "common/base/log.h"
@@ -44,7 +45,7 @@ static int open_rc(const char *dir)
 }
 
 /* In a file that begins with a magic of 8 bytes and the version, and has its sum at byte 56. */
-static void head_newer(const char *dir, const char *name)
+static void head_newer(const char *dir, const char *name, uint32_t version)
 {
 	char path[128];
 	uint8_t p[64];
@@ -56,7 +57,7 @@ static void head_newer(const char *dir, const char *name)
 		fail_msg("%s: %s", path, strerror(errno));
 	assert_int_equal(pread(fd, p, sizeof(p), 0), sizeof(p));
 	assert_int_equal(wire_load_u32(p + 8), 1);
-	wire_store_u32(p + 8, 2);
+	wire_store_u32(p + 8, version);
 	wire_store_u64(p + 56, XXH3_64bits(p, 56));
 	assert_int_equal(pwrite(fd, p, sizeof(p), 0), sizeof(p));
 	close(fd);
@@ -64,7 +65,7 @@ static void head_newer(const char *dir, const char *name)
 
 static void first_segment(const char *dir)
 {
-	head_newer(dir, "log-00000000");
+	head_newer(dir, "log-00000000", 3);
 }
 
 static void last_segment(const char *dir)
@@ -77,12 +78,12 @@ static void last_segment(const char *dir)
 			snprintf(name, sizeof(name), "log-%08x", i);
 	}
 	assert_string_not_equal(name, "log-00000000");
-	head_newer(dir, name);
+	head_newer(dir, name, 3);
 }
 
 static void body_file(const char *dir)
 {
-	head_newer(dir, "body-00000000000001");
+	head_newer(dir, "body-00000000000001", 2);
 }
 
 static void running_file(const char *dir)
@@ -95,7 +96,7 @@ static void running_file(const char *dir)
 	engine_close(&e);
 	snprintf(cmd, sizeof(cmd), "mv kept %s/running", dir);
 	assert_int_equal(system(cmd), 0);
-	head_newer(dir, "running");
+	head_newer(dir, "running", 2);
 }
 
 static void index_row_newer(const char *dir)

@@ -126,78 +126,7 @@ void bodies_close(struct store *s)
 	}
 }
 
-/* ---- what to read for a part of a body ---- */
-
-struct span {
-	uint64_t first; /* chunk */
-	uint64_t file_off;
-	size_t n;          /* whole chunks, or to the end of the body */
-	size_t skip, want; /* the caller's part of them */
-	uint64_t table_off;
-	size_t table_n;
-};
-
-static int span_of(const struct loc_parts *p, uint64_t off, size_t len, struct span *ret_sp)
-{
-	uint64_t base = p->kind == LOC_SEGMENT ? p->off : SEG_HEAD;
-	struct span sp = { 0 };
-
-	if ((p->kind != LOC_SEGMENT && p->kind != LOC_FILE) || off > p->size ||
-	    p->size > ENGINE_BODY_MAX)
-		return ENGINE_NOTFOUND;
-	sp.want = len < p->size - off ? len : p->size - off;
-	if (sp.want > 0) {
-		sp.first = body_chunk_of(p, off);
-		sp.skip = off - body_chunk_at(p, sp.first);
-		sp.n = body_chunk_at(p, body_chunk_of(p, off + sp.want - 1) + 1) -
-		       body_chunk_at(p, sp.first);
-	}
-	sp.file_off = base + body_chunk_at(p, sp.first);
-	sp.table_n = body_table_bytes(p);
-	sp.table_off = base + frame_pad(p->size);
-	*ret_sp = sp;
-	return 0;
-}
-
-static int read_flags(int fd, void *to, size_t n, uint64_t off, int flags)
-{
-	uint8_t *p = to;
-
-	while (n > 0) {
-		struct iovec v = { p, n };
-		ssize_t r = preadv2(fd, &v, 1, (off_t)off, flags);
-
-		if (r < 0 && errno == EINTR)
-			continue;
-		if (r < 0 && flags != 0 && (errno == EAGAIN || errno == EOPNOTSUPP))
-			return ENGINE_AGAIN;
-		if (r < 0)
-			return store_rc("body", errno);
-		if (r == 0)
-			return ENGINE_CORRUPT; /* the file is shorter than it was */
-		p += r;
-		off += (uint64_t)r;
-		n -= (size_t)r;
-	}
-	return 0;
-}
-
-/* Reads a span and its table into `buf` (n + table_n bytes) and checks them. */
-static int span_read(
-    int fd, const struct loc_parts *p, const struct span *sp, uint8_t *buf, int flags)
-{
-	int r = read_flags(fd, buf, sp->n, sp->file_off, flags);
-
-	if (r == 0 && sp->table_n > 0)
-		r = read_flags(fd, buf + sp->n, sp->table_n, sp->table_off, flags);
-	if (r != 0)
-		return r;
-	if (sp->n == 0 && p->size > 0)
-		return 0; /* at the end: nothing to check */
-	return body_check(p, sp->first, slice_of(buf, sp->n), slice_of(buf + sp->n, sp->table_n))
-		   ? 0
-		   : ENGINE_CORRUPT;
-}
+/* ---- reading ---- */
 
 /* The tables of most bodies fit into the owner's scratch; for others it grows. */
 static uint8_t *scratch_room(struct store *s, size_t n)
@@ -224,11 +153,14 @@ int body_now(struct engine *e, const struct engine_loc *loc, uint64_t off, void 
 	int r;
 
 	loc_decode(loc, &p);
-	if ((r = span_of(&p, off, len, &sp)) != 0 || (r = file_get_moved(s, &p, &f)) != 0 ||
-	    (r = span_of(&p, off, len, &sp)) != 0)
+	if ((r = span_of(&p, off, len, &sp)) != 0)
 		return r;
-	if (sp.skip != 0 || sp.n + sp.table_n > len) {
-		to = scratch_room(s, sp.n + sp.table_n);
+	if (p.packed && sp.n > ENGINE_UNPACK_NOW)
+		return ENGINE_AGAIN; /* others would wait while it is opened here */
+	if ((r = file_get_moved(s, &p, &f)) != 0 || (r = span_of(&p, off, len, &sp)) != 0)
+		return r;
+	if (sp.skip != 0 || span_room(&p, &sp) > len) {
+		to = scratch_room(s, span_room(&p, &sp));
 		if (to == NULL)
 			return -ENOMEM;
 	}
@@ -252,7 +184,7 @@ static void body_work(struct engine *e, struct pool_job *pj, struct index_reader
 	j->rc = span_of(&p, j->off, j->len, &sp);
 	if (j->rc != 0)
 		return;
-	j->copy = malloc(sp.n + sp.table_n + 1);
+	j->copy = malloc(span_room(&p, &sp) + 1);
 	if (j->copy == NULL) {
 		j->rc = -ENOMEM;
 		return;
@@ -304,37 +236,58 @@ now:
 
 int body_verify_fd(int fd, const struct loc_parts *p)
 {
-	uint8_t *buf = malloc(SPAN_MAX + body_table_bytes(p));
 	uint64_t off = 0;
+	uint8_t *buf;
 	struct span sp;
-	int r = buf == NULL ? -ENOMEM : 0;
+	int r = span_of(p, off, ENGINE_BODY_READ_MAX, &sp);
 
+	if (r != 0)
+		return r;
+	buf = malloc(span_room(p, &sp) + 1); /* no later part needs more */
+	if (buf == NULL)
+		return -ENOMEM;
 	do {
-		if (r == 0)
-			r = span_of(p, off, ENGINE_BODY_READ_MAX, &sp);
-		if (r == 0)
-			r = span_read(fd, p, &sp, buf, 0);
+		r = span_read(fd, p, &sp, buf, 0);
 		off += ENGINE_BODY_READ_MAX;
-	} while (r == 0 && off < p->size);
+	} while (r == 0 && off < p->size && (r = span_of(p, off, ENGINE_BODY_READ_MAX, &sp)) == 0);
 	free(buf);
 	return r;
 }
 
+/* The chunks as they are stored, and behind those of a packed one nothing but zeros. */
+static bool copy_ok(const struct loc_parts *p, struct slice bytes, struct slice table)
+{
+	struct body_piece last;
+
+	if (p->packed) {
+		if (!body_table_ok(p, table) || !body_piece(p, table, body_chunks(p) - 1, &last))
+			return false;
+		bytes = slice_part(bytes, 0, last.at + last.stored);
+	}
+	return body_check(p, 0, bytes, table);
+}
+
 int body_copy(struct store *s, const struct loc_parts *p, uint8_t *to)
 {
-	size_t padded = frame_pad(p->size), table = loc_span(p) - padded;
-	int fd = file_fd(s, p), r;
+	size_t table_n = body_table_bytes(p), table_at, end = p->size;
+	int fd, r;
 
+	if (!body_place_ok(p))
+		return ENGINE_NOTFOUND;
+	table_at = body_span(p) - table_n;
+	fd = file_fd(s, p);
 	if (fd < 0)
 		return fd == -ENOENT ? ENGINE_NOTFOUND : store_rc("body", -fd);
-	r = read_flags(fd, to, p->size, p->off, 0);
-	memset(to + p->size, 0, padded - p->size);
-	if (r == 0 && table > 0)
-		r = read_flags(fd, to + padded, table, p->off + padded, 0);
+	if (p->packed)
+		end = table_at;
+	r = read_flags(fd, to, end, p->off, 0);
+	memset(to + end, 0, table_at - end);
+	if (r == 0 && table_n > 0)
+		r = read_flags(fd, to + table_at, table_n, p->off + table_at, 0);
 	close(fd);
-	if (r == 0 && !body_check(p, 0, slice_of(to, p->size), slice_of(to + padded, table)))
-		r = ENGINE_CORRUPT;
-	return r;
+	return r == 0 && !copy_ok(p, slice_of(to, end), slice_of(to + table_at, table_n))
+		   ? ENGINE_CORRUPT
+		   : r;
 }
 
 /* ---- files of uploads that no frame adopted ---- */

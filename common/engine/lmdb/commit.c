@@ -47,18 +47,12 @@ struct group {
 	struct engine_batch *sys; /* the engine's own batch: files adopted */
 	struct move *move;        /* the compactor's rows, before all others */
 	struct moved_note *note;
+	bool packs; /* some body that it brings is packed */
 	uint8_t head[FRAME_HEAD];
 };
 
-static uint64_t body_span(const struct engine_body *b)
-{
-	uint64_t n = frame_pad(b->size);
-
-	return b->n_sums > 1 ? n + b->n_sums * 8 : n;
-}
-
 /* Bodies count once per frame; b->frame says that this frame has it already. */
-static uint64_t commit_bodies(const struct commit *c, uint64_t frame)
+static uint64_t commit_bodies(const struct commit *c, uint64_t frame, bool *packs)
 {
 	uint64_t n = 0;
 
@@ -69,9 +63,10 @@ static uint64_t commit_bodies(const struct commit *c, uint64_t frame)
 			if (b->placed || b->frame == frame)
 				continue;
 			b->frame = frame;
+			*packs |= b->packed;
 			memset(&b->frame_loc, 0, sizeof(b->frame_loc));
 			if (b->spill == NULL)
-				n += body_span(b);
+				n += upload_table_at(b) + upload_table_bytes(b);
 		}
 	return n;
 }
@@ -91,6 +86,7 @@ static struct commit *gather(struct store *s, struct commit *list, struct group 
 	uint64_t frame = ++s->attempt;
 
 	g->n = 0;
+	g->packs = false;
 	g->h = (struct frame_head){ .seq = s->log.pos.seq };
 	for (struct commit *next; list != NULL && g->n < FRAME_COMMITS_MAX &&
 				  g->h.rows_n + g->h.bodies_n < FRAME_BYTES_GOAL;
@@ -107,7 +103,7 @@ static struct commit *gather(struct store *s, struct commit *list, struct group 
 		g->c[g->n++] = list;
 		g->h.batches += list->n;
 		g->h.rows_n += (uint32_t)commit_rows(list);
-		g->h.bodies_n += commit_bodies(list, frame);
+		g->h.bodies_n += commit_bodies(list, frame, &g->packs);
 	}
 	return list;
 }
@@ -117,8 +113,7 @@ static struct commit *gather(struct store *s, struct commit *list, struct group 
 /* A large body in a file of its own: the frame notes that the file belongs to the store. */
 static int adopt_file(struct group *g, struct engine_body *b, struct engine_loc *ret_loc)
 {
-	struct loc_parts p = { LOC_FILE, b->spill->no, 0, b->size, body_sum(b),
-		body_is_parted(b->size) };
+	struct loc_parts p = upload_parts(b, LOC_FILE, b->spill->no, 0);
 	static struct engine_core sys_core = { .prefix_n = 1, .prefix = { SYS_PREFIX } };
 	uint8_t key[9] = { 'f' };
 
@@ -149,32 +144,21 @@ static int files_adopt(struct group *g)
 	return r;
 }
 
-static int add_padded(struct log *l, const void *p, size_t n, uint64_t *at)
-{
-	static const uint8_t zeros[FRAME_ALIGN];
-	int r = log_add(l, p, n);
-
-	if (r == 0)
-		r = log_add(l, zeros, frame_pad(n) - n);
-	*at += frame_pad(n);
-	return r;
-}
-
 static int add_body(struct log *l, struct engine_body *b, uint64_t *at)
 {
-	static const uint8_t zeros[FRAME_ALIGN];
-	struct loc_parts p = { LOC_SEGMENT, l->pos.seg, *at, b->size, body_sum(b),
-		body_is_parted(b->size) };
+	static const uint8_t zeros[ENGINE_PACK_SPAN_MIN];
+	struct loc_parts p = upload_parts(b, LOC_SEGMENT, l->pos.seg, *at);
+	uint64_t table_at = upload_table_at(b);
 	int r = 0;
 
 	loc_encode(&p, &b->frame_loc);
 	for (struct body_chunk *c = b->first; c != NULL && r == 0; c = c->next)
 		r = log_add(l, c->data, c->n);
 	if (r == 0)
-		r = log_add(l, zeros, frame_pad(b->size) - b->size);
-	*at += frame_pad(b->size);
-	if (r == 0 && b->n_sums > 1)
-		r = add_padded(l, b->sums, b->n_sums * 8, at);
+		r = log_add(l, zeros, table_at - b->stored);
+	if (r == 0)
+		r = log_add(l, b->sums, upload_table_bytes(b));
+	*at += table_at + upload_table_bytes(b);
 	return r;
 }
 
@@ -330,6 +314,8 @@ static int group_store(struct store *s, struct group *g)
 		r = files_adopt(g);
 	if (r == 0 && g->h.batches == 0)
 		return 0; /* rows of the compactor that all had changed */
+	if (r == 0 && g->packs)
+		log_need_packed(&s->log);
 	if (r == 0)
 		r = log_begin(&s->log, &g->h);
 	if (r != 0)

@@ -41,7 +41,7 @@ static int body_take(struct store *s, struct move *m, const struct loc_parts *p,
 			return 0;
 		}
 	b = &m->bodies[m->n_bodies];
-	*b = (struct move_body){ .from = *p, .span = loc_span(p) };
+	*b = (struct move_body){ .from = *p, .span = body_span(p) };
 	b->p = malloc(b->span + 1);
 	r = b->p == NULL ? -ENOMEM : body_copy(s, p, b->p);
 	if (r != 0) {

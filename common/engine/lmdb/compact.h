@@ -24,8 +24,9 @@ struct container {
 struct containers {
 	struct container *v; /* by kind and number */
 	size_t n, cap;
-	uint64_t rows, row_bytes; /* as they are in the log */
-	uint64_t open;            /* of the segments, those before this one may go */
+	uint64_t rows, row_bytes;         /* as they are in the log */
+	uint64_t raw_bytes, stored_bytes; /* of bodies that live */
+	uint64_t open;                    /* of the segments, those before this one may go */
 };
 
 struct compactor {
@@ -52,6 +53,7 @@ struct compactor {
 	uint64_t compactions_failed, scrubs, scrub_bytes, damaged_bodies, damaged_rows,
 	    damaged_frames;
 	uint64_t measures, file_bytes, live_bytes, live_bodies_bytes, rows, segments, body_files;
+	uint64_t body_raw_bytes, body_stored_bytes;
 	uint64_t compactions, moved_bytes, moved_rows, dropped_files;
 };
 
@@ -80,7 +82,6 @@ bool compact_pays(const struct compactor *k, const struct engine_compact_when *w
 /* Marks which files are to go. 0, or ENGINE_FULL: there is no room for what lives in them. */
 int choose_victims(struct store *s, size_t *ret_n);
 void containers_fini(struct containers *c);
-uint64_t loc_span(const struct loc_parts *p);
 
 /* pace.c */
 /* Room for others: sleeps as the pace asks for it. False: the store closes. */

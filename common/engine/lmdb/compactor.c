@@ -46,6 +46,8 @@ void compactor_figures(struct store *s, struct engine_stats *st)
 	st->rows = k->rows;
 	st->segments = k->segments;
 	st->body_files = k->body_files;
+	st->body_raw_bytes = k->body_raw_bytes;
+	st->body_stored_bytes = k->body_stored_bytes;
 	st->index_bytes = k->index_bytes;
 	st->compactions = k->compactions;
 	st->compactions_failed = k->compactions_failed;
@@ -159,5 +161,6 @@ void *compactor_main(void *arg)
 		pthread_mutex_lock(&k->lock);
 	}
 	pthread_mutex_unlock(&k->lock);
+	pack_thread_end();
 	return NULL;
 }

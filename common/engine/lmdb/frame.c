@@ -14,7 +14,7 @@ void seg_head_encode(const struct seg_head *h, uint8_t ret_p[SEG_HEAD])
 {
 	memset(ret_p, 0, SEG_HEAD);
 	memcpy(ret_p, seg_magic[h->kind], 8);
-	wire_store_u32(ret_p + 8, SEG_VERSION);
+	wire_store_u32(ret_p + 8, h->version);
 	wire_store_u64(ret_p + 16, h->no);
 	wire_store_u64(ret_p + 24, h->store_id);
 	wire_store_u64(ret_p + 32, h->first_seq);
@@ -25,12 +25,13 @@ void seg_head_encode(const struct seg_head *h, uint8_t ret_p[SEG_HEAD])
 enum seg_rc seg_head_decode(const uint8_t p[SEG_HEAD], struct seg_head *ret_h)
 {
 	bool is_log = memcmp(p, seg_magic[SEG_LOG], 8) == 0;
+	uint32_t version = wire_load_u32(p + 8);
 
 	if (!is_log && memcmp(p, seg_magic[SEG_BODY], 8) != 0)
 		return SEG_BAD;
 	if (wire_load_u64(p + SEG_SUMMED) != XXH3_64bits(p, SEG_SUMMED))
 		return SEG_BAD;
-	if (wire_load_u32(p + 8) != SEG_VERSION)
+	if (version < SEG_VERSION || version > (is_log ? SEG_VERSION_PACKED : SEG_VERSION))
 		return SEG_NEWER;
 	*ret_h = (struct seg_head){
 		.kind = is_log ? SEG_LOG : SEG_BODY,
@@ -38,6 +39,7 @@ enum seg_rc seg_head_decode(const uint8_t p[SEG_HEAD], struct seg_head *ret_h)
 		.store_id = wire_load_u64(p + 24),
 		.first_seq = wire_load_u64(p + 32),
 		.replay_from = wire_load_u64(p + 40),
+		.version = version,
 	};
 	return SEG_OK;
 }

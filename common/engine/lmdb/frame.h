@@ -15,7 +15,8 @@
 
 enum {
 	SEG_HEAD = 64,
-	SEG_VERSION = 1,
+	SEG_VERSION = 1,        /* of every file that needs no later one */
+	SEG_VERSION_PACKED = 2, /* of segments: from here on there may be packed bodies */
 	FRAME_HEAD = 48,
 	FRAME_ALIGN = 8,
 	FRAME_ROWS_MAX = 512 << 20,
@@ -27,6 +28,7 @@ struct seg_head {
 	enum seg_kind kind; /* a log segment, or a file that holds one large body */
 	uint64_t no, store_id, first_seq;
 	uint64_t replay_from; /* the log begins with this segment; older ones only keep bodies */
+	uint32_t version;     /* SEG_VERSION... */
 };
 
 struct frame_head {

@@ -46,10 +46,11 @@ struct log {
 	int dir_fd, fd;
 	uint64_t store_id;
 	size_t segment_bytes;
-	struct log_pos pos; /* where the next frame goes */
+	struct log_pos pos;   /* where the next frame goes */
 	uint32_t replay_from; /* what the next segment's header says */
-	uint64_t ahead;     /* the segment is filled with zeros up to here */
-	bool fresh_segment; /* the next frame begins a new one */
+	uint32_t version;     /* the same; never lower than that of any segment before */
+	uint64_t ahead;       /* the segment is filled with zeros up to here */
+	bool fresh_segment;   /* the next frame begins a new one */
 	int sync_rc; /* of the last sync that failed: IO, or FULL where blocks are found late */
 	struct iovec *iov;
 	size_t n_iov, cap_iov;
@@ -99,9 +100,9 @@ struct store {
 	/* rows */
 	pthread_rwlock_t rows_lock, map_lock;
 	struct map *active, *frozen;
-	struct log_pos applied;    /* `active` holds everything before this */
-	struct log_pos frozen_pos; /* the checkpointer's: the same of `frozen` */
-	uint64_t freezes;          /* how often `active` became `frozen` */
+	struct log_pos applied;     /* `active` holds everything before this */
+	struct log_pos frozen_pos;  /* the checkpointer's: the same of `frozen` */
+	uint64_t freezes;           /* how often `active` became `frozen` */
 	_Atomic uint32_t index_seg; /* a start would look for this segment first */
 
 	/* index */
@@ -177,6 +178,8 @@ int thread_start(pthread_t *t, void *(*fn)(void *), void *arg);
 int log_segment_open(int dir_fd, uint64_t no, int flags); /* fd or -errno */
 int log_segment_new(struct log *l);
 int log_rotate(struct log *l);
+/* The next frame has packed bodies: it goes to a segment that programs before them refuse. */
+void log_need_packed(struct log *l);
 int log_begin(struct log *l, const struct frame_head *h); /* rotates; then l->pos is the place */
 int log_add(struct log *l, const void *p, size_t n);
 int log_write(struct log *l, const struct frame_head *h);
@@ -241,11 +244,44 @@ int body_now(struct engine *e, const struct engine_loc *loc, uint64_t off, void 
     size_t *ret_n);
 void body_later(struct engine *e, struct read_job *j);
 int body_verify_fd(int fd, const struct loc_parts *p); /* 0, ENGINE_CORRUPT, ENGINE_IO */
-/* All of a body that lies in a segment, with padding and table: loc_span() bytes, checked. */
+/* All of a body that lies in a segment, with padding and table: body_span() bytes, checked. */
 int body_copy(struct store *s, const struct loc_parts *p, uint8_t *to);
 void bodies_let_go(struct store *s); /* of files that have been dropped */
 void bodies_close(struct store *s);
 int bodies_sweep(struct store *s);
+
+/* span.c: a part of a body, as whole chunks */
+struct span {
+	uint64_t first, end; /* chunks */
+	uint64_t base;       /* where the body begins in its file */
+	size_t n;            /* bytes in these chunks */
+	size_t skip, want;   /* the caller's part of them */
+};
+
+/* 0, or ENGINE_NOTFOUND: there is no such place. */
+int span_of(const struct loc_parts *p, uint64_t off, size_t len, struct span *ret_sp);
+/* Bytes that span_read() needs. */
+size_t span_room(const struct loc_parts *p, const struct span *sp);
+/* The span's bytes, checked, at the begin of `buf`. 0, ENGINE_AGAIN (with RWF_NOWAIT),
+ * ENGINE_CORRUPT, ENGINE_IO, -ENOMEM. */
+int span_read(int fd, const struct loc_parts *p, const struct span *sp, uint8_t *buf, int flags);
+/* preadv2(), all of it; the same answers. */
+int read_flags(int fd, void *to, size_t n, uint64_t off, int flags);
+
+/* packing.c */
+int packing_start(struct engine *e, struct engine_body *b);
+/* For a thread of the pool: the next chunk of memory as it is to be stored, in `out`, which has
+ * room for c->n bytes; and the table's numbers for it. 0 or -ENOMEM. */
+int packing_chunk(struct engine_body *b, const struct body_chunk *c, uint8_t *out, size_t *ret_n);
+/* All chunks have gone through packing_chunk(). */
+void packing_end(struct engine_body *b);
+
+/* An ended upload on its way to the disk: bytes of chunks, then zeros to the table, then the table.
+ */
+uint64_t upload_table_at(const struct engine_body *b);
+size_t upload_table_bytes(const struct engine_body *b);
+struct loc_parts upload_parts(
+    const struct engine_body *b, enum loc_kind kind, uint64_t file, uint64_t off);
 
 /* spill.c */
 struct body_spill {
@@ -256,6 +292,7 @@ struct body_spill {
 	size_t chunk_bytes;
 	int fd, rc;
 	uint64_t no, written;
+	uint8_t *out; /* of the pool: a packed chunk */
 	bool busy, end, durable, end_wanted;
 };
 

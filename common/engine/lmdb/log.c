@@ -16,9 +16,8 @@ static int mdb_commit(MDB_txn *t)
 	return mdb_txn_commit(t);
 }
 
-struct engine_sys engine_sys = {
-	pwritev, fdatasync, ftruncate, mdb_commit, mincore, unlinkat, fstatfs
-};
+struct engine_sys engine_sys = { pwritev, fdatasync, ftruncate, mdb_commit, mincore, unlinkat,
+	fstatfs };
 
 static void segment_name(uint64_t no, char ret_name[32])
 {
@@ -87,7 +86,8 @@ static int write_all(int fd, struct iovec *v, size_t n, uint64_t off)
  */
 int log_segment_new(struct log *l)
 {
-	struct seg_head h = { SEG_LOG, l->pos.seg, l->store_id, l->pos.seq, l->replay_from };
+	struct seg_head h = { SEG_LOG, l->pos.seg, l->store_id, l->pos.seq, l->replay_from,
+		l->version };
 	uint8_t head[SEG_HEAD];
 	struct iovec v = { head, sizeof(head) };
 	int fd, err = 0;
@@ -127,6 +127,14 @@ int log_rotate(struct log *l)
 	if (r != 0)
 		l->pos.seg = seg;
 	return r;
+}
+
+void log_need_packed(struct log *l)
+{
+	if (l->version >= SEG_VERSION_PACKED)
+		return;
+	l->version = SEG_VERSION_PACKED;
+	l->fresh_segment = true;
 }
 
 int log_begin(struct log *l, const struct frame_head *h)

@@ -22,11 +22,6 @@ enum {
 	HASTE = 8, /* times faster, while the larger part of the files is dead */
 };
 
-uint64_t loc_span(const struct loc_parts *p)
-{
-	return frame_pad(p->size) + body_table_bytes(p);
-}
-
 void containers_fini(struct containers *c)
 {
 	for (size_t i = 0; i < c->n; i++)
@@ -112,7 +107,7 @@ bool container_first(struct container *f, const struct loc_parts *p)
 	if (p->size == 0 || p->off >= f->bytes || (f->seen[at / 8] >> at % 8 & 1) != 0)
 		return false;
 	f->seen[at / 8] |= (uint8_t)(1u << at % 8);
-	f->live += loc_span(p);
+	f->live += body_span(p);
 	return true;
 }
 
@@ -120,8 +115,10 @@ static void mark_body(struct containers *c, const struct loc_parts *p)
 {
 	struct container *f = container_of_loc(c, p->kind, p->file);
 
-	if (f != NULL) /* else it was made since we looked */
-		(void)container_first(f, p);
+	if (f == NULL || !container_first(f, p))
+		return; /* made since we looked; counted already */
+	c->raw_bytes += p->size;
+	c->stored_bytes += body_span(p);
 }
 
 static int mark_row(struct containers *c, const struct row_copy *row)
@@ -170,6 +167,8 @@ static void publish(struct store *s, const struct containers *c)
 	k->file_bytes = all;
 	k->live_bodies_bytes = live;
 	k->live_bytes = live + c->row_bytes;
+	k->body_raw_bytes = c->raw_bytes;
+	k->body_stored_bytes = c->stored_bytes;
 	k->rows = c->rows;
 	k->segments = segments;
 	k->body_files = c->n - segments;

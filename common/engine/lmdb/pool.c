@@ -37,5 +37,6 @@ void *pool_main(void *arg)
 		store_answer(&s->e, &p->d);
 	}
 	index_reader_free(&r);
+	pack_thread_end();
 	return NULL;
 }

@@ -103,6 +103,7 @@ void raw_close(struct raw **r)
 	map_fini(&(*r)->lo);
 	map_fini(&(*r)->doubt);
 	free((*r)->table);
+	pack_thread_end();
 	fd_close(&(*r)->file.fd);
 	fd_close(&(*r)->lock_fd);
 	fd_close(&(*r)->dir_fd);
@@ -198,7 +199,7 @@ static int body_open(struct raw *r, const struct loc_parts *p)
 	return 0;
 }
 
-/* The sums of the chunks; empty when they are damaged, or there is only one chunk. */
+/* The table as the disk gives it; empty when the disk does not, or the body has none. */
 static int body_table(struct raw *r, const struct loc_parts *p, uint64_t base, struct slice *ret)
 {
 	size_t n = body_table_bytes(p);
@@ -213,9 +214,40 @@ static int body_table(struct raw *r, const struct loc_parts *p, uint64_t base, s
 		if (r->table == NULL)
 			return -ENOMEM;
 	}
-	if (io_pread_all(r->file.fd, r->table, n, (off_t)(base + frame_pad(p->size))) == 0)
+	if (io_pread_all(r->file.fd, r->table, n, (off_t)(base + body_span(p) - n)) == 0)
 		*ret = slice_of(r->table, n);
 	return 0;
+}
+
+/*
+ * Chunk i in `to`, whatever can be had of it. A packed one whose bytes are damaged gives zeros:
+ * what could be opened of it is anybody's guess. 0, ENGINE_CORRUPT, -ENOMEM.
+ */
+static int body_chunk(struct raw *r, const struct loc_parts *p, uint64_t base, struct slice table,
+    uint64_t i, uint8_t *to)
+{
+	static uint8_t stored[ENGINE_BODY_CHUNK];
+	uint64_t at = body_chunk_at(p, i);
+	size_t n = body_chunk_at(p, i + 1) - at;
+	bool known = true;
+	struct body_piece c;
+	int rc;
+
+	if (!body_piece(p, table, i, &c)) {
+		known = false;
+		c = (struct body_piece){ .at = at, .raw = n, .stored = n };
+	}
+	if ((p->packed && !known) ||
+	    io_pread_all(r->file.fd, stored, c.stored, (off_t)(base + c.at)) != 0) {
+		memset(to, 0, n);
+		return ENGINE_CORRUPT;
+	}
+	rc = known ? body_piece_open(&c, stored, to) : ENGINE_CORRUPT;
+	if (rc == ENGINE_CORRUPT && c.kind == PACK_PLAIN)
+		memcpy(to, stored, n);
+	else if (rc == ENGINE_CORRUPT)
+		memset(to, 0, n);
+	return rc;
 }
 
 int raw_body(struct raw *r, const struct engine_loc *loc, raw_bytes_fn *fn, void *arg)
@@ -224,25 +256,23 @@ int raw_body(struct raw *r, const struct engine_loc *loc, raw_bytes_fn *fn, void
 	struct loc_parts p;
 	struct slice table;
 	uint64_t base;
-	bool good = true;
+	bool good;
 	int rc;
 
 	loc_decode(loc, &p);
-	if ((p.kind != LOC_SEGMENT && p.kind != LOC_FILE) || p.size > ENGINE_BODY_MAX ||
-	    body_open(r, &p) != 0)
+	if (!body_place_ok(&p) || body_open(r, &p) != 0)
 		return ENGINE_NOTFOUND;
 	base = p.kind == LOC_SEGMENT ? p.off : SEG_HEAD;
 	if ((rc = body_table(r, &p, base, &table)) != 0)
 		return rc;
+	good = body_table_ok(&p, table);
 	for (uint64_t i = 0; i < body_chunks(&p); i++) {
-		uint64_t off = body_chunk_at(&p, i);
-		size_t n = body_chunk_at(&p, i + 1) - off;
+		size_t n = body_chunk_at(&p, i + 1) - body_chunk_at(&p, i);
 
-		if (io_pread_all(r->file.fd, chunk, n, (off_t)(base + off)) != 0) {
-			memset(chunk, 0, n);
-			good = false;
-		}
-		good = good && body_check(&p, i, slice_of(chunk, n), table);
+		rc = body_chunk(r, &p, base, table, i, chunk);
+		if (rc < 0)
+			return rc;
+		good = good && rc == 0;
 		if (n > 0 && (rc = fn(arg, slice_of(chunk, n))) != 0)
 			return rc;
 	}

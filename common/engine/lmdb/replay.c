@@ -263,6 +263,8 @@ static int seg_open(struct walk *w, uint32_t seg, uint64_t *ret_first_seq)
 		return ENGINE_CORRUPT;
 	w->store_id = w->s->log.store_id = h.store_id;
 	w->s->log.replay_from = (uint32_t)h.replay_from;
+	if (w->s->log.version < h.version)
+		w->s->log.version = h.version;
 	*ret_first_seq = h.first_seq;
 	return 0;
 }

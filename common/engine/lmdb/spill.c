@@ -31,7 +31,7 @@ static int put(struct body_spill *sp, const void *p, size_t n)
 
 static int file_make(struct body_spill *sp)
 {
-	struct seg_head h = { SEG_BODY, sp->no, sp->s->log.store_id, 0, 0 };
+	struct seg_head h = { SEG_BODY, sp->no, sp->s->log.store_id, 0, 0, SEG_VERSION };
 	uint8_t head[SEG_HEAD];
 	char name[32];
 
@@ -48,13 +48,26 @@ static int file_finish(struct body_spill *sp)
 {
 	static const uint8_t zeros[FRAME_ALIGN];
 	const struct engine_body *b = sp->b; /* has ended: size and sums stand still */
-	int r = put(sp, zeros, frame_pad(b->size) - b->size);
+	int r = put(sp, zeros, upload_table_at(b) - b->stored);
 
-	if (r == 0 && b->n_sums > 1)
-		r = put(sp, b->sums, b->n_sums * 8);
+	if (r == 0)
+		r = put(sp, b->sums, upload_table_bytes(b));
 	if (r == 0 && (engine_sys.fdatasync(sp->fd) != 0 || fsync(sp->s->dir_fd) != 0))
 		r = store_rc("spill", errno);
 	return r;
+}
+
+static int put_chunk(struct body_spill *sp, const struct body_chunk *c)
+{
+	size_t n;
+	int r;
+
+	if (!sp->b->pack)
+		return put(sp, c->data, c->n);
+	if (sp->out == NULL && (sp->out = malloc(ENGINE_BODY_CHUNK)) == NULL)
+		return -ENOMEM;
+	r = packing_chunk(sp->b, c, sp->out, &n);
+	return r == 0 ? put(sp, sp->out, n) : r;
 }
 
 static void spill_work(struct engine *e, struct pool_job *p, struct index_reader *ir)
@@ -64,8 +77,10 @@ static void spill_work(struct engine *e, struct pool_job *p, struct index_reader
 	if (sp->fd < 0)
 		sp->rc = file_make(sp);
 	for (struct body_chunk *c = sp->chunks; c != NULL && sp->rc == 0; c = c->next)
-		sp->rc = put(sp, c->data, c->n);
+		sp->rc = put_chunk(sp, c);
 	if (sp->end && sp->rc == 0) {
+		if (sp->b->pack)
+			packing_end(sp->b);
 		sp->rc = file_finish(sp);
 		sp->durable = sp->rc == 0;
 	}
@@ -143,6 +158,7 @@ void spill_drop(struct engine *e, struct engine_body *b)
 		log_body_name(sp->no, name);
 		unlinkat(sp->s->dir_fd, name, 0);
 	}
+	free(sp->out);
 	free(sp);
 	b->spill = NULL;
 }

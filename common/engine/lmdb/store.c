@@ -208,6 +208,7 @@ static void store_fini(struct store *s)
 	free(s->log.iov);
 	free(s->rows_buf);
 	free(s->body_scratch);
+	pack_thread_end();
 	for (int i = 0; i < 2; i++) {
 		struct map *m = i == 0 ? s->active : s->frozen;
 
@@ -292,6 +293,7 @@ static const struct engine_ops lmdb_ops = {
 	.body = body_later,
 	.spill = spill,
 	.spill_drop = spill_drop,
+	.pack = packing_start,
 	.faults = no_faults,
 	.stats = store_stats,
 	.health = store_health,
@@ -326,6 +328,7 @@ static struct store *store_new(const struct engine_conf *conf)
 	engine_base_init(&s->e, &lmdb_ops);
 	conf_fill(&s->conf, conf);
 	s->dir_fd = s->lock_fd = s->log.fd = s->guard.fd = -1;
+	s->log.version = SEG_VERSION;
 	s->hurry = true; /* until there is somebody to give way to */
 	s->queue_tail = &s->queue;
 	s->jobs_tail = &s->jobs;
