@@ -2,7 +2,9 @@
 """pwd - the PWD port: logins, the own password, and the rights of an account and no more."""
 import hashlib
 import json
+import os
 import re
+import signal
 import socket
 
 import suite
@@ -250,6 +252,74 @@ def failures(s):
     c.close()
     lines = [line for line in s.log_text().splitlines() if "auth.refused" in line and "service=pwd" in line]
     check(sum("user=u1" in line for line in lines) >= 3 and any("user=nobody" in line for line in lines), "the log has %s", lines)
+
+
+def limited(s, old, new):
+    """The configuration with other limits, which count for new connections when the doors have heard of them."""
+    s.edit(old, new)
+    os.kill(s.master(), signal.SIGHUP)
+
+
+def greeted(s, n):
+    """How many of so many connections at a time are let in; the others hear why not."""
+    lines = [suite.Line(("127.0.0.1", s.port(106))) for _ in range(n)]
+    try:
+        first = [line.line() for line in lines]
+    finally:
+        for line in lines:
+            line.close()
+    check(all(x is None or x.startswith(("200 ", "501 too many connections")) for x in first), "the greetings are %s", first)
+    return sum(x is not None and x.startswith("200 ") for x in first)
+
+
+def ended(s, user, words):
+    """Is a connection on which nothing more is said closed with these words? Not before the door has heard of the limit."""
+    try:
+        c = Pwd(s, user)
+    except suite.Failed:  # the ones before are not all gone
+        return False
+    with c:
+        c.sock.settimeout(5)
+        try:
+            said = c.line()
+        except socket.timeout:
+            return False
+        check(said is not None and words in said, "it ended with %r", said)
+        equal(c.line(), None, "what follows")
+        return True
+
+
+@case("limits: connections of an address, the time for a login, also of who says something all the time, and an idle one's")
+def limits(s):
+    usual = "plaintext_login = loopback"
+    few = usual + "\nconnections_max_per_address = 3\nadmin_idle_timeout = 1s"
+    quick = usual + "\nlogin_timeout = 1s"
+    limited(s, usual, few)
+    wait(lambda: greeted(s, 6) == 3, 60, "three of six connections")
+    wait(lambda: ended(s, "u1", "no command for too long"), 60, "the end of an idle one")
+    limited(s, few, quick)
+    wait(lambda: greeted(s, 6) == 6, 60, "six of six connections")
+    wait(lambda: ended(s, None, "no login for too long"), 60, "the end of who does not log in")
+    with Pwd(s) as c:
+        wait(lambda: talk(c) != "200 done", 60, "the end of who only talks")
+    limited(s, quick, usual)
+    wait(lambda: logs_in(s), 60, "a login as before")
+
+
+def talk(c):
+    """Its last words may be lost when it is closed just then."""
+    try:
+        return c.ask("NOOP")
+    except OSError:
+        return None
+
+
+def logs_in(s):
+    try:
+        with Pwd(s, "u1"):
+            return True
+    except suite.Failed:
+        return False
 
 
 @case("text before TLS, a line without an end, and a login that is not made: the connection ends, others go on")
