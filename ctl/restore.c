@@ -63,13 +63,14 @@ static int wait_for(pid_t pid)
 static int take_out(struct ctl *c, const char *from, const char *out)
 {
 	static const char *const names[] = { "mailbox", "uid" };
-	const char *words[5];
+	const char *words[6];
 	char text[3][WORD_BYTES];
 	int n = 0;
 	pid_t pid;
 
 	snprintf(text[2], WORD_BYTES, "--account=%s", from);
 	words[n++] = text[2];
+	words[n++] = "--brief";
 	for (int i = 0; i < 2; i++)
 		if (ctl_opt(c, names[i]) != NULL) {
 			snprintf(text[i], WORD_BYTES, "--%s=%s", names[i], ctl_opt(c, names[i]));
@@ -80,8 +81,7 @@ static int take_out(struct ctl *c, const char *from, const char *out)
 	fflush(NULL);
 	pid = fork();
 	if (pid == 0) {
-		/* What is damaged is for people; the answer is the import's. */
-		c->quiet = true;
+		/* What is damaged, and progress, is for people; the answer is the import's. */
 		c->json = false;
 		if (dup2(2, 1) >= 0)
 			_exit(ctl_become(c, "gatehouse-salvage", "salvage", words, n));

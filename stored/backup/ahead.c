@@ -120,14 +120,20 @@ static int ids_write(struct engine *e, uint64_t ids)
 	return sync_put(e, key_slice(&group), key_kind(REC_IDS), slice_of(val, sizeof(val)));
 }
 
+static void on_progress(void *arg, uint64_t done, uint64_t of)
+{
+	report_progress(arg, "segments of the log", done, of);
+}
+
 int restore_step_ahead(int store_fd, struct report *rep)
 {
+	const struct engine_conf conf = { .progress = on_progress, .progress_arg = rep };
 	struct steps l = { 0 };
 	struct engine *e = NULL;
 	int rc = steps_find(store_fd, rep, &l);
 
 	if (rc == 0) {
-		rc = engine_open("lmdb", store_fd, NULL, &e);
+		rc = engine_open("lmdb", store_fd, &conf, &e);
 		rc = rc > 0 ? -EIO : rc;
 	}
 	if (rc == 0 && l.ids > 0)

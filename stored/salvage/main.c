@@ -31,7 +31,7 @@
 
 struct tool {
 	struct report rep;
-	bool json, quiet, as_store;
+	bool json, quiet, brief, as_store;
 	unsigned rate; /* MiB in a second; 0: all there is */
 	unsigned uid;  /* 0: all */
 	const char *dir, *out, *account, *mailbox;
@@ -218,7 +218,7 @@ static const struct verb {
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: gatehouse-salvage [--json] [--quiet] [--account=NAME] "
+	fprintf(stderr, "usage: gatehouse-salvage [--json] [--quiet|--brief] [--account=NAME] "
 			"[--mailbox=NAME] [--uid=N] [--as-store] salvage DIR OUT\n"
 			"       gatehouse-salvage [--json] [--quiet] verify|stat|rebuild DIR\n");
 	return TOOL_USAGE;
@@ -239,6 +239,8 @@ int main(int argc, char **argv)
 			t.quiet = true;
 		else if (strcmp(argv[i], "--as-store") == 0)
 			t.as_store = true;
+		else if (strcmp(argv[i], "--brief") == 0)
+			t.brief = true;
 		else if (arg_number(argv[i], "rate", &t.rate) == ARG_GOOD ||
 			 arg_number(argv[i], "uid", &t.uid) == ARG_GOOD)
 			continue;
@@ -257,6 +259,7 @@ int main(int argc, char **argv)
 		t.dir = words[1];
 		t.out = n > 2 ? words[2] : NULL;
 		report_init(&t.rep, verbs[i].name, t.json, t.quiet);
+		t.rep.brief = t.brief;
 		rc = verbs[i].run(&t);
 		unload(&t);
 		return rc;

@@ -131,9 +131,10 @@ void report_progress(struct report *r, const char *what, uint64_t done, uint64_t
 	if (r->quiet || !isatty(2))
 		return;
 	now = clock_mono_ms();
-	if (now - r->shown_ms < SHOW_EVERY_MS && (of == 0 || done < of))
+	if (what == r->shown_what && now - r->shown_ms < SHOW_EVERY_MS && (of == 0 || done < of))
 		return;
 	r->shown_ms = now;
+	r->shown_what = what;
 	r->shown = true;
 	if (of == 0)
 		fprintf(stderr, "\r%s %s: %llu\033[K", r->verb, what, (unsigned long long)done);
@@ -156,7 +157,7 @@ void report_figure(struct report *r, const char *name, uint64_t value)
 	close_items(r);
 	if (r->json)
 		printf(", \"%s\": %llu", name, (unsigned long long)value);
-	else if (!r->quiet)
+	else if (!r->quiet && !r->brief)
 		printf("%-24s %llu\n", name, (unsigned long long)value);
 }
 
@@ -167,7 +168,7 @@ void report_text(struct report *r, const char *name, struct slice text)
 	if (r->json) {
 		printf(", ");
 		json_member(stdout, name, text);
-	} else if (!r->quiet) {
+	} else if (!r->quiet && !r->brief) {
 		printf("%-24s %.*s\n", name, SLICE_FMT(text));
 	}
 }

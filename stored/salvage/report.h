@@ -34,14 +34,16 @@ struct place {
 
 struct report {
 	bool json, quiet;
+	bool brief;  /* no figures at the end: they are a step's, and not the answer */
 	bool unread; /* messages were not looked at: how many there are is not told */
-	bool held; /* what goes wrong is counted and not said: it will be tried again */
+	bool held;   /* what goes wrong is counted and not said: it will be tried again */
 	const char *verb;
 	FILE *items; /* the same lines as JSON, one each; may be NULL */
 	uint64_t lost, doubts, notes;
 	uint64_t messages, bytes; /* that are whole */
 	uint64_t expunged;        /* that can be restored (docs/undelete.md) */
 	int64_t shown_ms;
+	const char *shown_what;
 	bool shown;
 };
 
@@ -51,7 +53,8 @@ void report_init(struct report *r, const char *verb, bool json, bool quiet);
 void report_item(struct report *r, enum verdict v, const struct place *at, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 
-/* At most ten times a second, and only for somebody who looks. `of` 0: not known. */
+/* At most ten times a second, each new `what` (a literal) at once, and only for somebody who looks.
+ * `of` 0: not known. */
 void report_progress(struct report *r, const char *what, uint64_t done, uint64_t of);
 
 /* More members of the answer: between the first and report_end(). */

@@ -1,11 +1,14 @@
 #!/usr/bin/python3
 """salvage - a store is damaged while the server is stopped: what is damaged is named, the rest comes out whole."""
+import contextlib
 import glob
 import hashlib
 import imaplib
 import json
 import os
+import pty
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -214,6 +217,39 @@ def rebuilt(s):
         note(i, box)
     i.logout()
     equal(SENT, before, "mail")
+
+
+def on_terminal(s, *args):
+    """What a person sees of a verb on the way, and its status."""
+    pid, fd = pty.fork()
+    if pid == 0:
+        os.environ.update(TMPDIR=s.dir, GATEHOUSE_LIBEXEC=os.path.join(s.root, "usr/lib/gatehouse"))
+        program = os.path.join(s.root, "usr/bin/gatehousectl")
+        os.execv(program, [program, "--conf", s.conf, "--socket", s.admin, "store", *args])
+    seen = b""
+    with contextlib.suppress(OSError):  # the end of a terminal
+        while part := os.read(fd, 65536):
+            seen += part
+    os.close(fd)
+    return seen.decode(), os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+@case("on a terminal every verb that takes time shows how far it is")
+def progress(s):
+    backup, new = os.path.join(s.dir, "backup"), os.path.join(s.dir, "new")
+    figures = r"\d+ of \d+ \(\d+%\)"
+    wants = [(("backup", data(s), backup), "MiB: " + figures, "checked bodies: \\d+"), (("verify",), "messages: " + figures),
+             (("compact", "--wait"), r"[\d.]+% of [\d.]+ MiB"), (("scrub", "--wait"), r"[\d.]+% of [\d.]+ MiB")]
+    for args, *want in wants:
+        seen, status = on_terminal(s, *args)
+        check(status == 0 and all(re.search("\\r[^\r\n]*" + w, seen) for w in want), "%s: status %d, shown %r", args, status, seen)
+    generation = os.path.join(backup, os.listdir(backup)[0])
+    for args, *want in ((("restore", generation, new), "MiB: " + figures, "segments of the log: " + figures, "mailboxes: " + figures),
+                        (("rebuild", new), "segments of the log: " + figures), (("verify", "--offline=" + new), "messages: " + figures),
+                        (("salvage", new, os.path.join(s.dir, "saved")), "messages: " + figures),
+                        (("restore", generation, "--account=u1"), "messages: " + figures, "mailbox \\d+ of \\d+")):
+        seen, status = on_terminal(s, *args)
+        check(status == 0 and all(re.search("\\r[^\r\n]*" + w, seen) for w in want), "%s: status %d, shown %r", args, status, seen)
 
 
 if __name__ == "__main__":
