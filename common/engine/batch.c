@@ -51,6 +51,13 @@ void batch_stamp(struct engine_batch *b)
 	wire_store_u64(p + 16, b->id);
 }
 
+struct slice batch_ops(const struct engine_batch *b)
+{
+	size_t head = 4 + 1 + b->core->prefix_n + STAMP_BYTES;
+
+	return slice_of(b->p + head, b->n - head);
+}
+
 void batch_unref_bodies(struct engine_batch *b)
 {
 	for (unsigned i = 0; i < b->n_patches; i++)

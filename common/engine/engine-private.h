@@ -222,6 +222,7 @@ bool batch_read_begin(struct slice *s, struct batch_reader *ret_r);
 /* 1 = an operation, 0 = end, -1 = malformed. */
 int batch_read_op(struct batch_reader *r, struct batch_op *ret_op);
 void batch_stamp(struct engine_batch *b); /* writes seq, epoch, id, length into the encoded form */
+struct slice batch_ops(const struct engine_batch *b); /* also before it is stamped */
 struct engine_batch *batch_alloc(struct engine *e, struct engine_core *core);
 void batch_unref_bodies(struct engine_batch *b);
 /* System rows: a batch without a group, for the LMDB engine's own notes. */
@@ -296,6 +297,8 @@ struct engine {
 };
 
 void engine_base_init(struct engine *e, const struct engine_ops *ops);
+/* From now on it has no atom over groups. */
+void engine_one_group(struct engine *e);
 int engine_mem_open(const char *opts, struct engine **ret_e);
 int engine_lmdb_open(int dir_fd, const struct engine_conf *conf, struct engine **ret_e);
 

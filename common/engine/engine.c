@@ -27,6 +27,13 @@ int engine_open(const char *spec, int dir_fd, const struct engine_conf *conf, st
 		conf = &none;
 	if (strcmp(spec, "lmdb") == 0)
 		return engine_lmdb_open(dir_fd, conf, ret_e);
+	if (strcmp(spec, "lmdb:one_group=1") == 0) {
+		int r = engine_lmdb_open(dir_fd, conf, ret_e);
+
+		if (r == 0)
+			engine_one_group(*ret_e);
+		return r;
+	}
 	if (strcmp(spec, "mem") == 0)
 		return engine_mem_open("", ret_e);
 	if (strncmp(spec, "mem:", 4) == 0)
@@ -60,6 +67,12 @@ void engine_base_init(struct engine *e, const struct engine_ops *ops)
 	/* Batch ids must not come back after a restart: a random start in 64 bits sees to that. */
 	if (getrandom(&e->next_batch_id, sizeof(e->next_batch_id), 0) != sizeof(e->next_batch_id))
 		e->next_batch_id = (uintptr_t)e;
+}
+
+void engine_one_group(struct engine *e)
+{
+	e->limits.commit_atomic = false;
+	e->limits.commit_batches = 1;
 }
 
 void engine_close(struct engine **e)
@@ -460,7 +473,7 @@ void engine_commit(struct engine *e, struct engine_batch **take_batches, unsigne
 {
 	struct commit *c = calloc(1, sizeof(*c) + n * sizeof(c->b[0]));
 
-	assert(c != NULL && n > 0 && n <= ENGINE_COMMIT_BATCHES_MAX);
+	assert(c != NULL && n > 0 && n <= e->limits.commit_batches);
 	c->d.run = commit_done_run;
 	c->e = e;
 	c->done = done;

@@ -70,9 +70,10 @@ struct engine_limits {
 	size_t body_read_bytes;   /* bytes one body read answers at most */
 	size_t body_append_bytes; /* bytes one append takes at most */
 	size_t body_buffered;     /* an upload holds at most this much memory, larger ones spill */
-	bool commit_atomic;       /* a commit of several batches is one atom (else: use intents) */
-	bool bodies_shared;       /* a second reference shares the bytes (else they are copied) */
-	bool many_nodes;          /* other machines can open the same store */
+	bool commit_atomic; /* a commit of several batches is one atom; else it takes one batch
+			       (commit_batches): use intents */
+	bool bodies_shared; /* a second reference shares the bytes (else they are copied) */
+	bool many_nodes;    /* other machines can open the same store */
 };
 
 struct engine_conf {
@@ -104,8 +105,9 @@ enum engine_health {
 
 /*
  * Opens the store that `spec` names: "lmdb" (below dir_fd, which is duplicated) or "mem" with
- * optional faults, "mem:delay_ms=2,unknown=50" (see engine_faults; dir_fd may be -1). `conf` may be
- * NULL. Creates an empty store where there is none. ENGINE_CORRUPT: acknowledged changes are
+ * optional faults, "mem:delay_ms=2,unknown=50" (see engine_faults; dir_fd may be -1). Both are for
+ * tests an engine that has no atom over groups with "mem:one_group=1", "lmdb:one_group=1". `conf`
+ * may be NULL. Creates an empty store where there is none. ENGINE_CORRUPT: acknowledged changes are
  * damaged, the store needs repair and is left as it is. ENGINE_VERSION, ENGINE_BUSY, ENGINE_FULL,
  * ENGINE_IO, -EINVAL (spec).
  */
@@ -197,9 +199,27 @@ int engine_put_ref(
 uint64_t engine_batch_id(const struct engine_batch *b);
 
 /*
- * Commits n batches (each of another group) as one atom where limits.commit_atomic, and takes them.
- * One answer: OK, STALE, CANCELLED, UNKNOWN, FULL, TOOBIG, IO, NOTFOUND (a row refers to a body
- * that has gone). When a batch fails, every batch of its groups that was handed in before the
+ * Intents: one group can hold what is to be done in others. engine_note() puts a row into `into`
+ * for each operation of `b`, under `prefix` (up to 32 bytes) and a number that grows from *io_n;
+ * what is a reference to a body in `b` is one in the row. engine_redo() puts into a batch what such
+ * a row says, and needs the length of its prefix. 0, ENGINE_TOOBIG, -ENOMEM; redo: ENGINE_CORRUPT
+ * for what is no such row.
+ */
+struct engine_row;
+int engine_note(struct engine_batch *into, struct slice prefix, uint32_t *io_n,
+    const struct engine_batch *b) __attribute__((warn_unused_result));
+int engine_redo(struct engine_batch *into, const struct engine_row *row, size_t prefix_n)
+    __attribute__((warn_unused_result));
+
+/* The id of its group; lives as long as the batch. */
+struct slice engine_batch_group(const struct engine_batch *b);
+/* Nothing follows engine_del_group(). */
+bool engine_batch_ends_group(const struct engine_batch *b);
+
+/*
+ * Commits n batches (each of another group), at most limits.commit_batches, as one atom, and takes
+ * them. One answer: OK, STALE, CANCELLED, UNKNOWN, FULL, TOOBIG, IO, NOTFOUND (a row refers to a
+ * body that has gone). When a batch fails, every batch of its groups that was handed in before the
  * failure's callback ran gets CANCELLED; from inside that callback on, new batches are accepted.
  * After UNKNOWN or STALE the group must be closed and opened again.
  */
@@ -297,6 +317,10 @@ struct engine_faults {
 	unsigned io;        /* commits and reads answered IO */
 	unsigned corrupt;   /* body reads answered CORRUPT */
 	uint64_t max_bytes; /* FULL once the store holds more than this; 0 = no bound */
+	/* Commits that are still tried; all later ones are answered IO, as after the death of the
+	 * process the store is what the earlier ones made it. 0 = no bound. */
+	uint64_t last_commits;
+	bool one_group; /* at the open only: commits take one batch, limits say so */
 };
 
 /* -ENOTSUP on other engines. Takes effect on calls from now on. */

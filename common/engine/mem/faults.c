@@ -17,6 +17,8 @@ static const struct fault_name {
 	{ "io", offsetof(struct engine_faults, io), F_UNSIGNED },
 	{ "corrupt", offsetof(struct engine_faults, corrupt), F_UNSIGNED },
 	{ "max_bytes", offsetof(struct engine_faults, max_bytes), F_U64 },
+	{ "last_commits", offsetof(struct engine_faults, last_commits), F_U64 },
+	{ "one_group", offsetof(struct engine_faults, one_group), F_BOOL },
 };
 
 static int fault_set(struct engine_faults *f, struct slice name, uint64_t v)

@@ -24,7 +24,7 @@ struct mem {
 	struct engine e;
 	struct map rows;
 	struct engine_faults faults;
-	uint64_t rnd;
+	uint64_t rnd, tried;     /* tried: commits, since the faults were set */
 	struct engine_done *due; /* sorted by due_ns */
 	uint64_t last_due_ns;
 	struct mem_body *bodies;
@@ -203,6 +203,8 @@ static void mem_commit_due(struct engine *e, struct engine_done *d)
 
 static int commit_fault(struct mem *m, struct commit *c)
 {
+	if (m->faults.last_commits > 0 && m->tried++ >= m->faults.last_commits)
+		return ENGINE_IO;
 	if (one_in(m, m->faults.io))
 		return ENGINE_IO;
 	if (one_in(m, m->faults.full) ||
@@ -361,6 +363,7 @@ static int mem_faults(struct engine *e, const struct engine_faults *f)
 
 	m->faults = *f;
 	m->rnd = f->seed;
+	m->tried = 0;
 	return 0;
 }
 
@@ -444,6 +447,8 @@ int engine_mem_open(const char *opts, struct engine **ret_e)
 	m->e.limits.body_buffered = SIZE_MAX;
 	m->faults = f;
 	m->rnd = f.seed;
+	if (f.one_group)
+		engine_one_group(&m->e);
 	map_init(&m->rows, false);
 	m->e.fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	if (m->e.fd < 0) {
