@@ -10,7 +10,16 @@
 
 #include <stdlib.h>
 
-enum load_step { LOAD_SHARD, LOAD_ROOT, LOAD_ROWS, LOAD_GROUP, LOAD_HEAD, LOAD_END };
+enum load_step {
+	LOAD_BEGUN, /* in the store's group */
+	LOAD_SHARD,
+	LOAD_ROOT,
+	LOAD_BEGUN_ROOT, /* in the account's */
+	LOAD_ROWS,
+	LOAD_GROUP,
+	LOAD_HEAD,
+	LOAD_END
+};
 
 struct account_load {
 	struct account *a;
@@ -110,6 +119,8 @@ static int root_row(struct account *a, const struct engine_row *row)
 		return root_unpack(row->val, &a->rec);
 	if (row->key.n == 1 && row->key.p[0] == REC_ALLOW)
 		return allow_unpack(row->val, &a->allow);
+	if (row->key.n > 0 && (row->key.p[0] == REC_INTENT || row->key.p[0] == REC_APPLIED))
+		return 0;
 	if (a->n_mboxes == ACCOUNT_MBOXES_MAX + LOST_MBOXES_MAX)
 		return 1;
 	if (key_get_u64(row->key, REC_LOST, &id) == 0)
@@ -178,6 +189,32 @@ static void on_group(void *arg, int rc, struct engine_group *take_group)
 	load_steps(l);
 }
 
+/* ---- what was begun in several groups ---- */
+
+static void on_replayed(void *arg, int rc)
+{
+	struct account_load *l = arg;
+
+	l->rc = rc;
+	l->step++;
+	load_steps(l);
+}
+
+static bool step_replay(struct account_load *l, struct engine_group *const *home)
+{
+	struct store *st = l->a->st;
+
+	if (engine_limits(store_engine(st))->commit_atomic)
+		return true;
+	if (*home == NULL) {
+		meta_reopen(st); /* the last try failed, or is under way */
+		l->rc = ENGINE_IO;
+		return true;
+	}
+	intent_replay(st, home, l->a->id, on_replayed, l);
+	return false;
+}
+
 /* ---- making ---- */
 
 static void on_made(void *arg, int rc)
@@ -214,6 +251,7 @@ static bool account_make(struct account_load *l)
 	uint64_t inbox = store_id(st);
 	uint32_t now = (uint32_t)clock_wall_s();
 	struct mbox_rec rec = { .kind = MBOX_STORE, .uidvalidity = now, .name = SLICE("INBOX") };
+	const struct commit_ask ask = { .account = a, .done = on_made, .arg = l };
 	struct engine_batch *b[2];
 
 	if (st->meta == NULL || inbox == 0)
@@ -224,12 +262,11 @@ static bool account_make(struct account_load *l)
 	b[0] = engine_batch_new(a->root);
 	b[1] = engine_batch_new(st->meta);
 	if (b[0] == NULL || b[1] == NULL || !make_rows(a, b[0], b[1], inbox, &rec) ||
-	    mbox_list_add(a, inbox, &rec, 0) != 0) {
+	    mbox_list_add(a, inbox, &rec, 0) != 0 || commit_hand_in(st, &ask, b, 2) != 0) {
 		engine_batch_free(&b[0]);
 		engine_batch_free(&b[1]);
 		return false;
 	}
-	engine_commit(store_engine(st), b, 2, on_made, l);
 	return true;
 }
 
@@ -305,7 +342,10 @@ static bool load_decide(struct account_load *l)
 		if (l->rc == ENGINE_NOTFOUND && a->create)
 			l->rc = ENGINE_OK;
 		break;
-	case LOAD_ROWS: /* the root group was opened */
+	case LOAD_SHARD: /* nothing of the account is half made, or half gone */
+	case LOAD_ROWS:  /* nor of its mailboxes */
+		break;
+	case LOAD_BEGUN_ROOT: /* the root group was opened */
 		if (l->rc != ENGINE_OK)
 			break;
 		a->root = l->group;
@@ -344,10 +384,16 @@ static bool load_decide(struct account_load *l)
 static void load_steps(struct account_load *l)
 {
 	/* A step number names what comes next; on entry in the middle, an answer has arrived. */
-	while (l->step == LOAD_SHARD || load_decide(l)) {
+	while (l->step == LOAD_BEGUN || load_decide(l)) {
 		bool now = false;
 
 		switch (l->step) {
+		case LOAD_BEGUN:
+			now = step_replay(l, &l->a->st->meta);
+			break;
+		case LOAD_BEGUN_ROOT:
+			now = step_replay(l, &l->a->root);
+			break;
 		case LOAD_SHARD:
 			now = step_shard(l);
 			break;
@@ -380,7 +426,7 @@ void account_load(struct account *a)
 		account_loaded(a, IPC_ST_TRYLATER);
 		return;
 	}
-	*l = (struct account_load){ .a = a, .step = LOAD_SHARD, .from = { { 0 }, 1 } };
+	*l = (struct account_load){ .a = a, .step = LOAD_BEGUN, .from = { { 0 }, 1 } };
 	a->load = l;
 	load_steps(l);
 }

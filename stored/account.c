@@ -110,6 +110,7 @@ static struct account *account_new(struct store *st, uint64_t id)
 	STAILQ_INIT(&a->waiters);
 	TAILQ_INIT(&a->ops);
 	TAILQ_INIT(&a->copies);
+	TAILQ_INIT(&a->commits.jobs);
 	if (idmap_add(&st->accounts, id, a) == 0)
 		return a;
 	free(a);
@@ -266,9 +267,7 @@ static void on_dropped(void *arg, int rc)
 
 static bool empty_group(struct engine_batch *b)
 {
-	static const uint8_t first[1] = { 0 };
-
-	return b != NULL && engine_del_range(b, slice_of(first, 1), SLICE_NONE) == 0;
+	return b != NULL && engine_del_group(b) == 0;
 }
 
 /* Batches of one portion; how many, 0 when one could not be made. */
@@ -306,15 +305,16 @@ static unsigned drop_batches(struct drop *d, struct engine_batch **b)
 static void drop_portion(struct drop *d)
 {
 	struct engine_batch *b[TXN_COMMIT_MAX];
+	const struct commit_ask ask = { .account = d->a, .done = on_dropped, .arg = d };
 	unsigned n = drop_batches(d, b);
 
 	d->a->st->in_flight++;
-	if (n == 0) {
-		d->last = true;
-		on_dropped(d, ENGINE_IO);
+	if (n > 0 && commit_hand_in(d->a->st, &ask, b, n) == 0)
 		return;
-	}
-	engine_commit(store_engine(d->a->st), b, n, on_dropped, d);
+	for (unsigned i = 0; i < n; i++)
+		engine_batch_free(&b[i]);
+	d->last = true;
+	on_dropped(d, ENGINE_IO);
 }
 
 static void drop_loaded(void *arg, int status, struct account *a)

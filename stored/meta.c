@@ -129,6 +129,9 @@ int meta_init(struct store *st)
 	}
 	if (st->meta == NULL)
 		return -EIO;
+	intent_replay_all(st);
+	if (st->meta == NULL)
+		return -EIO;
 	engine_get(st->meta, key_slice(&key), on_ids_row, &start);
 	while (start == UINT64_MAX)
 		store_engine_turn(st, 1000);

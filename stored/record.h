@@ -26,6 +26,9 @@ enum {
 	RECORD_RUN_BYTES = 32,
 	RECORD_LOST_BYTES = 16, /* and the name */
 	RECORD_ALLOW_BYTES = 12,
+	RECORD_APPLIED_BYTES = 12,
+	RECORD_INTENT_GROUPS = 64, /* that one intent is about, beside the group that it is in */
+	RECORD_INTENT_MAX = 12 + RECORD_INTENT_GROUPS * (RECORD_KEY_MAX + 5),
 };
 
 /* First byte of a key; groups are ordered by it. */
@@ -37,6 +40,8 @@ enum record_kind {
 	REC_DIR = 'p',      /* root: id -> name that only holds others */
 	REC_SUB = 'n',      /* root: id -> name that is subscribed */
 	REC_ALLOW = 'q',    /* root: what the user restored today */
+	REC_INTENT = 'j',   /* root and store: what is to be done in other groups, see intent.h */
+	REC_APPLIED = 'y',  /* root and mailbox: the last intent that was carried out here */
 	REC_LOST = 'z',     /* root: id -> mailbox that was deleted and can be restored */
 	REC_DOOMED = 'd',   /* mailbox: expunged, still in a session's view */
 	REC_FLAGS = 'f',    /* mailbox: flags of a message, changed since it arrived */
@@ -147,6 +152,16 @@ struct allow_rec {
 	uint32_t day, n; /* days since 1970; messages */
 };
 
+/* What is to be done: the rows behind it, of one group after the other. */
+struct intent_rec {
+	uint64_t id;
+	unsigned n;
+	struct {
+		struct rec_key group;
+		uint32_t rows;
+	} to[RECORD_INTENT_GROUPS];
+};
+
 void head_pack(const struct mbox_head *h, uint8_t out[RECORD_HEAD_BYTES]);
 /* Their bytes. */
 size_t msg_pack(const struct msg_rec *m, uint8_t out[RECORD_MSG_MAX]);
@@ -160,6 +175,8 @@ void run_pack(const struct run_rec *r, uint8_t out[RECORD_RUN_BYTES]);
 /* `out` has RECORD_LOST_BYTES + name.n bytes; returns that. */
 size_t lost_pack(const struct lost_rec *l, uint8_t *out);
 void allow_pack(const struct allow_rec *a, uint8_t out[RECORD_ALLOW_BYTES]);
+size_t intent_pack(const struct intent_rec *i, uint8_t out[RECORD_INTENT_MAX]);
+void applied_pack(uint64_t intent, uint8_t out[RECORD_APPLIED_BYTES]);
 
 /* All: 0, or 1 when the value is damaged or of a newer version. */
 int head_unpack(struct slice v, struct mbox_head *ret);
@@ -171,3 +188,5 @@ int name_unpack(struct slice v, struct slice *ret_name);
 int run_unpack(struct slice key, struct slice v, struct run_rec *ret);
 int lost_unpack(struct slice v, struct lost_rec *ret);
 int allow_unpack(struct slice v, struct allow_rec *ret);
+int intent_unpack(struct slice v, struct intent_rec *ret);
+int applied_unpack(struct slice v, uint64_t *ret_intent);

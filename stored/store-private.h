@@ -13,6 +13,7 @@
 #include "common/engine/engine.h"
 #include "common/ipc/chan.h"
 #include "stored/cols.h"
+#include "stored/commit.h"
 #include "common/base/idmap.h"
 #include "stored/keysets.h"
 #include "stored/keywords.h"
@@ -75,6 +76,7 @@ struct account {
 	size_t idle_rows;
 	unsigned refs, n_sessions;
 	struct engine_group *root;
+	struct commit_queue commits;
 	struct root_rec rec;
 	struct mbox **mboxes; /* by name, see tree.h */
 	size_t n_mboxes;

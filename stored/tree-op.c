@@ -66,18 +66,32 @@ static void on_committed(void *arg, int rc)
 	account_unref(a);
 }
 
+/* Nothing that it counted on has failed since. */
+static bool still_good(const void *arg)
+{
+	const struct tree_op *op = arg;
+
+	return op->doomed == NULL || op->doomed->gen == op->doomed_gen;
+}
+
 int tree_commit(struct tree_op *op, bool good, struct engine_batch *take_with)
 {
+	const struct commit_ask ask = { op->account, still_good, on_committed, op };
 	struct engine_batch *b[2] = { op->root, take_with };
+	struct store *st = op->account->st;
 
 	if (!good) {
 		engine_batch_free(&take_with);
 		return IPC_ST_LIMIT;
 	}
+	if (op->doomed != NULL)
+		op->doomed_gen = op->doomed->gen;
+	if (commit_hand_in(st, &ask, b, take_with != NULL ? 2 : 1) != 0) {
+		engine_batch_free(&take_with);
+		return IPC_ST_TRYLATER;
+	}
 	op->root = NULL;
-	op->account->st->in_flight++;
-	engine_commit(
-	    store_engine(op->account->st), b, take_with != NULL ? 2 : 1, on_committed, op);
+	st->in_flight++;
 	return OP_UNDER_WAY;
 }
 

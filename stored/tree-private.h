@@ -49,6 +49,7 @@ struct tree_op {
 	uint32_t uidvalidity;
 	struct engine_group *group; /* of a new mailbox */
 	struct mbox *fresh, *doomed;
+	unsigned doomed_gen; /* what its rows were built on */
 	struct tree_parent parents[TREE_LEVELS_MAX];
 	size_t n_parents;
 	struct tree_move *moves;

@@ -167,32 +167,54 @@ static bool heads_put(struct txn **txns, unsigned n)
 	return put;
 }
 
+/* Nothing in front of them has failed. */
+static bool still_good(const void *arg)
+{
+	const struct commit *c = arg;
+
+	for (unsigned i = 0; i < c->n; i++)
+		if (c->txns[i]->gen != c->txns[i]->mbox->gen)
+			return false;
+	return true;
+}
+
+/* 0: the engine has them, or will. */
+static int hand_in(struct store *st, struct commit *c)
+{
+	const struct commit_ask ask = { c->txns[0]->mbox->account, still_good, on_commit, c };
+	struct engine_batch *batches[TXN_COMMIT_MAX];
+
+	for (unsigned i = 0; i < c->n; i++) {
+		c->txns[i]->gen = c->txns[i]->mbox->gen;
+		c->txns[i]->batch_id = engine_batch_id(c->txns[i]->batch);
+		batches[i] = c->txns[i]->batch;
+	}
+	return commit_hand_in(st, &ask, batches, c->n);
+}
+
 int txn_commit(struct store *st, struct txn **txns, unsigned n)
 {
 	struct commit *c = malloc(sizeof(*c) + n * sizeof(*txns));
-	struct engine_batch *batches[TXN_COMMIT_MAX];
 
 	assert(n > 0 && n <= TXN_COMMIT_MAX);
-	if (c == NULL || !heads_put(txns, n)) {
+	if (c != NULL) {
+		*c = (struct commit){ .st = st, .n = n };
+		memcpy(c->txns, txns, n * sizeof(*txns));
+	}
+	if (c == NULL || !heads_put(txns, n) || hand_in(st, c) != 0) {
 		for (unsigned i = 0; i < n; i++)
 			engine_batch_free(&txns[i]->batch);
 		free(c);
 		return IPC_ST_TRYLATER;
 	}
-	*c = (struct commit){ .st = st, .n = n };
 	for (unsigned i = 0; i < n; i++) {
 		struct txn *t = txns[i];
 
-		c->txns[i] = t;
 		account_ref(t->mbox->account);
-		t->gen = t->mbox->gen;
-		t->batch_id = engine_batch_id(t->batch);
 		t->mbox->pend = t->head;
 		TAILQ_INSERT_TAIL(&t->mbox->flight, t, link);
-		batches[i] = t->batch;
 		t->batch = NULL;
 	}
 	st->in_flight++;
-	engine_commit(store_engine(st), batches, n, on_commit, c);
 	return IPC_ST_OK;
 }

@@ -384,7 +384,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 
 	log_init(-1, false, LOG_EMERG);
 	w.base = conf.base = event_base_new();
-	if (w.base == NULL || engine_open("mem", -1, NULL, &w.engine) != 0)
+	if (w.base == NULL ||
+	    engine_open(first & 64 ? "mem:one_group=1" : "mem", -1, NULL, &w.engine) != 0)
 		abort();
 	conf.engine = w.engine;
 	if (store_new(&conf, &w.store) != 0)

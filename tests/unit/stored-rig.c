@@ -390,7 +390,7 @@ void rig_init(struct rig *r, const char *spec)
 	};
 	snprintf(r->spec, sizeof(r->spec), "%s", spec);
 	log_init(open("/dev/null", O_WRONLY | O_CLOEXEC), false, LOG_ERR);
-	if (strcmp(spec, "lmdb") == 0) {
+	if (strncmp(spec, "lmdb", 4) == 0) {
 		assert_non_null(mkdtemp(path));
 		r->dir_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		assert_true(r->dir_fd >= 0);
@@ -417,6 +417,13 @@ void rig_restart(struct rig *r)
 		engine_close(&r->engine);
 		assert_int_equal(engine_open(r->spec, r->dir_fd, NULL, &r->engine), 0);
 	}
+	store_start(r);
+}
+
+void rig_crash(struct rig *r)
+{
+	store_end(r);
+	assert_int_equal(engine_faults_set(r->engine, &(struct engine_faults){ .seed = 1 }), 0);
 	store_start(r);
 }
 

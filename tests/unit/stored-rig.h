@@ -56,6 +56,9 @@ void rig_kill(struct rig *r);
 void rig_fini(struct rig *r);
 /* A new stored on the same store: what was in memory only is gone. */
 void rig_restart(struct rig *r);
+/* The memory engine's faults end between one and the next: with .last_commits, what was handed in
+ * later than these never was. */
+void rig_crash(struct rig *r);
 void rig_spin(struct rig *r, int ms);
 
 struct rig_client *rig_attach(struct rig *r, enum ipc_ch kind);

@@ -183,6 +183,34 @@ static void records_survive_and_refuse(void **state)
 	assert_int_equal(key_get_u32(SLICE("f\0\0\1\2"), REC_MSG, &uid), 1);
 }
 
+static void an_intent_is_read_as_written(void **state)
+{
+	struct intent_rec i = { .id = 1ull << 40, .n = 2 }, got;
+	uint8_t v[RECORD_INTENT_MAX];
+	uint64_t id = 0;
+	size_t n;
+
+	i.to[0].group = key_group_mbox(9);
+	i.to[0].rows = 3;
+	i.to[1].group = key_group_store();
+	i.to[1].rows = 1u << 20;
+	n = intent_pack(&i, v);
+	assert_int_equal(intent_unpack(slice_of(v, n), &got), 0);
+	assert_memory_equal(&got, &i, sizeof(i));
+	for (size_t k = 0; k < n; k++)
+		assert_int_equal(intent_unpack(slice_of(v, k), &got), 1);
+	assert_int_equal(intent_unpack(slice_of(v, n + 1), &got), 1);
+	v[1] = RECORD_INTENT_GROUPS + 1;
+	assert_int_equal(intent_unpack(slice_of(v, sizeof(v)), &got), 1);
+	v[1] = 2;
+	v[0]++;
+	assert_int_equal(intent_unpack(slice_of(v, n), &got), 1);
+	applied_pack(i.id, v);
+	assert_int_equal(applied_unpack(slice_of(v, RECORD_APPLIED_BYTES), &id), 0);
+	assert_true(id == i.id);
+	assert_int_equal(applied_unpack(slice_of(v, RECORD_APPLIED_BYTES - 1), &id), 1);
+}
+
 static void keywords_keep_bit_and_spelling(void **state)
 {
 	static uint8_t record[KEYWORDS_RECORD_MAX];
@@ -239,6 +267,7 @@ int main(void)
 		cmocka_unit_test(the_dead_go_when_nobody_looks),
 		cmocka_unit_test(the_table_finds_what_is_in_it),
 		cmocka_unit_test(records_survive_and_refuse),
+		cmocka_unit_test(an_intent_is_read_as_written),
 		cmocka_unit_test(keywords_keep_bit_and_spelling),
 	};
 

@@ -15,6 +15,8 @@
 
 enum { STEPS = 400 };
 
+static const char *spec = "mem";
+
 static void step(struct model *w)
 {
 	uint32_t what = model_random(w, 10);
@@ -39,7 +41,7 @@ static void run(const struct engine_faults *faults, uint64_t seed)
 	struct engine_faults f = *faults;
 
 	assert_non_null(w);
-	rig_init(&w->rig, "mem");
+	rig_init(&w->rig, spec);
 	model_begin(w, seed, true);
 	f.seed = seed;
 	assert_int_equal(engine_faults_set(w->rig.engine, &f), 0);
@@ -113,7 +115,7 @@ static void damage_is_one_message_s_error(void **state)
 	rig_fini(&r);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(full_is_an_answer),
@@ -123,5 +125,7 @@ int main(void)
 		cmocka_unit_test(damage_is_one_message_s_error),
 	};
 
+	if (argc > 1)
+		spec = argv[1];
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,68 @@
+#include "stored/record.h"
+
+#include "common/base/wire.h"
+
+#include <assert.h>
+
+enum { INTENT_HEAD = 12, APPLIED_AT = 4 };
+
+size_t intent_pack(const struct intent_rec *i, uint8_t out[RECORD_INTENT_MAX])
+{
+	uint8_t *p = out + INTENT_HEAD;
+
+	assert(i->n <= RECORD_INTENT_GROUPS);
+	memset(out, 0, RECORD_INTENT_MAX);
+	out[0] = RECORD_VERSION;
+	out[1] = (uint8_t)i->n;
+	wire_store_u64(out + 4, i->id);
+	for (unsigned k = 0; k < i->n; k++) {
+		wire_store_u32(p, i->to[k].rows);
+		p[4] = i->to[k].group.n;
+		memcpy(p + 5, i->to[k].group.p, i->to[k].group.n);
+		p += 5 + i->to[k].group.n;
+	}
+	return (size_t)(p - out);
+}
+
+int intent_unpack(struct slice v, struct intent_rec *ret)
+{
+	struct wire_reader r = wire_reader(v);
+	struct intent_rec rec = { 0 };
+
+	if (wire_get_u8(&r) != RECORD_VERSION)
+		return 1;
+	rec.n = wire_get_u8(&r);
+	(void)wire_get_u16(&r);
+	rec.id = wire_get_u64(&r);
+	if (r.bad || rec.n > RECORD_INTENT_GROUPS)
+		return 1;
+	for (unsigned k = 0; k < rec.n; k++) {
+		struct slice id;
+
+		rec.to[k].rows = wire_get_u32(&r);
+		id = wire_get_raw(&r, wire_get_u8(&r));
+		if (r.bad || id.n == 0 || id.n > RECORD_KEY_MAX)
+			return 1;
+		memcpy(rec.to[k].group.p, id.p, id.n);
+		rec.to[k].group.n = (uint8_t)id.n;
+	}
+	if (!wire_done(&r))
+		return 1;
+	*ret = rec;
+	return 0;
+}
+
+void applied_pack(uint64_t intent, uint8_t out[RECORD_APPLIED_BYTES])
+{
+	memset(out, 0, RECORD_APPLIED_BYTES);
+	out[0] = RECORD_VERSION;
+	wire_store_u64(out + APPLIED_AT, intent);
+}
+
+int applied_unpack(struct slice v, uint64_t *ret_intent)
+{
+	if (v.n != RECORD_APPLIED_BYTES || v.p[0] != RECORD_VERSION)
+		return 1;
+	*ret_intent = wire_load_u64(v.p + APPLIED_AT);
+	return 0;
+}
