@@ -371,15 +371,14 @@ def bounced_and_killed(s):
         os.kill(pid, signal.SIGKILL)
 
     with Bounced(s):
-        for n, late_s in enumerate((0, 0.005, 0.012, 0.02, 0.03, 0.1)):
+        for n, late_s in enumerate((0, 0.0005, 0.001, 0.002, 0.004, 0.1)):
             with Smtp(s) as c:
                 c.begin([NOBODY, U2], U3)
                 c.command("DATA", 354)
-                c.send(message("x", "number-%d-" % n))
                 thread = threading.Thread(target=kill, args=(s.pids("stored")[0], late_s))
                 thread.start()
                 try:
-                    c.send(b".\r\n")
+                    c.send(message("x", "number-%d-" % n) + b".\r\n")
                     if c.reply()[0] == 250:
                         answered.append(n)
                 except OSError:
