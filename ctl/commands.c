@@ -28,6 +28,8 @@ const struct command ctl_commands[] = {
 	    "The value default takes a setting away. --effective shows what counts. 'settings "
 	    "table' lists all there "
 	    "are." },
+	{ "domain", "stat", 1, 1, ctl_domain_stat, 0, "NAME", "",
+	    "how many objects it has, and how often they were asked for", "" },
 	{ "domain", "location", 1, 1, ctl_domain_location, 0, "NAME", "",
 	    "where it is kept: the database and its number there", "" },
 	{ "account", "list", 0, 1, ctl_account_list, 0, "[DOMAIN]", "",
@@ -195,6 +197,8 @@ const struct command ctl_commands[] = {
 	    "As long as it is on, the account cannot be deleted either." },
 	{ "stat", NULL, 0, 1, ctl_stat, 0, "[ACCOUNT]", "",
 	    "figures of the server or of one account", "" },
+	{ "figure", "reset", 2, 2, ctl_figure_reset, 0, "account|domain NAME", "",
+	    "counts anew how often it was asked for, as a recipient and by logins", "" },
 	{ "figure", "set", 2, 2, ctl_figure_set, 0, "NAME NUMBER|+NUMBER", "",
 	    "a figure of your own, which 'stat' shows with the others",
 	    "Its name begins with custom. It begins anew when the server starts." },

@@ -238,6 +238,23 @@ int ctl_figure_set(struct ctl *c)
 	return ctl_do(c, &b);
 }
 
+int ctl_figure_reset(struct ctl *c)
+{
+	bool account = strcmp(c->argv[0], "account") == 0;
+	struct buf b;
+
+	if (!account && strcmp(c->argv[0], "domain") != 0)
+		return CTL_USAGE;
+	line_start(&b, account ? "ResetAccountStat" : "ResetDomainStat");
+	line_word(&b, c->argv[1]);
+	return ctl_do(c, &b);
+}
+
+int ctl_domain_stat(struct ctl *c)
+{
+	return show_word(c, "GetDomainStat");
+}
+
 int ctl_alias_list(struct ctl *c)
 {
 	return show_word(c, "GetAccountAliases");

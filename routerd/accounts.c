@@ -5,6 +5,7 @@
  */
 #include "routerd/routerd.h"
 #include "routerd/settings.h"
+#include "routerd/tally.h"
 
 #include "common/base/log.h"
 #include "common/base/wire.h"
@@ -177,6 +178,7 @@ static void delete_final(void *arg, int rc)
 	}
 	op->rd->stat.changes++;
 	shown_forget(&op->rd->db.dir.shown, op->account);
+	tally_forget(&op->rd->db.dir, op->account);
 	directory_remove_object(&op->rd->db.dir, o);
 	op_end(op, IPC_DIR_OK, "");
 }

@@ -3,6 +3,7 @@
 #include "routerd/limits.h"
 #include "routerd/names.h"
 #include "routerd/settings.h"
+#include "routerd/tally.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -155,6 +156,7 @@ void directory_remove_domain(struct directory *d, struct domain *dom)
 	settings_free(&dom->settings);
 	settings_free(&dom->account_defaults);
 	settings_free(&dom->account_template);
+	tally_forget(d, dom->id);
 	name_free(&dom->name);
 	free(dom);
 }
@@ -181,6 +183,7 @@ void directory_fini(struct directory *d)
 	table_free(&d->table);
 	alerts_free_all(&d->alerts);
 	shown_free_all(&d->shown);
+	tallies_free_all(d);
 	idmap_fini(&d->domain_ids);
 	idmap_fini(&d->accounts);
 	idmap_fini(&d->groups);

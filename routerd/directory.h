@@ -102,6 +102,7 @@ struct directory {
 	struct table *table;
 	struct alerts *alerts;
 	struct shown *shown;
+	struct idmap tallies; /* tally.h */
 	uint64_t next_id;
 	uint64_t seed; /* of the hashes of names: whoever gives names cannot choose their places */
 };

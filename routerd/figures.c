@@ -5,6 +5,7 @@
 #include "routerd/dirconn.h"
 
 #include "routerd/limits.h"
+#include "routerd/tally.h"
 
 #include <stdio.h>
 
@@ -42,6 +43,60 @@ void verb_stat(struct request *q)
 		put_row(q, rd->figures[i].name, rd->figures[i].value);
 	done(q);
 }
+
+/* ---- of accounts and domains ---- */
+
+static void put_tally(struct request *q, uint64_t id)
+{
+	struct tally t = tally_of(&q->rd->db.dir, id);
+
+	put_row(q, "recipients", t.recipients);
+	put_row(q, "logins-tried", t.logins);
+	put_row(q, "counted-since", (uint64_t)t.since_s);
+	done(q);
+}
+
+void verb_account_tally(struct request *q)
+{
+	const struct object *o = request_account(q, q->args[0]);
+
+	if (o != NULL)
+		put_tally(q, o->id);
+}
+
+void verb_domain_tally(struct request *q)
+{
+	const struct domain *dom = request_domain(q, q->args[0]);
+
+	if (dom != NULL)
+		put_tally(q, dom->id);
+}
+
+static void reset(struct request *q, uint64_t id)
+{
+	if (tally_reset(&q->rd->db.dir, id) != 0)
+		reply_error(q, IPC_DIR_TRYLATER, "out of memory");
+	else
+		done(q);
+}
+
+void verb_account_tally_reset(struct request *q)
+{
+	const struct object *o = request_account(q, q->args[0]);
+
+	if (o != NULL)
+		reset(q, o->id);
+}
+
+void verb_domain_tally_reset(struct request *q)
+{
+	const struct domain *dom = request_domain(q, q->args[0]);
+
+	if (dom != NULL)
+		reset(q, dom->id);
+}
+
+/* ---- the operator's own ---- */
 
 /* custom. and letters, digits, '-' and '.' behind it. */
 static bool name_right(struct slice name)

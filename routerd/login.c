@@ -4,6 +4,7 @@
 #include "routerd/limits.h"
 #include "routerd/rights.h"
 #include "routerd/services.h"
+#include "routerd/tally.h"
 
 static bool hides_unknown(const struct directory *d)
 {
@@ -64,6 +65,7 @@ static void on_route_login(struct routerd *rd, struct ipc_chan *c, const struct 
 		reply.status = IPC_ROUTE_DISABLED;
 		reply.text = slice_str(route_status_text(IPC_ROUTE_OFF));
 	} else if (r->status == IPC_ROUTE_OK) {
+		tally_login(&rd->db.dir, r->account);
 		put_conditions(&rd->db.dir, r->account, &reply);
 		put_object_name(&name, r->account);
 		reply.account = r->account->id;

@@ -16,6 +16,7 @@
 #include "routerd/limits.h"
 #include "routerd/sender.h"
 #include "routerd/services.h"
+#include "routerd/tally.h"
 #include "routerd/stranger.h"
 
 #include <stdio.h>
@@ -178,6 +179,7 @@ static bool ask_stored(struct rcpt_conn *rc, struct rcpt *r, const struct object
 		return false;
 	*w = (struct rcpt_wait){ .conn = rc, .rcpt = r, .seq = ++rd->next_seq };
 	HASH_ADD(hh, rd->rcpt_waits, seq, sizeof(w->seq), w);
+	tally_recipient(&rd->db.dir, o);
 	rc->waiting++;
 	r->waits++;
 	r->handles[r->n++] = t->handle;

@@ -219,6 +219,7 @@ ADMIN_VERB(run_get_session);
 ADMIN_VERB(run_stat_element);
 ADMIN_VERB(run_next_stat);
 ADMIN_VERB(run_account_stat);
+ADMIN_VERB(run_domain_stat);
 ADMIN_VERB(run_set_router_table);
 ADMIN_VERB(run_route);
 ADMIN_VERB(run_route_login);

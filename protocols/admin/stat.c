@@ -59,7 +59,7 @@ static void on_dir_stat(struct cmd *c, enum ipc_type type, const union ipc_any *
 
 static void on_stat(struct cmd *c, enum ipc_type type, const union ipc_any *m)
 {
-	struct slice text;
+	struct slice text, name = cmd_text(c, 0);
 
 	if (type == IPC_stat_reply && m->stat_reply.status == IPC_ST_DENIED) {
 		cmd_error(c, "these figures are not yours to see");
@@ -76,7 +76,7 @@ static void on_stat(struct cmd *c, enum ipc_type type, const union ipc_any *m)
 	if (c->account == 0)
 		cmd_ask_dir(c, VERB_stat, NULL, 0, on_dir_stat);
 	else
-		end(c);
+		cmd_ask_dir(c, VERB_account_tally, &name, 1, on_dir_stat);
 }
 
 static void ask_stat(struct cmd *c)
@@ -115,4 +115,45 @@ void run_account_stat(struct cmd *c)
 {
 	c->kept = cmd_text(c, 1);
 	cmd_find_account(c, cmd_text(c, 0), ask_stat);
+}
+
+/* ---- of a domain: its objects, then what was counted ---- */
+
+static void on_domain_tally(struct cmd *c, enum ipc_type type, const union ipc_any *m)
+{
+	static const char *const keys[] = { "Recipients", "LoginsTried", "CountedSince" };
+	struct wire_reader r = wire_reader(m->dir_reply.data);
+
+	if (cmd_dir_failed(c, m))
+		return;
+	buf_trunc(&c->data, c->data.n - 1); /* the bracket */
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		struct slice row = wire_get_bytes(&r, 100);
+
+		slice_take(&row, ' ');
+		buf_printf(&c->data, "%s=", keys[i]);
+		put_digits(&c->data, row);
+		buf_putc(&c->data, ';');
+	}
+	buf_putc(&c->data, '}');
+	cmd_data(c);
+}
+
+static void on_domain_info(struct cmd *c, enum ipc_type type, const union ipc_any *m)
+{
+	struct slice name = cmd_text(c, 0);
+
+	cmd_domain_info(c, type, m);
+	if (!c->has_data)
+		return;
+	c->has_data = false;
+	c->status = NULL;
+	cmd_ask_dir(c, VERB_domain_tally, &name, 1, on_domain_tally);
+}
+
+void run_domain_stat(struct cmd *c)
+{
+	struct slice name = cmd_text(c, 0);
+
+	cmd_ask_dir(c, VERB_domain_info, &name, 1, on_domain_info);
 }

@@ -153,7 +153,9 @@ const struct verb admin_verbs[] = {
 	{ "GetNextStatName", "[name]", run_next_stat },
 	{ "SetStatElement", "name INC|SET number", run_dir, VERB_stat_set },
 	{ "GetAccountStat", "account [KEY name]", run_account_stat },
-	{ "GetDomainStat", "domain", run_dir, VERB_domain_info, cmd_domain_info },
+	{ "ResetAccountStat", "account", run_dir, VERB_account_tally_reset },
+	{ "GetDomainStat", "domain", run_domain_stat },
+	{ "ResetDomainStat", "domain", run_dir, VERB_domain_tally_reset },
 
 	{ "ListRecoverable", "account [{picks}]", run_list_recoverable },
 	{ "CountRecoverable", "account [{picks}]", run_count_recoverable },

@@ -143,6 +143,8 @@ def changes(s):
         "account_set_type": ("SetAccountType new@d.example MultiMailbox", "new@d.example"),
         "mailbox_aliases_set": ("SetMailboxAliases new@d.example {a=b;}", "new@d.example"),
         "stat_set": ("SetStatElement custom.a SET 1", "custom.a"),
+        "account_tally_reset": ("ResetAccountStat new@d.example", "new@d.example"),
+        "domain_tally_reset": ("ResetDomainStat d.example", "d.example"),
         "log_write": ("WriteLog 3 \"a note\"", "3"),
         "group_create": ("CreateGroup g@d.example", "g@d.example"),
         "group_set": ("SetGroup g@d.example {Members=(new);}", "g@d.example"),

@@ -165,6 +165,7 @@ JSON_OF = {  # a line for every verb, and what of the answer is looked at
     "account type": (["j1", "AGrade"], lambda v: not v["done"] and "MultiMailbox" in v["error"]),
     "alias mailboxes": (["j1", "=", "news=~u1/News"], lambda v: v["done"]),
     "password tags": (["j1"], lambda v: v == []), "password remove": (["j1", "phone"], lambda v: v["done"]),
+    "figure reset": (["account", "j1"], lambda v: v["done"]), "domain stat": (["example.test"], lambda v: v["Recipients"] >= 0),
     "figure set": (["custom.j", "+3"], lambda v: v["done"]),
     "alias set": (["j1", "j2"], lambda v: v["done"]), "alias list": (["j1"], lambda v: v == ["j2"]),
     "password set": (["j1"], lambda v: v["done"]), "password check": (["j1"], lambda v: v["done"]),

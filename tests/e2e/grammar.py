@@ -117,7 +117,10 @@ GetStatElement custom.tickets
 GetNextStatName ""
 GetAccountStat y@c.test
 GetAccountStat y@c.test Key messages
+GetAccountStat y@c.test Key recipients
+ResetAccountStat y@c.test
 GetDomainStat c.test
+ResetDomainStat c.test
 WriteLog 2 "a line of the operator's"
 KillSession {session}
 FindAccountSession u1
@@ -166,8 +169,6 @@ GetBanned
 RefreshOSData
 Shutdown
 CreateWebUserSession u1 ADDRESS 127.0.0.1
-ResetAccountStat u1
-ResetDomainStat example.test
 ReleaseSMTPQueue x
 List news op u1
 ListSubscribers news
@@ -317,6 +318,36 @@ def table(s):
     equal(c.yes("Route n9999")[2], "name-9999-of-some-length@elsewhere99.example", "where the last one leads")
     c.yes('SetRouterTable ""')
     equal(c.yes("GetRouterTable"), "", "the table")
+    c.close()
+
+
+@case("what was asked for is counted for the account and its domain, until it is counted anew; an operator's figures stand by")
+def figures(s):
+    c = Cli(s.admin)
+    c.yes("CreateDomain f.test")
+    c.yes('CreateAccount f@f.test {Password="%s";}' % suite.PASSWORD)
+    equal([c.yes("GetAccountStat f@f.test KEY " + k) for k in ("recipients", "logins-tried", "counted-since")], [0, 0, 0], "figures")
+    s.deliver("f@f.test")
+    s.mail("f@f.test")
+    for get, keys in (("GetAccountStat f@f.test", ("recipients", "logins-tried", "counted-since")),
+                      ("GetDomainStat f.test", ("Recipients", "LoginsTried", "CountedSince"))):
+        got = c.yes(get)
+        equal([got[k] for k in keys[:2]], [1, 1], get)
+        check(got[keys[2]] > 1500000000, "counted since %s", got[keys[2]])
+    c.yes("ResetAccountStat f@f.test")
+    equal([c.yes("GetAccountStat f@f.test")[k] for k in ("recipients", "logins-tried", "messages")], [0, 0, 1], "figures after")
+    equal(c.yes("GetDomainStat f.test")["Recipients"], 1, "the domain's")
+    c.yes("ResetDomainStat f.test")
+    equal(c.yes("GetDomainStat f.test")["Recipients"], 0, "the domain's")
+    for bad in ("x", "custom.", "custom.a_b", "messages", "custom." + "x" * 41):
+        c.no("SetStatElement %s SET 1" % bad)
+    for bad in ("SET -1", "SET x", "INC", "ADD 1", "SET 9223372036854775808"):
+        c.no("SetStatElement custom.a " + bad)
+    c.yes("SetStatElement custom.Big SET 9223372036854775807")
+    c.no("SetStatElement custom.big INC 1")
+    equal(c.yes("GetStatElement custom.BIG"), 9223372036854775807, "the figure")
+    for d in ("DeleteAccount f@f.test", "DeleteDomain f.test", "SetStatElement custom.big SET 0"):
+        c.yes(d)
     c.close()
 
 

@@ -130,7 +130,9 @@ GetNextStatName | Monitors
 SetStatElement messages SET 1 | Monitors
 ListStat user@$ | LOOK Monitors self
 GetAccountStat user@$ | LOOK Monitors self
+ResetAccountStat nobody@$ | UserAccounts BasicSettings
 GetDomainStat $ | LOOK
+ResetDomainStat $ | UserAccounts BasicSettings
 ListRecoverable user@$ | UserAccounts CanAccessMailboxes self
 CountRecoverable user@$ | UserAccounts CanAccessMailboxes self
 RestoreMessages user@$ | UserAccounts CanAccessMailboxes self

@@ -352,6 +352,10 @@ static void run(struct ask *q, uint32_t verb)
 	case VERB_login:
 		route(q);
 		break;
+	case VERB_account_tally:
+		item(q, "recipients 0");
+		answer(q, IPC_DIR_OK);
+		break;
 	case VERB_stat:
 		item(q, "directory.domains 1");
 		answer(q, IPC_DIR_OK);
@@ -376,7 +380,8 @@ static void run(struct ask *q, uint32_t verb)
 
 static bool own(const struct ask *q, uint32_t verb)
 {
-	return (verb == VERB_account_info || verb == VERB_account_aliases) &&
+	return (verb == VERB_account_info || verb == VERB_account_aliases ||
+		   verb == VERB_account_tally) &&
 	       strcasecmp(full_name(q->arg[0]), dir.account[q->f->account - 1]) == 0;
 }
 
