@@ -5,11 +5,12 @@ a login's name takes while others log in.
     directory.py BUILD [--times N] [--logins SECONDS] [--domains 1000] [--accounts 100000] [--aliases 2] [--records 10000]
 
 --times multiplies domains and accounts. A tenth of the records have wildcards, a tenth of these for any domain. --logins
-lets gatehouse-load log in by POP3 with 1, 4 and 16 sessions at a time, and prints from authd's own figures which part of
-the logins had their account within how long: `ask` is routerd's answer, `name` all from the client's message to the
+logs in by POP3, 20, 100 and 300 times a second, then by gatehouse-load with 1, 4 and 16 sessions at a time as fast as
+they can, and prints from authd's own figures which part of the logins had their account within how long: `ask` is routerd's answer, `name` all from the client's message to the
 account, the process that reads it included; the password's check comes after it.
 """
 import argparse
+import concurrent.futures
 import os
 import re
 import subprocess
@@ -72,15 +73,39 @@ def steps(s):
     return found
 
 
-def log_in(s, opt, sessions):
+def log_in_fast(s, opt, sessions):
+    """As fast as they can; how many."""
     load = os.path.join(opt.build, "tests", "bench", "gatehouse-load")
-    before, began, done = steps(s), time.monotonic(), 0
+    began, done = time.monotonic(), 0
     while time.monotonic() - began < opt.logins:
         subprocess.run([load, "login", "--port", str(s.port(110)), "--sessions", str(sessions), "--count", "500",
                         "--accounts", str(LOGINS), "--user-suffix", "@" + suite.DOMAIN],
                        check=True, stdout=subprocess.DEVNULL)
         done += 500
-    rate = done / (time.monotonic() - began)
+    return done
+
+
+def log_in_paced(s, opt, rate):
+    """So many a second, each when it is due, be those before it done or not."""
+    began, numbers = time.monotonic(), iter(range(int(rate * opt.logins)))
+
+    def work():
+        for n in numbers:
+            time.sleep(max(0, began + n / rate - time.monotonic()))
+            with s.pop_line() as l:
+                l.want("USER u%d@%s" % (n % LOGINS + 1, suite.DOMAIN), "+OK")
+                l.want("PASS " + suite.PASSWORD, "+OK")
+                l.want("QUIT", "+OK")
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        for done in [pool.submit(work) for _ in range(16)]:
+            done.result()
+    return int(rate * opt.logins)
+
+
+def told(s, what, work):
+    """What authd counted meanwhile."""
+    before, began = steps(s), time.monotonic()
+    rate = work() / (time.monotonic() - began)
     time.sleep(1.5)  # figures are collected once a second
     for step, now in sorted(steps(s).items()):
         counts = {w: n - before.get(step, {}).get(w, 0) for w, n in now.items()}
@@ -88,7 +113,7 @@ def log_in(s, opt, sessions):
         for within in sorted((w for w in counts if w != "more"), key=float):
             share = sum(n for w, n in counts.items() if w != "more" and float(w) <= float(within)) / total
             shown.append("%s ms %.2f %%" % (within, share * 100))
-        print("%2d at a time, %4.0f/s, %-4s of %d: %s" % (sessions, rate, step, total, ", ".join(shown)), flush=True)
+        print("%s, %4.0f/s, %-4s of %d: %s" % (what, rate, step, total, ", ".join(shown)), flush=True)
 
 
 def import_all(s, names):
@@ -128,8 +153,10 @@ def main():
         s.stop()
         timed("start of all", 1, s.start_again)
         print(memory(s))
+        for rate in (20, 100, 300) if opt.logins else ():
+            told(s, "as due", lambda: log_in_paced(s, opt, rate))
         for sessions in (1, 4, 16) if opt.logins else ():
-            log_in(s, opt, sessions)
+            told(s, "%2d at a time" % sessions, lambda: log_in_fast(s, opt, sessions))
 
 
 if __name__ == "__main__":
