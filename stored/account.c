@@ -28,6 +28,7 @@ static void account_free(struct account *a)
 	free(a->subs.v);
 	if (a->root != NULL)
 		engine_group_close(&a->root);
+	threads_fini(a);
 	free(a);
 }
 
@@ -111,6 +112,7 @@ static struct account *account_new(struct store *st, uint64_t id)
 	TAILQ_INIT(&a->ops);
 	TAILQ_INIT(&a->copies);
 	TAILQ_INIT(&a->commits.jobs);
+	threads_init(a);
 	if (idmap_add(&st->accounts, id, a) == 0)
 		return a;
 	free(a);
@@ -238,6 +240,7 @@ struct drop {
 	void *arg;
 	size_t next;
 	bool last;
+	struct engine_group *threads; /* owned; NULL: it has none */
 };
 
 static void drop_portion(struct drop *d);
@@ -262,6 +265,8 @@ static void on_dropped(void *arg, int rc)
 		d->fn(d->arg, store_status(rc), NULL);
 	}
 	account_unref(a);
+	if (d->threads != NULL)
+		engine_group_close(&d->threads);
 	free(d);
 }
 
@@ -279,7 +284,7 @@ static unsigned drop_batches(struct drop *d, struct engine_batch **b)
 	unsigned n = 0;
 	bool good = a->st->meta != NULL;
 
-	while (good && n < TXN_COMMIT_MAX - 2 && (m = account_nth(a, d->next)) != NULL) {
+	while (good && n < TXN_COMMIT_MAX - 3 && (m = account_nth(a, d->next)) != NULL) {
 		d->next++;
 		good = m->state == MBOX_READY || m->deleted_s != 0;
 		if (good) {
@@ -288,6 +293,10 @@ static unsigned drop_batches(struct drop *d, struct engine_batch **b)
 		}
 	}
 	d->last = account_nth(a, d->next) == NULL;
+	if (good && d->last && d->threads != NULL) {
+		b[n] = engine_batch_new(d->threads);
+		good = empty_group(b[n++]);
+	}
 	if (good && d->last) {
 		b[n] = engine_batch_new(a->root);
 		good = empty_group(b[n++]);
@@ -317,9 +326,25 @@ static void drop_portion(struct drop *d)
 	on_dropped(d, ENGINE_IO);
 }
 
+static void on_threads(void *arg, int rc, struct engine_group *take_group)
+{
+	struct drop *d = arg;
+
+	if (rc == ENGINE_OK)
+		d->threads = take_group;
+	if (rc == ENGINE_OK || rc == ENGINE_NOTFOUND) {
+		d->a->st->in_flight--;
+		drop_portion(d);
+		return;
+	}
+	d->last = true;
+	on_dropped(d, rc);
+}
+
 static void drop_loaded(void *arg, int status, struct account *a)
 {
 	struct drop *d = arg;
+	struct rec_key threads;
 
 	if (status == IPC_ST_OK && account_held(a))
 		status = IPC_ST_DENIED;
@@ -333,7 +358,9 @@ static void drop_loaded(void *arg, int status, struct account *a)
 	a->state = ACCOUNT_DROPPING;
 	session_end_all(a->st, a, 0, IPC_BYE_IDENTITY);
 	fail_all(a);
-	drop_portion(d);
+	threads = key_group_threads(a->id);
+	a->st->in_flight++;
+	engine_group_open(store_engine(a->st), key_slice(&threads), 0, 0, on_threads, d);
 }
 
 void account_drop(struct store *st, uint64_t id, account_fn *fn, void *arg)

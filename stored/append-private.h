@@ -31,6 +31,8 @@ struct append_msg {
 	STAILQ_HEAD(, append_piece) pieces; /* received while the engine had no room */
 	struct msg_rec rec;                 /* but for the keywords: */
 	uint64_t words;                     /* theirs, of the mailbox's sets */
+	struct thread_ids ids;
+	uint64_t thread; /* as threads_find() said */
 };
 
 struct append {
@@ -42,6 +44,7 @@ struct append {
 	bool named;                        /* a message has keywords */
 	int status;                        /* sticky: why it cannot be stored */
 	unsigned n_msgs, n_unready, waits; /* waits: calls of the engine that will come */
+	unsigned asking;                   /* threads that are looked for */
 	size_t window_used, credit_due, buffered, rows_bytes;
 	uint64_t bytes;
 	TAILQ_HEAD(append_msgs, append_msg) msgs;

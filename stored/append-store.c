@@ -58,6 +58,7 @@ static void publish(struct append *a)
 			.modseq = msg->rec.modseq,
 			.id = msg->rec.id,
 			.sum = msg->rec.sum,
+			.thread = msg->rec.thread,
 			.date = msg->rec.date,
 			.saved = msg->rec.saved };
 		if (engine_body_loc(msg->body, &row->loc) != ENGINE_OK) {
@@ -90,6 +91,7 @@ static void on_stored(struct txn *t, int status)
 
 	if (status == IPC_ST_OK)
 		publish(a);
+	threads_flush(m->account);
 	finish(a, status);
 	change_release(m);
 }
@@ -143,6 +145,7 @@ static bool rows(struct append *a)
 			.sum = XXH3_64bits_digest(msg->sum),
 			.date = msg->date != INT64_MIN ? msg->date : now,
 			.saved = now };
+		msg->rec.thread = threads_id(&msg->ids, msg->thread, msg->rec.id);
 		if (msg->rec.id == 0 || !msg_rows(a, msg, msg->uid))
 			return false;
 		h->exists++;
@@ -213,6 +216,20 @@ static void on_held(void *arg, int status)
 		change_release(m);
 }
 
+static void asked(struct append *a)
+{
+	if (--a->asking == 0)
+		change_hold(a->mbox, a->named && a->mbox->pub.keywords > 0, on_held, a);
+}
+
+static void on_thread(void *arg, uint64_t thread)
+{
+	struct append_msg *msg = arg;
+
+	msg->thread = thread;
+	asked(msg->append);
+}
+
 void append_store(struct append *a)
 {
 	struct append_msg *msg;
@@ -221,7 +238,12 @@ void append_store(struct append *a)
 		finish(a, a->status);
 		return;
 	}
+	a->asking = 1; /* stays until the end of the loop */
 	TAILQ_FOREACH(msg, &a->msgs, link)
-	a->named |= msg->keywords.n > 0;
-	change_hold(a->mbox, a->named && a->mbox->pub.keywords > 0, on_held, a);
+	{
+		a->named |= msg->keywords.n > 0;
+		a->asking++;
+		threads_find(a->mbox->account, &msg->ids, on_thread, msg);
+	}
+	asked(a);
 }

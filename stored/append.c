@@ -327,10 +327,11 @@ static void on_data(struct session *s, struct slice data)
 }
 
 /* Facts are a help and no promise: those that do not fit are made anew by parsed. */
-static void on_end(struct session *s, struct slice facts)
+static void on_end(struct session *s, const struct ipc_append_end *q)
 {
 	struct append *a = s->append;
 	struct append_msg *m = last_open(a);
+	struct slice facts = q->facts;
 
 	if (m == NULL) {
 		refuse(s, "end without a message");
@@ -340,6 +341,7 @@ static void on_end(struct session *s, struct slice facts)
 	    facts.n <= engine_limits(store_engine(a->st))->value_bytes &&
 	    slice_dup(facts, &m->facts) == 0)
 		a->rows_bytes += facts.n;
+	thread_ids_take(q->thread, &m->ids);
 	m->state = MSG_ENDING;
 	if (!m->wait_room)
 		msg_end(m);
@@ -392,7 +394,7 @@ bool append_on_msg(struct session *s, enum ipc_type type, const union ipc_any *m
 		on_data(s, m->append_data.data);
 		return true;
 	case IPC_append_end:
-		on_end(s, m->append_end.facts);
+		on_end(s, &m->append_end);
 		return true;
 	case IPC_append_commit:
 		on_commit(s, m->append_commit.seq);

@@ -31,7 +31,10 @@ struct change {
 	uint8_t *data;     /* pairs of uids; or facts */
 	size_t n_data, at; /* at: next pair */
 	uint32_t next_uid; /* within the pair */
-	enum facts_source source;
+	/* CHANGE_FACTS */
+	struct late_facts late; /* the facts are in `data` */
+	struct slice msg;       /* owned: the message's row, if its thread is to be put there */
+	struct engine_loc loc;
 	/* CHANGE_HOLD */
 	change_held_fn *held;
 	void *arg;

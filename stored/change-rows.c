@@ -320,8 +320,21 @@ bool change_rows(struct change *c)
 	return c->kind == CHANGE_FLAGS ? flags_rows(c) : expunge_rows(c);
 }
 
+static void facts_publish(struct change *c)
+{
+	struct cols *cols = &c->mbox->cols;
+	size_t i = cols_lower(cols, c->see.uid_limit);
+
+	/* Columns that are being loaded may have read the row before. */
+	if (c->msg.n > 0 && i < cols->n && cols->uid[i] == c->see.uid_limit)
+		cols->thread[i] = c->late.thread;
+	threads_flush(c->mbox->account);
+}
+
 void change_publish(struct change *c)
 {
+	if (c->kind == CHANGE_FACTS)
+		facts_publish(c);
 	if (c->kind == CHANGE_FLAGS)
 		flags_publish(c);
 	else if (c->kind == CHANGE_EXPUNGE)

@@ -24,6 +24,7 @@ static void change_free(struct change *c)
 	free(c->new_flags);
 	free(c->new_keywords);
 	free((void *)c->set.more.p);
+	free((void *)c->msg.p);
 	buf_fini(&c->left);
 	free(c->keep);
 	free(c);
@@ -94,17 +95,39 @@ static void change_queue(struct change *c)
 static void on_msg_row(void *arg, int rc, const struct engine_row *rows, size_t n, bool more)
 {
 	struct change *c = arg;
+	struct msg_rec rec;
 
 	c->lookup_rc = rc == ENGINE_OK && n == 0 ? ENGINE_NOTFOUND : rc;
+	/* A message's thread is decided once. */
+	if (c->lookup_rc != ENGINE_OK || c->late.ids.n == 0 || !rows[0].has_loc ||
+	    msg_unpack(rows[0].val, &rec) != 0 || rec.thread != 0 ||
+	    slice_dup(rows[0].val, &c->msg) != 0)
+		return;
+	c->loc = rows[0].loc;
+	c->late.thread = threads_id(&c->late.ids, c->late.thread, rec.id);
 }
 
 static int change_commit(struct change *c, bool good);
 static void change_continue(struct mbox *m, int status);
 static void on_portion(struct txn *t, int status);
 
+/* The message's row with its thread; nothing has come between since its place was read. */
+static bool thread_put(struct change *c)
+{
+	struct rec_key key = key_u32(REC_MSG, c->see.uid_limit);
+	static uint8_t val[RECORD_MSG_MAX];
+	struct msg_rec rec;
+
+	if (c->msg.n == 0 || msg_unpack(c->msg, &rec) != 0)
+		return true;
+	rec.thread = c->late.thread;
+	return engine_put_ref(
+		   c->txn.batch, key_slice(&key), slice_of(val, msg_pack(&rec, val)), &c->loc) == 0;
+}
+
 static int facts_put(struct change *c)
 {
-	struct rec_key key = key_facts(c->see.uid_limit, c->source);
+	struct rec_key key = key_facts(c->see.uid_limit, c->late.source);
 	struct slice facts = slice_of(c->data, c->n_data);
 	int r = store_status(c->lookup_rc);
 
@@ -113,7 +136,8 @@ static int facts_put(struct change *c)
 		r = txn_begin(c->mbox, &c->txn, on_portion);
 	if (r != IPC_ST_OK)
 		return r;
-	return change_commit(c, engine_put(c->txn.batch, key_slice(&key), facts) == 0);
+	return change_commit(
+	    c, engine_put(c->txn.batch, key_slice(&key), facts) == 0 && thread_put(c));
 }
 
 static void on_msg_row_later(void *arg, int rc, const struct engine_row *rows, size_t n, bool more)
@@ -438,14 +462,15 @@ void change_open(struct mbox *m, struct session *s, uint32_t seq, uint32_t flags
 	change_queue(c);
 }
 
-void change_facts(struct mbox *m, uint32_t uid, enum facts_source source, struct slice facts)
+void change_facts(struct mbox *m, uint32_t uid, const struct late_facts *late)
 {
-	struct change *c = change_new(m, CHANGE_FACTS, facts);
+	struct change *c = change_new(m, CHANGE_FACTS, late->facts);
 
 	if (c == NULL)
 		return;
 	c->see.uid_limit = uid;
-	c->source = source;
+	c->late = *late;
+	c->late.facts = SLICE_NONE;
 	change_queue(c);
 }
 

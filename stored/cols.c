@@ -15,6 +15,7 @@ static const struct {
 	{ offsetof(struct cols, modseq), sizeof(uint64_t) },
 	{ offsetof(struct cols, id), sizeof(uint64_t) },
 	{ offsetof(struct cols, sum), sizeof(uint64_t) },
+	{ offsetof(struct cols, thread), sizeof(uint64_t) },
 	{ offsetof(struct cols, date), sizeof(int64_t) },
 	{ offsetof(struct cols, saved), sizeof(int64_t) },
 	{ offsetof(struct cols, loc), sizeof(struct engine_loc) },
@@ -75,6 +76,7 @@ int cols_append(struct cols *c, const struct cols_row *row)
 	c->modseq[c->n] = row->modseq;
 	c->id[c->n] = row->id;
 	c->sum[c->n] = row->sum;
+	c->thread[c->n] = row->thread;
 	c->date[c->n] = row->date;
 	c->saved[c->n] = row->saved;
 	c->loc[c->n] = row->loc;
@@ -125,6 +127,7 @@ struct cols_row cols_at(const struct cols *c, size_t i)
 		.modseq = c->modseq[i],
 		.id = c->id[i],
 		.sum = c->sum[i],
+		.thread = c->thread[i],
 		.date = c->date[i],
 		.saved = c->saved[i],
 		.loc = c->loc[i] };

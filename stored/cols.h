@@ -17,6 +17,7 @@
 struct cols_row {
 	uint32_t uid, flags;
 	uint64_t keywords, size, modseq, id, sum; /* keywords: a word, see keysets.h */
+	uint64_t thread;                          /* 0: not known yet */
 	int64_t date, saved;
 	struct engine_loc loc;
 };
@@ -30,7 +31,7 @@ struct cols_dead {
 struct cols {
 	size_t n, cap;
 	uint32_t *uid, *flags;
-	uint64_t *keywords, *size, *modseq, *id, *sum;
+	uint64_t *keywords, *size, *modseq, *id, *sum, *thread;
 	int64_t *date, *saved;
 	struct engine_loc *loc;
 	struct cols_dead *dead; /* ordered by uid */

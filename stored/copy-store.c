@@ -292,6 +292,7 @@ static bool new_rows(struct copy *c, struct txn *t)
 			.modseq = row->modseq,
 			.id = row->id,
 			.sum = row->sum,
+			.thread = row->thread,
 			.date = row->date,
 			.saved = now };
 		if (engine_put_ref(t->batch, key_slice(&key), slice_of(val, msg_pack(&rec, val)),

@@ -25,7 +25,7 @@ enum {
 	APPEND_MSGS_MAX = 1000,         /* messages of one append */
 	APPEND_BUFFERED_MAX = 16 << 20, /* their bytes in the engine's memory */
 	APPEND_FACTS_MAX = 2 << 20,     /* their facts that are kept */
-	COPY_MSGS_MAX = 2000000,        /* messages of one copy: 104 bytes each meanwhile */
+	COPY_MSGS_MAX = 2000000,        /* messages of one copy: 112 bytes each meanwhile */
 	COPY_PORTION = 4096,            /* messages of a move's batch, or of a large copy's */
 	COPY_WHOLE = 16384,             /* a copy of more than these goes in portions */
 	COPY_KEYWORDS_MAX = 4 << 20,    /* bytes of keywords beyond the bits in one batch */
@@ -55,6 +55,10 @@ enum {
 	TREE_OPS_MAX = 1024,     /* changes of one account's names that wait */
 	LOAD_PAGES_MAX = 4,      /* scans of an index being loaded in one turn of the loop */
 	CHANGE_ROWS_MAX = 16384, /* messages in one batch of a flag change or an expunge */
+	/* an account's index of threads */
+	THREADS_ROWS = 16384,     /* of a generation; there are two */
+	THREADS_BATCH = 1024,     /* written at once */
+	THREADS_NOTES_MAX = 4096, /* that wait for it; of more nothing is kept */
 	/* facts by parsed */
 	PARSE_QUEUE_MAX = 4096,
 	PARSE_TRIES_MAX = 2,

@@ -121,7 +121,7 @@ static void on_head(void *arg, int rc, const struct engine_row *rows, size_t n, 
 	engine_peek(store_engine(q->st), key_slice(&group), key_slice(&key), on_name, q);
 }
 
-/* The id of a group that is a mailbox ('m') or an account ('r'). */
+/* The id of a group that is a mailbox ('m') or of an account ('r', 'c'). */
 static uint64_t group_number(struct slice group, char kind)
 {
 	struct rec_key k = { .n = 9 };
@@ -161,7 +161,8 @@ static void on_found(void *arg, const struct engine_damage *d)
 	}
 	q->st = st;
 	q->item = (struct item){ .kind = d->kind,
-		.account = group_number(d->group, 'r'),
+		.account =
+		    group_number(d->group, d->group.n > 0 && d->group.p[0] == 'c' ? 'c' : 'r'),
 		.mbox = group_number(d->group, 'm'),
 		.no = d->no,
 		.off = d->off,

@@ -91,6 +91,7 @@ int mbox_load_row(struct cols *c, struct keysets *sets, uint32_t uid, const stru
 		.modseq = rec->modseq,
 		.id = rec->id,
 		.sum = rec->sum,
+		.thread = rec->thread,
 		.date = rec->date,
 		.saved = rec->saved,
 		.loc = *loc };

@@ -170,6 +170,44 @@ static void job_again(struct parse_job *j)
 	job_end(j);
 }
 
+/* Facts that wait for their message's thread. */
+struct parsed {
+	struct mbox *mbox; /* pinned, its account is referred to */
+	uint32_t uid;
+	struct late_facts late; /* the facts are owned */
+};
+
+static void on_thread(void *arg, uint64_t thread)
+{
+	struct parsed *p = arg;
+	struct account *a = p->mbox->account;
+
+	p->late.thread = thread;
+	change_facts(p->mbox, p->uid, &p->late);
+	p->mbox->pins--;
+	tree_reap(a);
+	account_unref(a);
+	free((void *)p->late.facts.p);
+	free(p);
+}
+
+static void facts_came(struct mbox *m, uint32_t uid, const struct ipc_parse_facts *q)
+{
+	struct parsed *p = calloc(1, sizeof(*p));
+
+	if (p == NULL || slice_dup(q->facts, &p->late.facts) != 0) {
+		free(p);
+		return;
+	}
+	p->mbox = m;
+	p->uid = uid;
+	p->late.source = FACTS_PARSED;
+	thread_ids_take(q->thread, &p->late.ids);
+	m->pins++;
+	account_ref(m->account);
+	threads_find(m->account, &p->late.ids, on_thread, p);
+}
+
 void parse_facts(struct store *st, const struct ipc_parse_facts *q)
 {
 	struct parse_job *j = TAILQ_FIRST(&st->jobs);
@@ -180,7 +218,7 @@ void parse_facts(struct store *st, const struct ipc_parse_facts *q)
 		return;
 	}
 	if (q->status == IPC_ST_OK && q->facts.n > 0)
-		change_facts(j->mbox, j->uid, FACTS_PARSED, q->facts);
+		facts_came(j->mbox, j->uid, q);
 	if (q->status == IPC_ST_TRYLATER)
 		job_again(j);
 	else

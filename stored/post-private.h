@@ -24,6 +24,7 @@ struct post_rcpt {
 	bool answered;
 	int status;
 	struct msg_rec rec;
+	uint64_t thread; /* as threads_find() said */
 	uint32_t uid;
 };
 
@@ -46,6 +47,8 @@ struct post {
 	XXH3_state_t *sum;
 	uint64_t size;
 	struct slice facts;               /* owned, while the body ends */
+	struct thread_ids ids;            /* of the facts */
+	unsigned asking;                  /* threads that are looked for */
 	STAILQ_HEAD(, post_piece) pieces; /* received while the engine had no room */
 	unsigned n_rcpts, left;
 	struct post_rcpt rcpts[];

@@ -77,6 +77,7 @@ static void rcpt_stored(struct post_rcpt *r)
 		.modseq = r->rec.modseq,
 		.id = r->rec.id,
 		.sum = r->rec.sum,
+		.thread = r->rec.thread,
 		.date = r->rec.date,
 		.saved = r->rec.saved };
 
@@ -107,6 +108,7 @@ static void on_rcpt(struct txn *t, int status)
 		rcpt_stored(r);
 	rcpt_answer(r, status);
 	rcpt_let_go(r);
+	threads_flush(r->account);
 	if (p->left == 0)
 		post_free(p);
 }
@@ -162,6 +164,7 @@ static int rcpt_begin(struct post_rcpt *r)
 		.modseq = r->txn.head.modseq,
 		.id = id,
 		.sum = XXH3_64bits_digest(p->sum),
+		.thread = threads_id(&p->ids, r->thread, id),
 		.date = clock_wall_s() };
 	r->rec.saved = r->rec.date;
 	s = id != 0 ? rcpt_rows(r) : IPC_ST_TRYLATER;
@@ -295,6 +298,31 @@ static void post_store(struct post *p)
 		post_free(p);
 }
 
+static void asked(struct post *p)
+{
+	if (--p->asking == 0)
+		post_store(p);
+}
+
+static void on_thread(void *arg, uint64_t thread)
+{
+	struct post_rcpt *r = arg;
+
+	r->thread = thread;
+	asked(r->post);
+}
+
+/* Each account has threads of its own. */
+static void post_threads(struct post *p)
+{
+	p->asking = 1; /* stays until the end of the loop */
+	for (unsigned i = 0; p->status == IPC_ST_OK && i < p->n_rcpts; i++) {
+		p->asking++;
+		threads_find(p->rcpts[i].account, &p->ids, on_thread, &p->rcpts[i]);
+	}
+	asked(p);
+}
+
 static void on_ended(void *arg, int rc)
 {
 	struct post *p = arg;
@@ -302,7 +330,7 @@ static void on_ended(void *arg, int rc)
 	p->st->in_flight--;
 	if (rc != ENGINE_OK)
 		p->status = store_status(rc);
-	post_store(p);
+	post_threads(p);
 }
 
 void post_end(struct post *p)
@@ -317,5 +345,5 @@ void post_end(struct post *p)
 	}
 	if (rc != ENGINE_OK)
 		p->status = store_status(rc);
-	post_store(p);
+	post_threads(p);
 }

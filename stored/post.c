@@ -338,6 +338,7 @@ static void on_commit(struct post_conn *pc, const struct ipc_post_commit *q)
 			p->facts = slice_of(copy, q->facts.n);
 		}
 	}
+	thread_ids_take(q->thread, &p->ids);
 	p->state = POST_ENDING;
 	if (!p->wait_room)
 		post_end(p);

@@ -72,6 +72,15 @@ static bool next_wanted(
 	return false;
 }
 
+/* It was stored before threads were known. While nothing else is to be parsed, it is its turn. */
+static bool lacks_thread(
+    const struct view *v, const struct cols_walk *w, const struct engine_row *row)
+{
+	uint64_t thread = w->dead != NULL ? w->dead->row.thread : w->c->thread[w->at];
+
+	return thread == 0 && row->key.p[5] != FACTS_PARSED && v->mbox->account->st->n_jobs == 0;
+}
+
 /* Entries for the view's messages from q->uid to out.last, from rows of the store. */
 static void entries_make(
     const struct view *v, const struct engine_row *rows, size_t n, uint32_t from)
@@ -95,7 +104,7 @@ static void entries_make(
 			out.full = !entry_put(w.uid, IPC_ST_NOTFOUND, SLICE_NONE);
 		if (out.full)
 			return;
-		if (found == NULL)
+		if (found == NULL || lacks_thread(v, &w, found))
 			out.lack[out.n_lack++] = w.uid;
 		out.q->uid = w.uid + 1;
 	}

@@ -70,6 +70,7 @@ static void row_pack(uint8_t *p, const struct cols_row *r, uint64_t keywords)
 	wire_store_u64(p + 32, (uint64_t)r->saved);
 	wire_store_u64(p + 40, r->modseq);
 	wire_store_u64(p + 48, r->id);
+	wire_store_u64(p + 56, r->thread);
 }
 
 static bool row_wanted(const struct request *q, const struct cols_walk *w)

@@ -6,6 +6,8 @@
 
 /* The second version of a header counts what can be restored. */
 enum { HEAD_VERSION = 2, HEAD_BYTES_1 = 64 };
+/* That of a message has its thread. */
+enum { MSG_VERSION = 2, MSG_BYTES_1 = 64 };
 
 struct rec_key key_group_store(void)
 {
@@ -28,6 +30,11 @@ struct rec_key key_group_root(uint64_t account)
 struct rec_key key_group_mbox(uint64_t mbox)
 {
 	return key_num('m', mbox);
+}
+
+struct rec_key key_group_threads(uint64_t account)
+{
+	return key_num('c', account);
 }
 
 struct rec_key key_kind(enum record_kind k)
@@ -80,6 +87,15 @@ struct rec_key key_facts(uint32_t uid, enum facts_source source)
 	struct rec_key key = key_u32(REC_FACTS, uid);
 
 	key.p[key.n++] = (uint8_t)source;
+	return key;
+}
+
+struct rec_key key_thread(uint32_t generation, uint64_t number)
+{
+	struct rec_key key = key_u32(REC_THREAD, generation);
+
+	wire_store_u64be(key.p + key.n, number);
+	key.n += 8;
 	return key;
 }
 
@@ -169,7 +185,7 @@ static size_t more_pack(struct keyset k, uint8_t *out, size_t at)
 
 static bool more_unpack(struct slice v, size_t at, uint64_t bits, struct keyset *ret)
 {
-	if (v.n < at || v.p[0] != RECORD_VERSION || v.n - at != 2 * (size_t)(v.p[2] | v.p[3] << 8))
+	if (v.n < at || v.n - at != 2 * (size_t)(v.p[2] | v.p[3] << 8))
 		return false;
 	*ret = (struct keyset){ bits, slice_from(v, at) };
 	return ret->more.n == 0 || keyset_is_good(*ret, KEYSET_NUMBERS_MAX);
@@ -178,7 +194,7 @@ static bool more_unpack(struct slice v, size_t at, uint64_t bits, struct keyset 
 size_t msg_pack(const struct msg_rec *m, uint8_t out[RECORD_MSG_MAX])
 {
 	memset(out, 0, RECORD_MSG_BYTES);
-	out[0] = RECORD_VERSION;
+	out[0] = MSG_VERSION;
 	wire_store_u32(out + 4, m->flags);
 	wire_store_u64(out + 8, m->size);
 	wire_store_u64(out + 16, m->modseq);
@@ -187,15 +203,18 @@ size_t msg_pack(const struct msg_rec *m, uint8_t out[RECORD_MSG_MAX])
 	wire_store_u64(out + 40, (uint64_t)m->date);
 	wire_store_u64(out + 48, (uint64_t)m->saved);
 	wire_store_u64(out + 56, m->keywords.bits);
+	wire_store_u64(out + 64, m->thread);
 	return more_pack(m->keywords, out, RECORD_MSG_BYTES);
 }
 
 int msg_unpack(struct slice v, struct msg_rec *ret)
 {
+	bool old = v.n > 0 && v.p[0] == 1;
+	size_t fixed = old ? MSG_BYTES_1 : RECORD_MSG_BYTES;
 	struct keyset keywords;
 
-	if (v.n < RECORD_MSG_BYTES ||
-	    !more_unpack(v, RECORD_MSG_BYTES, wire_load_u64(v.p + 56), &keywords))
+	if (v.n < fixed || (!old && v.p[0] != MSG_VERSION) ||
+	    !more_unpack(v, fixed, wire_load_u64(v.p + 56), &keywords))
 		return 1;
 	*ret = (struct msg_rec){ .flags = wire_load_u32(v.p + 4),
 		.size = wire_load_u64(v.p + 8),
@@ -204,6 +223,7 @@ int msg_unpack(struct slice v, struct msg_rec *ret)
 		.sum = wire_load_u64(v.p + 32),
 		.date = (int64_t)wire_load_u64(v.p + 40),
 		.saved = (int64_t)wire_load_u64(v.p + 48),
+		.thread = old ? 0 : wire_load_u64(v.p + 64),
 		.keywords = keywords };
 	return 0;
 }
@@ -222,7 +242,7 @@ int flags_unpack(struct slice v, struct flags_rec *ret)
 {
 	struct keyset keywords;
 
-	if (v.n < RECORD_FLAGS_BYTES ||
+	if (v.n < RECORD_FLAGS_BYTES || v.p[0] != RECORD_VERSION ||
 	    !more_unpack(v, RECORD_FLAGS_BYTES, wire_load_u64(v.p + 16), &keywords))
 		return 1;
 	*ret = (struct flags_rec){ wire_load_u32(v.p + 4), keywords, wire_load_u64(v.p + 8) };
@@ -335,6 +355,36 @@ int lost_unpack(struct slice v, struct lost_rec *ret)
 	l.mbox.name = slice_from(v, RECORD_LOST_BYTES);
 	*ret = l;
 	return 0;
+}
+
+void thread_row_pack(uint64_t thread, uint8_t out[RECORD_THREAD_BYTES])
+{
+	out[0] = RECORD_VERSION;
+	wire_store_u64(out + 1, thread);
+}
+
+int thread_row_unpack(struct slice v, uint64_t *ret_thread)
+{
+	if (v.n != RECORD_THREAD_BYTES || v.p[0] != RECORD_VERSION)
+		return 1;
+	*ret_thread = wire_load_u64(v.p + 1);
+	return *ret_thread == 0;
+}
+
+void threads_pack(const struct threads_rec *t, uint8_t out[RECORD_THREADS_BYTES])
+{
+	memset(out, 0, RECORD_THREADS_BYTES);
+	out[0] = RECORD_VERSION;
+	wire_store_u32(out + 4, t->generation);
+	wire_store_u32(out + 8, t->rows);
+}
+
+int threads_unpack(struct slice v, struct threads_rec *ret)
+{
+	if (v.n != RECORD_THREADS_BYTES || v.p[0] != RECORD_VERSION)
+		return 1;
+	*ret = (struct threads_rec){ wire_load_u32(v.p + 4), wire_load_u32(v.p + 8) };
+	return ret->generation == 0;
 }
 
 void allow_pack(const struct allow_rec *a, uint8_t out[RECORD_ALLOW_BYTES])

@@ -15,7 +15,7 @@ enum {
 	RECORD_VERSION = 1,
 	RECORD_KEY_MAX = 16,
 	RECORD_HEAD_BYTES = 80,
-	RECORD_MSG_BYTES = 64,   /* and 2 for each keyword beyond the first 64 */
+	RECORD_MSG_BYTES = 72,   /* and 2 for each keyword beyond the first 64 */
 	RECORD_FLAGS_BYTES = 24, /* the same */
 	RECORD_MORE_BYTES = 2 * (KEYSET_NUMBERS_MAX - KEYSET_BITS),
 	RECORD_MSG_MAX = RECORD_MSG_BYTES + RECORD_MORE_BYTES,
@@ -29,13 +29,15 @@ enum {
 	RECORD_APPLIED_BYTES = 12,
 	RECORD_INTENT_GROUPS = 64, /* that one intent is about, beside the group that it is in */
 	RECORD_INTENT_MAX = 12 + RECORD_INTENT_GROUPS * (RECORD_KEY_MAX + 5),
+	RECORD_THREAD_BYTES = 9,
+	RECORD_THREADS_BYTES = 12,
 };
 
 /* First byte of a key; groups are ordered by it. */
 enum record_kind {
 	REC_ACCOUNT = 'a',  /* store: account -> shard */
 	REC_IDS = 'i',      /* store: next block of ids */
-	REC_HEAD = 'h',     /* root and mailbox: the one header */
+	REC_HEAD = 'h',     /* root, mailbox, threads: the one header */
 	REC_MBOX = 'b',     /* root: mailbox id -> name */
 	REC_DIR = 'p',      /* root: id -> name that only holds others */
 	REC_SUB = 'n',      /* root: id -> name that is subscribed */
@@ -43,6 +45,7 @@ enum record_kind {
 	REC_INTENT = 'j',   /* root and store: what is to be done in other groups, see intent.h */
 	REC_APPLIED = 'y',  /* root and mailbox: the last intent that was carried out here */
 	REC_LOST = 'z',     /* root: id -> mailbox that was deleted and can be restored */
+	REC_THREAD = 'c',   /* threads: number of a message id -> thread */
 	REC_DOOMED = 'd',   /* mailbox: expunged, still in a session's view */
 	REC_FLAGS = 'f',    /* mailbox: flags of a message, changed since it arrived */
 	REC_KEYWORDS = 'k', /* mailbox: rows of names, see keywords.h */
@@ -71,6 +74,7 @@ static inline struct slice key_slice(const struct rec_key *k)
 struct rec_key key_group_store(void);
 struct rec_key key_group_root(uint64_t account);
 struct rec_key key_group_mbox(uint64_t mbox);
+struct rec_key key_group_threads(uint64_t account);
 
 struct rec_key key_kind(enum record_kind k);              /* REC_HEAD, REC_IDS */
 struct rec_key key_kind_end(enum record_kind k);          /* behind all keys of that kind */
@@ -81,6 +85,8 @@ struct rec_key key_keywords(unsigned row);
 struct rec_key key_gone(uint64_t modseq, uint32_t first_uid); /* REC_GONE */
 struct rec_key key_run(uint64_t modseq, uint32_t first_uid);  /* REC_RUN */
 struct rec_key key_facts(uint32_t uid, enum facts_source source);
+/* Of a generation the first one, with number 0. */
+struct rec_key key_thread(uint32_t generation, uint64_t number);
 
 /* The least key behind this one, for the next page of a scan. */
 struct rec_key key_after(struct slice key);
@@ -107,8 +113,9 @@ struct msg_rec {
 	uint32_t flags;         /* at arrival, and the next */
 	struct keyset keywords; /* numbers of the mailbox's dictionary; into the value */
 	uint64_t size, modseq, id, sum;
-	int64_t date;  /* internal date, s */
-	int64_t saved; /* when it came into this mailbox, s */
+	int64_t date;    /* internal date, s */
+	int64_t saved;   /* when it came into this mailbox, s */
+	uint64_t thread; /* 0: not known yet */
 };
 
 struct flags_rec {
@@ -148,6 +155,11 @@ struct lost_rec {
 	int64_t when; /* s */
 };
 
+/* The index of threads. */
+struct threads_rec {
+	uint32_t generation, rows; /* that is written now, and how many it has */
+};
+
 struct allow_rec {
 	uint32_t day, n; /* days since 1970; messages */
 };
@@ -174,6 +186,8 @@ size_t name_pack(struct slice name, uint8_t *out);
 void run_pack(const struct run_rec *r, uint8_t out[RECORD_RUN_BYTES]);
 /* `out` has RECORD_LOST_BYTES + name.n bytes; returns that. */
 size_t lost_pack(const struct lost_rec *l, uint8_t *out);
+void thread_row_pack(uint64_t thread, uint8_t out[RECORD_THREAD_BYTES]);
+void threads_pack(const struct threads_rec *t, uint8_t out[RECORD_THREADS_BYTES]);
 void allow_pack(const struct allow_rec *a, uint8_t out[RECORD_ALLOW_BYTES]);
 size_t intent_pack(const struct intent_rec *i, uint8_t out[RECORD_INTENT_MAX]);
 void applied_pack(uint64_t intent, uint8_t out[RECORD_APPLIED_BYTES]);
@@ -187,6 +201,8 @@ int mbox_unpack(struct slice v, struct mbox_rec *ret);
 int name_unpack(struct slice v, struct slice *ret_name);
 int run_unpack(struct slice key, struct slice v, struct run_rec *ret);
 int lost_unpack(struct slice v, struct lost_rec *ret);
+int thread_row_unpack(struct slice v, uint64_t *ret_thread);
+int threads_unpack(struct slice v, struct threads_rec *ret);
 int allow_unpack(struct slice v, struct allow_rec *ret);
 int intent_unpack(struct slice v, struct intent_rec *ret);
 int applied_unpack(struct slice v, uint64_t *ret_intent);

@@ -20,6 +20,7 @@
 #include "stored/limits.h"
 #include "stored/record.h"
 #include "stored/store.h"
+#include "stored/threads.h"
 
 struct account;
 struct mbox;
@@ -82,6 +83,7 @@ struct account {
 	size_t n_mboxes;
 	struct mbox *inbox;
 	struct tree_names dirs, subs;
+	struct threads threads;
 	TAILQ_HEAD(, tree_op) ops; /* the first is under way */
 	unsigned n_ops;
 	TAILQ_HEAD(, copy) copies; /* the first is under way */
@@ -277,6 +279,7 @@ struct store {
 	struct maintain *maintain;
 	struct store_counts counts;
 	size_t copy_msgs_max; /* COPY_MSGS_MAX; tests lower it */
+	uint32_t threads_rows; /* THREADS_ROWS; tests lower it */
 };
 
 static inline struct engine *store_engine(const struct store *st)
@@ -408,8 +411,14 @@ void change_flags(struct view *v, const struct ipc_flags_store *q);
 void change_expunge(struct view *v, const struct ipc_msg_expunge *q);
 /* A view may begin between two changes, not within one. Answered by session_mbox_opened(). */
 void change_open(struct mbox *m, struct session *s, uint32_t seq, uint32_t flags);
-/* Facts of a message, if it still exists. */
-void change_facts(struct mbox *m, uint32_t uid, enum facts_source source, struct slice facts);
+/* Facts of a message, if it still exists, and its thread, if none is known yet. */
+struct late_facts {
+	enum facts_source source;
+	struct slice facts;
+	struct thread_ids ids;
+	uint64_t thread; /* as threads_find() said */
+};
+void change_facts(struct mbox *m, uint32_t uid, const struct late_facts *late);
 /*
  * Nothing else changes the mailbox (but deliveries) from the call of `fn` with IPC_ST_OK until
  * change_release(). `look`: its columns must be loaded. Another status: it is not held. May call at

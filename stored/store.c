@@ -141,6 +141,7 @@ int store_new(const struct store_conf *conf, struct store **ret_st)
 	st->instance = conf->instance;
 	st->refused = conf->refused;
 	st->copy_msgs_max = COPY_MSGS_MAX;
+	st->threads_rows = THREADS_ROWS;
 	st->policy = (struct account_policy){ .undelete_s = (int64_t)conf->undelete_s,
 		.restores_per_day = RESTORES_PER_DAY,
 		.suspend = 100 };

@@ -256,7 +256,10 @@ enum ipc_status_want { IPC_STATUS_RECENT = 1 << 0, IPC_STATUS_DELETED = 1 << 1 }
 /* Rows of messages and of events, in one packet with their sets of keywords. */
 enum { IPC_ROWS_BYTES_MAX = 56000, IPC_SETS_BYTES_MAX = 8192 };
 
-enum { IPC_ROW_BYTES = 56, IPC_EVENT_BYTES = 32, IPC_KEYWORDS_MAX = 4096 };
+/* Numbers by which stored finds a message's thread, u64 each (common/mail/threadid.h). */
+enum { IPC_THREAD_NUMBERS = 6 };
+
+enum { IPC_ROW_BYTES = 64, IPC_EVENT_BYTES = 32, IPC_KEYWORDS_MAX = 4096 };
 
 enum { IPC_LOST_BYTES = 40 };
 

@@ -11,6 +11,7 @@
  * i64, zone u16 */
 #define FACTS_HEAD     39
 #define FACTS_AT_FLAGS 4
+#define FACTS_AT_SIZE  8
 #define FACTS_MAGIC    'F'
 
 /* After the head: tag u8, length u32, octets. A reader passes over tags it does not know. */

@@ -8,6 +8,7 @@
 #include "protocols/imap/imap-private.h"
 
 #include "common/mail/facts.h"
+#include "common/mail/threadid.h"
 
 #include <stdlib.h>
 
@@ -189,10 +190,12 @@ static void message_end(struct append *a)
 {
 	struct buf facts = BUF_INIT(FACTS_MAX);
 	struct ipc_append_end m = { 0 };
+	uint8_t thread[THREADID_BYTES_MAX];
 
 	/* Without facts stored has them made: no reason to refuse the message. */
 	if (facts_maker_finish(a->facts, &facts) == 0)
 		m.facts = buf_slice(&facts);
+	m.thread = slice_of(thread, threadid_pack(m.facts, thread));
 	if (a->begun)
 		imap_send(a->job.s, IPC_append_end, &m);
 	buf_fini(&facts);

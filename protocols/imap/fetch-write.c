@@ -58,11 +58,14 @@ void fetch_write_row_item(struct fetch *f, const struct fetch_item *i, const str
 	case FETCH_EMAILID:
 		put_object_id(f, 'E', r->id);
 		return;
-	case FETCH_SAVEDATE:
-		write_date_time(w, r->saved);
+	case FETCH_THREADID:
+		if (r->thread != 0)
+			put_object_id(f, 'T', r->thread);
+		else
+			write_nil(w); /* not known yet */
 		return;
-	default: /* THREADID: threads are not kept (RFC 8474 5.2 allows to say so) */
-		write_nil(w);
+	default: /* SAVEDATE */
+		write_date_time(w, r->saved);
 		return;
 	}
 }

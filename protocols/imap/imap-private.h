@@ -255,8 +255,6 @@ int imap_resolve(struct imap *s, struct set *set, bool saved, struct set *ret_ui
 /* CONDSTORE is on from here on (RFC 7162 3.1.8): tells HIGHESTMODSEQ if a mailbox is selected. */
 void imap_condstore_on(struct imap *s);
 void imap_unselect(struct imap *s);
-/* "M" or "E" and 16 hexadecimal digits (RFC 8474). */
-void imap_put_object_id(struct buf *out, char kind, uint64_t id);
 /* Somebody deleted the selected mailbox. */
 void imap_mailbox_gone(struct imap *s);
 
@@ -266,6 +264,12 @@ void imap_auth_gone(struct imap *s);
 /* " AUTH=..." of what is offered now, or " LOGINDISABLED". */
 void imap_put_mechs(struct imap *s, struct buf *out);
 void imap_put_capabilities(struct imap *s, struct buf *out);
+
+/* ---- objectid.c ---- */
+/* "M", "E" or "T" and 16 hexadecimal digits (RFC 8474). */
+void imap_put_object_id(struct buf *out, char kind, uint64_t id);
+/* An object id as an argument; false when it can be none of ours of that kind. */
+bool parse_object_id(struct parse *p, char kind, uint64_t *ret_id);
 
 /* ---- mailbox.c ---- */
 void imap_put_uses(struct writer *w, uint32_t attrs);

@@ -49,5 +49,6 @@ struct imap_row imap_row_at(struct slice rows, size_t i, struct slice sets)
 		.date = (int64_t)wire_load_u64(p + 24),
 		.saved = (int64_t)wire_load_u64(p + 32),
 		.modseq = wire_load_u64(p + 40),
-		.id = wire_load_u64(p + 48) };
+		.id = wire_load_u64(p + 48),
+		.thread = wire_load_u64(p + 56) };
 }

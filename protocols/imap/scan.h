@@ -25,7 +25,7 @@ struct imap_row {
 	struct keyset keywords; /* in the page's sets */
 	uint64_t size;
 	int64_t date, saved;
-	uint64_t modseq, id;
+	uint64_t modseq, id, thread; /* thread 0: not known yet */
 };
 
 /* Asks for the next page: 0, or 1 when stored is gone. */

@@ -188,6 +188,10 @@ static bool row_matches(
 		return m->modseq >= k->n;
 	case SEARCH_SET:
 		return set_has(&k->set, m->uid);
+	case SEARCH_EMAILID:
+		return k->known && m->id == k->n;
+	case SEARCH_THREADID:
+		return k->known && m->thread == k->n;
 	default:
 		return true;
 	}

@@ -96,7 +96,9 @@ static void row_take(struct search_job *j, const uint8_t *row)
 		.size = wire_load_u64(row + 16),
 		.date = (int64_t)wire_load_u64(row + 24),
 		.saved = (int64_t)wire_load_u64(row + 32),
-		.modseq = wire_load_u64(row + 40) };
+		.modseq = wire_load_u64(row + 40),
+		.id = wire_load_u64(row + 48),
+		.thread = wire_load_u64(row + 56) };
 
 	if (m.uid == 0 || view_seq(v, m.uid) == 0)
 		return; /* not told of yet */

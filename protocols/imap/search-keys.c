@@ -1,18 +1,20 @@
 /*
- * search-keys - the grammar of search-key (RFC 3501 9, RFC 5032, RFC 7162 3.1.5, RFC 8514).
+ * search-keys - the grammar of search-key (RFC 3501 9, RFC 5032, RFC 7162 3.1.5, RFC 8474 6,
+ * RFC 8514).
  */
 #include "protocols/imap/search-keys.h"
 
 #include "common/mail/utf8.h"
 #include "protocols/imap/imap-private.h"
 
-enum arg { ARG_NONE, ARG_FLAGS, ARG_STRING, ARG_DATE, ARG_NUMBER, ARG_KEYWORD };
+enum arg { ARG_NONE, ARG_FLAGS, ARG_STRING, ARG_DATE, ARG_NUMBER, ARG_KEYWORD, ARG_OBJECT };
 
 static const struct key_word {
 	const char *name;
 	enum search_kind kind;
 	enum arg arg;
-	uint32_t a, b; /* flags: mask, want; dates: cmp; strings: field; keyword: 1 = not */
+	uint32_t a, b; /* flags: mask, want; dates: cmp; strings: field; keyword: 1 = not;
+			  object: its letter */
 } words[] = {
 	{ "ALL", SEARCH_ALL, ARG_NONE, 0, 0 },
 	{ "SAVEDATESUPPORTED", SEARCH_ALL, ARG_NONE, 0, 0 },
@@ -49,6 +51,8 @@ static const struct key_word {
 	{ "BCC", SEARCH_FIELD, ARG_STRING, FACTS_BCC, 0 },
 	{ "BODY", SEARCH_BODY, ARG_STRING, 0, 0 },
 	{ "TEXT", SEARCH_TEXT, ARG_STRING, 0, 0 },
+	{ "EMAILID", SEARCH_EMAILID, ARG_OBJECT, 'E', 0 },
+	{ "THREADID", SEARCH_THREADID, ARG_OBJECT, 'T', 0 },
 };
 
 struct reader {
@@ -250,6 +254,9 @@ static void read_arg(struct reader *r, struct search_key *k, const struct key_wo
 		break;
 	case ARG_KEYWORD:
 		k->bit = view_keyword(&r->s->view, parse_atom(r->p));
+		break;
+	case ARG_OBJECT:
+		k->known = parse_object_id(r->p, (char)w->a, &k->n);
 		break;
 	default:
 		break;

@@ -32,6 +32,8 @@ enum search_kind {
 	SEARCH_YOUNGER,
 	SEARCH_MODSEQ,
 	SEARCH_SET,
+	SEARCH_EMAILID,
+	SEARCH_THREADID,
 	SEARCH_FIELD,  /* SUBJECT, FROM ...: the first field of that name */
 	SEARCH_HEADER, /* any field of that name */
 	SEARCH_BODY,
@@ -47,7 +49,8 @@ struct search_key {
 	struct search_key *a, *b;
 	uint32_t mask, want; /* flags */
 	int bit;             /* keyword's number; -1: of no message */
-	uint64_t n;
+	uint64_t n;          /* of an object id: its number, if `known` */
+	bool known;          /* the object id is of our form; another is of no message */
 	enum search_cmp cmp;
 	int32_t day;    /* since 1970 */
 	struct set set; /* uids, normalised */
@@ -85,7 +88,7 @@ struct search_msg {
 	uint32_t uid, flags;
 	bool recent;
 	struct keyset keywords;
-	uint64_t size, modseq;
+	uint64_t size, modseq, id, thread;
 	int64_t date, saved;
 	const struct facts_view *facts; /* NULL: not known (yet) */
 	bool facts_lost;                /* there are none: the header and the text are read */

@@ -81,11 +81,6 @@ static void put_count(struct imap *s, uint64_t n, const char *what)
 	write_end(&w);
 }
 
-void imap_put_object_id(struct buf *out, char kind, uint64_t id)
-{
-	buf_printf(out, "%c%016llx", kind, (unsigned long long)id);
-}
-
 static void put_mailbox_id(struct imap *s)
 {
 	struct buf *out = &s->port->out;

@@ -6,6 +6,7 @@
 #include "protocols/smtp/smtp-private.h"
 
 #include "common/base/wire.h"
+#include "common/mail/threadid.h"
 
 /* Line ends that we may have to add, in front and behind. */
 enum { LINE_ENDS = 4 };
@@ -178,10 +179,12 @@ static void body_commit(struct smtp *s)
 {
 	struct buf facts = BUF_INIT(FACTS_MAX);
 	struct ipc_post_commit m = { .tag = s->tag };
+	uint8_t thread[THREADID_BYTES_MAX];
 
 	/* Without facts stored has them made: no reason to refuse the message. */
 	if (facts_maker_finish(s->txn.facts, &facts) == 0)
 		m.facts = buf_slice(&facts);
+	m.thread = slice_of(thread, threadid_pack(m.facts, thread));
 	chunk_send(s);
 	if (s->txn.posting && front_send(s->port, FRONT_POST, IPC_post_commit, &m) != 0)
 		smtp_body_fail(s, SMTP_BODY_LOST);

@@ -1,6 +1,7 @@
 #include "stored/parsed/reader.h"
 
 #include "common/ipc/chan.h"
+#include "common/mail/threadid.h"
 #include "stored/parsed/parse_core.h"
 
 #include <event2/event.h>
@@ -22,9 +23,11 @@ static uint32_t status_of(int answer)
 static void reply(struct ipc_chan *c, uint32_t seq, int answer, struct slice facts)
 {
 	struct ipc_parse_facts m = { .seq = seq, .status = status_of(answer) };
+	uint8_t thread[THREADID_BYTES_MAX];
 
 	if (answer == 0)
 		m.facts = facts;
+	m.thread = slice_of(thread, threadid_pack(m.facts, thread));
 	ipc_send(c, IPC_parse_facts, &m, NULL);
 }
 

@@ -26,12 +26,10 @@ struct relay {
 	struct place places[PARSED_CHILDREN_MAX];
 };
 
-static void answer(struct relay *r, uint32_t seq, uint32_t status, struct slice facts)
+static void answer(struct relay *r, const struct ipc_parse_facts *m)
 {
-	struct ipc_parse_facts m = { .seq = seq, .status = status, .facts = facts };
-
 	if (r->stored != NULL)
-		ipc_send(r->stored, IPC_parse_facts, &m, NULL);
+		ipc_send(r->stored, IPC_parse_facts, m, NULL);
 }
 
 /* Listening to stored stops while some reader has too much before it. */
@@ -50,7 +48,7 @@ static void set_pause(struct relay *r)
 static void place_end(struct place *p, uint32_t status)
 {
 	for (unsigned i = 0; i < p->n_jobs; i++)
-		answer(p->relay, p->seqs[i], status, SLICE_NONE);
+		answer(p->relay, &(struct ipc_parse_facts){ p->seqs[i], status });
 	p->n_jobs = 0;
 	event_del(p->timer);
 	ipc_chan_free(&p->chan);
@@ -85,16 +83,16 @@ static void on_reader_msg(
     void *arg, struct ipc_chan *c, enum ipc_type type, const union ipc_any *m, int *fds)
 {
 	struct place *p = arg;
-	uint32_t status = m->parse_facts.status;
+	struct ipc_parse_facts a = m->parse_facts;
 
 	/* Only the facts of its own messages, and only answers that it may give. */
-	if (type != IPC_parse_facts || !place_drop_seq(p, m->parse_facts.seq)) {
+	if (type != IPC_parse_facts || !place_drop_seq(p, a.seq)) {
 		place_end(p, IPC_ST_CORRUPT);
 		return;
 	}
-	if (status != IPC_ST_OK && status != IPC_ST_TRYLATER)
-		status = IPC_ST_BAD;
-	answer(p->relay, m->parse_facts.seq, status, m->parse_facts.facts);
+	if (a.status != IPC_ST_OK && a.status != IPC_ST_TRYLATER)
+		a.status = IPC_ST_BAD;
+	answer(p->relay, &a);
 	place_touch(p);
 }
 
@@ -198,7 +196,7 @@ static void on_begin(struct relay *r, const struct ipc_parse_begin *m)
 	}
 	p = place_for(r, m->account);
 	if (p == NULL) {
-		answer(r, m->seq, IPC_ST_TRYLATER, SLICE_NONE);
+		answer(r, &(struct ipc_parse_facts){ m->seq, IPC_ST_TRYLATER });
 		return;
 	}
 	p->seqs[p->n_jobs++] = m->seq;

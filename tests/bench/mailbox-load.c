@@ -91,7 +91,8 @@ static void append_all(size_t bytes)
 			    &(struct ipc_append_msg){ i % 2, SLICE("Work"), 5, bytes });
 			rig_append_bytes(s, slice_of(body, bytes));
 			rig_send(s, IPC_append_end,
-			    &(struct ipc_append_end){ slice_of(facts, sizeof(facts)) });
+			    &(struct ipc_append_end){
+				slice_of(facts, sizeof(facts)), SLICE("a number") });
 		}
 		rig_send(s, IPC_append_commit, &(struct ipc_append_commit){ 2 });
 		if (next(IPC_append_done)->append_done.status != IPC_ST_OK)

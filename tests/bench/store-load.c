@@ -2,8 +2,9 @@
  * store-load - what stored alone can do: deliveries per second by lock-step connections, and bodies
  * per second to one session, both through real sockets to a process of its own on the LMDB engine.
  *
- *     store-load DIR [seconds] [message bytes] [messages to read]
+ *     store-load DIR [seconds] [message bytes] [messages to read] [answers in a hundred]
  *
+ * Answers refer to the message before and to the first of their connection: what threads cost.
  * DIR is an empty directory on the disk to measure. Nothing of it is part of the test run.
  */
 #include "common/base/clock.h"
@@ -66,7 +67,7 @@ struct world {
 	struct ipc_chan *authd, *routerd, *acceptor, *session;
 	struct conn conns[CONNS_MAX];
 	pid_t pid;
-	uint32_t seq, mbox;
+	uint32_t seq, mbox, replies; /* replies: in a hundred messages */
 	int answers, fd;
 	size_t message_bytes, n_latency;
 	int64_t until_ns;
@@ -80,12 +81,25 @@ struct world {
 static uint8_t *message;
 static uint32_t latency_us[LATENCIES_MAX];
 
+/* Numbers of message ids as a front-end gives them. */
+static struct slice thread_of(const struct conn *c, uint8_t *out)
+{
+	uint64_t first = ((uint64_t)c->handle + 1) << 40;
+	bool answer = c->tag % 100 < c->w->replies && c->tag > 1;
+
+	wire_store_u64(out, (first + c->tag) * 0x9e3779b97f4a7c15u);
+	wire_store_u64(out + 8, (first + 1) * 0x9e3779b97f4a7c15u);
+	wire_store_u64(out + 16, (first + c->tag - 1) * 0x9e3779b97f4a7c15u);
+	return slice_of(out, answer ? 24 : 8);
+}
+
 static void post_next(struct conn *c)
 {
 	uint8_t handle[4];
 	struct ipc_post_begin b = { ++c->tag, c->w->message_bytes, slice_of(handle, 4) };
 	struct ipc_post_data d = { c->tag };
-	struct ipc_post_commit e = { c->tag, SLICE("facts") };
+	uint8_t thread[8 * IPC_THREAD_NUMBERS];
+	struct ipc_post_commit e = { c->tag, SLICE("facts"), thread_of(c, thread) };
 
 	wire_store_u32(handle, c->handle);
 	c->start_ns = clock_mono_ns();
@@ -163,9 +177,9 @@ static void on_daemon(
 	struct world *w = arg;
 
 	if (type == IPC_policy_ask) { /* a question, not an answer */
-		struct ipc_policy_is p = { .account = m->policy_ask.account,
-			.suspend = 100,
-			.undelete_s = 14 * 86400 };
+		struct ipc_policy_is p = {
+			.account = m->policy_ask.account, .suspend = 100, .undelete_s = 14 * 86400
+		};
 
 		(void)ipc_send(c, IPC_policy_is, &p, NULL);
 		return;
@@ -359,7 +373,8 @@ int main(int argc, char **argv)
 	static const unsigned conns[] = { 1, 10, 50 };
 	double seconds = argc > 2 ? atof(argv[2]) : 3;
 	uint32_t to_read = argc > 4 ? (uint32_t)atoi(argv[4]) : 10000;
-	struct world w = { .message_bytes = argc > 3 ? (size_t)atol(argv[3]) : 6144 };
+	struct world w = { .message_bytes = argc > 3 ? (size_t)atol(argv[3]) : 6144,
+		.replies = argc > 5 ? (uint32_t)atoi(argv[5]) : 0 };
 	int pairs[3][2], far[3], dir;
 	double pss, idle;
 

@@ -44,13 +44,23 @@ def imap(s):
 def note(i, name):
     """What a mailbox holds, as a client sees it."""
     equal(i.select('"%s"' % name, readonly=True)[0], "OK", "the answer to SELECT")
-    for part in i.uid("FETCH", "1:*", "(FLAGS BODY.PEEK[])")[1]:
+    for part in i.uid("FETCH", "1:*", "(FLAGS EMAILID THREADID BODY.PEEK[])")[1]:
         if not isinstance(part, tuple):
             continue
         head = part[0].decode()
         uid = int(head.split("UID ")[1].split()[0].rstrip(")"))
         flags = sorted(f for f in head.split("FLAGS (")[1].split(")")[0].split() if f != "\\Recent")
-        SENT[hashlib.sha256(part[1]).hexdigest()] = (name, uid, flags)
+        ids = re.findall(r"ID \(([ET][0-9a-f]{16})\)", head)
+        equal(len(ids), 2, "ids in %r" % head)
+        SENT[hashlib.sha256(part[1]).hexdigest()] = (name, uid, flags, ids)
+
+
+def conversation(k):
+    """Of the first thirty messages each three are a chain of answers that name only the one before."""
+    if k >= 30:
+        return {}
+    back = {} if k % 3 == 0 else {"In-Reply-To": "<m%d@x.example>" % (k - 1)}
+    return {"Message-ID": "<m%d@x.example>" % k, **back}
 
 
 def saved(out):
@@ -62,7 +72,7 @@ def saved(out):
 def well(s):
     random.seed(5)
     for k in range(40):
-        s.deliver(U1, message("%d " % k + "x" * random.choice((10, 3000, 90000)), str(k)))
+        s.deliver(U1, message("%d " % k + "x" * random.choice((10, 3000, 90000)), str(k), **conversation(k)))
     s.deliver(U1, message("x" * 1500000, "a file of its own"))
     i = imap(s)
     i.select("INBOX")
@@ -77,6 +87,8 @@ def well(s):
     for box in ("INBOX", "Work", "Work/T&APw-b"):
         note(i, box)
     i.logout()
+    threads = [ids[1] for _, _, _, ids in SENT.values()]
+    equal(len(set(threads)), len(threads) - 18, "threads")  # nine chains are whole
     equal(tool(s, "verify", "--offline=" + data(s), ok=(3,))[1]["done"], False, "while the server runs")
     said = tool(s, "verify", "--rate=1000")[1]
     equal((said["messages"], said["expunged"]), (len(SENT), 2), "messages that verify saw beside the server")
@@ -89,7 +101,7 @@ def well(s):
     rows = saved(out)
     equal(len(rows), len(SENT), "lines of the manifest")
     for r in rows:
-        box, uid, flags = SENT[r["sha256"]]
+        box, uid, flags, _ = SENT[r["sha256"]]
         equal((r["account"], r["mailbox"], r["uid"], sorted(r["flags"])),
               (U1, box.replace("&APw-", "\u00fc"), uid, flags), "a message")
         path = os.path.join(out, U1, r["folder"], "cur", r["file"])

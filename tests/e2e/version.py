@@ -11,6 +11,7 @@ import io
 import json
 import os
 import random
+import re
 import sys
 import tarfile
 import time
@@ -125,6 +126,40 @@ def unpack(s, path):
         return json.load(t.extractfile("seen.json"))
 
 
+def threads(i):
+    """{uid: (EMAILID, THREADID)} of the mailbox that is selected."""
+    found = {}
+    for line in i.uid("FETCH", "1:*", "(EMAILID THREADID)")[1]:
+        text = line.decode()
+        found[text.split("UID ")[1].split()[0].rstrip(")")] = re.search(r"EMAILID \((E\w+)\) THREADID (NIL|\(T\w+\))", text).groups()
+    return found
+
+
+def get_threads(s):
+    """What version 1 did not keep comes with the next look at the messages' facts, and stays."""
+    i = imap(s, "u1")
+    i.select("INBOX", readonly=True)
+    before = threads(i)
+    equal({t for _, t in before.values()}, {"NIL"}, "threads of old messages")
+
+    def there():
+        i.fetch("1:*", "(ENVELOPE)")
+        return all(t != "NIL" for _, t in threads(i).values())
+    suite.wait(there, 60, "threads")
+    now = threads(i)
+    i.logout()
+    equal({u: e for u, (e, _) in now.items()}, {u: e for u, (e, _) in before.items()}, "ids of messages")
+    return now
+
+
+def same_threads(s, want):
+    i = imap(s, "u1")
+    i.select("INBOX", readonly=True)
+    now = threads(i)
+    i.logout()
+    equal({u: now.get(u) for u in want}, want, "threads")
+
+
 def goes_on(s, want):
     """It takes changes, and they are still there after another start; the index can be made anew."""
     i = imap(s, "u1")
@@ -155,7 +190,10 @@ for fixture in sorted(glob.glob(os.path.join(HERE, "version-*.tar.xz"))):
         s.start_again()
         equal(seen(s), want, "mail")
         check("engine.aside" not in s.log_text(), "an index was not taken")
+        if path.endswith("version-1.tar.xz"):
+            old = get_threads(s)
         goes_on(s, want)
+        same_threads(s, old)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@
 #include "common/base/wire.h"
 #include "common/mail/facts.h"
 #include "common/mail/param.h"
+#include "common/mail/threadid.h"
 #include "common/mail/utf8.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -55,7 +56,9 @@ static void make_and_read(struct slice message)
 	struct facts_maker *m = facts_maker_new();
 	struct buf out = BUF_INIT(FACTS_MAX);
 	struct facts_view v;
+	uint8_t thread[THREADID_BYTES_MAX];
 	unsigned chars = 0;
+	size_t numbers;
 
 	assert(m != NULL);
 	for (size_t at = 0; at < message.n; at += 61)
@@ -68,6 +71,8 @@ static void make_and_read(struct slice message)
 	for (size_t i = 0; i < v.preview.n; i++)
 		chars += (v.preview.p[i] & 0xc0) != 0x80;
 	assert(chars <= FACTS_PREVIEW_CHARS);
+	numbers = threadid_pack(buf_slice(&out), thread);
+	assert(numbers >= 8 && numbers <= sizeof(thread) && numbers % 8 == 0);
 	for (unsigned i = 0; i < FACTS_KEY_COUNT; i++)
 		assert(utf8_valid(v.key[i]) && v.key[i].n <= FACTS_KEY_MAX);
 	facts_maker_free(&m);
@@ -76,6 +81,7 @@ static void make_and_read(struct slice message)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
+	uint8_t thread[THREADID_BYTES_MAX];
 	struct facts_view v;
 	struct slice in = slice_of(data, n);
 
@@ -86,6 +92,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		make_and_read(in);
 	} else if (in.n >= 16 && facts_view(in, wire_load_u64(in.p + 8), &v) == 0) {
 		walk(&v, in);
+		assert(threadid_pack(in, thread) % 8 == 0);
 	}
 	return 0;
 }

@@ -73,6 +73,16 @@ void model_results(struct model *w, struct rig_client *c, int ms)
 	}
 }
 
+/* Of few message ids, so that threads join and part. */
+static struct slice thread_make(struct model *w)
+{
+	size_t n = model_random(w, 5);
+
+	for (size_t i = 0; i < n; i++)
+		wire_store_u64(w->thread + 8 * i, model_random(w, 20) + (i > 0));
+	return slice_of(w->thread, 8 * n);
+}
+
 void model_post(struct model *w, struct rig_client *c)
 {
 	static uint8_t body[300000];
@@ -84,6 +94,7 @@ void model_post(struct model *w, struct rig_client *c)
 			handles[n++] = a + 1;
 			w->attempts[tag].fate[a] = FATE_OPEN;
 		}
+	w->rig.thread = thread_make(w);
 	rig_deliver(c, tag, handles, n, slice_of(body, size), SLICE("facts"));
 }
 
@@ -107,11 +118,15 @@ static struct rig_client *look(
 	for (size_t i = 0; i < *ret_n; i++) {
 		uint32_t uid = wire_load_u32(rows + IPC_ROW_BYTES * i);
 		uint64_t id = wire_load_u64(rows + IPC_ROW_BYTES * i + 48);
+		uint64_t thread = wire_load_u64(rows + IPC_ROW_BYTES * i + 56);
 
 		assert_true(uid < UIDS_MAX && uid < ret_o->uidnext);
 		if (w->ids[a][uid] != 0 && w->ids[a][uid] != id)
 			fail_msg("uid %u of account %u names another message now", uid, a);
 		w->ids[a][uid] = id;
+		if (w->threads[a][uid] != 0 && w->threads[a][uid] != thread)
+			fail_msg("uid %u of account %u is of another thread now", uid, a);
+		w->threads[a][uid] = thread;
 	}
 	return s;
 }

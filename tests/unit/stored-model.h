@@ -25,6 +25,8 @@ struct model {
 	struct attempt attempts[ATTEMPTS_MAX];
 	uint32_t n_attempts;
 	uint64_t ids[ACCOUNTS][UIDS_MAX]; /* what a uid names */
+	uint64_t threads[ACCOUNTS][UIDS_MAX];
+	uint8_t thread[48]; /* of the next message */
 	unsigned acked, refused, expunged;
 };
 

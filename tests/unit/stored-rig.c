@@ -528,7 +528,7 @@ void rig_deliver(struct rig_client *post, uint32_t tag, const uint32_t *handles,
 {
 	uint8_t packed[4096];
 	struct ipc_post_begin b = { tag, body.n, slice_of(packed, 4 * n) };
-	struct ipc_post_commit c = { tag, facts };
+	struct ipc_post_commit c = { tag, facts, post->rig->thread };
 
 	for (size_t i = 0; i < n; i++)
 		wire_store_u32(packed + 4 * i, handles[i]);

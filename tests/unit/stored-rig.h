@@ -44,6 +44,7 @@ struct rig {
 	uint64_t messages_max;
 	uint32_t notice, alert, restores;
 	bool policy_waits; /* it says so when rig_policy() is called, not when it is asked */
+	struct slice thread; /* of the messages delivered from now on (common/mail/threadid.h) */
 	int dir_fd, log_fd;
 	char spec[64];
 };

@@ -142,8 +142,8 @@ static void the_table_finds_what_is_in_it(void **state)
 static void records_survive_and_refuse(void **state)
 {
 	struct mbox_head h = { MBOX_EXTERNAL, 1, 2, 3, 4, UINT64_MAX, 6, 7, 8, 9, 10, 11 }, h2;
-	struct msg_rec m = { 31, { 1ull << 63, SLICE("\x40\0\xff\x0f") }, 1u << 31, 5, 6, 7, -1,
-		-2 },
+	struct msg_rec m = { 31, { 1ull << 63, SLICE("\x40\0\xff\x0f") }, 1u << 31, 5, 6, 7, -1, -2,
+		UINT64_MAX },
 		       m2;
 	struct flags_rec f = { 3, { 10, SLICE("\x41\0") }, 9 }, f2;
 	struct root_rec r = { 7, 8, 9 }, r2;
@@ -161,10 +161,21 @@ static void records_survive_and_refuse(void **state)
 	assert_int_equal(msg_unpack(slice_of(v, RECORD_MSG_BYTES + 4), &m2), 0);
 	assert_true(m2.date == -1 && m2.sum == 7 && m2.size == m.size);
 	assert_true(m2.keywords.bits == m.keywords.bits && m2.saved == -2);
-	assert_true(slice_eq(m2.keywords.more, m.keywords.more));
+	assert_true(slice_eq(m2.keywords.more, m.keywords.more) && m2.thread == m.thread);
 	for (size_t i = 0; i < RECORD_MSG_BYTES + 4; i++)
 		assert_int_equal(msg_unpack(slice_of(v, i), &m2), 1);
 	v[RECORD_MSG_BYTES + 3] = 0x10; /* a number that none can have */
+	assert_int_equal(msg_unpack(slice_of(v, RECORD_MSG_BYTES + 4), &m2), 1);
+	/* Version 1 ends before the thread; nobody knows version 3. */
+	msg_pack(&m, v);
+	memmove(v + 64, v + RECORD_MSG_BYTES, 4);
+	v[0] = 1;
+	assert_int_equal(msg_unpack(slice_of(v, 64 + 4), &m2), 0);
+	assert_true(m2.thread == 0 && m2.saved == -2);
+	assert_true(slice_eq(m2.keywords.more, m.keywords.more));
+	assert_int_equal(msg_unpack(slice_of(v, RECORD_MSG_BYTES + 4), &m2), 1);
+	msg_pack(&m, v);
+	v[0] = 3;
 	assert_int_equal(msg_unpack(slice_of(v, RECORD_MSG_BYTES + 4), &m2), 1);
 	assert_int_equal(flags_pack(&f, v), RECORD_FLAGS_BYTES + 2);
 	assert_int_equal(flags_unpack(slice_of(v, RECORD_FLAGS_BYTES + 2), &f2), 0);

@@ -36,6 +36,12 @@ struct box {
 	struct msg v[MSGS_MAX], lost[MSGS_MAX]; /* lost: by uid, keywords not looked at */
 };
 
+enum { THREADED_MAX = 4096 };
+
+struct threaded {
+	uint64_t id, thread;
+};
+
 struct world {
 	struct rig rig;
 	struct rig_client *s;
@@ -44,7 +50,8 @@ struct world {
 	struct box now[BOXES], then[BOXES], found[BOXES]; /* then: if the step is done */
 	uint64_t name_of[BOXES][100];                     /* of a keyword's number */
 	uint64_t ids[BOXES][UIDS_MAX];
-	uint32_t names[BOXES][UIDS_MAX]; /* that the message of the uid had last */
+	struct threaded threads[THREADED_MAX]; /* by message id */
+	uint32_t names[BOXES][UIDS_MAX];       /* that the message of the uid had last */
 	unsigned done, failed;
 	bool killed;
 };
@@ -130,6 +137,16 @@ static bool look_lost(struct world *w, unsigned b, struct box *ret)
 	return ask_lost(w, b, IPC_LOST_LIST, SLICE_NONE, ret) == IPC_ST_OK;
 }
 
+/* Whatever copy of a message is looked at, and whenever: its thread is the same. */
+static void thread_check(struct world *w, uint64_t id, uint64_t thread)
+{
+	struct threaded *t = &w->threads[id % THREADED_MAX];
+
+	if (t->id == id && t->thread != thread)
+		fail_msg("message %llu is of another thread now", (unsigned long long)id);
+	*t = (struct threaded){ id, thread };
+}
+
 static bool look(struct world *w, unsigned b, struct box *ret)
 {
 	static uint8_t rows[IPC_ROW_BYTES * MSGS_MAX];
@@ -168,6 +185,7 @@ static bool look(struct world *w, unsigned b, struct box *ret)
 		if (w->ids[b][m->uid] != 0 && w->ids[b][m->uid] != id)
 			fail_msg("uid %u of %s names another message now", m->uid, boxes[b]);
 		w->ids[b][m->uid] = id;
+		thread_check(w, id, wire_load_u64(p + 56));
 		w->names[b][m->uid] = m->names;
 	}
 	return true;
@@ -341,6 +359,7 @@ static bool step_append(struct world *w)
 	static uint8_t body[100000];
 	unsigned b = rnd(w, BOXES), n = 1 + rnd(w, 4);
 	struct box *t = &w->then[b];
+	uint8_t thread[16];
 
 	for (unsigned i = 0; i < n; i++)
 		t->v[t->n++] = (struct msg){ .flags = rnd(w, 32),
@@ -355,7 +374,10 @@ static bool step_append(struct world *w)
 
 		rig_send(w->s, IPC_append_msg, &a);
 		rig_append_bytes(w->s, slice_of(body, body_make(m->size, body)));
-		rig_send(w->s, IPC_append_end, &(struct ipc_append_end){ SLICE("facts") });
+		wire_store_u64(thread, rnd(w, 20));
+		wire_store_u64(thread + 8, 1 + rnd(w, 20));
+		rig_send(w->s, IPC_append_end,
+		    &(struct ipc_append_end){ SLICE("facts"), slice_of(thread, 8 * rnd(w, 3)) });
 	}
 	rig_send(w->s, IPC_append_commit, &(struct ipc_append_commit){ 2 });
 	return answer(w, IPC_append_done) == IPC_ST_OK;

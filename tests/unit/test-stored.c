@@ -352,7 +352,7 @@ static void a_post_channel_may_only_do_what_it_was_given(void **state)
 		struct rig_client *post = rig_post(r, 20 + i);
 		uint8_t handle[4] = { cases[i].handle };
 		struct ipc_post_begin b = { 4, 0, slice_of(handle, 4) };
-		struct ipc_post_data d = { 5, SLICE("x") };
+		struct ipc_post_commit d = { 5, SLICE("x") }; /* and post_data, post_abort */
 
 		rig_target(r, 20 + i, 1, 7, 0);
 		rig_send(post, IPC_post_begin, &b);

@@ -31,7 +31,8 @@ Without files: all of tests/wire/*/*.wire (beside this script). A file is a smal
                               nothing but our two trace fields is before it
 
 In lines of ours {b64:TEXT} is base64 of TEXT (with \\x00 and so on), {apop:PASSWORD} the digest over
-the greeting's stamp and PASSWORD, {validity} the last UIDVALIDITY that the server told.
+the greeting's stamp and PASSWORD, {validity} the last UIDVALIDITY that the server told, {emailid} the
+last EMAILID, this one also in lines of the server's.
 """
 import argparse
 import base64
@@ -273,10 +274,10 @@ def behind_trace(message):
 class Player:
     def __init__(self, script, link):
         self.script, self.link, self.stamp, self.any, self.closed = script, link, b"", False, False
-        self.validity = ""
+        self.validity = self.emailid = ""
 
     def expand(self, text):
-        text = text.replace("{validity}", self.validity)
+        text = text.replace("{validity}", self.validity).replace("{emailid}", self.emailid)
         text = re.sub(r"\{b64:([^}]*)\}", lambda m: base64.b64encode(unescape(m[1])).decode(), text)
         return re.sub(
             r"\{apop:([^}]*)\}", lambda m: hashlib.md5(self.stamp + m[1].encode()).hexdigest(), text)
@@ -296,6 +297,7 @@ class Player:
         if pattern == "..." and not exact:
             self.any = True
             return
+        pattern = pattern.replace("{emailid}", self.emailid)
         seen = []
         while True:
             line = (readline or self.link.readline)()
@@ -304,6 +306,8 @@ class Player:
             text = line[:-2].decode("utf-8", "backslashreplace")
             validity = re.search(r"UIDVALIDITY (\d+)", text)
             self.validity = validity[1] if validity else self.validity
+            emailid = re.search(r"EMAILID \((\w+)\)", text)
+            self.emailid = emailid[1] if emailid else self.emailid
             stamp = re.match(rb"(?:\+OK|200) .*(<[^>]+>)\r\n", line)
             if stamp and not self.stamp:
                 self.stamp = stamp[1]

@@ -1,6 +1,7 @@
 #include "tests/wire/world.h"
 
 #include "common/mail/facts.h"
+#include "common/mail/threadid.h"
 
 #include <assert.h>
 #include <event2/event.h>
@@ -61,6 +62,7 @@ void world_deliver(struct world *w, unsigned user, struct slice body)
 {
 	struct facts_maker *maker = facts_maker_new();
 	struct buf facts = BUF_INIT(FACTS_MAX);
+	uint8_t thread[THREADID_BYTES_MAX];
 	uint32_t handle = 1;
 	struct rig_client *post = rig_post(&w->rig, ++w->sid);
 
@@ -68,8 +70,10 @@ void world_deliver(struct world *w, unsigned user, struct slice body)
 	facts_maker_feed(maker, body);
 	assert(facts_maker_finish(maker, &facts) == 0);
 	assert(rig_target(&w->rig, w->sid, handle, user, 0) == IPC_ST_OK);
+	w->rig.thread = slice_of(thread, threadid_pack(buf_slice(&facts), thread));
 	rig_deliver(post, 1, &handle, 1, body, buf_slice(&facts));
 	assert(rig_wait(post, IPC_post_result)->post_result.status == IPC_ST_OK);
+	w->rig.thread = SLICE_NONE;
 	rig_client_close(post);
 	facts_maker_free(&maker);
 	buf_fini(&facts);
