@@ -6,6 +6,9 @@ Each row of COMMANDS is a command line that works, in the order in which they ar
 are made: words that are missing or too many, values of another kind, names of nothing. A wrong one is answered 5xx,
 and what the directory holds is as before.
 """
+import os
+import re
+
 import suite
 from cli import Cli, Reader, everything, lines_of, words_of
 from suite import DOMAIN, case, check, equal, main
@@ -152,26 +155,6 @@ SetAccountType u1 TextMailbox
 SetRouterSettings {Setting=1;}
 SetAccountPassword u1 PASSWORD gatehouse METHOD plain TAG x
 SetStatElement messages SET 5
-GetAccountMailRules u1
-SetAccountMailRules u1 ()
-UpdateAccountMailRule u1 DELETE x
-GetAccountRPOPs u1
-GetAccountTelnums u1
-GetAccountPrefs u1
-GetAccountACL u1
-RemoveAccountSubset u1 SUBSET x
-ListMailboxes u1
-CreateMailbox u1 MAILBOX x
-ReadStorageFile u1 FILE x
-GetModule SMTP
-GetLANIPs
-GetBanned
-RefreshOSData
-Shutdown
-CreateWebUserSession u1 ADDRESS 127.0.0.1
-ReleaseSMTPQueue x
-List news op u1
-ListSubscribers news
 Nonsense
 '''
 
@@ -305,6 +288,19 @@ def ordinary(s):
     equal(c.yes("GetAccountInfo * Key AccountName"), "u1@" + DOMAIN, "the own name")
     for one in (c, admin):
         one.close()
+
+
+@case("what the page says is not here yet is unknown, with or without words")
+def not_yet(s):
+    with open(os.path.join(suite.TOP, "docs", "admin.md"), encoding="utf-8") as f:
+        part = f.read().split("**Not here yet**")[1].split("\n\n")[1]
+    verbs = re.findall(r"`(\w+)`", part)
+    check(len(verbs) > 60, "the page names %d", len(verbs))
+    c = Cli(s.admin)
+    for verb in verbs:
+        for words in ("", " u1", " u1 ()"):
+            equal(c.no(verb + words), "unknown command", "the answer to " + verb + words)
+    c.close()
 
 
 @case("a Router's table of 500 KB is set and comes back; one with a wrong line changes nothing")
