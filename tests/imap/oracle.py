@@ -65,7 +65,8 @@ class Oracle:
         self.read([d for i, d in enumerate(data, 1) if i not in gone])
 
     def read(self, data):
-        items = "(UID FLAGS INTERNALDATE RFC822.SIZE%s%s)" % (" MODSEQ" * self.can("CONDSTORE"), " SAVEDATE" * self.can("SAVEDATE"))
+        items = "(UID FLAGS INTERNALDATE RFC822.SIZE%s%s%s)" % (
+            " MODSEQ" * self.can("CONDSTORE"), " SAVEDATE" * self.can("SAVEDATE"), " EMAILID THREADID" * self.can("OBJECTID"))
         rows = [r for r in self.c.ok("FETCH", "1:*", items).untagged if r.kind == "fetch"]
         assert len(rows) == len(data)
         self.messages = []
@@ -75,6 +76,7 @@ class Oracle:
             m = searching.Message(d["UID"], raw, d["FLAGS"], epoch(d["INTERNALDATE"]), epoch(d.get("SAVEDATE")),
                                   d.get("MODSEQ", 0))
             m.number = number
+            m.ids = {k.lower(): d.get(k) for k in ("EMAILID", "THREADID")}
             self.messages.append(m)
         self.source = queries_random.Source(self.rng, self.messages, self.can)
 

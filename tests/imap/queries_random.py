@@ -138,6 +138,7 @@ class Source:
         choices = ["all"]
         choices += ["older", "younger"] if self.can("WITHIN") else []
         choices += ["modseq"] if self.can("CONDSTORE") else []
+        choices += ["emailid", "threadid"] if self.can("OBJECTID") else []
         name = rng.choice(choices)
         if name == "all":
             return ("all",), ["ALL"]
@@ -145,6 +146,9 @@ class Source:
             top = max(m.modseq for m in self.messages)
             n = rng.randint(1, top + 1)
             return ("modseq", n), ["MODSEQ"] + (['"/flags/\\\\Seen"', "all"] if rng.random() < 0.3 else []) + [str(n)]
+        if name in ("emailid", "threadid"):
+            wanted = rng.choice([m.ids[name] for m in self.messages if m.ids[name]] + ["none-of-yours"])
+            return (name, wanted), [name.upper(), wanted]
         n = rng.choice([1, 3600, 86400, 10 ** 7, 3 * 10 ** 8])
         return (name, n), [name.upper(), str(n)]
 

@@ -13,7 +13,7 @@ class Message:
     def __init__(self, uid, data, flags=(), internal=0, saved=0, modseq=0):
         self.uid, self.data, self.size = uid, data, len(data)
         self.flags, self.internal, self.saved, self.modseq = {f.lower() for f in flags}, internal, saved, modseq
-        self.number = 0
+        self.number, self.ids = 0, {}
         self.tree = mailtext.parse(data)
         self.doubtful = mailtext.nested_boundaries_clash(self.tree)
         self.header = [(n, mailtext.decode_field(v), v) for n, v in self.tree.fields]
@@ -159,6 +159,8 @@ def matches(key, m, context):
         return m.internal <= limit if name == "older" else m.internal >= limit
     if name == "modseq":
         return m.modseq >= args[0]
+    if name in ("emailid", "threadid"):
+        return m.ids[name] == args[0]
     if name in ("seq", "uid"):
         return in_set(args[0], m.number if name == "seq" else m.uid, context["count" if name == "seq" else "top"])
     if name == "saved":
