@@ -6,12 +6,14 @@
  */
 #pragma once
 
+#include "common/base/buf.h"
 #include "common/engine/tail.h"
 #include "stored/salvage/report.h"
 
 #include <limits.h>
 #include <time.h>
 
+enum { LOST_MAX = 64 << 20 }; /* of lines of messages that were damaged before */
 enum { DBS = 3, FILE_NAME_BYTES = 32, GEN_NAME_BYTES = 64, ENGINE_GROUP_BYTES = 24 };
 
 extern const char *const db_names[DBS]; /* the data directory's folders; the store is the first */
@@ -55,11 +57,11 @@ void source_close(struct source *s);
 int gen_newest(
     int target_fd, char ret_name[GEN_NAME_BYTES], struct bfiles *ret_files, int64_t *ret_made);
 /* Reads a generation's manifest. False: it is none, or not a complete one. */
-bool gen_manifest_read(
-    int gen_fd, struct bfiles *ret_files, struct tail_end ret_end[DBS], int64_t *ret_made);
-/* 0 or -errno. */
-int gen_manifest_write(
-    int gen_fd, const struct bfiles *files, const struct tail_end end[DBS], int64_t made);
+bool gen_manifest_read(int gen_fd, struct bfiles *ret_files, struct tail_end ret_end[DBS],
+    int64_t *ret_made, struct buf *ret_lost);
+/* `lost`: lines of messages that were damaged before. 0 or -errno. */
+int gen_manifest_write(int gen_fd, const struct bfiles *files, const struct tail_end end[DBS],
+    int64_t made, struct slice lost);
 /* What was left by runs that were broken off; 0 or -errno. */
 int gen_sweep(int target_fd);
 /* The time, or, where a name is not older than that, the name behind the last one: names are in the
@@ -84,9 +86,11 @@ int copy_file(struct copying *c, int from_fd, const char *from, int to_fd, const
 
 /* ---- check.c ---- */
 
-/* Reads a generation back: every frame up to its end, every body. 0, or TOOL_FAILED after
+/* Reads a generation back: every frame up to its end, every body. What was damaged in the server
+ * already is reported, and `lost` gets a line of the manifest for each. 0, or TOOL_FAILED after
  * report_fail(). */
-int gen_check(int gen_fd, const struct tail_end end[DBS], struct report *rep);
+int gen_check(
+    int gen_fd, struct source *src, bool last_try, struct buf *ret_lost, struct report *rep);
 
 /* ---- online.c ---- */
 

@@ -13,8 +13,9 @@
 
 /*
  * manifest: lines. "gatehouse-backup 1"; "made SECONDS"; for each database
- * "end NAME SEGMENT OFFSET FRAME"; for each file "file NAME FILE BYTES SUM"; "whole SUM", the XXH3
- * of all lines before it.
+ * "end NAME SEGMENT OFFSET FRAME"; for each file "file NAME FILE BYTES SUM"; for each message that
+ * was damaged in the server "lost UID MAILBOX-ID ACCOUNT<tab>MAILBOX<tab>WHY"; "whole SUM", the
+ * XXH3 of all lines before it.
  */
 static const char manifest[] = "manifest", first_line[] = "gatehouse-backup 1\n";
 
@@ -46,8 +47,8 @@ static void last_line(struct slice lines, char ret[LAST_LINE_BYTES + 1])
 	    (unsigned long long)XXH3_64bits(lines.p, lines.n));
 }
 
-int gen_manifest_write(
-    int gen_fd, const struct bfiles *files, const struct tail_end end[DBS], int64_t made)
+int gen_manifest_write(int gen_fd, const struct bfiles *files, const struct tail_end end[DBS],
+    int64_t made, struct slice lost)
 {
 	struct buf b = BUF_INIT(MANIFEST_MAX);
 	char last[LAST_LINE_BYTES + 1];
@@ -62,6 +63,7 @@ int gen_manifest_write(
 		buf_printf(&b, "file %s %s %llu %016llx\n", db_names[files->v[i].db],
 		    files->v[i].name, (unsigned long long)files->v[i].bytes,
 		    (unsigned long long)files->v[i].sum);
+	buf_put(&b, lost);
 	last_line(buf_slice(&b), last);
 	buf_puts(&b, last);
 	fd = openat(gen_fd, manifest, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
@@ -121,8 +123,8 @@ static bool is_whole(struct slice text, struct slice *ret_lines)
 	return slice_eq(slice_from(text, ret_lines->n), slice_str(last));
 }
 
-bool gen_manifest_read(
-    int gen_fd, struct bfiles *ret_files, struct tail_end ret_end[DBS], int64_t *ret_made)
+bool gen_manifest_read(int gen_fd, struct bfiles *ret_files, struct tail_end ret_end[DBS],
+    int64_t *ret_made, struct buf *ret_lost)
 {
 	int fd = openat(gen_fd, manifest, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	uint8_t *p = NULL;
@@ -137,7 +139,14 @@ bool gen_manifest_read(
 		(void)slice_take(&rest, '\n');
 	while (good && rest.n > 0) {
 		struct slice s = slice_take(&rest, '\n');
-		char *line = strndup((const char *)s.p, s.n);
+		char *line;
+
+		if (slice_starts(s, SLICE("lost "))) {
+			buf_put(ret_lost, s);
+			buf_putc(ret_lost, '\n');
+			continue;
+		}
+		line = strndup((const char *)s.p, s.n);
 
 		good = line != NULL && line_read(line, ret_files, ret_end, ret_made);
 		free(line);
@@ -226,6 +235,7 @@ int gen_newest(
 {
 	char(*v)[GEN_NAME_BYTES];
 	struct tail_end end[DBS];
+	struct buf lost = BUF_INIT(MANIFEST_MAX);
 	size_t n;
 	int fd = -1;
 
@@ -233,11 +243,12 @@ int gen_newest(
 		n = 0;
 	while (n-- > 0 && fd < 0) {
 		fd = openat(target_fd, v[n], O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-		if (fd >= 0 && !gen_manifest_read(fd, ret_files, end, ret_made))
+		if (fd >= 0 && !gen_manifest_read(fd, ret_files, end, ret_made, &lost))
 			fd_close(&fd);
 		if (fd >= 0)
 			strcpy(ret_name, v[n]);
 	}
+	buf_fini(&lost);
 	free(v);
 	return fd;
 }

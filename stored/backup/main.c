@@ -37,6 +37,7 @@ struct tool {
 	struct bfiles prev, files;
 	int64_t prev_made, made;
 	struct copying copying;
+	struct buf lost; /* see gen_check() */
 };
 
 /* ---- what the generation before has already ---- */
@@ -185,7 +186,7 @@ static int take_all(struct tool *t)
 
 static int finish(struct tool *t)
 {
-	int rc = gen_manifest_write(t->gen_fd, &t->files, t->src.end, t->made);
+	int rc = gen_manifest_write(t->gen_fd, &t->files, t->src.end, t->made, buf_slice(&t->lost));
 
 	if (rc == 0 && fsync(t->gen_fd) != 0)
 		rc = -errno;
@@ -203,12 +204,13 @@ static int generation(struct tool *t, bool last_try)
 	int rc;
 
 	t->made = time(NULL);
+	buf_reset(&t->lost);
 	if (source_cut(&t->src, &t->rep) != 0)
 		return -1;
 	rc = take_all(t);
 	if (rc == 0 && !t->quick) {
 		t->rep.held = !last_try;
-		rc = gen_check(t->gen_fd, t->src.end, &t->rep);
+		rc = gen_check(t->gen_fd, &t->src, last_try, &t->lost, &t->rep);
 		t->rep.held = false;
 		if (rc != 0 && !last_try)
 			t->rep.lost = t->rep.doubts = t->rep.notes = 0;
@@ -276,6 +278,7 @@ static int do_backup(struct tool *t, const char *dir, const char *target)
 		rc = generation(t, i == TRIES);
 		if (rc <= 0)
 			break;
+		fd_close(&t->prev_fd); /* what it has may be what does not fit */
 	}
 	source_unpin(&t->src);
 	if (rc != 0)
@@ -333,6 +336,7 @@ int main(int argc, char **argv)
 	    (n != 3 || (strcmp(words[0], "backup") != 0 && strcmp(words[0], "restore") != 0)))
 		return usage();
 	report_init(&t.rep, words[0], t.json, t.quiet);
+	buf_init(&t.lost, LOST_MAX);
 	if (verify) {
 		rc = source_open(&t.src, words[1], &t.rep);
 		if (rc == 0)
@@ -344,6 +348,7 @@ int main(int argc, char **argv)
 	} else {
 		rc = restore(words[1], words[2], t.dry, &t.rep);
 	}
+	buf_fini(&t.lost);
 	bfiles_fini(&t.prev);
 	bfiles_fini(&t.files);
 	fd_close(&t.gen_fd);

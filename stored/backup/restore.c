@@ -18,6 +18,7 @@ struct restoring {
 	struct tail_end end[DBS];
 	int64_t made;
 	struct copying copying;
+	struct buf lost; /* the manifest's lines of messages that were damaged before */
 };
 
 void part_name(unsigned db, char to[GEN_NAME_BYTES])
@@ -114,7 +115,7 @@ static int begin(struct restoring *r, const char *gen, bool dry, struct report *
 	r->gen_fd = open(gen, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (r->gen_fd < 0)
 		return report_fail(rep, "%s: %s", gen, strerror(errno));
-	if (!gen_manifest_read(r->gen_fd, &r->files, r->end, &r->made))
+	if (!gen_manifest_read(r->gen_fd, &r->files, r->end, &r->made, &r->lost))
 		return report_fail(rep, "%s is no complete generation of a backup", gen);
 	if (!dry && mkdir(r->dir, 0700) != 0 && errno != EEXIST)
 		return report_fail(rep, "%s cannot be made: %s", r->dir, strerror(errno));
@@ -129,8 +130,28 @@ static int begin(struct restoring *r, const char *gen, bool dry, struct report *
 	return look_free(r, rep);
 }
 
+static void tell_lost(struct restoring *r, struct report *rep)
+{
+	struct slice rest = buf_slice(&r->lost);
+
+	while (rest.n > 0) {
+		struct slice line = slice_take(&rest, '\n');
+		struct place at = { 0 };
+		uint64_t uid = 0;
+
+		(void)slice_take(&line, ' ');
+		(void)slice_u64(slice_take(&line, ' '), UINT32_MAX, &uid);
+		(void)slice_u64(slice_take(&line, ' '), UINT64_MAX, &at.mailbox_id);
+		at.uid = (uint32_t)uid;
+		at.account = slice_take(&line, '\t');
+		at.mailbox = slice_take(&line, '\t');
+		report_item(rep, VERDICT_LOST, &at, "%.*s", SLICE_FMT(line));
+	}
+}
+
 static int tell(struct restoring *r, const char *what, uint64_t bytes, struct report *rep)
 {
+	tell_lost(r, rep);
 	report_figure(rep, "files", r->files.n);
 	report_figure(rep, what, bytes);
 	return report_end(rep);
@@ -210,9 +231,11 @@ int restore(const char *gen, const char *dir, bool dry, struct report *rep)
 	int rc;
 
 	rep->unread = true;
+	buf_init(&r.lost, LOST_MAX);
 	rc = begin(&r, gen, dry, rep);
 	if (rc == 0)
 		rc = dry ? tell(&r, "bytes-to-copy", r.copying.of, rep) : run(&r, rep);
+	buf_fini(&r.lost);
 	bfiles_fini(&r.files);
 	fd_close(&r.gen_fd);
 	fd_close(&r.dir_fd);

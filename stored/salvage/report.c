@@ -119,6 +119,8 @@ void report_item(struct report *r, enum verdict v, const struct place *at, const
 		item_json(r->items, v, at, slice_str(why));
 		fputc('\n', r->items);
 	}
+	if (r->told != NULL && !r->held)
+		r->told(r->told_arg, v, at, why);
 	r->lost += v == VERDICT_LOST;
 	r->doubts += v == VERDICT_DOUBT;
 	r->notes += v == VERDICT_NOTE;

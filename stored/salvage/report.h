@@ -39,6 +39,9 @@ struct report {
 	bool held;   /* what goes wrong is counted and not said: it will be tried again */
 	const char *verb;
 	FILE *items; /* the same lines as JSON, one each; may be NULL */
+	/* Called for each that is said; may be NULL. */
+	void (*told)(void *arg, enum verdict v, const struct place *at, const char *why);
+	void *told_arg;
 	uint64_t lost, doubts, notes;
 	uint64_t messages, bytes; /* that are whole */
 	uint64_t expunged;        /* that can be restored (docs/undelete.md) */

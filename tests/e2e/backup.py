@@ -66,6 +66,14 @@ class Load:
             MADE.append((time.monotonic(), name))
 
 
+def flip(path, at, bit=0):
+    with open(path, "r+b") as f:
+        f.seek(at)
+        was = f.read(1)[0]
+        f.seek(at)
+        f.write(bytes([was ^ 1 << bit]))
+
+
 @case("three backups while messages and accounts come in and the store is compacted; what the one before has is linked, not copied")
 def made(s):
     one = message("a file of its own" + ("\r\n" + "y" * 70) * 17000)
@@ -251,8 +259,22 @@ def numbers(s):
     check(not os.path.exists(os.path.join(s.dir, "nothing")), "something was made")
 
 
+@case("a generation that rotted since: what it has is not linked into the next")
+def rotten(s):
+    before = os.path.join(target(s), sorted(g for g in os.listdir(target(s)) if not g.endswith(".part"))[-1])
+    victim = sorted(glob.glob(before + "/store/body-*"))[0]
+    flip(victim, 300000)
+    said = tool(s, "backup", data(s), target(s))
+    flip(victim, 300000)
+    check(said["files-linked"] == 0 and said["instants-tried"] > 1, "it said %s", said)
+    flip(victim, 300000)
+    equal(tool(s, "verify", "--offline=" + os.path.join(target(s), said["generation"]))["lost"], 0, "lost")
+    flip(victim, 300000)
+
+
 @case("a body is damaged below a running server: verify names it, and its mailbox")
 def found(s):
+    s.deliver(U1, message("not in a backup yet" + ("\r\n" + "w" * 70) * 17000))
     for path in glob.glob(data(s) + "/store/body-*"):
         with open(path, "r+b") as f:
             f.seek(500000)
@@ -263,23 +285,35 @@ def found(s):
     check(U1 in {i["account"] for i in said["items"]}, "the account is not named")
 
 
-def flip(path, at, bit=0):
-    with open(path, "r+b") as f:
-        f.seek(at)
-        was = f.read(1)[0]
-        f.seek(at)
-        f.write(bytes([was ^ 1 << bit]))
-
-
-@case("what is damaged in the server's own files is not copied as whole, also where links save the reading")
+@case("a body that was damaged in the server already: the generation counts, and names it; what is restored of it names it, too")
 def source_damaged(s):
+    new = os.path.join(s.dir, "new")
+    for why in ("its body is damaged", "its body is not there"):
+        names = set(os.listdir(target(s)))
+        said = tool(s, "backup", data(s), target(s), ok=(1,))
+        path = os.path.join(target(s), said["generation"])
+        equal(set(os.listdir(target(s))) - names, {said["generation"]}, "new generations")
+        check(said["lost"] > 0 and len(said["items"]) == said["lost"], "it said %s", said)
+        equal({(i["mailbox"], i["why"]) for i in said["items"]}, {("INBOX", why)}, "what is damaged")
+        check(U1 in {i["account"] for i in said["items"]}, "the account is not named")
+        for dry in (("--dry-run",), ()):
+            equal(tool(s, "restore", *dry, path, new, ok=(1,))["items"], said["items"], "what the restore names")
+        equal(tool(s, "verify", "--offline=" + new, ok=(1,))["items"], said["items"], "what is damaged in what was restored")
+        shutil.rmtree(new)
+        for path in glob.glob(data(s) + "/store/body-*"):
+            os.unlink(path)
+
+
+@case("what is damaged in a log of the server is no generation")
+def log_damaged(s):
     names = set(os.listdir(target(s)))
+    segments = glob.glob(data(s) + "/store/log-*")  # some are no part of the log any more, and one may have no frame yet
+    for segment in segments:
+        flip(segment, 80)
     said = tool(s, "backup", data(s), target(s), ok=(3,))
-    check("damaged" in said["error"], "it said %s", said)
-    equal(set(os.listdir(target(s))), names, "generations")
-    for path in glob.glob(data(s) + "/store/body-*"):
-        os.unlink(path)
-    said = tool(s, "backup", data(s), target(s), ok=(3,))
+    for segment in segments:
+        flip(segment, 80)
+    check("not what it should be" in said["error"] or "cannot be read" in said["error"], "it said %s", said)
     equal(set(os.listdir(target(s))), names, "generations")
 
 
