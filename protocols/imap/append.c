@@ -336,19 +336,20 @@ static void on_ready(struct append *a, const struct ipc_append_ready *m)
 
 static void on_done(struct append *a, const struct ipc_append_done *m)
 {
-	struct buf *b;
+	struct writer w;
 
 	if (m->status != IPC_ST_OK) {
 		fail_status(a, m->status);
 		failed_answer(a);
 		return;
 	}
-	b = imap_reply_begin(a->job.s, IMAP_OK);
-	buf_printf(b, "[APPENDUID %u %u", m->uidvalidity, m->first_uid);
-	if (m->last_uid != m->first_uid)
-		buf_printf(b, ":%u", m->last_uid);
-	buf_puts(b, "] appended");
-	imap_reply_end(a->job.s);
+	w = imap_reply_begin(a->job.s, IMAP_OK);
+	write_code(&w, "APPENDUID");
+	write_number(&w, m->uidvalidity);
+	write_range(&w, m->first_uid, m->last_uid);
+	write_code_end(&w);
+	write_text(&w, SLICE("appended"));
+	imap_reply_end(a->job.s, &w);
 }
 
 static void append_msg(struct imap_job *j, enum ipc_type type, const union ipc_any *m)

@@ -7,13 +7,13 @@
 #include <stdlib.h>
 
 static const struct mech {
-	const char *name;
+	const char *name, *capability;
 	enum imap_mech bit;
 	bool clear_text;
 } mechs[] = {
-	{ "PLAIN", IMAP_PLAIN, true },
-	{ "LOGIN", IMAP_LOGIN, true },
-	{ "SCRAM-SHA-256", IMAP_SCRAM_SHA_256, false },
+	{ "PLAIN", "AUTH=PLAIN", IMAP_PLAIN, true },
+	{ "LOGIN", "AUTH=LOGIN", IMAP_LOGIN, true },
+	{ "SCRAM-SHA-256", "AUTH=SCRAM-SHA-256", IMAP_SCRAM_SHA_256, false },
 };
 
 enum { MECHS = sizeof(mechs) / sizeof(mechs[0]) };
@@ -49,16 +49,13 @@ static bool login_offered(const struct imap *s)
 	return (s->conf.mechs & IMAP_PLAIN) != 0 && clear_text_allowed(s);
 }
 
-void imap_put_mechs(struct imap *s, struct buf *out)
+void imap_put_mechs(struct imap *s, struct writer *w)
 {
-	for (size_t i = 0; i < MECHS; i++) {
-		if (!mech_offered(s, &mechs[i]))
-			continue;
-		buf_puts(out, " AUTH=");
-		buf_puts(out, mechs[i].name);
-	}
+	for (size_t i = 0; i < MECHS; i++)
+		if (mech_offered(s, &mechs[i]))
+			write_atom(w, mechs[i].capability);
 	if (!login_offered(s))
-		buf_puts(out, " LOGINDISABLED");
+		write_atom(w, "LOGINDISABLED");
 }
 
 /* ---- the dialogue --------------------------------------------------------------------------- */
@@ -78,14 +75,15 @@ static void unavailable(struct imap *s)
 
 static void logged_in(struct imap *s)
 {
-	struct buf *b = imap_reply_begin(s, IMAP_OK);
+	struct writer w = imap_reply_begin(s, IMAP_OK);
 
 	imap_enter(s, IMAP_AUTHED);
 	s->failures = 0;
-	buf_puts(b, "[CAPABILITY");
-	imap_put_capabilities(s, b);
-	buf_puts(b, "] logged in");
-	imap_reply_end(s);
+	write_code(&w, "CAPABILITY");
+	imap_put_capabilities(s, &w);
+	write_code_end(&w);
+	write_text(&w, SLICE("logged in"));
+	imap_reply_end(s, &w);
 }
 
 static void cancel(struct auth *a)

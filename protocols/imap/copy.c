@@ -1,6 +1,6 @@
 /*
- * copy - COPY and MOVE (RFC 6851) with COPYUID (RFC 4315). A COPY is all messages or none; a MOVE goes
- * in portions of stored's, each as a whole (docs/store.md).
+ * copy - COPY and MOVE (RFC 6851) with COPYUID (RFC 4315). A COPY is all messages or none; a MOVE
+ * goes in portions of stored's, each as a whole (docs/store.md).
  */
 #include "protocols/imap/imap-private.h"
 
@@ -24,37 +24,36 @@ static void copy_free(struct imap_job *j)
 	free(c);
 }
 
-static void put_copyuid(const struct copy *c, uint32_t uidvalidity, struct buf *b)
+static void put_copyuid(const struct copy *c, uint32_t uidvalidity, struct writer *w)
 {
 	if (c->from.n + c->to.n > IMAP_COPYUID_RANGES)
 		return;
-	buf_puts(b, "[COPYUID ");
-	buf_putu(b, uidvalidity);
-	buf_putc(b, ' ');
-	set_put(&c->from, b);
-	buf_putc(b, ' ');
-	set_put(&c->to, b);
-	buf_puts(b, "] ");
+	write_code(w, "COPYUID");
+	write_number(w, uidvalidity);
+	write_ranges(w, &c->from);
+	write_ranges(w, &c->to);
+	write_code_end(w);
 }
 
 static void copied(struct copy *c, uint32_t uidvalidity)
 {
 	struct imap *s = c->job.s;
-	struct buf *out = &s->port->out, *b;
+	struct writer w = imap_writer(s);
 
 	/* RFC 6851 4.3: before the messages are taken away. */
 	if (c->move && c->from.n > 0) {
-		buf_puts(out, "* OK ");
-		put_copyuid(c, uidvalidity, out);
-		buf_puts(out, "moved\r\n");
+		write_status(&w, SLICE(""), "OK");
+		put_copyuid(c, uidvalidity, &w);
+		write_text(&w, SLICE("moved"));
+		write_end(&w);
 	}
-	b = imap_reply_begin(s, IMAP_OK);
+	w = imap_reply_begin(s, IMAP_OK);
 	if (!c->move && c->from.n > 0)
-		put_copyuid(c, uidvalidity, b);
+		put_copyuid(c, uidvalidity, &w);
 	if (c->move && s->qresync && s->view.gone.n > 0)
-		buf_printf(b, "[HIGHESTMODSEQ %llu] ", (unsigned long long)s->view.modseq);
-	buf_puts(b, c->from.n == 0 ? "no message" : c->move ? "moved" : "copied");
-	imap_reply_end(s);
+		imap_put_modseq(s, &w);
+	write_text(&w, slice_str(c->from.n == 0 ? "no message" : c->move ? "moved" : "copied"));
+	imap_reply_end(s, &w);
 }
 
 static void copy_msg(struct imap_job *j, enum ipc_type type, const union ipc_any *m)

@@ -50,19 +50,10 @@ static bool put_addresses(struct writer *w, struct slice value, struct address_i
 static void put_defaulted(
     struct writer *w, struct slice value, size_t from_at, size_t from_n, struct address_iter *it)
 {
-	struct buf *out = w->out;
-	size_t before = out->n;
-	uint8_t *to;
+	size_t before = write_place(w);
 
-	if (put_addresses(w, value, it))
-		return;
-	/* The text that was written for From, its blank included. */
-	buf_trunc(out, before);
-	to = buf_room(out, from_n);
-	if (to == NULL)
-		return;
-	memcpy(to, out->p + from_at, from_n);
-	buf_wrote(out, from_n);
+	if (!put_addresses(w, value, it))
+		write_repeat(w, before, from_at, from_n);
 }
 
 void envelope_write(
@@ -73,9 +64,9 @@ void envelope_write(
 	write_open(w);
 	write_string(w, field[FACTS_DATE]);
 	write_string(w, field[FACTS_SUBJECT]);
-	from_at = w->out->n;
+	from_at = write_place(w);
 	put_addresses(w, field[FACTS_FROM], it);
-	from_n = w->out->n - from_at;
+	from_n = write_place(w) - from_at;
 	put_defaulted(w, field[FACTS_SENDER], from_at, from_n, it);
 	put_defaulted(w, field[FACTS_REPLY_TO], from_at, from_n, it);
 	put_addresses(w, field[FACTS_TO], it);

@@ -24,10 +24,17 @@ static void expunge_free(struct imap_job *j)
 	free(e);
 }
 
+void imap_put_modseq(struct imap *s, struct writer *w)
+{
+	write_code(w, "HIGHESTMODSEQ");
+	write_number(w, s->view.modseq);
+	write_code_end(w);
+}
+
 static void answer(struct expunge *e)
 {
 	struct imap *s = e->job.s;
-	struct buf *b;
+	struct writer w;
 
 	if (e->close)
 		imap_unselect(s);
@@ -35,15 +42,12 @@ static void answer(struct expunge *e)
 		imap_store_failed(s, e->status);
 		return;
 	}
-	b = imap_reply_begin(s, IMAP_OK);
+	w = imap_reply_begin(s, IMAP_OK);
 	/* RFC 7162 3.2.10: of the state that the client has when it has read this. */
-	if (s->qresync && !e->close && s->view.gone.n > 0) {
-		buf_puts(b, "[HIGHESTMODSEQ ");
-		buf_putu(b, s->view.modseq);
-		buf_puts(b, "] ");
-	}
-	buf_puts(b, e->close ? "closed" : "expunged");
-	imap_reply_end(s);
+	if (s->qresync && !e->close && s->view.gone.n > 0)
+		imap_put_modseq(s, &w);
+	write_text(&w, slice_str(e->close ? "closed" : "expunged"));
+	imap_reply_end(s, &w);
 }
 
 static void expunge_some(struct expunge *e)

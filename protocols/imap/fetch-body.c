@@ -140,8 +140,7 @@ static void held(struct fetch *f)
 {
 	put_label(f);
 	put_literal(f, f->hold.n, f->sift.nul);
-	buf_put(f->w.out, buf_slice(&f->hold));
-	f->w.out->overflow |= f->hold.overflow;
+	write_buf(&f->w, &f->hold);
 	item_over(f);
 }
 
@@ -155,7 +154,7 @@ static void stream(struct fetch *f, struct fetch_ask *a, struct slice data)
 		put_literal(
 		    f, a->len, binary && (data.n < a->len || memchr(data.p, '\0', data.n) != NULL));
 	}
-	buf_put(f->w.out, data);
+	buf_put(write_sink(&f->w), data);
 }
 
 /* Half a literal is out, and the rest will never come: only the end of the connection says so. */
@@ -172,7 +171,7 @@ static void body_part(struct fetch *f, struct fetch_ask *a, struct slice data, b
 	if (a->kind == FETCH_STREAM) {
 		stream(f, a, data);
 	} else if (a->kind != FETCH_DROP) {
-		struct buf *out = a->kind == FETCH_SIFT   ? f->w.out
+		struct buf *out = a->kind == FETCH_SIFT   ? write_sink(&f->w)
 				  : a->kind == FETCH_HOLD ? &f->hold
 							  : NULL;
 

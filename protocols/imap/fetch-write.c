@@ -16,14 +16,6 @@ void fetch_write_begin(struct fetch *f, uint32_t seq)
 	f->w.gap = WRITE_NO_GAP;
 }
 
-/* "NAME (value": of one object id (RFC 8474 5.2). */
-static void put_object_id(struct fetch *f, char kind, uint64_t id)
-{
-	write_open(&f->w);
-	imap_put_object_id(f->w.out, kind, id);
-	write_close(&f->w);
-}
-
 static void put_modseq(struct fetch *f, uint64_t modseq)
 {
 	write_open(&f->w);
@@ -56,11 +48,11 @@ void fetch_write_row_item(struct fetch *f, const struct fetch_item *i, const str
 		put_modseq(f, r->modseq);
 		return;
 	case FETCH_EMAILID:
-		put_object_id(f, 'E', r->id);
+		write_object_id(&f->w, 'E', r->id);
 		return;
 	case FETCH_THREADID:
 		if (r->thread != 0)
-			put_object_id(f, 'T', r->thread);
+			write_object_id(&f->w, 'T', r->thread);
 		else
 			write_nil(w); /* not known yet */
 		return;

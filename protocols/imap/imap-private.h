@@ -171,9 +171,9 @@ struct imap {
  * to be told; the job ends at the end of the turn.
  */
 void imap_done(struct imap *s, enum imap_cond cond, const char *code, const char *text);
-/* The same with a code of one's own making: begin, append to the buffer, end. */
-struct buf *imap_reply_begin(struct imap *s, enum imap_cond cond);
-void imap_reply_end(struct imap *s);
+/* The same with a code of one's own making: begin, write code and text, end. */
+struct writer imap_reply_begin(struct imap *s, enum imap_cond cond);
+void imap_reply_end(struct imap *s, struct writer *w);
 /* BAD with what the cursor complains of. */
 void imap_bad(struct imap *s, const struct parse *p);
 /* The answer to a status of stored's that is not IPC_ST_OK. */
@@ -184,8 +184,8 @@ void imap_job_begin(struct imap *s, struct imap_job *take_job, const struct imap
 /* ops->timeout is called in `ms`, once. */
 void imap_job_delay(struct imap_job *j, uint32_t ms);
 
-/* An untagged line of ours: "* " text CRLF. */
-void imap_untagged(struct imap *s, const char *text);
+/* An untagged status response: "* OK [code] text". `code` may be NULL. */
+void imap_untagged(struct imap *s, const char *word, const char *code, const char *text);
 /* "* BYE text", and the end of the connection. */
 void imap_bye(struct imap *s, const char *text);
 /* To stored: 0, or 1 when it is gone (then the session is ended elsewhere: just return). */
@@ -258,21 +258,34 @@ void imap_unselect(struct imap *s);
 /* Somebody deleted the selected mailbox. */
 void imap_mailbox_gone(struct imap *s);
 
+/* ---- expunge.c ---- */
+/* "[HIGHESTMODSEQ n]" of the state that is told by then. */
+void imap_put_modseq(struct imap *s, struct writer *w);
+
 /* ---- auth.c ---- */
 void imap_auth_msg(struct imap *s, enum ipc_type type, const union ipc_any *m);
 void imap_auth_gone(struct imap *s);
-/* " AUTH=..." of what is offered now, or " LOGINDISABLED". */
-void imap_put_mechs(struct imap *s, struct buf *out);
-void imap_put_capabilities(struct imap *s, struct buf *out);
+/* AUTH=... of what is offered now, or LOGINDISABLED. */
+void imap_put_mechs(struct imap *s, struct writer *w);
 
 /* ---- objectid.c ---- */
-/* "M", "E" or "T" and 16 hexadecimal digits (RFC 8474). */
-void imap_put_object_id(struct buf *out, char kind, uint64_t id);
 /* An object id as an argument; false when it can be none of ours of that kind. */
 bool parse_object_id(struct parse *p, char kind, uint64_t *ret_id);
 
-/* ---- mailbox.c ---- */
+/* ---- capability.c ---- */
+/* "CAPABILITY" and what is complete in this state. */
+void imap_put_capabilities(struct imap *s, struct writer *w);
+
+/* ---- create.c ---- */
 void imap_put_uses(struct writer *w, uint32_t attrs);
+
+/* ---- change.c ---- */
+/*
+ * A change of names, which stored answers by mbox_done when it is durable: the seq that the message
+ * to stored must have, or 0 when memory is short (then NO was answered). `text` is that of the OK;
+ * with `create` MAILBOXID is told (RFC 8474 4.1).
+ */
+uint32_t imap_change_begin(struct imap *s, const char *text, bool create);
 
 /* ---- commands ---- */
 #define IMAP_CMD(name) void imap_cmd_##name(struct imap *s, struct parse *p)

@@ -9,22 +9,21 @@
 
 static const char *const cond_word[] = { "OK", "NO", "BAD" };
 
-struct buf *imap_reply_begin(struct imap *s, enum imap_cond cond)
+struct writer imap_reply_begin(struct imap *s, enum imap_cond cond)
 {
+	struct writer w = writer(&s->reply, s->utf8);
+
 	buf_reset(&s->reply);
-	buf_put(&s->reply, s->tag);
-	buf_putc(&s->reply, ' ');
-	buf_puts(&s->reply, cond_word[cond]);
-	buf_putc(&s->reply, ' ');
+	write_status(&w, s->tag, cond_word[cond]);
 	s->errors = cond == IMAP_BAD ? s->errors + 1 : 0;
-	return &s->reply;
+	return w;
 }
 
-void imap_reply_end(struct imap *s)
+void imap_reply_end(struct imap *s, struct writer *w)
 {
 	bool quiet = s->cmd == NULL || (s->cmd->flags & IMAP_CMD_QUIET) != 0;
 
-	buf_puts(&s->reply, "\r\n");
+	write_end(w);
 	s->done = true;
 	s->idling = false;
 	if (!quiet)
@@ -33,31 +32,28 @@ void imap_reply_end(struct imap *s)
 
 void imap_done(struct imap *s, enum imap_cond cond, const char *code, const char *text)
 {
-	struct buf *b = imap_reply_begin(s, cond);
+	struct writer w = imap_reply_begin(s, cond);
 
 	if (code != NULL) {
-		buf_putc(b, '[');
-		buf_puts(b, code);
-		buf_puts(b, "] ");
+		write_code(&w, code);
+		write_code_end(&w);
 	}
-	buf_puts(b, text);
-	imap_reply_end(s);
+	write_text(&w, slice_str(text));
+	imap_reply_end(s, &w);
 }
 
 void imap_bad(struct imap *s, const struct parse *p)
 {
-	struct buf *b;
+	struct buf text = BUF_INIT(200);
 
 	if (p->refused) {
 		imap_done(s, IMAP_NO, "CANNOT", p->error);
 		return;
 	}
-	b = imap_reply_begin(s, IMAP_BAD);
-	buf_puts(b, p->error != NULL ? p->error : "not understood");
-	buf_puts(b, " (octet ");
-	buf_putu(b, p->error_at);
-	buf_putc(b, ')');
-	imap_reply_end(s);
+	buf_printf(&text, "%s (octet %zu)", p->error != NULL ? p->error : "not understood",
+	    (size_t)p->error_at);
+	imap_done(s, IMAP_BAD, NULL, buf_cstr(&text));
+	buf_fini(&text);
 }
 
 void imap_store_failed(struct imap *s, uint32_t status)
@@ -83,13 +79,11 @@ void imap_store_failed(struct imap *s, uint32_t status)
 	    known ? answers[status].text : "failed");
 }
 
-void imap_untagged(struct imap *s, const char *text)
+void imap_untagged(struct imap *s, const char *word, const char *code, const char *text)
 {
-	struct buf *out = &s->port->out;
+	struct writer w = imap_writer(s);
 
-	buf_puts(out, "* ");
-	buf_puts(out, text);
-	buf_puts(out, "\r\n");
+	write_reply(&w, SLICE(""), word, code, text);
 }
 
 /* ---- the end -------------------------------------------------------------------------------- */
@@ -120,7 +114,7 @@ void imap_bye(struct imap *s, const char *text)
 		return;
 	/* What was done is said even when the rest cannot be told any more. */
 	if (s->done)
-		buf_put(&s->port->out, buf_slice(&s->reply));
+		write_buf(&w, &s->reply);
 	if (s->job == NULL || !s->job->mid_reply)
 		write_reply(&w, SLICE(""), "BYE", NULL, text);
 	imap_enter(s, IMAP_ENDED);
@@ -166,9 +160,9 @@ void imap_job_delay(struct imap_job *j, uint32_t ms)
 
 static void command_end(struct imap *s)
 {
-	buf_put(&s->port->out, buf_slice(&s->reply));
-	if (s->reply.overflow)
-		s->port->out.overflow = true;
+	struct writer w = imap_writer(s);
+
+	write_buf(&w, &s->reply);
 	if (s->reply.cap > FRONT_READ_FIRST)
 		buf_fini(&s->reply);
 	if (s->cmd != NULL && (s->cmd->flags & IMAP_CMD_SECRET) != 0)
@@ -418,13 +412,18 @@ static void imap_on_gone(void *core, enum front_peer peer)
 
 static void greet(struct imap *s)
 {
-	struct buf *out = &s->port->out;
+	struct writer w = imap_writer(s);
+	struct buf text = BUF_INIT(1024);
 
-	buf_puts(out, "* OK [CAPABILITY");
-	imap_put_capabilities(s, out);
-	buf_puts(out, "] ");
-	buf_put(out, s->port->facts->host);
-	buf_puts(out, " IMAP ready\r\n");
+	buf_put(&text, s->port->facts->host);
+	buf_puts(&text, " IMAP ready");
+	write_status(&w, SLICE(""), "OK");
+	write_code(&w, "CAPABILITY");
+	imap_put_capabilities(s, &w);
+	write_code_end(&w);
+	write_text(&w, buf_slice(&text));
+	write_end(&w);
+	buf_fini(&text);
 }
 
 static void *imap_start(struct front_port *port, const void *conf)

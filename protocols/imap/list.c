@@ -279,6 +279,7 @@ static struct list *list_new(struct imap *s)
 
 void imap_cmd_list(struct imap *s, struct parse *p)
 {
+	struct writer w = imap_writer(s);
 	struct list *l = list_new(s);
 	bool separator = false;
 
@@ -292,7 +293,14 @@ void imap_cmd_list(struct imap *s, struct parse *p)
 	imap_status_enable(s, l->status);
 	if (separator && !l->extended) {
 		/* RFC 3501 6.3.8: the separator, and the root of the reference. */
-		imap_untagged(s, "LIST (\\Noselect) \"/\" \"\"");
+		write_untagged(&w);
+		write_atom(&w, "LIST");
+		write_open(&w);
+		write_atom(&w, "\\Noselect");
+		write_close(&w);
+		write_string(&w, SLICE("/"));
+		write_string(&w, SLICE(""));
+		write_end(&w);
 		imap_done(s, IMAP_OK, NULL, "done");
 		return;
 	}

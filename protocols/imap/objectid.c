@@ -5,11 +5,6 @@
 
 enum { OURS_BYTES = 17, ANY_MAX = 255 };
 
-void imap_put_object_id(struct buf *out, char kind, uint64_t id)
-{
-	buf_printf(out, "%c%016llx", kind, (unsigned long long)id);
-}
-
 static bool is_ours(struct slice text, char kind, uint64_t *ret_id)
 {
 	uint64_t id = 0;

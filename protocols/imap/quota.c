@@ -1,20 +1,9 @@
 /*
- * quota - NAMESPACE (RFC 2342), GETQUOTA and GETQUOTAROOT (RFC 9208): one namespace and one quota
- * root per account, both without a name.
+ * quota - GETQUOTA and GETQUOTAROOT (RFC 9208): one quota root per account, without a name.
  */
 #include "protocols/imap/imap-private.h"
 
 #include <stdlib.h>
-
-void imap_cmd_namespace(struct imap *s, struct parse *p)
-{
-	if (!parse_end(p)) {
-		imap_bad(s, p);
-		return;
-	}
-	imap_untagged(s, "NAMESPACE ((\"\" \"/\")) NIL NIL");
-	imap_done(s, IMAP_OK, NULL, "done");
-}
 
 struct quota {
 	struct imap_job job;

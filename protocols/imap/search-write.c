@@ -183,10 +183,9 @@ static void write_thread(struct search_job *j)
 		struct slice piece =
 		    slice_part(slice_from(buf_slice(&j->sort.thread_text), j->write_at), 0, 16384);
 
-		if (j->write_at == 0)
-			write_made(&j->w, piece);
-		else
-			buf_put(j->w.out, piece);
+		if (j->write_at > 0)
+			j->w.gap = WRITE_NO_GAP;
+		write_made(&j->w, piece);
 		j->write_at += piece.n;
 		if (imap_full(j->job.s) && j->write_at < j->sort.thread_text.n)
 			return;

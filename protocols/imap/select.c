@@ -83,11 +83,14 @@ static void put_count(struct imap *s, uint64_t n, const char *what)
 
 static void put_mailbox_id(struct imap *s)
 {
-	struct buf *out = &s->port->out;
+	struct writer w = imap_writer(s);
 
-	buf_puts(out, "* OK [MAILBOXID (");
-	imap_put_object_id(out, 'M', s->view.id);
-	buf_puts(out, ")] its name for ever\r\n");
+	write_status(&w, SLICE(""), "OK");
+	write_code(&w, "MAILBOXID");
+	write_object_id(&w, 'M', s->view.id);
+	write_code_end(&w);
+	write_text(&w, SLICE("its name for ever"));
+	write_end(&w);
 }
 
 static void put_opened(struct opening *o)
@@ -377,7 +380,7 @@ static void do_select(struct imap *s, struct parse *p, bool readonly)
 	/* RFC 3501 6.3.1: whatever comes of it, the mailbox before is no longer selected. */
 	if (s->state == IMAP_SELECTED) {
 		imap_unselect(s);
-		imap_untagged(s, "OK [CLOSED] the mailbox before is closed");
+		imap_untagged(s, "OK", "CLOSED", "the mailbox before is closed");
 	}
 	if (p->refused) {
 		imap_bad(s, p);
@@ -397,16 +400,6 @@ void imap_cmd_select(struct imap *s, struct parse *p)
 void imap_cmd_examine(struct imap *s, struct parse *p)
 {
 	do_select(s, p, true);
-}
-
-void imap_cmd_unselect(struct imap *s, struct parse *p)
-{
-	if (!parse_end(p)) {
-		imap_bad(s, p);
-		return;
-	}
-	imap_unselect(s);
-	imap_done(s, IMAP_OK, NULL, "no mailbox is selected");
 }
 
 void imap_condstore_on(struct imap *s)

@@ -179,19 +179,6 @@ void set_subtract(struct set *s, const struct set *gone)
 	*s = left;
 }
 
-void set_put(const struct set *s, struct buf *out)
-{
-	for (size_t i = 0; i < s->n; i++) {
-		if (i > 0)
-			buf_putc(out, ',');
-		buf_putu(out, s->r[i].first);
-		if (s->r[i].last == s->r[i].first)
-			continue;
-		buf_putc(out, ':');
-		buf_putu(out, s->r[i].last);
-	}
-}
-
 void set_pairs(const struct set *s, size_t *at, struct buf *out)
 {
 	for (size_t n = 0; n < IMAP_PAIRS_MAX && *at < s->n; n++, ++*at) {

@@ -36,8 +36,6 @@ void set_clip(const struct set *s, uint32_t first, uint32_t last, struct set *ou
 void set_remove(struct set *s, uint32_t first, uint32_t last);
 /* Takes out what `gone`, normalised, has: one pass, however many ranges both have. */
 void set_subtract(struct set *s, const struct set *gone);
-/* "1:3,7": sequence-set of RFC 3501. Nothing for an empty set. */
-void set_put(const struct set *s, struct buf *out);
 /* Pairs as messages carry them, from range `*at` on, at most IMAP_PAIRS_MAX; moves `*at`. */
 void set_pairs(const struct set *s, size_t *at, struct buf *out);
 /* Adds pairs of a message: false when they are malformed. */

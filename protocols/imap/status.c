@@ -95,8 +95,6 @@ void imap_status_put(
 	write_mailbox(&w, name);
 	write_open(&w);
 	for (unsigned i = 0; i < ITEMS; i++) {
-		struct buf id = BUF_INIT(64);
-
 		if ((items & 1u << i) == 0)
 			continue;
 		write_atom(&w, names[i]);
@@ -104,11 +102,7 @@ void imap_status_put(
 			write_number(&w, value(s, m, (enum item)i));
 			continue;
 		}
-		imap_put_object_id(&id, 'M', m->id);
-		write_open(&w);
-		write_made(&w, buf_slice(&id));
-		write_close(&w);
-		buf_fini(&id);
+		write_object_id(&w, 'M', m->id);
 	}
 	write_close(&w);
 	write_end(&w);

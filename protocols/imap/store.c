@@ -33,7 +33,7 @@ static void store_free(struct imap_job *j)
 }
 
 /* MODIFIED is in numbers or uids, as the command was. */
-static void put_modified(struct store *t, struct buf *b)
+static void put_modified(struct store *t, struct writer *w)
 {
 	struct imap *s = t->job.s;
 	struct set out = { 0 };
@@ -45,9 +45,12 @@ static void put_modified(struct store *t, struct buf *b)
 			if (seq != 0)
 				set_add(&out, seq, seq);
 		}
-	buf_puts(b, "[MODIFIED ");
-	set_put(s->uid ? &t->left : &out, b);
-	buf_puts(b, "] ");
+	/* Those that are gone have no number to be named by. */
+	if (s->uid || out.n > 0) {
+		write_code(w, "MODIFIED");
+		write_ranges(w, s->uid ? &t->left : &out);
+		write_code_end(w);
+	}
 	set_fini(&out);
 }
 
@@ -73,21 +76,23 @@ static void answer(struct store *t)
 {
 	struct imap *s = t->job.s;
 	bool gone = !t->silent && some_gone(t);
-	struct buf *b;
+	struct writer w;
 
 	if (t->status != IPC_ST_OK) {
 		imap_store_failed(s, t->status);
 		return;
 	}
-	b = imap_reply_begin(s, gone ? IMAP_NO : IMAP_OK);
-	if (t->left.n > 0)
-		put_modified(t, b);
-	else if (gone)
-		buf_puts(b, "[EXPUNGEISSUED] ");
-	buf_puts(b, gone            ? "some of the messages are expunged"
-		    : t->left.n > 0 ? "some messages were changed meanwhile"
-				    : "stored");
-	imap_reply_end(s);
+	w = imap_reply_begin(s, gone ? IMAP_NO : IMAP_OK);
+	if (t->left.n > 0) {
+		put_modified(t, &w);
+	} else if (gone) {
+		write_code(&w, "EXPUNGEISSUED");
+		write_code_end(&w);
+	}
+	write_text(&w, slice_str(gone            ? "some of the messages are expunged"
+				 : t->left.n > 0 ? "some messages were changed meanwhile"
+						 : "stored"));
+	imap_reply_end(s, &w);
 }
 
 /* ---- reading back --------------------------------------------------------------------------- */

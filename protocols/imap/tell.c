@@ -135,14 +135,10 @@ void imap_tell_keywords(struct imap *s)
 		write_open(&w);
 		write_close(&w);
 	} else {
-		struct buf *out = w.out;
-
 		write_flags(&w, system, all, v->keywords, v->n_keywords);
 		/* RFC 3501 7.1: new keywords can be made, as long as there is room. */
-		if (v->n_keywords < IPC_KEYWORDS_MAX) {
-			buf_trunc(out, out->n - 1);
-			buf_puts(out, " \\*)");
-		}
+		if (v->n_keywords < IPC_KEYWORDS_MAX)
+			write_flags_any(&w);
 	}
 	write_code_end(&w);
 	write_text(&w, SLICE("flags that stay"));

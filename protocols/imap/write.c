@@ -3,8 +3,9 @@
 #include "common/base/wire.h"
 #include "common/ipc/types.h"
 #include "common/mail/utf8.h"
-#include "protocols/imap/limits.h"
 #include "common/mail/utf7.h"
+#include "protocols/imap/limits.h"
+#include "protocols/imap/set.h"
 
 /* What a byte is in a string or an atom. */
 enum {
@@ -124,18 +125,28 @@ void write_code_end(struct writer *w)
 
 void write_text(struct writer *w, struct slice text)
 {
+	bool utf8 = w->utf8 && utf8_valid(text);
 	uint8_t *to;
+	size_t n = 0;
 
 	put_gap(w);
 	to = buf_room(w->out, text.n);
 	if (to == NULL)
 		return;
-	for (size_t i = 0; i < text.n; i++)
-		to[i] = text.p[i] >= ' ' && text.p[i] < 0x7f ? text.p[i] : '?';
+	for (size_t i = 0; i < text.n; i++) {
+		uint8_t c = text.p[i];
+
+		if (c < 0x80)
+			to[n++] = c >= ' ' && c < 0x7f ? c : '?';
+		else if (utf8)
+			to[n++] = c;
+		else if ((c & 0xc0) != 0x80) /* the first octet stands for the character */
+			to[n++] = '?';
+	}
 	/* A text that begins like a code would be read as one. */
-	if (text.n > 0 && to[0] == '[')
+	if (n > 0 && to[0] == '[')
 		to[0] = '(';
-	buf_wrote(w->out, text.n);
+	buf_wrote(w->out, n);
 }
 
 void write_reply(
@@ -216,6 +227,24 @@ void write_literal8(struct writer *w, uint64_t n)
 	buf_put(w->out, SLICE("~{"));
 	buf_putu(w->out, n);
 	buf_put(w->out, SLICE("}\r\n"));
+}
+
+void write_buf(struct writer *w, const struct buf *made)
+{
+	buf_put(w->out, buf_slice(made));
+	w->out->overflow |= made->overflow;
+}
+
+void write_repeat(struct writer *w, size_t back, size_t from, size_t n)
+{
+	uint8_t *to;
+
+	buf_trunc(w->out, back);
+	to = buf_room(w->out, n);
+	if (to == NULL)
+		return;
+	memcpy(to, w->out->p + from, n);
+	buf_wrote(w->out, n);
 }
 
 static void put_literal(struct writer *w, struct slice s)
@@ -325,6 +354,13 @@ void write_flags(struct writer *w, uint32_t flags, struct keyset keywords,
 	write_close(w);
 }
 
+void write_flags_any(struct writer *w)
+{
+	if (w->out->n > 0)
+		buf_trunc(w->out, w->out->n - 1);
+	put(w, " \\*)", 4);
+}
+
 void write_mailbox(struct writer *w, struct slice name)
 {
 	struct buf text = BUF_INIT(name.n * 4 + 2);
@@ -403,4 +439,24 @@ void write_set(struct writer *w, struct slice pairs)
 {
 	for (size_t i = 0; i + 8 <= pairs.n; i += 8)
 		write_range(w, wire_load_u32(pairs.p + i), wire_load_u32(pairs.p + i + 4));
+}
+
+void write_ranges(struct writer *w, const struct set *set)
+{
+	if (w->gap == WRITE_RANGE)
+		w->gap = WRITE_GAP;
+	for (size_t i = 0; i < set->n; i++)
+		write_range(w, set->r[i].first, set->r[i].last);
+}
+
+void write_object_id(struct writer *w, char kind, uint64_t id)
+{
+	static const char hex[] = "0123456789abcdef";
+	char text[18] = { kind };
+
+	for (int i = 16; i > 0; i--, id >>= 4)
+		text[i] = hex[id & 15];
+	write_open(w);
+	write_atom(w, text);
+	write_close(w);
 }

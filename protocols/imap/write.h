@@ -20,9 +20,11 @@
 #include "common/base/buf.h"
 #include "common/base/keyset.h"
 
+struct set;
+
 struct writer {
-	struct buf *out;
-	bool utf8; /* the client enabled UTF8=ACCEPT (RFC 6855 3) */
+	struct buf *out; /* of write.c alone: a rule of the tree sees to it */
+	bool utf8;       /* the client enabled UTF8=ACCEPT (RFC 6855 3) */
 	enum {
 		WRITE_NO_GAP,
 		WRITE_GAP,   /* a blank comes before the next token */
@@ -60,7 +62,10 @@ void write_status(struct writer *w, struct slice tag, const char *word);
 void write_code(struct writer *w, const char *name);
 void write_code_end(struct writer *w);
 
-/* The human text of a status response. Bytes that may not stand there become '?'. */
+/*
+ * The human text of a status response. What may not stand there becomes '?': control characters,
+ * and characters above 127 for who has not enabled UTF-8 (RFC 6855 3), one for each.
+ */
 void write_text(struct writer *w, struct slice text);
 
 /* A status response in one go: `code` ("[ALREADYEXISTS]" without its brackets) may be NULL. */
@@ -89,11 +94,29 @@ void write_string(struct writer *w, struct slice s);
 void write_astring(struct writer *w, struct slice s);
 
 /*
- * The start of a literal of `n` octets, or of a literal8 (RFC 3516), which the caller appends to
- * w->out by itself, exactly so many, before the next token.
+ * The start of a literal of `n` octets, or of a literal8 (RFC 3516). Exactly so many follow, by
+ * write_buf() or from what makes them into write_sink(), before the next token.
  */
 void write_literal(struct writer *w, uint64_t n);
 void write_literal8(struct writer *w, uint64_t n);
+static inline struct buf *write_sink(struct writer *w)
+{
+	return w->out;
+}
+
+/* What was made elsewhere: octets of a literal, or whole lines of another writer. An overflow goes
+ * along. */
+void write_buf(struct writer *w, const struct buf *made);
+
+/*
+ * Takes back what was written from the place `back` on, and writes once more the `n` octets at the
+ * place `from`, whole tokens with the blank before them.
+ */
+void write_repeat(struct writer *w, size_t back, size_t from, size_t n);
+static inline size_t write_place(const struct writer *w)
+{
+	return w->out->n;
+}
 
 /* A keyword, as it is when it is an atom; anything else is left out. True when it was written. */
 bool write_keyword(struct writer *w, struct slice name);
@@ -104,6 +127,8 @@ bool write_keyword(struct writer *w, struct slice name);
  */
 void write_flags(struct writer *w, uint32_t flags, struct keyset keywords,
     const struct slice *names, unsigned count);
+/* "\*" (RFC 3501 7.1) into the list of flags just written, which was not empty. */
+void write_flags_any(struct writer *w);
 
 /*
  * A mailbox name, given in UTF-8: modified UTF-7 (RFC 3501 5.1.3), or UTF-8 for who enabled it.
@@ -119,3 +144,8 @@ void write_range(struct writer *w, uint32_t first, uint32_t last);
 
 /* The same from pairs of u32 first, u32 last. Nothing for none. */
 void write_set(struct writer *w, struct slice pairs);
+/* A set of its own, behind whatever was before. Nothing for an empty one. */
+void write_ranges(struct writer *w, const struct set *set);
+
+/* "(M0123456789abcdef)", the kind being M, E or T (RFC 8474). */
+void write_object_id(struct writer *w, char kind, uint64_t id);

@@ -3,6 +3,7 @@
 #include "common/ipc/types.h"
 #include "common/mail/date.h"
 #include "common/mail/utf7.h"
+#include "protocols/imap/set.h"
 #include "protocols/imap/write.h"
 
 #include <setjmp.h>
@@ -19,7 +20,7 @@ static void same(const char *name, const struct buf *got, const char *want)
 		fail_msg("%s: got '%.*s', want '%s'", name, SLICE_FMT(buf_slice(got)), want);
 }
 
-enum how { STRING, STRING_8, ASTRING, MAILBOX, MAILBOX_8, KEYWORD, TEXT };
+enum how { STRING, STRING_8, ASTRING, MAILBOX, MAILBOX_8, KEYWORD, TEXT, TEXT_8 };
 
 static const struct {
 	const char *name;
@@ -61,7 +62,9 @@ static const struct {
 	{ "text", TEXT, "done (1)", "done (1)" },
 	{ "text with a line end", TEXT, "a\r\nb", "a??b" },
 	{ "text like a code", TEXT, "[ALERT] x", "(ALERT] x" },
-	{ "8-bit text", TEXT, "\xc3\xa4", "??" },
+	{ "a character above 127 in text", TEXT, "a\xc3\xa4\xe2\x82\xac", "a??" },
+	{ "the same for who enabled UTF-8", TEXT_8, "a\xc3\xa4\r", "a\xc3\xa4?" },
+	{ "text that is no UTF-8", TEXT_8, "a\xff\xc3", "a??" },
 };
 
 static void write_one(struct writer *w, enum how how, struct slice in)
@@ -82,6 +85,7 @@ static void write_one(struct writer *w, enum how how, struct slice in)
 		write_keyword(w, in);
 		return;
 	case TEXT:
+	case TEXT_8:
 		write_text(w, in);
 		return;
 	}
@@ -92,7 +96,8 @@ static void strings_are_safe(void **state)
 	for (size_t i = 0; i < ROWS(strings); i++) {
 		struct buf out = BUF_INIT(4096);
 		struct writer w =
-		    writer(&out, strings[i].how == STRING_8 || strings[i].how == MAILBOX_8);
+		    writer(&out, strings[i].how == STRING_8 || strings[i].how == MAILBOX_8 ||
+				     strings[i].how == TEXT_8);
 
 		write_one(&w, strings[i].how, slice_str(strings[i].in));
 		same(strings[i].name, &out, strings[i].want);
@@ -192,6 +197,48 @@ static void flags_and_sets(void **state)
 	buf_fini(&pairs);
 }
 
+static void codes_of_several_tokens(void **state)
+{
+	struct buf out = BUF_INIT(4096), made = BUF_INIT(4);
+	struct set one = { 0 }, two = { 0 };
+	struct writer w = writer(&out, false);
+	size_t at;
+
+	set_add(&one, 1, 3);
+	set_add(&one, 7, 7);
+	set_add(&two, 9, 9);
+	write_status(&w, SLICE("a"), "OK");
+	write_code(&w, "COPYUID");
+	write_number(&w, 5);
+	write_ranges(&w, &one);
+	write_ranges(&w, &two);
+	write_code_end(&w);
+	write_code(&w, "MAILBOXID");
+	write_object_id(&w, 'M', 0x123456789abcdef0);
+	write_code_end(&w);
+	write_flags(&w, IPC_FLAG_SEEN, (struct keyset){ 0 }, NULL, 0);
+	write_flags_any(&w);
+	at = write_place(&w);
+	write_string(&w, SLICE("x"));
+	write_nil(&w);
+	write_repeat(&w, at + 4, at, 4);
+	write_literal(&w, 2);
+	buf_puts(write_sink(&w), "y");
+	buf_puts(&made, "z");
+	write_buf(&w, &made);
+	write_end(&w);
+	same("codes", &out,
+	    "a OK [COPYUID 5 1:3,7 9] [MAILBOXID (M123456789abcdef0)] (\\Seen \\*) \"x\" \"x\" "
+	    "{2}\r\nyz\r\n");
+	buf_puts(&made, "zzzz");
+	write_buf(&w, &made);
+	assert_true(out.overflow);
+	set_fini(&one);
+	set_fini(&two);
+	buf_fini(&made);
+	buf_fini(&out);
+}
+
 static void dates_are_those_of_the_library(void **state)
 {
 	struct buf out = BUF_INIT(64), want = BUF_INIT(64);
@@ -271,6 +318,7 @@ int main(void)
 		cmocka_unit_test(special_strings),
 		cmocka_unit_test(lines_are_whole),
 		cmocka_unit_test(flags_and_sets),
+		cmocka_unit_test(codes_of_several_tokens),
 		cmocka_unit_test(dates_are_those_of_the_library),
 		cmocka_unit_test(names_decode),
 	};

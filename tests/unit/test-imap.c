@@ -10,6 +10,7 @@
 #include "protocols/imap/match.h"
 #include "protocols/imap/parse.h"
 #include "protocols/imap/view.h"
+#include "protocols/imap/write.h"
 
 /* ---- sets ---- */
 
@@ -29,8 +30,9 @@ static struct set parsed(const char *text)
 static void assert_set(const struct set *s, const char *want)
 {
 	struct buf b = BUF_INIT(4096);
+	struct writer w = writer(&b, false);
 
-	set_put(s, &b);
+	write_ranges(&w, s);
 	assert_string_equal(b.n > 0 ? buf_cstr(&b) : "", want);
 	buf_fini(&b);
 }

@@ -4,6 +4,7 @@
 - master, stored and authd include nothing that parses what strangers wrote.
 - <lmdb.h> is included below common/engine/lmdb only.
 - every event and key that is logged is a row of common/base/events.def.
+- bytes of ours reach an IMAP client through protocols/imap/write.c only.
 - transcripts of IMAP and SMTP are named after RFC and section.
 - docs/configuration.md agrees with common/conf/options.def, docs/messages.md with common/ipc/schema.def,
   docs/metrics.md with common/metrics/metrics.def, docs/log.md with common/base/events.def,
@@ -160,6 +161,25 @@ def page_errors(maker):
         yield r.stdout.decode().strip()
 
 
+# Bytes of ours reach an IMAP client through protocols/imap/write.c only. What has a way of its own, and why.
+WAY_OUT = re.compile(r"\b(?:w|port)(?:\.|->)out\b|&s->reply\b|\bwrite_sink\(")
+WAYS = {
+    "protocols/imap/write.c": (), "protocols/imap/write.h": (),
+    "protocols/imap/imap-private.h": ("port->out",),  # the writer on the output
+    "protocols/imap/imap.c": ("&s->reply",),          # the writer on the tagged reply
+    "protocols/imap/fetch-body.c": ("write_sink(",),  # octets of a literal
+}
+
+
+def way_errors(files):
+    for path, text in files:
+        if not path.startswith("protocols/imap/") or WAYS.get(path) == ():
+            continue
+        for m in WAY_OUT.finditer(text):
+            if m[0] not in WAYS.get(path, ()):
+                yield "%s:%d: %s: only write.c writes to the client" % (path, text.count("\n", 0, m.start()) + 1, m[0])
+
+
 TRANSCRIPT = re.compile(r"rfc\d+-\d+(\.\d+)*-[a-z0-9-]+\.wire")
 
 
@@ -178,6 +198,10 @@ def self_errors():
             yield "the rule lets %s include %s" % (path, target)
     if TRANSCRIPT.fullmatch("3501-6.3.1-select.wire") or TRANSCRIPT.fullmatch("rfc3502-multiappend.wire"):
         yield "the rule lets a transcript have any name"
+    for path, text in (("protocols/imap/idle.c", "buf_puts(&s->port->out, x);"), ("protocols/imap/list.c", "w->out->n"),
+                       ("protocols/imap/fetch.c", "buf_put(write_sink(&w), x);")):
+        if not list(way_errors([(path, text)])):
+            yield "the rule lets %s write past write.c by %s" % (path, text)
     for path, target in (("stored/post.c", "common/mail/mime.h"), ("authd/dialogue.c", "gsasl.h"),
                          ("master/main.c", "openssl/ssl.h")):
         if may_parse(path, target):
@@ -187,7 +211,7 @@ def self_errors():
 def main():
     passed = failed = 0
     for name, errors in (("includes", include_errors()), ("privileged parse nothing", privilege_errors()), ("events", event_errors()),
-                         ("transcripts", transcript_errors()),
+                         ("transcripts", transcript_errors()), ("one writer of IMAP", way_errors(sources())),
                          ("options", page_errors("options-doc")),
                          ("messages", page_errors("messages-doc")), ("metrics", page_errors("metrics-doc")),
                          ("settings", page_errors("settings-doc")),
