@@ -28,6 +28,11 @@ const struct command ctl_commands[] = {
 	    "The value default takes a setting away. --effective shows what counts. 'settings "
 	    "table' lists all there "
 	    "are." },
+	{ "domain", "objects", 1, 1, ctl_domain_objects, 0, "NAME", "filter=TEXT",
+	    "accounts, aliases and forwarders in it, by name",
+	    "With --filter those with this text in their names." },
+	{ "domain", "administered", 0, 1, ctl_domain_administered, 0, "[NAME]", "",
+	    "the domains that accounts of a domain can administer; alone: those that you can", "" },
 	{ "domain", "stat", 1, 1, ctl_domain_stat, 0, "NAME", "",
 	    "how many objects it has, and how often they were asked for", "" },
 	{ "domain", "location", 1, 1, ctl_domain_location, 0, "NAME", "",
@@ -236,6 +241,8 @@ const struct command ctl_commands[] = {
 	    "only the messages of this check are removed from it. --quiet leaves out what is well. "
 	    "The status is "
 	    "0 unless something failed; warnings do not count." },
+	{ "log", "write", 2, 2, ctl_log_write, 0, "error|warning|notice|info|debug TEXT", "",
+	    "a line of yours into the log", "" },
 	{ "log", NULL, 0, 1, ctl_log, CTL_OFFLINE, "[SID]", "account=NAME follow file=PATH journal",
 	    "lines of one session, or of an account",
 	    "The log is where the configuration says: log_file, or the journal. With log_target = "

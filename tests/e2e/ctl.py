@@ -165,6 +165,8 @@ JSON_OF = {  # a line for every verb, and what of the answer is looked at
     "account type": (["j1", "AGrade"], lambda v: not v["done"] and "MultiMailbox" in v["error"]),
     "alias mailboxes": (["j1", "=", "news=~u1/News"], lambda v: v["done"]),
     "password tags": (["j1"], lambda v: v == []), "password remove": (["j1", "phone"], lambda v: v["done"]),
+    "domain objects": (["example.test", "--filter=u"], lambda v: {"Name": "u1", "Kind": "account"} in v),
+    "domain administered": ([], lambda v: "example.test" in v), "log write": (["info", "a word"], lambda v: v["done"]),
     "figure reset": (["account", "j1"], lambda v: v["done"]), "domain stat": (["example.test"], lambda v: v["Recipients"] >= 0),
     "figure set": (["custom.j", "+3"], lambda v: v["done"]),
     "alias set": (["j1", "j2"], lambda v: v["done"]), "alias list": (["j1"], lambda v: v == ["j2"]),
@@ -190,6 +192,22 @@ JSON_OF = {  # a line for every verb, and what of the answer is looked at
     "account delete": (["j1"], lambda v: v["done"])}
 STDIN = {"account import": "j9:{PLAIN}x\n", "password set": PASSWORD, "password check": PASSWORD, "router set": "",
          "cli": "MainDomainName\n", "apply": 'account "u1@example.test"\n'}
+
+
+@case("the objects of a domain are listed with what they lead to, also when they are more than a page")
+def objects(s):
+    s.ctl("domain", "create", "many.test")
+    s.ctl("account", "import", "-", stdin="".join("n%04d@many.test\n" % i for i in range(1005)))
+    s.ctl("alias", "set", "n0001@many.test", "other")
+    s.ctl("forwarder", "create", "on@many.test", "a@else.test")
+    lines = s.ctl("domain", "objects", "many.test").splitlines()
+    equal(lines, ["n%04d  account" % i for i in range(1005)] + ["on  forwarder to a@else.test", "other  alias of n0001"], "objects")
+    equal(json.loads(s.ctl("--json", "domain", "objects", "many.test", "--filter=o")),
+          [{"Name": "on", "Kind": "forwarder", "To": "a@else.test"}, {"Name": "other", "Kind": "alias", "To": "n0001"}], "some")
+    equal(json.loads(s.ctl("--json", "domain", "objects", "many.test", "--filter=none")), [], "none")
+    told(s, 1, "there is no such domain", "domain", "objects", "no.test")
+    told(s, 2, "log write", "log", "write", "loud", "x")
+    s.ctl("apply", "--quiet", "--prune", "-", stdin="".join(x for x in s.ctl("dump").splitlines(True) if "many.test" not in x))
 
 
 @case("every verb answers in JSON with --json, refusals as well")
