@@ -343,7 +343,6 @@ static void post_data(struct fake *f, const struct ipc_post_data *m)
 	f->post_window -= (int64_t)m->data.n;
 	assert(f->post_window >= 0);
 	buf_put(&f->post, m->data);
-	f->post_window += (int64_t)m->data.n;
 	fake_reply(f, FRONT_POST, IPC_post_credit, &c);
 }
 

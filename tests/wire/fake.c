@@ -100,6 +100,7 @@ static void restart(struct fake *f)
 	f->conf.core->free(f->core);
 	f->facts.tls = f->facts.restarted = true;
 	f->port.want_tls = f->port.busy = false;
+	f->post_window = IPC_WINDOW_BYTES; /* the new core begins with that */
 	f->core = f->conf.core->start(&f->port, f->conf.core_conf);
 	assert(f->core != NULL);
 }
@@ -130,6 +131,8 @@ static bool answer_one(struct fake *f)
 	if (p == NULL)
 		return false;
 	assert(ipc_decode(buf_slice(&p->bytes), &type, &m) == 0);
+	if (type == IPC_post_credit)
+		f->post_window += m.post_credit.bytes; /* not before the core knows of it */
 	if (!f->lost[p->from])
 		f->conf.core->on_msg(f->core, p->from, type, &m);
 	packet_free(p);
