@@ -775,6 +775,49 @@ static void test_map_grows_until_it_may_not(void **state)
 	engine_group_close(&g);
 }
 
+/* As when there are no addresses left: LMDB has let go of the old map by then. */
+static int no_addresses(MDB_env *env, size_t bytes)
+{
+	return mdb_env_set_mapsize(env, (size_t)1 << 60);
+}
+
+static void test_map_that_cannot_grow(void **state)
+{
+	struct env *v = *state;
+	struct engine_conf conf = {
+		.overlay_bytes = 20000, .checkpoint_ms = NO_TIMER_MS, .map_bytes = 128 << 10
+	};
+	int64_t end = clock_mono_ms() + 60000;
+	struct engine_group *g;
+	int n = 0;
+
+	v->e = store_open("lmdb", v->dir, &conf);
+	fill(v->e, "g", 0, 50); /* into the first map */
+	engine_close(&v->e);
+	engine_sys.mdb_set_mapsize = no_addresses;
+	v->e = store_open("lmdb", v->dir, &conf);
+	g = group_open(v->e, "h", ENGINE_CREATE, 0);
+	while (engine_health(v->e) != ENGINE_BROKEN) {
+		char key[16], val[1000] = { 0 };
+
+		memset(val, 'v', sizeof(val) - 1);
+		snprintf(key, sizeof(key), "%06d", n);
+		n += put(v->e, g, key, val) == 0;
+		assert_true(clock_mono_ms() < end);
+	}
+	engine_group_close(&g);
+	g = group_open(v->e, "g", 0, ENGINE_FULL);
+	engine_close(&v->e);
+	engine_sys.mdb_set_mapsize = mdb_env_set_mapsize;
+	/* All that was answered is in the log. */
+	v->e = store_open("lmdb", v->dir, &conf);
+	g = group_open(v->e, "h", 0, 0);
+	assert_int_equal(engine_group_seq(g), n);
+	engine_group_close(&g);
+	g = group_open(v->e, "g", 0, 0);
+	engine_group_close(&g);
+}
+
 static int nothing_in_memory(void *p, size_t n, unsigned char *ret_in)
 {
 	memset(ret_in, 0, (n + 4095) / 4096);
@@ -932,6 +975,7 @@ static int all(void)
 		CASE(test_spill_meets_full_disk),
 		CASE(test_stuck_index),
 		CASE(test_map_grows_until_it_may_not),
+		CASE(test_map_that_cannot_grow),
 		CASE(test_cold_reads_go_to_the_pool),
 		CASE(test_same_as_the_model),
 	};

@@ -169,7 +169,7 @@ int index_begin(struct store *s, struct index_reader *r)
 	int e;
 
 	pthread_rwlock_rdlock(&s->map_lock);
-	e = mdb_txn_renew(r->txn);
+	e = s->map_lost ? MDB_MAP_FULL : mdb_txn_renew(r->txn);
 	if (e == 0 && (e = mdb_cursor_renew(r->txn, r->cur)) != 0)
 		mdb_txn_reset(r->txn);
 	if (e == 0)
@@ -330,7 +330,7 @@ static int apply_all(struct store *s, MDB_txn *t, const struct map *m, const str
 static int apply_once(struct store *s, const struct map *m, const struct log_pos *pos)
 {
 	MDB_txn *t;
-	int r = mdb_txn_begin(s->env, NULL, 0, &t);
+	int r = s->map_lost ? ENOMEM : mdb_txn_begin(s->env, NULL, 0, &t);
 
 	if (r != 0)
 		return r;
@@ -341,18 +341,34 @@ static int apply_once(struct store *s, const struct map *m, const struct log_pos
 	return r;
 }
 
+/* Is there so much room for addresses? */
+static bool map_fits(size_t bytes)
+{
+	void *p = mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return p != MAP_FAILED && munmap(p, bytes) == 0;
+}
+
+/*
+ * LMDB lets go of the old map before it asks for the new one, and has none when that fails: what it
+ * read from is gone, and its next transaction would end the process. So we ask first; and where it
+ * fails all the same, nobody enters it again, and only a restart helps.
+ */
 static int map_grow(struct store *s)
 {
 	size_t bytes = 2 * s->map_bytes;
 	int r;
 
-	if (s->conf.map_max_bytes > 0 && bytes > s->conf.map_max_bytes)
+	if ((s->conf.map_max_bytes > 0 && bytes > s->conf.map_max_bytes) || !map_fits(bytes))
 		return MDB_MAP_FULL;
 	pthread_rwlock_wrlock(&s->map_lock);
-	r = mdb_env_set_mapsize(s->env, bytes);
+	r = engine_sys.mdb_set_mapsize(s->env, bytes);
+	s->map_lost = r != 0;
 	pthread_rwlock_unlock(&s->map_lock);
 	if (r == 0)
 		s->map_bytes = bytes;
+	else
+		s->health = ENGINE_BROKEN;
 	return r;
 }
 

@@ -32,6 +32,7 @@ struct engine_sys {
 	int (*mincore)(void *p, size_t n, unsigned char *ret_in);
 	int (*unlinkat)(int dir_fd, const char *name, int flags);
 	int (*fstatfs)(int fd, struct statfs *ret_s);
+	int (*mdb_set_mapsize)(MDB_env *env, size_t bytes);
 };
 
 extern struct engine_sys engine_sys;
@@ -109,6 +110,7 @@ struct store {
 	MDB_env *env;
 	MDB_dbi dbi;
 	size_t map_bytes;
+	_Atomic bool map_lost; /* LMDB has none any more: nobody may ask it for anything */
 	struct guard guard;
 	struct index_reader *owner_reader;
 	_Atomic bool resident; /* all of data.mdb is in memory: the owner may look */

@@ -17,7 +17,7 @@ static int mdb_commit(MDB_txn *t)
 }
 
 struct engine_sys engine_sys = { pwritev, fdatasync, ftruncate, mdb_commit, mincore, unlinkat,
-	fstatfs };
+	fstatfs, mdb_env_set_mapsize };
 
 static void segment_name(uint64_t no, char ret_name[32])
 {
