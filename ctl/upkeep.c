@@ -70,6 +70,8 @@ static void show_state(const struct data *s)
 	bytes_line("files", all, 0);
 	bytes_line("living", number(s, "live-bytes"), all);
 	bytes_line("dead", number(s, "dead-bytes"), all);
+	bytes_line("messages", number(s, "body-raw-bytes"), 0);
+	bytes_line("messages, as stored", number(s, "body-stored-bytes"), number(s, "body-raw-bytes"));
 	bytes_line("can be restored", number(s, "undelete-bytes"), all);
 	bytes_line("index", number(s, "index-bytes"), 0);
 	printf("%-22s %lld segments, %lld of one body each, %lld rows\n", "made of",

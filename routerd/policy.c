@@ -27,6 +27,8 @@ void policy_on_ask(struct routerd *rd, struct ipc_chan *c, uint64_t account)
 	p.suspend = (uint32_t)number(rd, o, SETTING_QuotaSuspend);
 	p.restores = (uint32_t)number(rd, o, SETTING_RestoreDailyLimit);
 	p.undelete_s = number(rd, o, SETTING_UndeletePeriod);
+	p.compress = (uint32_t)setting_number(
+	    settings_effective_domain(&rd->db.dir, o->domain, SETTING_CompressMessages));
 	(void)ipc_send(c, IPC_policy_is, &p, NULL);
 }
 
@@ -46,7 +48,7 @@ void policy_tell_stale(struct routerd *rd, const struct settings_holder *h)
 	if (h->scope == SCOPE_ACCOUNT) {
 		wire_put_u64(&ids, h->id);
 		tell(rd, &ids);
-	} else if (h->scope == SCOPE_ACCOUNT_DEFAULTS) {
+	} else if (h->scope == SCOPE_ACCOUNT_DEFAULTS || h->scope == SCOPE_DOMAIN) {
 		for (const struct object *o; (o = domain_next_object(h->domain, &at)) != NULL;) {
 			if (o->kind != OBJECT_ACCOUNT)
 				continue;
@@ -56,7 +58,7 @@ void policy_tell_stale(struct routerd *rd, const struct settings_holder *h)
 		}
 		if (ids.n > 0)
 			tell(rd, &ids);
-	} else if (h->scope == SCOPE_ACCOUNT_DEFAULTS_ALL) {
+	} else if (h->scope == SCOPE_ACCOUNT_DEFAULTS_ALL || h->scope == SCOPE_DOMAIN_DEFAULTS) {
 		tell(rd, &ids); /* nobody is named, which means all */
 	}
 	buf_fini(&ids);

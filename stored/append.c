@@ -275,6 +275,8 @@ static void on_append_msg(struct session *s, const struct ipc_append_msg *q)
 		a->status = IPC_ST_TRYLATER;
 	else
 		XXH3_64bits_reset(m->sum);
+	if (m->body != NULL && a->mbox->account->policy.compress)
+		engine_body_pack(m->body);
 }
 
 static void on_place(struct session *s, uint32_t uid)

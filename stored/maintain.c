@@ -215,6 +215,8 @@ static void state_text(const struct store *st, struct buf *b)
 	line(b, "dead-bytes", e.file_bytes > e.live_bytes ? e.file_bytes - e.live_bytes : 0);
 	line(b, "undelete-bytes", st->lost_bytes);
 	line(b, "body-bytes", e.live_bodies_bytes);
+	line(b, "body-raw-bytes", e.body_raw_bytes);
+	line(b, "body-stored-bytes", e.body_stored_bytes);
 	line(b, "rows", e.rows);
 	line(b, "segments", e.segments);
 	line(b, "body-files", e.body_files);
@@ -315,6 +317,8 @@ void maintain_count(const struct store *st)
 	metric_set(METRIC_store_file_bytes, "", "", (int64_t)e.file_bytes);
 	metric_set(METRIC_store_dead_bytes, "", "",
 	    e.file_bytes > e.live_bytes ? (int64_t)(e.file_bytes - e.live_bytes) : 0);
+	metric_set(METRIC_store_body_bytes, "raw", "", (int64_t)e.body_raw_bytes);
+	metric_set(METRIC_store_body_bytes, "stored", "", (int64_t)e.body_stored_bytes);
 	metric_set(METRIC_store_scrubs, "", "", (int64_t)e.scrubs);
 	metric_set(METRIC_store_scrub_bytes, "", "", (int64_t)e.scrub_bytes);
 	metric_set(METRIC_store_damaged, "body", "", (int64_t)e.damaged_bodies);

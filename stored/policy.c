@@ -30,7 +30,8 @@ void policy_is(struct store *st, const struct ipc_policy_is *m)
 		.messages_max = m->messages,
 		.notice = m->notice,
 		.alert = m->alert,
-		.suspend = m->suspend };
+		.suspend = m->suspend,
+		.compress = m->compress != 0 };
 	a->policy_known = true;
 	a->quota = m->quota;
 	if (a->state == ACCOUNT_READY)

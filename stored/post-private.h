@@ -60,6 +60,8 @@ void post_free(struct post *p);
 /* post-store.c: all bytes are with the engine and the sender has said that there are no more.
  * Answers each recipient when its copy is durable, then frees. */
 void post_end(struct post *p);
+/* One body for all: it is enough that one of them wants it so. */
+bool post_compresses(const struct post *p);
 /* *m, if any, stays as long as somebody points at it. The second sets it to NULL. */
 void post_pin(struct mbox *m);
 void post_unpin(struct mbox **m);

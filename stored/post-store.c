@@ -333,10 +333,21 @@ static void on_ended(void *arg, int rc)
 	post_threads(p);
 }
 
+bool post_compresses(const struct post *p)
+{
+	for (unsigned i = 0; i < p->n_rcpts; i++)
+		if (p->rcpts[i].account->policy.compress)
+			return true;
+	return false;
+}
+
 void post_end(struct post *p)
 {
 	int rc = ENGINE_OK;
 
+	/* Once more: what the accounts may can have come while the message did. */
+	if (p->status == IPC_ST_OK && post_compresses(p))
+		engine_body_pack(p->body);
 	if (p->status == IPC_ST_OK)
 		rc = engine_body_end(p->body, on_ended, p);
 	if (rc == ENGINE_AGAIN) {

@@ -425,6 +425,8 @@ static void on_begin(struct post_conn *pc, const struct ipc_post_begin *q)
 		p->status = IPC_ST_TRYLATER;
 	if (p->sum != NULL)
 		XXH3_64bits_reset(p->sum);
+	if (p->body != NULL && post_compresses(p))
+		engine_body_pack(p->body);
 }
 
 static void post_on_msg(

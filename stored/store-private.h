@@ -44,6 +44,7 @@ struct account_policy {
 	uint32_t restores_per_day; /* messages that the user may restore without an administrator */
 	uint64_t messages_max;     /* 0: no limit */
 	uint32_t notice, alert, suspend; /* per cent of the quota; 0 of the first two: never */
+	bool compress;                   /* new bodies */
 };
 
 struct account_waiter {

@@ -133,6 +133,8 @@ static int on_begin(void *arg, const struct sv_msg *m)
 	struct newstore *n = arg;
 
 	n->body = engine_body_begin(n->e, m->rec.size, sync_done, &n->room);
+	if (n->body != NULL && engine_loc_packed(&m->loc))
+		engine_body_pack(n->body);
 	return n->body == NULL ? -ENOMEM : 0;
 }
 

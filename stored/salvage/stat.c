@@ -28,18 +28,19 @@ static int by_place(const void *a, const void *b)
 	return memcmp(a, b, sizeof(struct engine_loc));
 }
 
-/* A body that several rows share counts once. */
-static uint64_t live_bytes(struct places *p, uint64_t *ret_bodies)
+/* What bodies take in the files; one that several rows share counts once. */
+static uint64_t live_bytes(struct places *p, uint64_t *ret_bodies, uint64_t *ret_raw)
 {
 	uint64_t bytes = 0;
 
-	*ret_bodies = 0;
+	*ret_bodies = *ret_raw = 0;
 	if (p->n > 0)
 		qsort(p->v, p->n, sizeof(*p->v), by_place);
 	for (size_t i = 0; i < p->n; i++) {
 		if (i > 0 && by_place(&p->v[i - 1], &p->v[i]) == 0)
 			continue;
-		bytes += engine_loc_bytes(&p->v[i]);
+		bytes += engine_loc_stored(&p->v[i]);
+		*ret_raw += engine_loc_bytes(&p->v[i]);
 		++*ret_bodies;
 	}
 	return bytes;
@@ -101,7 +102,7 @@ int stat_store(struct model *m, struct report *rep)
 	struct places p = { 0 };
 	struct raw_row row;
 	struct raw_stats s;
-	uint64_t bodies, live, mbox, files;
+	uint64_t bodies, live, raw, mbox, files;
 	int rc = 0;
 
 	raw_stats(m->raw, &s);
@@ -113,7 +114,7 @@ int stat_store(struct model *m, struct report *rep)
 		if (key_get_u64(row.group, 'm', &mbox) == 0 && row.key.p[0] == REC_MSG)
 			count_message(m, &row, mbox, rep);
 	}
-	live = live_bytes(&p, &bodies);
+	live = live_bytes(&p, &bodies, &raw);
 	free(p.v);
 	files = s.log_bytes + s.body_file_bytes;
 	report_figure(rep, "segments", s.segments);
@@ -123,6 +124,7 @@ int stat_store(struct model *m, struct report *rep)
 	report_figure(rep, "index-bytes", s.index_bytes);
 	report_figure(rep, "rows", s.rows);
 	report_figure(rep, "bodies", bodies);
+	report_figure(rep, "raw-body-bytes", raw);
 	report_figure(rep, "live-body-bytes", live);
 	report_figure(rep, "other-bytes", files > live ? files - live : 0);
 	say_accounts(m, rep);

@@ -259,11 +259,18 @@ def upkeep(s):
     moves(s, "store_compactions", 1, lambda: s.ctl("store", "compact", "--wait"), result="ok")
     check(figure(s, "store_moved_bytes") > moved, "nothing was moved")
     check(figure(s, "store_file_bytes") >= figure(s, "store_dead_bytes") > 0, "files and what of them is dead")
+    raw, stored = (figure(s, "store_body_bytes", form=form) for form in ("raw", "stored"))
+    s.ctl("domain", "settings", "example.test", "CompressMessages=YES")
+    s.deliver("u1@example.test", message("again and again " * 5000))
+    s.ctl("domain", "settings", "example.test", "CompressMessages=default")
+    s.ctl("store", "compact", "--wait")
+    raw, stored = figure(s, "store_body_bytes", form="raw") - raw, figure(s, "store_body_bytes", form="stored") - stored
+    check(raw > 79000 and stored < 20000, "%d octets take %d", raw, stored)
     moves(s, "store_scrubs", 1, lambda: s.ctl("store", "scrub", "--wait"))
     check(figure(s, "store_scrub_bytes") > 0, "nothing was read")
     damage(s, b"COUNTED-DAMAGE")
     moves(s, "store_damaged", 1, lambda: s.ctl("store", "scrub", "--wait", ok=False), what="body")
-    MOVED.update(("store_moved_bytes", "store_file_bytes", "store_dead_bytes", "store_scrub_bytes"))
+    MOVED.update(("store_body_bytes", "store_moved_bytes", "store_file_bytes", "store_dead_bytes", "store_scrub_bytes"))
 
 
 @case("many scrapers at a time all get an answer")

@@ -38,7 +38,8 @@ static void policy_tell(struct rig_client *k, uint64_t account)
 		.alert = r->alert,
 		.suspend = 100,
 		.restores = r->restores,
-		.undelete_s = r->undelete_s };
+		.undelete_s = r->undelete_s,
+		.compress = r->compress };
 
 	(void)ipc_send(k->chan, IPC_policy_is, &p, NULL);
 }
@@ -355,7 +356,8 @@ void rig_init_process(struct rig *r, const char *program)
 		.log_fd = -1,
 		.program = program,
 		.undelete_s = UNDELETE_S,
-		.restores = RESTORES };
+		.restores = RESTORES,
+		.compress = 1 };
 	log_init(open("/dev/null", O_WRONLY | O_CLOEXEC), false, LOG_ERR);
 	assert_non_null(mkdtemp(path));
 	r->dir_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -386,7 +388,7 @@ void rig_init(struct rig *r, const char *spec)
 	char path[] = "/tmp/stored-test-XXXXXX";
 
 	*r = (struct rig){
-		.dir_fd = -1, .log_fd = -1, .undelete_s = UNDELETE_S, .restores = RESTORES
+		.dir_fd = -1, .log_fd = -1, .undelete_s = UNDELETE_S, .restores = RESTORES, .compress = 1
 	};
 	snprintf(r->spec, sizeof(r->spec), "%s", spec);
 	log_init(open("/dev/null", O_WRONLY | O_CLOEXEC), false, LOG_ERR);

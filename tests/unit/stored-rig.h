@@ -39,6 +39,7 @@ struct rig {
 	uint32_t seq;
 	uint64_t quota; /* of the sessions to come */
 	/* Of stored, from its next start: 14 days, if the test does not say otherwise. */
+	uint32_t compress; /* CompressMessages: 1 from the begin, so that all tests have both */
 	uint64_t undelete_s;
 	/* What routerd says of every account. */
 	uint64_t messages_max;

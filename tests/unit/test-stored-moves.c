@@ -65,15 +65,19 @@ static void compact(struct rig *r)
 	engine_compact(r->engine, NULL, on_rc, &rc);
 	wait_rc(r, &rc);
 	engine_stats(r->engine, &after);
-	assert_true(after.moved_bytes >= before.moved_bytes + BODY);
+	assert_true(after.moved_bytes >= before.moved_bytes + BODY / 2);
 }
 
 static struct rig_client *begin(struct rig *r, struct ipc_mbox_opened *o)
 {
 	struct rig_client *s;
 
-	for (size_t i = 0; i < BODY; i++)
-		body[i] = (uint8_t)(i * 7 + i / 251);
+	/* Of 64 values: packed, it takes three quarters. */
+	for (size_t i = 0; i < BODY; i++) {
+		uint64_t z = (i + 1) * 0x9e3779b97f4a7c15u;
+
+		body[i] = (uint8_t)((z ^ z >> 29) * 0xbf58476d1ce4e5b9u >> 58);
+	}
 	rig_init(r, "lmdb");
 	assert_int_equal(rig_account(r, 7, IPC_account_make), IPC_ST_OK);
 	assert_int_equal(rig_put(r, 7, slice_of(body, BODY)), IPC_ST_OK);

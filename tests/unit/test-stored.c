@@ -396,6 +396,42 @@ static void nothing_pending_is_seen(void **state)
 	}
 }
 
+/* The log tells what was written. */
+static void mail_is_compressed_as_the_domain_says(void **state)
+{
+	static uint8_t big[50000];
+	struct rig *r = *state;
+	struct rig_client *post = rig_post(r, 5), *s;
+	uint32_t handles[2] = { 1, 2 };
+	struct engine_stats before, after;
+	struct ipc_mbox_opened o;
+
+	memset(big, 'x', sizeof(big));
+	rig_account(r, 7, IPC_account_make);
+	rig_account(r, 8, IPC_account_make);
+	for (uint32_t i = 0; i < 3; i++) {
+		r->compress = i == 1;
+		rig_send(r->routerd, IPC_policy_stale, &(struct ipc_policy_stale){ SLICE_NONE });
+		assert_int_equal(rig_target(r, 5, 1, 7, 0), IPC_ST_OK);
+		assert_int_equal(rig_target(r, 5, 2, 8, 0), IPC_ST_OK);
+		engine_stats(r->engine, &before);
+		rig_deliver(post, i + 1, handles, 2, slice_of(big, sizeof(big)), SLICE("f"));
+		for (int k = 0; k < 2; k++)
+			assert_int_equal(
+			    rig_wait(post, IPC_post_result)->post_result.status, IPC_ST_OK);
+		engine_stats(r->engine, &after);
+		if (after.frame_bytes > 0)
+			assert_int_equal(
+			    after.frame_bytes - before.frame_bytes < sizeof(big), r->compress);
+	}
+	s = rig_session(r, 7, 1, NULL);
+	o = rig_open(s, "INBOX", 0);
+	assert_int_equal(o.exists, 3);
+	assert_int_equal(o.bytes, 3 * sizeof(big));
+	for (uint32_t uid = 1; uid <= 3; uid++)
+		body_is(s, o.mbox, uid, slice_of(big, sizeof(big)));
+}
+
 static void quota_is_a_policy_of_the_target(void **state)
 {
 	struct rig *r = *state;
@@ -480,6 +516,7 @@ int main(int argc, char **argv)
 		CASE(a_post_channel_may_only_do_what_it_was_given),
 		CASE(the_window_binds_the_sender),
 		CASE(nothing_pending_is_seen),
+		CASE(mail_is_compressed_as_the_domain_says),
 		CASE(quota_is_a_policy_of_the_target),
 		CASE(together_is_all_or_nobody),
 		CASE(a_declared_size_counts_against_the_quota),
