@@ -9,6 +9,7 @@ import signal
 import time
 import zlib
 
+from stores import written
 from suite import DOMAIN, PASSWORD, Line, behind_trace, case, check, equal, main, message, wait
 
 TO = "u1@" + DOMAIN
@@ -417,6 +418,33 @@ def undelete(s):
         check(b"\\Flagged" in flags and b"Work" in flags and b"\\Deleted" not in flags, "flags %r", flags)
     status, _, err = s.ctl("undelete", "list", "u1", "--since", "yesterday", ok=False)
     check(status != 0 and "2025-11-22" in err, "a time that is none: %r", err)
+
+
+@case("COPY, MOVE and bringing back write a message's rows, and not its bytes again")
+def shared(s):
+    empty(s)
+    for size in (500000, 2000000):
+        s.ctl("undelete", "purge", "u1")
+        with session(s) as m, s.lmtp() as l:
+            one = message("%d" % size + ("\r\n" + "x" * 78) * (size // 80))
+            equal(l.data([TO], one)[0][0], 250, "a delivery")
+            good(m.create("Copies"))
+            good(m.create("Moved"))
+            wait(lambda: good(m.noop()) and numbers(m), 60, "the message")
+            began = written(s)
+            good(m.copy("1", "Copies"))
+            good(m.select("Copies"))
+            good(m.uid("MOVE", "1", "Moved"))
+            good(m.select("Moved"))
+            good(m.store("1", "+FLAGS", "(\\Deleted)"))
+            good(m.expunge())
+            good(m.close())
+            equal(json.loads(s.ctl("undelete", "restore", "u1", "--mailbox=Moved", "--json"))["Messages"], 1, "restored")
+            check(written(s) - began < 50000, "%d bytes were written", written(s) - began)
+            for box in ("INBOX", "Moved"):
+                good(m.select(box))
+                equal([behind_trace(b) for b in bodies(m)] == [one], True, "the message in %s is whole" % box)
+        empty(s)
 
 
 @case("a level of the quota that is passed is told once")

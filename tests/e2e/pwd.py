@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """pwd - the PWD port: logins, the own password, and the rights of an account and no more."""
 import hashlib
+import imaplib
 import json
 import os
 import re
@@ -196,6 +197,39 @@ def sessions(s):
     theirs.quit()
     mine.close()
     c.close()
+
+
+@case("an account brings back what it deleted, with its flags; more than RestoreDailyLimit in a day is refused as a whole")
+def restores(s):
+    s.ctl("account", "settings", "u2", "RestoreDailyLimit=3")
+    i = imaplib.IMAP4("127.0.0.1", s.port(143), timeout=60)
+    i.login("u2", PASSWORD)
+    for k, flags in enumerate(("(\\Flagged Work)", "(\\Seen)", None, "(\\Answered $Forwarded)")):
+        i.append("INBOX", flags, '"01-Feb-2021 10:00:00 +0000"', b"Subject: %d\r\n\r\ntext\r\n" % k)
+    i.select("INBOX")
+    i.store("1:4", "+FLAGS", "(\\Deleted)")
+    i.expunge()
+    c = Pwd(s, "u2")
+
+    def data(text):
+        got = c.want(text, "20")
+        return c.line() if "data follow" in got else got
+
+    check(data("ListRecoverable u2").count("Flagged") == 1, "what is listed")
+    c.want("RestoreMessages u2", "5")  # four
+    equal(i.noop()[0] == "OK" and i.uid("SEARCH", "ALL")[1], [b""], "what came back with a refused one")
+    got = data('RestoreMessages u2 {UID="1"; }')
+    check("Messages=#1;" in got, "what came back: %s", got)
+    c.want("RestoreMessages u2", "5")  # three, and one was before
+    i.select("INBOX")
+    text = i.fetch("1:*", "(FLAGS INTERNALDATE)")[1]
+    check(len(text) == 1 and b"\\Flagged" in text[0] and b"Work" in text[0] and b"Deleted" not in text[0] and
+          b"1-Feb-2021 10:00:00" in text[0], "it is back with %s", text)
+    got = data("CountRecoverable u2")
+    check("Messages=#3;" in got, "what is left: %s", got)
+    i.logout()
+    c.close()
+    s.empty("u2")
 
 
 @case("PWDAllowed and the service PWD are obeyed at once; a domain's administrator has passwords of that domain in hand")

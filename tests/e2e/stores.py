@@ -1,4 +1,6 @@
 """stores - a suite's data directory, its backups, and the verbs of gatehousectl that work on them."""
+import contextlib
+import glob
 import json
 import os
 import subprocess
@@ -8,6 +10,15 @@ from suite import check
 
 def data(s):
     return os.path.join(s.dir, "data")
+
+
+def written(s):
+    """Bytes written to the store's log so far, and those of the files of large bodies that are there."""
+    files = 0
+    for path in glob.glob(data(s) + "/store/body-*"):
+        with contextlib.suppress(FileNotFoundError):
+            files += os.path.getsize(path)
+    return json.loads(s.ctl("--json", "stat"))["engine-frame-bytes"] + files
 
 
 def target(s):
