@@ -151,20 +151,15 @@ static void on_single(void *arg, int rc)
 	account_unref(a);
 }
 
-/* Its owner may hand in the next one. */
-static void tell(struct commit_job *j, int rc)
-{
-	j->ask.account->commits.intent = false;
-	j->ask.done(j->ask.arg, rc);
-}
-
 static void cleaned(struct commit_job *j)
 {
 	struct account *a = j->ask.account;
 
 	account_ref(a);
-	if (j->in_store)
-		tell(j, ENGINE_OK);
+	if (j->in_store) {
+		a->commits.intent = false;
+		j->ask.done(j->ask.arg, ENGINE_OK);
+	}
 	job_free(j);
 	commit_next(a);
 	account_unref(a);
@@ -202,19 +197,23 @@ static void clean(struct commit_job *j)
 /*
  * All or nothing of it is done; or nobody knows, and the account is loaded anew. An intent in the
  * store's group goes before its owner is told: the next load of the account reads that group while
- * others change it.
+ * others change it. One in the root goes behind that; but the owner's next intent waits until this
+ * one's removal was handed in, which would remove it, too.
  */
 static void intent_over(struct commit_job *j, int rc)
 {
 	struct account *a = j->ask.account;
+	bool told = rc != ENGINE_OK || !j->in_store;
 
 	account_ref(a);
-	if (rc != ENGINE_OK || !j->in_store)
-		tell(j, rc);
+	if (told)
+		j->ask.done(j->ask.arg, rc);
 	if (rc == ENGINE_OK)
 		clean(j);
 	else
 		job_free(j);
+	if (told)
+		a->commits.intent = false;
 	commit_next(a);
 	account_unref(a);
 }
