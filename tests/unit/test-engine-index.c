@@ -494,6 +494,21 @@ static void test_rebuilds_are_bounded(void **state)
 	all_there(v->e, 1);
 }
 
+/* What says that a store is open belongs to the one who has it open. */
+static void test_in_use(void **state)
+{
+	struct env *v = *state;
+	struct engine *e;
+
+	make(v);
+	v->e = store_open("lmdb", v->dir, &no_timer);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(open_rc(v->dir, i == 0 ? &no_timer : &asked, &e), ENGINE_BUSY);
+		assert_int_equal(count_of(v->dir, "running"), 1);
+	}
+	all_there(v->e, 1);
+}
+
 static void test_deaths(void **state)
 {
 	static const struct {
@@ -555,6 +570,7 @@ static int all(void)
 		cmocka_unit_test_setup_teardown(test_missing_and_old_rows, env_open, env_close),
 		cmocka_unit_test_setup_teardown(test_totals_follow, env_open, env_close),
 		cmocka_unit_test_setup_teardown(test_rebuilds_are_bounded, env_open, env_close),
+		cmocka_unit_test_setup_teardown(test_in_use, env_open, env_close),
 		cmocka_unit_test_setup_teardown(test_deaths, env_open, env_close),
 		cmocka_unit_test_setup_teardown(test_rebuild_that_fails, env_open, env_close),
 	};

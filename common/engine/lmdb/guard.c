@@ -258,7 +258,9 @@ void guard_undo(struct store *s)
 {
 	struct guard *g = &s->guard;
 
-	if (s->conf.fresh_index && g->fd >= 0)
+	if (g->fd < 0)
+		return; /* the file `running`, if there is one, is somebody else's */
+	if (s->conf.fresh_index)
 		undo_asked(s);
 	else if (g->aside[0] != '\0' && renameat(s->dir_fd, g->aside, s->dir_fd, "data.mdb") == 0) {
 		g->marked = true;
