@@ -73,7 +73,7 @@ static int db_restore(struct restoring *r, unsigned db, const char **ret_what)
 
 	part_name(db, part);
 	*ret_what = db_names[db];
-	rc = from < 0 ? -errno : tree_remove(r->dir_fd, part);
+	rc = from < 0 ? -errno : 0;
 	if (rc == 0 && mkdirat(r->dir_fd, part, 0750) != 0)
 		rc = -errno;
 	if (rc == 0) {
@@ -158,14 +158,19 @@ static int tell(struct restoring *r, const char *what, uint64_t bytes, struct re
 }
 
 /* The folders go that are empty or of a run that was broken off; those keep the mark that names
- * them until they are gone. */
+ * them until they are gone. The new one names none: who comes next may be given their inodes. */
 static int make_room(struct restoring *r)
 {
+	char part[GEN_NAME_BYTES];
 	int rc = 0;
 
-	for (unsigned i = 0; i < DBS && rc == 0; i++)
+	for (unsigned i = 0; i < DBS && rc == 0; i++) {
+		part_name(i, part);
 		if (mark_is_ours(r->dir_fd, i))
 			rc = tree_remove(r->dir_fd, db_names[i]);
+		if (rc == 0)
+			rc = tree_remove(r->dir_fd, part);
+	}
 	if (rc == 0)
 		rc = mark_write(r->dir_fd);
 	for (unsigned i = 0; i < DBS && rc == 0; i++)
@@ -174,17 +179,18 @@ static int make_room(struct restoring *r)
 	return rc;
 }
 
-/* Nothing has its name yet. */
+/* Nothing has its name yet; or a folder of a run that was broken off cannot be removed, and the
+ * mark stays with it. */
 static void give_up(struct restoring *r)
 {
 	char part[GEN_NAME_BYTES];
-	int rc = 0;
+	bool gone = true;
 
-	for (unsigned i = 0; i < DBS && rc == 0; i++) {
+	for (unsigned i = 0; i < DBS; i++) {
 		part_name(i, part);
-		rc = tree_remove(r->dir_fd, part);
+		gone &= tree_remove(r->dir_fd, part) == 0 && !mark_is_ours(r->dir_fd, i);
 	}
-	if (rc == 0)
+	if (gone)
 		(void)mark_remove(r->dir_fd);
 }
 

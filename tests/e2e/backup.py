@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """backup - copies of a server under load, each restored and started: what was acknowledged before is there, and fits."""
 import contextlib
+import errno
 import glob
 import json
 import os
@@ -205,6 +206,13 @@ def killed_between(s):
                 tool(s, "restore", generation, new, ok=(3,))
                 shutil.rmtree(os.path.join(new, there[0]))
                 os.rename(os.path.join(s.dir, "mine"), os.path.join(new, there[0]))
+                board = faultdisk.Board(os.path.join(s.dir, "board"))  # one that cannot be removed keeps the mark
+                board.strike(1, faultdisk.FAIL, 1 << faultdisk.UNLINK, error=errno.EIO)
+                failed = subprocess.run([program, "--json", "restore", generation, new], env=board.env(library), stdout=subprocess.DEVNULL,
+                                        stderr=subprocess.DEVNULL, timeout=60).returncode
+                equal((failed, board.get("struck")), (3, 1), "the status, and what failed")
+                board.close()
+                check(os.path.exists(os.path.join(new, "restoring")), "with %s: no mark", there)
         else:
             check(number > 1 and len(there) in (0, 3), "no mark beside %s", there)
             shutil.rmtree(new)
