@@ -2,8 +2,10 @@
  * store-load - what stored alone can do: deliveries per second by lock-step connections, and bodies
  * per second to one session, both through real sockets to a process of its own on the LMDB engine.
  *
- *     store-load DIR [seconds] [message bytes] [messages to read] [answers in a hundred]
+ *     store-load DIR [seconds] [message bytes] [messages to read] [answers in a hundred] [FILE
+ * [compress]]
  *
+ * Messages are made of FILE's bytes, again and again, and compressed if the last word is there.
  * Answers refer to the message before and to the first of their connection: what threads cost.
  * DIR is an empty directory on the disk to measure. Nothing of it is part of the test run.
  */
@@ -68,6 +70,7 @@ struct world {
 	struct conn conns[CONNS_MAX];
 	pid_t pid;
 	uint32_t seq, mbox, replies; /* replies: in a hundred messages */
+	bool compress;
 	int answers, fd;
 	size_t message_bytes, n_latency;
 	int64_t until_ns;
@@ -177,9 +180,10 @@ static void on_daemon(
 	struct world *w = arg;
 
 	if (type == IPC_policy_ask) { /* a question, not an answer */
-		struct ipc_policy_is p = {
-			.account = m->policy_ask.account, .suspend = 100, .undelete_s = 14 * 86400
-		};
+		struct ipc_policy_is p = { .account = m->policy_ask.account,
+			.suspend = 100,
+			.undelete_s = 14 * 86400,
+			.compress = w->compress };
 
 		(void)ipc_send(c, IPC_policy_is, &p, NULL);
 		return;
@@ -368,13 +372,31 @@ static void fill_inbox(struct world *w, uint32_t count)
 	event_base_dispatch(w->base);
 }
 
+static void message_make(size_t n, const char *path)
+{
+	FILE *f = path != NULL ? fopen(path, "re") : NULL;
+	size_t got = 0;
+
+	message = malloc(n);
+	if (message == NULL || (path != NULL && f == NULL))
+		die("no message");
+	if (f != NULL) {
+		got = fread(message, 1, n, f);
+		fclose(f);
+	}
+	for (size_t i = got; i < n; i++)
+		message[i] =
+		    got > 0 ? message[i - got] : (uint8_t)(i % 72 == 71 ? '\n' : 'a' + i % 23);
+}
+
 int main(int argc, char **argv)
 {
 	static const unsigned conns[] = { 1, 10, 50 };
 	double seconds = argc > 2 ? atof(argv[2]) : 3;
 	uint32_t to_read = argc > 4 ? (uint32_t)atoi(argv[4]) : 10000;
 	struct world w = { .message_bytes = argc > 3 ? (size_t)atol(argv[3]) : 6144,
-		.replies = argc > 5 ? (uint32_t)atoi(argv[5]) : 0 };
+		.replies = argc > 5 ? (uint32_t)atoi(argv[5]) : 0,
+		.compress = argc > 7 };
 	int pairs[3][2], far[3], dir;
 	double pss, idle;
 
@@ -383,9 +405,7 @@ int main(int argc, char **argv)
 	dir = open(argv[1], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0)
 		die("cannot open DIR");
-	message = malloc(w.message_bytes);
-	for (size_t i = 0; i < w.message_bytes; i++)
-		message[i] = (uint8_t)(i % 72 == 71 ? '\n' : 'a' + i % 23);
+	message_make(w.message_bytes, argc > 6 ? argv[6] : NULL);
 	for (int i = 0; i < 3; i++) {
 		if (ipc_pair(pairs[i]) != 0)
 			die("socketpair");
