@@ -133,6 +133,7 @@ def own_aliases(s):
                 "UpdateAccountSettings * {RealName=x;}"):
         c.no(bad)
     c.yes("SetMailboxAliases * {}")
+    wait(lambda: "verb=mailbox_aliases_set object=u2@" + DOMAIN in s.log_text(), 60, "a line of the change, with the name")
     equal(c.want("GetMailboxAliases *", "201 "), "201 {}", "the aliases")
     c.close()
 
