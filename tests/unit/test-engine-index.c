@@ -10,6 +10,8 @@
 #include "common/engine/lmdb/lmdb-private.h"
 
 #include <dirent.h>
+#include <signal.h>
+#include <sys/wait.h>
 
 enum { GROUPS = 4, ROWS = 300, ROUNDS = 200, NO_TIMER_MS = 3600000 };
 
@@ -561,6 +563,55 @@ static void test_rebuild_that_fails(void **state)
 	run("rm -r before", v->dir);
 }
 
+/* ---- somebody else's reader ---- */
+
+/* Until it is killed. */
+static void foreign_reader(const char *dir, int go, int there)
+{
+	char path[128], c;
+	MDB_env *env;
+	MDB_txn *t;
+
+	snprintf(path, sizeof(path), "./%s", dir);
+	if (read(go, &c, 1) == 1 && mdb_env_create(&env) == 0 &&
+	    mdb_env_open(env, path, MDB_RDONLY, 0600) == 0 &&
+	    mdb_txn_begin(env, NULL, MDB_RDONLY, &t) == 0 && write(there, "r", 1) == 1)
+		pause();
+	_exit(1);
+}
+
+static off_t size_after_rounds(struct env *v, unsigned rounds)
+{
+	for (unsigned i = 0; i < rounds; i++)
+		fill(v->e, i, 0, ROWS);
+	return index_size(v->dir);
+}
+
+static void test_killed_reader_holds_nothing(void **state)
+{
+	struct env *v = *state;
+	int go[2], there[2], status;
+	off_t before;
+	char c;
+	pid_t pid;
+
+	make(v);
+	assert_int_equal(pipe(go) | pipe(there), 0);
+	pid = fork();
+	if (pid == 0)
+		foreign_reader(v->dir, go[0], there[1]);
+	v->e = store_open("lmdb", v->dir, &small_steps);
+	before = size_after_rounds(v, 20);
+	assert_int_equal(write(go[1], "g", 1), 1);
+	assert_int_equal(read(there[0], &c, 1), 1);
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	for (int i = 0; i < 2; i++)
+		close(go[i]), close(there[i]);
+	assert_in_range(size_after_rounds(v, 40), 1, before + before / 2);
+	engine_close(&v->e);
+}
+
 static int all(void)
 {
 	const struct CMUnitTest cases[] = {
@@ -573,6 +624,8 @@ static int all(void)
 		cmocka_unit_test_setup_teardown(test_in_use, env_open, env_close),
 		cmocka_unit_test_setup_teardown(test_deaths, env_open, env_close),
 		cmocka_unit_test_setup_teardown(test_rebuild_that_fails, env_open, env_close),
+		cmocka_unit_test_setup_teardown(
+		    test_killed_reader_holds_nothing, env_open, env_close),
 	};
 
 	return cmocka_run_group_tests(cases, NULL, NULL);

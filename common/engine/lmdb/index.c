@@ -374,8 +374,12 @@ static int map_grow(struct store *s)
 
 int index_apply(struct store *s, const struct map *m, const struct log_pos *pos)
 {
-	int r;
+	int r, stale;
 
+	/* Pages that a process still read when it was killed, of whatever program, are free again.
+	 */
+	if (!s->map_lost)
+		(void)mdb_reader_check(s->env, &stale);
 	while ((r = apply_once(s, m, pos)) == MDB_MAP_FULL)
 		if ((r = map_grow(s)) != 0)
 			break;
