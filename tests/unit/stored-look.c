@@ -28,3 +28,40 @@ int look_body_status(struct rig_client *s, uint32_t mbox, uint32_t uid)
 	free(p);
 	return r;
 }
+
+struct ipc_append_done put_pieces(
+    struct rig_client *s, const char *name, const struct piece *p, size_t n)
+{
+	struct ipc_append_begin b = { ++s->rig->seq, slice_str(name) };
+	const struct ipc_append_ready *r;
+	enum ipc_type type;
+	const union ipc_any *m;
+
+	rig_send(s, IPC_append_begin, &b);
+	r = &rig_wait(s, IPC_append_ready)->append_ready;
+	assert_int_equal(r->seq, b.seq);
+	if (r->status != IPC_ST_OK)
+		return (struct ipc_append_done){ .status = r->status };
+	for (size_t i = 0; i < n; i++) {
+		struct ipc_append_msg a = { p[i].flags, slice_str(p[i].keywords), p[i].date,
+			p[i].body.n };
+
+		rig_send(s, IPC_append_msg, &a);
+		rig_append_bytes(s, p[i].body);
+		rig_send(s, IPC_append_end, &(struct ipc_append_end){ p[i].facts });
+	}
+	rig_send(s, IPC_append_commit, &(struct ipc_append_commit){ ++s->rig->seq });
+	do
+		m = rig_next(s, 10000, &type, NULL);
+	while (m != NULL && type != IPC_append_done);
+	assert_non_null(m);
+	assert_int_equal(m->append_done.seq, s->rig->seq);
+	return m->append_done;
+}
+
+void put_mailbox(struct rig_client *s, const char *name)
+{
+	rig_send(
+	    s, IPC_mbox_create, &(struct ipc_mbox_create){ ++s->rig->seq, slice_str(name), 0 });
+	assert_int_equal(rig_wait(s, IPC_mbox_done)->mbox_done.status, IPC_ST_OK);
+}

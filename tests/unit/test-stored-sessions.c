@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "tests/unit/stored-rig.h"
+#include "tests/unit/stored-look.h"
 
 #include "common/base/wire.h"
 
@@ -262,6 +262,63 @@ static void facts_lie_beside_the_message(void **state)
 	assert_true(slice_eq(facts, SLICE("made by parsed")));
 }
 
+static void facts_keep_to_the_window(void **state)
+{
+	enum { N = 2000, FACTS = 700 };
+	static struct piece p[1000];
+	static uint8_t facts[FACTS];
+	struct rig *r = *state;
+	struct rig_client *s;
+	struct ipc_mbox_opened o;
+	const union ipc_any *m;
+	enum ipc_type type;
+	size_t got = 0;
+	uint32_t uid = 1;
+	bool last = false;
+
+	rig_account(r, 7, IPC_account_make);
+	s = rig_session(r, 7, 1, NULL);
+	for (size_t i = 0; i < 1000; i++)
+		p[i] = (struct piece){ 0, "", 0, SLICE("x"),
+			i % 100 == 0 ? SLICE_NONE : slice_of(facts, FACTS - i % 7) };
+	put_pieces(s, "INBOX", p, 1000);
+	put_pieces(s, "INBOX", p, 1000);
+	o = rig_open(s, "INBOX", 0);
+	assert_int_equal(rig_expunge(s, o.mbox, 50, 52), IPC_ST_OK);
+	rig_send(s, IPC_facts_get,
+	    &(struct ipc_facts_get){
+		4, o.mbox, SLICE("\1\0\0\0\24\0\0\0\36\0\0\0\377\377\377\377") });
+	while (!last) {
+		struct ipc_session_credit c;
+		size_t before = got;
+
+		while (!last && (m = rig_next(s, 300, &type, NULL)) != NULL) {
+			const struct ipc_facts_are *a = &m->facts_are;
+
+			assert_int_equal(type, IPC_facts_are);
+			assert_int_equal(a->status, IPC_ST_OK);
+			for (size_t at = 0; at < a->facts.n;) {
+				uint32_t n = wire_load_u32(a->facts.p + at + 8);
+				uint32_t k = (uid - 1) % 1000;
+
+				assert_int_equal(wire_load_u32(a->facts.p + at), uid);
+				assert_int_equal(wire_load_u32(a->facts.p + at + 4),
+				    k % 100 == 0 ? IPC_ST_NOTFOUND : IPC_ST_OK);
+				assert_int_equal(n, k % 100 == 0 ? 0 : FACTS - k % 7);
+				at += 12 + n;
+				uid = uid == 20 ? 30 : uid == 49 ? 53 : uid + 1;
+			}
+			got += a->facts.n;
+			last = a->last;
+		}
+		assert_true(got > before && got - before <= IPC_WINDOW_BYTES);
+		c.bytes = (uint32_t)(got - before);
+		rig_send(s, IPC_session_credit, &c);
+	}
+	assert_int_equal(uid, N + 1);
+	assert_true(got > 4 * IPC_WINDOW_BYTES);
+}
+
 /* A message that ends every reader is left alone after the second one; the next gets its turn. */
 static void poison_does_not_stop_the_parsing(void **state)
 {
@@ -302,6 +359,7 @@ int main(int argc, char **argv)
 		CASE(administrators_list_and_kick),
 		CASE(an_account_lists_and_kicks_its_own),
 		CASE(facts_lie_beside_the_message),
+		CASE(facts_keep_to_the_window),
 		CASE(poison_does_not_stop_the_parsing),
 	};
 
