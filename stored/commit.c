@@ -179,12 +179,15 @@ static void on_cleaned(void *arg, int rc)
 	cleaned(j);
 }
 
-/* If it cannot be removed now the next one, or the next load, removes it. */
+/* If it cannot be removed now the next one, or the next load, removes it. That of a forgotten
+ * account is the load's: there may be a later one by now. */
 static void clean(struct commit_job *j)
 {
 	struct account *a = j->ask.account;
 	struct engine_group *home = j->in_store ? j->st->meta : a->root;
 
+	if (a->forgotten)
+		home = NULL;
 	j->home = home != NULL ? engine_batch_new(home) : NULL;
 	if (j->home == NULL || intent_del(j->home, a->id) != 0) {
 		cleaned(j);
