@@ -446,77 +446,6 @@ static void a_deleted_mailbox_is_purged(void **state)
 	scene(&(struct scene){ "purge", no_there, purge });
 }
 
-/* ---- failing mail around a move ---- */
-
-enum { MAILS = 6 };
-
-static void post(struct rig_client *c, uint32_t from, uint32_t n)
-{
-	for (uint32_t tag = from; tag < from + n; tag++) {
-		uint32_t handle = 1;
-
-		rig_deliver(c, tag, &handle, 1, SLICE("mail"), SLICE("facts"));
-	}
-}
-
-static unsigned times(const char *state, const char *what)
-{
-	unsigned n = 0;
-
-	while ((state = strstr(state, what)) != NULL) {
-		state += strlen(what);
-		n++;
-	}
-	return n;
-}
-
-/* Where each batch of the INBOX is built on the one before it, which may fail. */
-static unsigned move_amid_mail(uint64_t seed)
-{
-	struct engine_faults f = { .seed = seed, .full = 3, .reorder = true, .delay_ms = 1 };
-	char state[STATE_MAX];
-	struct rig_client *c, *s;
-	struct rig r;
-	unsigned got = 0;
-
-	rig_init(&r, spec);
-	account(&r);
-	s = rig_session(&r, ACCOUNT, 1, NULL);
-	c = rig_post(&r, 100);
-	assert_int_equal(rig_target(&r, 100, 1, ACCOUNT, 0), IPC_ST_OK);
-	assert_int_equal(rig_open(s, "INBOX", 0).mbox, 1);
-	assert_int_equal(engine_faults_set(r.engine, &f), 0);
-	post(c, 0, MAILS / 2);
-	rig_send(s, IPC_msg_copy,
-	    &(struct ipc_msg_copy){ 1, 1, 1, SLICE("There"),
-		slice_of((const uint8_t[]){ 1, 0, 0, 0, 4, 0, 0, 0 }, 8) });
-	post(c, MAILS / 2, MAILS / 2);
-	(void)answer(s, IPC_copy_done);
-	for (unsigned i = 0; i < MAILS; i++)
-		got += rig_wait(c, IPC_post_result)->post_result.status == IPC_ST_OK;
-	for (int again = 0; again < 2; again++) {
-		rig_crash(&r);
-		look(&r, state);
-		assert_int_equal(times(state, "=mail"), got);
-		for (int i = 0; i < 5; i++)
-			assert_int_equal(
-			    times(state, (const char *[]){ "=a", "=bb", "=c", "=d", "=e" }[i]), 1);
-		assert_int_equal(rig_put(&r, ACCOUNT, SLICE("x")), IPC_ST_OK);
-	}
-	rig_fini(&r);
-	return got;
-}
-
-static void mail_that_fails_takes_nothing_along(void **state)
-{
-	unsigned got = 0;
-
-	mail_comes = false;
-	for (uint64_t seed = 1; seed <= 60; seed++)
-		got += move_amid_mail(seed);
-	assert_true(got > 0 && got < 60 * MAILS);
-}
-
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -529,7 +458,6 @@ int main(int argc, char **argv)
 		cmocka_unit_test(two_mailboxes_are_deleted),
 		cmocka_unit_test(messages_are_restored),
 		cmocka_unit_test(a_deleted_mailbox_is_purged),
-		cmocka_unit_test(mail_that_fails_takes_nothing_along),
 	};
 
 	if (argc > 1)
