@@ -11,10 +11,11 @@ enum {
 	IPC_ASK_MAX = 61440, /* arguments of one question to routerd: of dir_ask.args */
 	ADMIN_PIPELINE_MAX =
 	    256, /* commands under way at a time, where their order does not matter */
-	ADMIN_ALIASES_MAX = 64,   /* of those, SetAccountAliases, whose names are compared */
-	ADMIN_OUT_MAX = 16 << 20, /* one reply; a listing of several hundred thousand names */
-	ADMIN_MEM_MAX = 4 << 20,  /* what a command's parsed data may take */
-	CHECKED_PASSWORD_MIN = 8, /* of a new password, where CHECK asks for a good one */
+	ADMIN_ALIASES_MAX = 64,      /* of those, SetAccountAliases, whose names are compared */
+	ADMIN_COMPARED_MAX = 64,     /* names in one of them; one with more is worked on alone */
+	ADMIN_OUT_MAX = 16 << 20,    /* one reply; a listing of several hundred thousand names */
+	ADMIN_MEM_MAX = 4 << 20,     /* what a command's parsed data may take */
+	CHECKED_PASSWORD_MIN = 8,    /* of a new password, where CHECK asks for a good one */
 	IDENTITY_ADDRESSES_MAX = 32, /* in one From */
 
 	/* ---- the PWD port ---- */

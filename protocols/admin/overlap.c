@@ -2,9 +2,9 @@
  * overlap - commands of one kind that are under way together, so that they share the flushes of the
  * disk, and still mean the same as line by line.
  *
- * One that has a name in common with another waits for its turn. One that fails beside others may
- * have failed by what those before it give up: it is tried again when they are done. It had changed
- * nothing.
+ * One that has a name in common with another, or very many names, waits for its turn. One that
+ * fails beside others may have failed by what those before it give up: it is tried again when they
+ * are done. It had changed nothing.
  */
 #include "protocols/admin/admin-private.h"
 
@@ -43,6 +43,27 @@ static bool clash(const struct cmd *c, const struct cmd *other)
 	return false;
 }
 
+static size_t count(const struct data *d)
+{
+	size_t n = 1;
+
+	if (d->kind != DATA_ARRAY)
+		return n;
+	for (const struct data *e = d->first; e != NULL; e = e->next)
+		n += count(e);
+	return n;
+}
+
+/* Each name is compared with all of each other command: a line of them must not cost its square. */
+static bool has_many(const struct cmd *c)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->words; i++)
+		n += count(c->word[i]);
+	return n > ADMIN_COMPARED_MAX;
+}
+
 bool overlap_may(const struct admin *a, const struct verb *v)
 {
 	size_t max = v != NULL ? v->overlaps : 0;
@@ -55,6 +76,7 @@ bool overlap_may(const struct admin *a, const struct verb *v)
 void overlap_run(struct cmd *c)
 {
 	c->beside = c->a->head != c;
+	c->waits = c->beside && c->verb->again && has_many(c);
 	for (const struct cmd *o = c->a->head; c->verb->again && o != c && !c->waits; o = o->next)
 		c->waits = clash(c, o);
 	c->a->waiting = c->waits;

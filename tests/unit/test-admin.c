@@ -236,6 +236,25 @@ static void pipelined_aliases_mean_the_same_as_line_by_line(void **state)
 	replies("200 done\r\n200 done\r\n200 done\r\n");
 }
 
+/* One with very many names is compared with none: it waits, and the next ones behind it. */
+static void aliases_in_crowds_are_worked_on_alone(void **state)
+{
+	struct buf line = BUF_INIT(2000);
+
+	buf_puts(&line, "SetAccountAliases a (x)\nSetAccountAliases b (");
+	for (int i = 0; i < 64; i++)
+		buf_printf(&line, "%sn%d", i > 0 ? "," : "", i);
+	buf_puts(&line, ")\nSetAccountAliases c (y)\n");
+	type_in(buf_cstr(&line));
+	assert_int_equal(rig.n, 1);
+	dir(0, IPC_DIR_OK, false, ITEMS());
+	assert_int_equal(rig.n, 3);
+	dir(2, IPC_DIR_OK, false, ITEMS());
+	dir(1, IPC_DIR_OK, false, ITEMS());
+	replies("200 done\r\n200 done\r\n200 done\r\n");
+	buf_fini(&line);
+}
+
 static void output_goes_inline_or_below(void **state)
 {
 	type_in("ListAccounts d.example\n");
@@ -433,6 +452,7 @@ int main(void)
 		CASE(accounts_are_made_with_their_password),
 		CASE(pipelined_creations_overlap_and_keep_their_order),
 		CASE(pipelined_aliases_mean_the_same_as_line_by_line),
+		CASE(aliases_in_crowds_are_worked_on_alone),
 		CASE(output_goes_inline_or_below),
 		CASE(settings_of_domains),
 		CASE(wrong_commands_change_nothing),
