@@ -24,14 +24,18 @@ unsigned table_takes_postmaster(const struct directory *d, const struct table *t
 	return line;
 }
 
-unsigned table_gives_postmaster(const struct directory *d, const struct object *o)
+/* The line of the table that leads postmaster to this very account, or 0. */
+static unsigned table_gives_postmaster(
+    const struct directory *d, const struct table *t, const struct object *o)
 {
+	struct directory probe = *d;
 	struct route r;
 	unsigned line = 0;
 
+	probe.table = (struct table *)t;
 	route_init(&r);
 	for (int mode = 0; mode < ROUTE_MODES && line == 0; mode++) {
-		route_address(d, SLICE("postmaster"), (enum route_mode)mode, &r);
+		route_address(&probe, SLICE("postmaster"), (enum route_mode)mode, &r);
 		if (r.first_line > 0 && r.account == o)
 			line = r.first_line;
 	}
@@ -42,9 +46,15 @@ unsigned table_gives_postmaster(const struct directory *d, const struct object *
 bool change_has_postmaster(struct request *q, const struct object *o)
 {
 	const struct directory *d = &q->rd->db.dir;
-	unsigned line = rights_has_master(d, o) ? table_gives_postmaster(d, o) : 0;
+	const struct table *next =
+	    q->rd->table_next; /* on its way to the disk: it counts as well */
+	unsigned line = 0;
 	char why[120];
 
+	if (rights_has_master(d, o))
+		line = table_gives_postmaster(d, d->table, o);
+	if (line == 0 && next != NULL && rights_has_master(d, o))
+		line = table_gives_postmaster(d, next, o);
 	if (line == 0)
 		return false;
 	snprintf(why, sizeof(why),

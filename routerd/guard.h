@@ -15,8 +15,6 @@
 /* The line of the table that leads postmaster, in any mode, anywhere but to an account with the
  * Master right; 0: none. */
 unsigned table_takes_postmaster(const struct directory *d, const struct table *t);
-/* The line of the table that leads postmaster to this very account, or 0. */
-unsigned table_gives_postmaster(const struct directory *d, const struct object *o);
 /* Does a line of it lead postmaster at all? */
 bool table_has_postmaster(const struct directory *d, const struct table *t);
 /* The account is about to lose the name or the Master right: answers that it may not. */

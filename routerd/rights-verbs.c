@@ -30,6 +30,7 @@ static void on_committed(void *arg, int rc)
 
 	if (rc == ENGINE_UNKNOWN || rc == ENGINE_STALE || rc < 0)
 		routerd_commit_failed(ch->rd, rc);
+	ch->rd->changes_in_flight--;
 	if (o != NULL)
 		o->in_flow = false;
 	if (rc == 0 && o != NULL) {
@@ -88,6 +89,7 @@ void verb_rights_set(struct request *q)
 		return;
 	}
 	o->in_flow = true;
+	q->rd->changes_in_flight++;
 	*ch = (struct rights_change){ q->rd, q->answer, o->id, rights };
 	engine_commit(q->rd->db.engine, &b, 1, on_committed, ch);
 }

@@ -27,7 +27,7 @@ struct routerd {
 	struct op *ops;               /* waiting for stored or authd, by seq */
 	uint32_t next_seq;
 	bool names_in_flight; /* a change of domains' other names or addresses is on its way */
-	unsigned changes_in_flight; /* of objects and domains; and a table that is */
+	unsigned changes_in_flight; /* of all that a route depends on; and a table that is */
 	const struct table *table_next;
 	struct route route; /* scratch, one address at a time */
 	struct bounces bounces;

@@ -187,6 +187,7 @@ static void on_committed(void *arg, int rc)
 
 	if (rc == ENGINE_UNKNOWN || rc == ENGINE_STALE || rc < 0)
 		routerd_commit_failed(ch->rd, rc);
+	ch->rd->changes_in_flight--;
 	if (ch->scope == SCOPE_ACCOUNT)
 		release(ch);
 	if (rc == 0)
@@ -362,6 +363,7 @@ static void change_settings(struct request *q, bool whole)
 	}
 	if (h.account != NULL)
 		h.account->in_flow = true;
+	q->rd->changes_in_flight++;
 	if (ch->n == 0)
 		on_committed(ch, 0);
 	else

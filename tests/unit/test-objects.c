@@ -262,6 +262,43 @@ static void whom_postmaster_is_led_to_keeps_master(void **state)
 	assert_int_equal(ask(account_delete, "chief"), IPC_DIR_OK);
 }
 
+static void chief_leads_postmaster(bool leads)
+{
+	rig_assert_route("postmaster", "mail",
+	    leads ? "LOCAL||chief@company.com|ok|" : "LOCAL||postmaster@company.com|ok|");
+	assert_int_equal(ask(router_set_table, ""), IPC_DIR_OK);
+}
+
+/* One of the two waits for the disk when the other is asked for: both would take the name away. */
+static void whom_postmaster_is_about_to_be_led_to_keeps_master(void **state)
+{
+	static const char *const table[] = { "<postmaster> = chief", NULL };
+	static const char *const none[] = { "chief", NULL };
+	static const char *const asleep[] = { "account", "chief", "Suspended", "YES", NULL };
+
+	assert_int_equal(ask(account_create, "chief"), IPC_DIR_OK);
+	assert_int_equal(ask(rights_set, "chief", "Master"), IPC_DIR_OK);
+	rig_send(VERB_router_set_table, table);
+	rig_ask(VERB_rights_set, none);
+	chief_leads_postmaster(true);
+	rig_send(VERB_router_set_table, table);
+	rig_ask(VERB_settings_update, asleep);
+	chief_leads_postmaster(true);
+	rig_send(VERB_router_set_table, table);
+	rig_ask(VERB_account_delete, none);
+	chief_leads_postmaster(true);
+	assert_int_equal(ask(rights_get, "chief"), IPC_DIR_OK);
+	assert_data("Master");
+
+	rig_send(VERB_settings_update, asleep);
+	rig_ask(VERB_router_set_table, table);
+	chief_leads_postmaster(false);
+	assert_int_equal(ask(settings_update, "account", "chief", "Suspended", "NO"), IPC_DIR_OK);
+	rig_send(VERB_rights_set, none);
+	rig_ask(VERB_router_set_table, table);
+	chief_leads_postmaster(false);
+}
+
 /* postmaster goes on to chief, whom everything leads to that `lead` says; then no change of it may
  * be made that leads elsewhere, and afterwards everything is as before. */
 static void lead_postmaster(const char *table)
@@ -488,6 +525,7 @@ int main(void)
 		CASE(a_suspended_domain_waits),
 		CASE(postmaster_is_there_and_stays),
 		CASE(whom_postmaster_is_led_to_keeps_master),
+		CASE(whom_postmaster_is_about_to_be_led_to_keeps_master),
 		CASE(what_leads_postmaster_stays),
 		CASE(names_that_lead_postmaster_are_not_taken),
 		CASE(domains_that_lead_postmaster_stay),
