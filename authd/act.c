@@ -2,6 +2,9 @@
  * act - somebody proved who he is and wants to be somebody else (SASL's authorization identity, RFC
  * 4422 3.4.1): routerd says which account that name means and whether he may act for it.
  *
+ * What a program knows (a tagged password) lets nobody be another: that is an administrator's
+ * right.
+ *
  * Invariant: with a name that he may not have, the answer is the same whether it exists or not.
  */
 #include "authd/dialogue-private.h"
@@ -61,7 +64,7 @@ void act_on_route(struct dialogue *d, const struct ipc_route_login_reply *m)
 		refuse(d, true);
 		return;
 	}
-	if (m->status != IPC_ROUTE_OK)
+	if (m->status != IPC_ROUTE_OK || d->tagged)
 		ask.target = 0; /* refused, and no sooner than for a name that exists */
 	if (m->status == IPC_ROUTE_OK && m->account == d->account) { /* another name of his own */
 		dialogue_grant(d);
@@ -87,8 +90,8 @@ void act_on_may(struct authd *a, const struct ipc_may_reply *m)
 	if (d == NULL || d->state != DLG_ACT)
 		return;
 	dialogue_ask_over(d);
-	if (m->status != IPC_DIR_OK || !dialogue_can_grant(d)) {
-		refuse(d, m->status == IPC_DIR_TRYLATER || m->status == IPC_DIR_OK);
+	if (m->status != IPC_DIR_OK || d->tagged || !dialogue_can_grant(d)) {
+		refuse(d, m->status == IPC_DIR_TRYLATER || (m->status == IPC_DIR_OK && !d->tagged));
 		return;
 	}
 	tell(d, "ok");

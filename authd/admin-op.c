@@ -136,7 +136,10 @@ static void on_put(void *arg, int rc)
 static void put(struct op *op, struct slice stored)
 {
 	work_free(&op->work);
-	if (op->tag[0] != '\0' && stored.n > SECRET_TAGGED_MAX)
+	/* Who was shut out must not come back by what he had asked for before. */
+	if (op->admin->shut)
+		op_end(op, IPC_AUTH_DISABLED);
+	else if (op->tag[0] != '\0' && stored.n > SECRET_TAGGED_MAX)
 		op_end(op, IPC_AUTH_NOMECH);
 	else if (secrets_put(
 		     &op->a->secrets, op->account, slice_str(op->tag), stored, on_put, op) != 0)

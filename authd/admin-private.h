@@ -18,6 +18,7 @@ struct admin {
 	char who[IPC_WHO_MAX + 1];
 	unsigned ops; /* under way; they keep the struct */
 	bool gone;
+	bool shut; /* by a change of the account's password: nothing more is changed from here */
 };
 
 /* One request under way. */

@@ -32,8 +32,10 @@ void admin_end_all(struct authd *a, uint64_t account, uint64_t except_sid)
 
 	for (; ad != NULL; ad = next) {
 		next = LIST_NEXT(ad, link);
-		if (ad->account == account && ad->sid != except_sid)
-			admin_close(ad);
+		if (ad->account != account || ad->sid == except_sid)
+			continue;
+		ad->shut = true;
+		admin_close(ad);
 	}
 }
 

@@ -53,6 +53,7 @@ struct dialogue {
 	uint64_t asked;   /* that routerd named and whose settings allow the login; 0: none */
 	uint32_t flags, uid;
 	char service[33], mech[33], domain[256];
+	bool tagged;                            /* it was a tagged password */
 	char source[4 + SECRETS_TAG_BYTES + 1]; /* whose password it was, for the log */
 	char text[256];                         /* the Router's words about an unknown name */
 	struct buf peer, local, name, last;

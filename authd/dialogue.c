@@ -266,6 +266,7 @@ static void on_work_done(struct dialogue *d, const struct ipc_work_done *m)
 	}
 	buf_reset(&d->last);
 	buf_put(&d->last, m->data);
+	d->tagged = m->tag.n > 0;
 	snprintf(
 	    d->source, sizeof(d->source), m->tag.n > 0 ? "tag:%.*s" : "own", SLICE_FMT(m->tag));
 	work_free(&d->work);

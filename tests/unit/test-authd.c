@@ -1101,6 +1101,12 @@ static void tagged_passwords_open_the_account_beside_its_own(void **state)
 	assert_login("pop3", "\0cid\0for the phone", false);
 	/* None administers with one. */
 	assert_login("pwd", "\0ann\0for the phone", false);
+	knock(IPC_CONN_TLS, 0, "pop3");
+	assert_int_equal(start("PLAIN", "ann\0ann\0for the phone", 21), IPC_auth_granted);
+	knock(IPC_CONN_TLS, 0, "pop3");
+	assert_int_equal(start("PLAIN", "cid\0ann\0for the phone", 21), IPC_auth_refused);
+	assert_int_equal(seen.why, IPC_AUTH_BAD);
+	assert_int_equal(seen.may.target, 0); /* asked all the same, for nobody: it takes as long */
 	assert_int_equal(ask_tagged(admin, 7, "phone", "another"), IPC_AUTH_OK);
 	assert_int_equal(seen.changed, changed + 1);
 	assert_login("pop3", "\0ann\0for the phone", false);
@@ -1215,6 +1221,41 @@ static void a_channel_of_pwd_ends_when_others_change_the_password(void **state)
 	}
 	assert_null(door);
 	assert_int_equal(seen.except_sid, 0);
+}
+
+/* What was asked before takes effect after the others' change, or would. */
+static void who_is_shut_out_leaves_no_password_behind(void **state)
+{
+	struct ipc_chan *mine = login_by_pwd();
+	struct ipc_secret_set m = { .account = 7, .tag = SLICE("mine"), .password = SLICE("x") };
+	struct ipc_secret_set none = { .account = 7 };
+	struct ipc_may_reply may = { .status = IPC_DIR_OK };
+
+	ipc_chan_free(&door);
+	door = mine;
+	seen.may_asked = 0;
+	seen.may_status = UINT32_MAX; /* it is silent */
+	ipc_send(mine, IPC_secret_set, &m, NULL);
+	for (int i = 0; i < 60000 && seen.may_asked == 0; i++)
+		event_base_loop(a.base, EVLOOP_NONBLOCK);
+	assert_int_equal(seen.may_asked, 1);
+	ipc_send(admin, IPC_secret_set, &none, NULL);
+	for (int i = 0; i < 60000 && door != NULL; i++) {
+		event_base_loop(a.base, EVLOOP_NONBLOCK);
+		engine_dispatch(engine, 0);
+		poll(NULL, 0, 1);
+	}
+	assert_null(door);
+	may.seq = seen.may.seq;
+	admin_on_may(&a, &may);
+	assert_false(TAILQ_EMPTY(&a.tagging));
+	for (int i = 0; i < 60000 && !TAILQ_EMPTY(&a.tagging); i++) {
+		event_base_loop(a.base, EVLOOP_NONBLOCK);
+		engine_dispatch(engine, 0);
+		poll(NULL, 0, 1);
+	}
+	assert_true(TAILQ_EMPTY(&a.tagging));
+	assert_tags(admin, 7, "");
 }
 
 static void a_routerd_that_goes_leaves_nobody_waiting(void **state)
@@ -1376,6 +1417,7 @@ int main(void)
 		CASE(an_account_has_so_many_tagged_passwords),
 		CASE(who_logs_in_by_pwd_has_the_rights_of_the_account),
 		CASE(a_channel_of_pwd_ends_when_others_change_the_password),
+		CASE(who_is_shut_out_leaves_no_password_behind),
 		CASE(a_routerd_that_goes_leaves_nobody_waiting),
 	};
 
