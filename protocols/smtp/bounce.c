@@ -11,10 +11,23 @@
 
 /* ---- at RCPT ---- */
 
+/*
+ * What there must be room for. A report that turns out too large is known when the others have the
+ * message: it would come to them again with every try. RET=FULL brings the message back as well.
+ */
+static uint64_t report_size(const struct smtp_txn *t)
+{
+	uint64_t back = t->declared > 0 ? t->declared : SMTP_RETURN_MAX;
+
+	if (!t->bounce.full)
+		return SMTP_REPORT_LIKELY;
+	return SMTP_REPORT_LIKELY + (back < SMTP_RETURN_MAX ? back : SMTP_RETURN_MAX);
+}
+
 static void ask(struct smtp *s)
 {
 	struct buf address = BUF_INIT(2 * SMTP_PATH_MAX);
-	struct ipc_rcpt_ask m = { .seq = ++s->seq, .size = SMTP_REPORT_LIKELY, .report = 1 };
+	struct ipc_rcpt_ask m = { .seq = ++s->seq, .size = report_size(&s->txn), .report = 1 };
 	struct smtp_bounce *b = &s->txn.bounce;
 
 	smtp_path_plain(&s->txn.sender, &address);

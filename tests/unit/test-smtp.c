@@ -327,6 +327,30 @@ static void a_report_brings_back_what_was_asked_for(void **state)
 	}
 }
 
+/* Else it would fail when the others have the message, who would get it with every new try. */
+static void a_report_has_room_for_what_it_brings_back(void **state)
+{
+	static const struct {
+		const char *params;
+		bool taken;
+	} cases[] = { { "", true }, { " RET=HDRS", true }, { " RET=FULL", false },
+		{ " RET=FULL SIZE=1000", true }, { " SIZE=1000 RET=FULL", true },
+		{ " RET=FULL SIZE=100000", false }, { " SIZE=100000", true } };
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct fake *f = fake_open(true, false);
+
+		input(f, EHLO LOGIN);
+		fake_input(f, SLICE("MAIL FROM:<u1+narrow@example.test>"));
+		fake_input(f, slice_str(cases[i].params));
+		fake_input(f, SLICE("\r\n" BOUNCE));
+		if (output_has(f, "250 2.1.5 ") != cases[i].taken ||
+		    output_has(f, "550 5.1.1 ") == cases[i].taken)
+			fail_msg("%s", cases[i].params);
+		fake_free(&f);
+	}
+}
+
 /* The fake asserts the window; nothing is answered before the report is durable. */
 static void a_large_report_keeps_to_the_window(void **state)
 {
@@ -396,6 +420,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_report_brings_back_what_was_asked_for),
+		cmocka_unit_test(a_report_has_room_for_what_it_brings_back),
 		cmocka_unit_test(a_large_report_keeps_to_the_window),
 		cmocka_unit_test(the_store_dies_before_the_report),
 		cmocka_unit_test(routerd_does_not_say_where_the_sender_is),

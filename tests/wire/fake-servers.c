@@ -4,9 +4,9 @@
  * Names that stand for a failure: at login "off" (service disabled), "later", "astray" (the
  * Router's text), "nobox" (the mailbox does not open); as recipients "nobody", "remote", "loop",
  * "off", "later", "policy" (over quota at RCPT), "refused", "null" (discarded), "tight" (no room
- * for more than 5000 octets), and those that fail at the store: "quota" and "toobig", which it
- * knows before, "full" and "ioerr", which it does not. As a sender "later" and "off" fail in
- * submission.
+ * for more than 5000 octets), "u1+narrow" (for more than 20000), and those that fail at the store:
+ * "quota" and "toobig", which it knows before, "full" and "ioerr", which it does not. As a sender
+ * "later" and "off" fail in submission.
  */
 #include "tests/wire/fake-private.h"
 
@@ -250,6 +250,7 @@ static const struct {
 	{ "bounce", IPC_ROUTE_BOUNCED, 0 },
 	{ "quota", IPC_ROUTE_OK, IPC_ST_OVERQUOTA },
 	{ "tight", IPC_ROUTE_OK, IPC_ST_OK },
+	{ "u1+narrow", IPC_ROUTE_OK, IPC_ST_OK },
 	{ "full", IPC_ROUTE_OK, IPC_ST_FULL },
 	{ "ioerr", IPC_ROUTE_OK, IPC_ST_TRYLATER },
 	{ "toobig", IPC_ROUTE_OK, IPC_ST_TOOBIG },
@@ -310,7 +311,8 @@ static void rcpt_ask(struct fake *f, const struct ipc_rcpt_ask *q)
 		if (m.status == IPC_ROUTE_REFUSED)
 			m.text = SLICE("not\r\nwanted");
 	}
-	if (slice_eq(local, SLICE("tight")) && q->size > 5000)
+	if ((slice_eq(local, SLICE("tight")) && q->size > 5000) ||
+	    (slice_eq(local, SLICE("u1+narrow")) && q->size > 20000))
 		m.status = IPC_ROUTE_OVERQUOTA;
 	fake_reply(f, FRONT_RCPT, IPC_rcpt_reply, &m);
 }
