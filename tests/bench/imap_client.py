@@ -43,6 +43,7 @@ class Client:
             context.verify_mode = ssl.CERT_NONE
             self.sock = context.wrap_socket(self.sock)
         self.n = 0
+        self.octets = 0  # of the last answer
         self.line()
         self.cmd("LOGIN u%d %s" % (user, servers.PASSWORD))
 
@@ -74,6 +75,7 @@ class Client:
                     break
         if not last.startswith(self.tag + b"OK"):
             raise measure.Failed(last.decode("latin-1"))
+        self.octets = total
         return b"".join(got) if keep else total
 
     def cmd(self, text, keep=False):

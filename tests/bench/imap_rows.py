@@ -1,4 +1,4 @@
-"""The rows measured over IMAP: each function takes a running server and gives {row: value}."""
+"""The rows measured over IMAP: each function takes a running server and gives {row: value}; opt.at_best[row] is the machine's limit."""
 import multiprocessing
 import os
 import random
@@ -44,9 +44,14 @@ def appends_by(server, clients, count):
 
 
 def appends(server, opt):
-    out = {"APPEND 5 KiB/s, %d clients" % n: appends_by(server, n, opt.appends) for n in (1, 10)}
-    took = appender((server.ports, 2, opt.appends, 5000, True))
-    out["MULTIAPPEND of 100, messages/s"] = opt.appends / took
+    out = {}
+    for n in (1, 10):
+        row = "APPEND 5 KiB/s, %d clients" % n
+        out[row] = appends_by(server, n, opt.appends)
+        opt.at_best[row] = opt.limits.stored_per_s(5000, n)
+    row = "MULTIAPPEND of 100, messages/s"
+    out[row] = opt.appends / appender((server.ports, 2, opt.appends, 5000, True))
+    opt.at_best[row] = opt.limits.stored_per_s(5000, 100)
     return out
 
 
@@ -56,7 +61,9 @@ def logins(server, opt):
         began = time.monotonic()
         for _ in range(opt.logins):
             Client(server.ports, 2, tls).close()
-        out["logins/s" + (", TLS" if tls else "")] = opt.logins / (time.monotonic() - began)
+        row = "logins/s" + (", TLS" if tls else "")
+        out[row] = opt.logins / (time.monotonic() - began)
+        opt.at_best[row] = opt.limits.logins_per_s(tls)
     return out
 
 
@@ -67,6 +74,7 @@ def cold(server, opt):
     server.start_bare()
     c = Client(server.ports)
     took = c.timed("SELECT INBOX")
+    opt.at_best["SELECT cold, ms"] = opt.limits.sent_ms(c.octets)
     c.close()
     server.stop()
     server.start_bare()  # the rows after this one are of a server just started, with its files in the page cache
@@ -84,60 +92,106 @@ def large(server, opt):
     rng = random.Random(opt.seed)
     out = {}
     c = Client(server.ports)
-    out["SELECT after a start, ms"] = c.timed("SELECT INBOX")
-    c.cmd("CLOSE")
-    out["SELECT again, ms"] = statistics.median(c.timed("SELECT INBOX") for _ in range(5))
-    for name, what in (("FLAGS", "FLAGS"), ("UID FLAGS MODSEQ", "(UID FLAGS MODSEQ)"), ("ENVELOPE", "ENVELOPE"),
-                       ("BODYSTRUCTURE", "BODYSTRUCTURE"), ("HEADER", "BODY.PEEK[HEADER]")):
-        c.timed("FETCH 1:* " + what)  # Dovecot fills its cache here
-        out["FETCH %s, ms" % name] = c.timed("FETCH 1:* " + what)
-    sets = field_sets(opt)
-    for when in ("first", "again"):
-        took = [c.timed("FETCH 1:* BODY.PEEK[HEADER.FIELDS (%s)]" % x) for x in sets]
-        out["FETCH of five random sets of fields, %s, ms each" % when] = statistics.median(took)
-    few = min(opt.messages, opt.bodies)
-    out["FETCH bodies of %d KiB, MB/s" % (opt.size >> 10)] = rate(c, few)
-    tls = Client(server.ports, tls=True)
-    tls.cmd("SELECT INBOX")
-    out["the same in TLS, MB/s"] = rate(tls, few)
-    tls.close()
+    selects(c, opt, out)
+    fetches(c, opt, out)
+    bodies(server, c, opt, out)
     out["NOOP, us"] = statistics.median(c.timed("NOOP") for _ in range(2000)) * 1000
-    out["SEARCH UNSEEN, ms"] = c.timed("SEARCH UNSEEN")
-    for key in ("SUBJECT", "FROM", "BODY", "TEXT"):
-        for word, text in SOUGHT:
-            out["SEARCH %s %s, ms" % (key, word)] = c.timed("SEARCH %s %s" % (key, text))
-    if re.search(rb"\bSORT\b", c.cmd("CAPABILITY", keep=True)):
-        out["SORT (SUBJECT DATE), ms"] = c.timed("SORT (SUBJECT DATE) UTF-8 ALL")
-        out["THREAD REFERENCES, ms"] = c.timed("THREAD REFERENCES UTF-8 ALL")
-    out["STORE +FLAGS.SILENT of all, ms"] = c.timed("STORE 1:* +FLAGS.SILENT (\\Flagged)")
-    out["STORE -FLAGS.SILENT of all, ms"] = c.timed("STORE 1:* -FLAGS.SILENT (\\Flagged)")
+    opt.at_best["NOOP, us"] = 1e6 / opt.limits.tcp
+    searches(c, opt, out)
     half = sorted(rng.sample(range(1, opt.messages + 1), opt.messages // 2))
-    began = time.monotonic()
-    for i in range(0, len(half), 4000):
-        c.cmd("STORE %s +FLAGS.SILENT (\\Answered)" % ",".join(map(str, half[i:i + 4000])))
-    out["STORE of a random half, ms"] = (time.monotonic() - began) * 1000
-    out["IDLE: from STORE to the line seen, ms"] = wake_up(server)
+    stores(c, opt, half, out)
+    row = "IDLE: from STORE to the line seen, ms"
+    out[row], opt.at_best[row] = wake_up(server), opt.limits.synced_ms()
     if opt.expunge:
-        out.update(expunge(c, opt, half))
+        expunge(c, opt, half, out)
     c.close()
     return out
 
 
-def expunge(c, opt, half):
+def answered(c, opt, out, row, command):
+    """A row whose limit is its answer's way through loopback."""
+    out[row] = c.timed(command)
+    opt.at_best[row] = opt.limits.sent_ms(c.octets)
+
+
+def selects(c, opt, out):
+    answered(c, opt, out, "SELECT after a start, ms", "SELECT INBOX")
+    c.cmd("CLOSE")
+    out["SELECT again, ms"] = statistics.median(c.timed("SELECT INBOX") for _ in range(5))
+    opt.at_best["SELECT again, ms"] = opt.limits.sent_ms(c.octets)
+
+
+def fetches(c, opt, out):
+    for name, what in (("FLAGS", "FLAGS"), ("UID FLAGS MODSEQ", "(UID FLAGS MODSEQ)"), ("ENVELOPE", "ENVELOPE"),
+                       ("BODYSTRUCTURE", "BODYSTRUCTURE"), ("HEADER", "BODY.PEEK[HEADER]")):
+        c.timed("FETCH 1:* " + what)  # Dovecot fills its cache here
+        answered(c, opt, out, "FETCH %s, ms" % name, "FETCH 1:* " + what)
+    opt.header_octets = c.octets
+    sets = field_sets(opt)
+    for when in ("first", "again"):
+        row = "FETCH of five random sets of fields, %s, ms each" % when
+        took, octets = [], []
+        for x in sets:
+            took.append(c.timed("FETCH 1:* BODY.PEEK[HEADER.FIELDS (%s)]" % x))
+            octets.append(c.octets)
+        out[row], opt.at_best[row] = statistics.median(took), opt.limits.sent_ms(statistics.median(octets))
+
+
+def bodies(server, c, opt, out):
+    few = min(opt.messages, opt.bodies)
+    tls = Client(server.ports, tls=True)
+    tls.cmd("SELECT INBOX")
+    for client, row in ((c, "FETCH bodies of %d KiB, MB/s" % (opt.size >> 10)), (tls, "the same in TLS, MB/s")):
+        out[row], opt.at_best[row] = rate(client, few), opt.limits.stream_mb_per_s(client is tls)
+    tls.close()
+
+
+def searches(c, opt, out):
+    answered(c, opt, out, "SEARCH UNSEEN, ms", "SEARCH UNSEEN")
+    for key in ("SUBJECT", "FROM", "BODY", "TEXT"):
+        looked = opt.messages * opt.size if key in ("BODY", "TEXT") else opt.header_octets
+        for word, text in SOUGHT:
+            row = "SEARCH %s %s, ms" % (key, word)
+            out[row], opt.at_best[row] = c.timed("SEARCH %s %s" % (key, text)), opt.limits.read_ms(looked)
+    if re.search(rb"\bSORT\b", c.cmd("CAPABILITY", keep=True)):
+        answered(c, opt, out, "SORT (SUBJECT DATE), ms", "SORT (SUBJECT DATE) UTF-8 ALL")
+        answered(c, opt, out, "THREAD REFERENCES, ms", "THREAD REFERENCES UTF-8 ALL")
+
+
+def stores(c, opt, half, out):
+    for sign in "+-":
+        row = "STORE %sFLAGS.SILENT of all, ms" % sign
+        out[row] = c.timed("STORE 1:* %sFLAGS.SILENT (\\Flagged)" % sign)
+        opt.at_best[row] = opt.limits.synced_ms()
+    row = "STORE of a random half, ms"
+    began, commands = time.monotonic(), by_pieces(c, half, "+FLAGS.SILENT (\\Answered)")
+    out[row], opt.at_best[row] = (time.monotonic() - began) * 1000, opt.limits.synced_ms(commands)
+
+
+def by_pieces(c, numbers, what):
+    """STORE of many single numbers, so many in a command that each fits a line; the number of commands."""
+    pieces = range(0, len(numbers), 4000)
+    for i in pieces:
+        c.cmd("STORE %s %s" % (",".join(map(str, numbers[i:i + 4000])), what))
+    return len(pieces)
+
+
+def expunge(c, opt, half, out):
     """On a copy, so that the next round finds the mailbox as this one did."""
     box = "copy%d" % time.time_ns()
     c.cmd("CREATE " + box)
-    began = time.monotonic()
-    for low in range(1, opt.messages + 1, COPY_MOST):
+    began, lows = time.monotonic(), range(1, opt.messages + 1, COPY_MOST)
+    for low in lows:
         c.cmd("COPY %d:%d %s" % (low, min(low + COPY_MOST - 1, opt.messages), box))
-    out = {"COPY of all, ms": (time.monotonic() - began) * 1000}
+    out["COPY of all, ms"] = (time.monotonic() - began) * 1000
+    opt.at_best["COPY of all, ms"] = opt.limits.synced_ms(len(lows))
     c.cmd("SELECT " + box)
-    for i in range(0, len(half), 4000):
-        c.cmd("STORE %s +FLAGS.SILENT (\\Deleted)" % ",".join(map(str, half[i:i + 4000])))
-    out["EXPUNGE of a random half, ms"] = c.timed("EXPUNGE")
+    by_pieces(c, half, "+FLAGS.SILENT (\\Deleted)")
+    row = "EXPUNGE of a random half, ms"
+    out[row] = c.timed("EXPUNGE")
+    opt.at_best[row] = opt.limits.synced_ms() + opt.limits.sent_ms(c.octets)
     c.cmd("CLOSE")
     c.cmd("DELETE " + box)
-    return out
 
 
 def rate(c, count):

@@ -9,18 +9,18 @@ import time
 MIB = 1 << 20
 
 
-def synced_appends(scratch):
-    """Appends of 5 KiB a second, each with its fdatasync, by one writer."""
-    data, path = os.urandom(5000), os.path.join(scratch, "limit")
+def synced_appends(scratch, size=5000, count=500):
+    """Appends of `size` octets a second, each with its fdatasync, by one writer."""
+    data, path = os.urandom(size), os.path.join(scratch, "limit")
     with open(path, "wb") as f:
         began = time.monotonic()
-        for _ in range(500):
+        for _ in range(count):
             f.write(data)
             f.flush()
             os.fdatasync(f.fileno())
         took = time.monotonic() - began
     os.unlink(path)
-    return 500 / took
+    return count / took
 
 
 def loopback():
@@ -42,9 +42,8 @@ def loopback():
     return got / took / 1e6
 
 
-def round_trips():
-    """Messages there and back a second over a SOCK_SEQPACKET pair, between two processes: what each question to stored costs."""
-    here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+def trips(here, there):
+    """Messages of 64 octets there and back a second between this process and a child."""
     pid = os.fork()
     if pid == 0:
         here.close()
@@ -62,6 +61,20 @@ def round_trips():
     return 20000 / took
 
 
+def round_trips():
+    """Over a SOCK_SEQPACKET pair: what each question to stored costs."""
+    return trips(*socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET))
+
+
+def tcp_trips():
+    """Over a TCP connection: what each command that waits for its answer costs."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    here, there = socket.create_connection(listener.getsockname()), listener.accept()[0]
+    for s in (here, there):
+        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return trips(here, there)
+
+
 def copies():
     """MB/s of memcpy() in blocks of 64 MiB, which no cache holds."""
     size = 64 * MIB
@@ -71,6 +84,15 @@ def copies():
     for _ in range(16):
         ctypes.memmove(b, a, size)
     return 16 * size / (time.monotonic() - began) / 1e6
+
+
+def scans():
+    """MB/s in which memory that no cache holds is looked through for an octet that is not there."""
+    a = bytes(64 * MIB)
+    began = time.monotonic()
+    for _ in range(16):
+        a.find(b"x")
+    return 16 * len(a) / (time.monotonic() - began) / 1e6
 
 
 def forks():
@@ -99,9 +121,44 @@ def ciphers():
     return float(gcm[1]) / 1e6, sign if sign > 1 else 1 / sign
 
 
-def rows(scratch):
-    gcm, sign = ciphers()
-    return [("appends of 5 KiB with fdatasync a second, one writer", synced_appends(scratch)), ("MB/s through loopback", loopback()),
-            ("messages there and back a second between two processes", round_trips()), ("MB/s of memory copies", copies()),
-            ("MB/s of AES-128-GCM, one core", gcm), ("ECDSA P-256 signatures a second, one core", sign),
-            ("processes a second born and ended", forks())]
+class Limits:
+    """Measured once for a run; each method gives what a row could be at best, in ms or in things a second, on this machine."""
+
+    def __init__(self, scratch):
+        self.scratch = scratch
+        self.gcm, self.sign = ciphers()
+        self.flush, self.net, self.tcp, self.trip = synced_appends(scratch), loopback(), tcp_trips(), round_trips()
+        self.copy, self.scan, self.fork = copies(), scans(), forks()
+        self.flushes = {5000: self.flush}
+
+    def described(self):
+        return [("appends of 5 KiB with fdatasync a second, one writer", self.flush), ("MB/s through loopback", self.net),
+                ("messages there and back a second by TCP", self.tcp),
+                ("messages there and back a second between two processes", self.trip), ("MB/s of memory copies", self.copy),
+                ("MB/s of memory looked through", self.scan), ("MB/s of AES-128-GCM, one core", self.gcm),
+                ("ECDSA P-256 signatures a second, one core", self.sign), ("processes a second born and ended", self.fork)]
+
+    def sent_ms(self, octets):
+        """One command and an answer of so many octets."""
+        return 1e3 / self.tcp + octets / self.net / 1e3
+
+    def read_ms(self, octets):
+        """One command whose answer needs a look at so many octets."""
+        return 1e3 / self.tcp + octets / self.scan / 1e3
+
+    def synced_ms(self, commands=1):
+        """Commands one after another, each answered after one flush."""
+        return commands * (1e3 / self.tcp + 1e3 / self.flush)
+
+    def stored_per_s(self, size, together=1):
+        """Messages of so many octets a second, so many behind one flush."""
+        if size * together not in self.flushes:
+            self.flushes[size * together] = synced_appends(self.scratch, size * together, 100)
+        return together * self.flushes[size * together]
+
+    def logins_per_s(self, tls):
+        """A process for each, and in TLS a signature."""
+        return 1 / (1 / self.fork + (1 / self.sign if tls else 0))
+
+    def stream_mb_per_s(self, tls=False):
+        return min(self.net, self.gcm) if tls else self.net

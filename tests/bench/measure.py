@@ -1,4 +1,4 @@
-"""What is measured, one function each: takes a running server, returns {row: value}."""
+"""What is measured, one function each: takes a running server, returns {row: value}; opt.at_best[row] is the machine's limit."""
 import json
 import os
 import subprocess
@@ -38,7 +38,9 @@ def lmtp(server, load, opt):
     for sessions in (1, 10, 50):
         got = load.run("lmtp", server.ports["lmtp"], sessions=sessions, accounts=opt.accounts,
                        count=opt.deliveries, messages=load.pack)
-        out["LMTP deliveries/s, %d sessions" % sessions] = got["per_s"]
+        row = "LMTP deliveries/s, %d sessions" % sessions
+        out[row] = got["per_s"]
+        opt.at_best[row] = opt.limits.stored_per_s(opt.octets, sessions)
         out["LMTP p99 ms, %d sessions" % sessions] = got["p99_ms"]
     return out
 
@@ -60,6 +62,7 @@ def pop3(server, load, opt):
         got = load.run("pop3", server.ports["pop3"], first_account=opt.accounts + 1, depth=depth,
                        count=opt.messages)
         out["POP3 RETR/s, %s" % name] = got["per_s"]
+        opt.at_best["POP3 RETR/s, %s" % name] = 1e3 * depth / opt.limits.sent_ms(opt.octets * depth)
     out["POP3 login+LIST ms, %d messages" % opt.messages] = got["login_ms"] + got["list_ms"]
     return out
 
@@ -70,7 +73,9 @@ def login(server, load, opt):
         for port, tls in (("pop3", {}), ("pop3s", {"tls": True})):
             got = load.run("login", server.ports[port], sessions=sessions, accounts=opt.accounts,
                            count=opt.logins, **tls)
-            out["logins/s %s, %d at once" % ("TLS" if tls else "plain", sessions)] = got["per_s"]
+            row = "logins/s %s, %d at once" % ("TLS" if tls else "plain", sessions)
+            out[row] = got["per_s"]
+            opt.at_best[row] = opt.limits.logins_per_s(tls)
     return out
 
 
