@@ -1,16 +1,8 @@
-/*
- * auth - LOGIN and AUTHENTICATE. Passwords and mechanisms are authd's business; here they are only
- * carried.
- */
-#include "protocols/imap/imap-private.h"
+#include "protocols/imap/auth.h"
 
 #include <stdlib.h>
 
-static const struct mech {
-	const char *name, *capability;
-	enum imap_mech bit;
-	bool clear_text;
-} mechs[] = {
+static const struct imap_auth_mech mechs[] = {
 	{ "PLAIN", "AUTH=PLAIN", IMAP_PLAIN, true },
 	{ "LOGIN", "AUTH=LOGIN", IMAP_LOGIN, true },
 	{ "SCRAM-SHA-256", "AUTH=SCRAM-SHA-256", IMAP_SCRAM_SHA_256, false },
@@ -39,22 +31,31 @@ static bool clear_text_allowed(const struct imap *s)
 	return s->port->facts->tls || s->port->facts->plain_login;
 }
 
-static bool mech_offered(const struct imap *s, const struct mech *m)
+bool imap_auth_offered(const struct imap *s, const struct imap_auth_mech *m)
 {
 	return (s->conf.mechs & m->bit) != 0 && (!m->clear_text || clear_text_allowed(s));
 }
 
-static bool login_offered(const struct imap *s)
+bool imap_auth_login_offered(const struct imap *s)
 {
 	return (s->conf.mechs & IMAP_PLAIN) != 0 && clear_text_allowed(s);
+}
+
+const struct imap_auth_mech *imap_auth_find(const struct imap *s, struct slice name)
+{
+	for (size_t i = 0; i < MECHS; i++)
+		if (slice_ieq(name, slice_str(mechs[i].name)) &&
+		    (s->conf.mechs & mechs[i].bit) != 0)
+			return &mechs[i];
+	return NULL;
 }
 
 void imap_put_mechs(struct imap *s, struct writer *w)
 {
 	for (size_t i = 0; i < MECHS; i++)
-		if (mech_offered(s, &mechs[i]))
+		if (imap_auth_offered(s, &mechs[i]))
 			write_atom(w, mechs[i].capability);
-	if (!login_offered(s))
+	if (!imap_auth_login_offered(s))
 		write_atom(w, "LOGINDISABLED");
 }
 
@@ -161,7 +162,7 @@ static const struct imap_job_ops auth_ops = {
 	.free = auth_free,
 };
 
-static void begin(struct imap *s, const char *mech, bool has_initial, struct slice initial)
+void imap_auth_begin(struct imap *s, const char *mech, bool has_initial, struct slice initial)
 {
 	struct ipc_auth_start m = { .mech = slice_str(mech),
 		.tls = s->port->facts->tls,
@@ -178,91 +179,6 @@ static void begin(struct imap *s, const char *mech, bool has_initial, struct sli
 	turn_set(a, SERVER);
 	if (front_send(s->port, FRONT_AUTH, IPC_auth_start, &m) != 0)
 		unavailable(s);
-}
-
-/* ---- commands ------------------------------------------------------------------------------- */
-
-/* An astring; also with a bare '%', since name%domain is a name here, and there are clients that do
- * not quote it (RFC 9051 9: list-wildcards are no ATOM-CHAR). */
-static struct slice login_name(struct parse *p)
-{
-	uint8_t c = parse_peek(p);
-
-	return c == '"' || c == '{' ? parse_astring(p)
-				    : parse_chars(p, parse_list_char, "a string is missing");
-}
-
-/* LOGIN becomes SASL PLAIN: one way of checking a password, not two. */
-void imap_cmd_login(struct imap *s, struct parse *p)
-{
-	uint8_t plain[2 * IMAP_NAME_MAX + 2];
-	bool sp = parse_sp(p);
-	struct slice name = login_name(p), password;
-
-	sp = parse_sp(p) && sp;
-	password = parse_astring(p);
-	if (!parse_end(p)) {
-		imap_bad(s, p);
-	} else if (!login_offered(s)) {
-		imap_done(s, IMAP_NO, "PRIVACYREQUIRED", "clear-text passwords need TLS here");
-	} else if (name.n > IMAP_NAME_MAX || password.n > IMAP_NAME_MAX ||
-		   memchr(name.p, '\0', name.n) != NULL ||
-		   memchr(password.p, '\0', password.n) != NULL) {
-		imap_done(s, IMAP_NO, "AUTHENTICATIONFAILED", "not a name or not a password");
-	} else {
-		plain[0] = 0;
-		memcpy(plain + 1, name.p, name.n);
-		plain[1 + name.n] = 0;
-		memcpy(plain + 2 + name.n, password.p, password.n);
-		begin(s, "PLAIN", true, slice_of(plain, name.n + password.n + 2));
-		secret_wipe(plain, sizeof(plain));
-	}
-	if (password.n > 0)
-		secret_wipe((void *)(uintptr_t)password.p, password.n); /* may be in the arena */
-}
-
-static const struct mech *mech_find(const struct imap *s, struct slice name)
-{
-	for (size_t i = 0; i < MECHS; i++)
-		if (slice_ieq(name, slice_str(mechs[i].name)) &&
-		    (s->conf.mechs & mechs[i].bit) != 0)
-			return &mechs[i];
-	return NULL;
-}
-
-static bool is_sasl_char(uint8_t c)
-{
-	return ascii_alpha(c) || ascii_digit(c) || c == '+' || c == '/' || c == '=';
-}
-
-/* RFC 3501 6.2.2 and, with a first response, RFC 4959: "=" is an empty one. */
-void imap_cmd_authenticate(struct imap *s, struct parse *p)
-{
-	struct buf initial = BUF_INIT(FRONT_SASL_MAX);
-	struct slice name, first = SLICE("");
-	const struct mech *m;
-	bool has_first;
-
-	parse_sp(p);
-	name = parse_atom(p);
-	has_first = parse_try(p, ' ');
-	if (has_first)
-		first = parse_chars(p, is_sasl_char, "a first response is missing");
-	m = mech_find(s, name);
-	if (!parse_end(p))
-		imap_bad(s, p);
-	else if (m == NULL)
-		imap_done(s, IMAP_NO, NULL, "unknown mechanism");
-	else if (!mech_offered(s, m))
-		imap_done(s, IMAP_NO, "PRIVACYREQUIRED", "clear-text passwords need TLS here");
-	else if (!has_first || slice_eq(first, SLICE("=")))
-		begin(s, m->name, has_first, SLICE(""));
-	else if (text_base64_decode(first, &initial) != 0)
-		imap_done(s, IMAP_BAD, NULL, "the first response is not base64");
-	else
-		begin(s, m->name, true, buf_slice(&initial));
-	secret_wipe(initial.p, initial.cap);
-	buf_fini(&initial);
 }
 
 /* ---- authd's answers ------------------------------------------------------------------------ */
