@@ -6,17 +6,15 @@
 #include "common/base/clock.h"
 #include "common/base/io.h"
 #include "common/base/log.h"
-#include "common/conf/limits.h"
 #include "common/metrics/metrics.h"
 
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
-#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <sys/syscall.h>
+#include <string.h>
+#include <sys/pidfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -138,16 +136,21 @@ static void hear_last_words(struct child *c)
 		on_control_msg(c, c->control, type, &msg, fds);
 }
 
-static void on_exit_event(evutil_socket_t fd, short what, void *arg)
+static void unwatch(struct child *c)
 {
-	struct child *c = arg;
-	siginfo_t si = { 0 };
-
-	if (waitid(P_PIDFD, (id_t)c->pidfd, &si, WEXITED | WNOHANG) != 0 || si.si_pid == 0)
-		return;
-	event_free(c->ev_exit);
+	if (c->ev_exit != NULL)
+		event_free(c->ev_exit);
 	c->ev_exit = NULL;
 	fd_close(&c->pidfd);
+}
+
+static void bury(struct child *c)
+{
+	siginfo_t si = { 0 };
+
+	if (waitid(P_PID, (id_t)c->pid, &si, WEXITED | WNOHANG) != 0 || si.si_pid == 0)
+		return;
+	unwatch(c);
 	fd_close(&c->log_far_fd);
 	groups_add(c->m, c->pid);
 	hear_last_words(c);
@@ -156,19 +159,44 @@ static void on_exit_event(evutil_socket_t fd, short what, void *arg)
 	master_on_exit(c, si.si_code == CLD_EXITED ? si.si_status : 128 + si.si_status);
 }
 
+static void on_exit_event(evutil_socket_t fd, short what, void *arg)
+{
+	bury(arg);
+}
+
+void child_reap(struct child *c)
+{
+	if (c->pid > 0 && c->ev_exit == NULL)
+		bury(c);
+}
+
+/* The loop will tell of its end: 0 or -errno. */
+static int watch_exit(struct child *c)
+{
+	c->pidfd = pidfd_open(c->pid, 0);
+	if (c->pidfd < 0)
+		return -errno;
+	fd_cloexec(c->pidfd, true);
+	c->ev_exit = event_new(c->m->base, c->pidfd, EV_READ | EV_PERSIST, on_exit_event, c);
+	if (c->ev_exit == NULL || event_add(c->ev_exit, NULL) != 0) {
+		unwatch(c);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
 /* Registers the new process: 0 or -errno, then it is killed by the caller. */
 static int adopt(struct child *c, int take_control_fd)
 {
-	c->pidfd = (int)syscall(SYS_pidfd_open, c->pid, 0);
-	if (c->pidfd < 0) {
+	int r = watch_exit(c);
+
+	if (r != 0) {
 		fd_close(&take_control_fd);
-		return -errno;
+		return r;
 	}
-	fd_cloexec(c->pidfd, true);
 	c->control =
 	    ipc_chan_new(c->m->base, take_control_fd, IPC_CH_CONTROL, true, &control_ops, c);
-	c->ev_exit = event_new(c->m->base, c->pidfd, EV_READ | EV_PERSIST, on_exit_event, c);
-	if (c->control == NULL || c->ev_exit == NULL || event_add(c->ev_exit, NULL) != 0)
+	if (c->control == NULL)
 		return -ENOMEM;
 	return ipc_chan_hello(
 	    c->control, IPC_ROLE_MASTER, c->instance, c->prog->role, IPC_IN_SETUP);
@@ -199,116 +227,6 @@ static int fork_program(struct child *c)
 	return adopt(c, control[1]);
 }
 
-static void send_fd(struct child *c, enum ipc_type type, const void *msg, int take_fd)
-{
-	if (take_fd >= 0)
-		ipc_send(c->control, type, msg, &take_fd);
-}
-
-/* An open file description of its own: readers must not move each other's position. */
-static int reopen(int fd)
-{
-	char path[64];
-	int again;
-
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	again = open(path, O_RDONLY | O_CLOEXEC);
-	if (again >= 0)
-		return again;
-	lseek(fd, 0, SEEK_SET);
-	return fcntl(fd, F_DUPFD_CLOEXEC, 0);
-}
-
-static void send_keys(struct child *c)
-{
-	bool signer = c->prog->role == IPC_ROLE_SIGNER;
-
-	for (size_t i = 0; i < c->m->keys.n; i++) {
-		const struct key_file *k = &c->m->keys.k[i];
-		struct ipc_ctl_key msg = { .name = slice_str(k->name),
-			.what = signer ? IPC_KEY_PRIVATE : IPC_KEY_CHAIN };
-
-		send_fd(c, IPC_ctl_key, &msg, reopen(signer ? k->key_fd : k->chain_fd));
-	}
-}
-
-static bool wants_keys(const struct child *c)
-{
-	return c->prog->role == IPC_ROLE_SIGNER || program_is_door(c->prog);
-}
-
-void child_send_log_file(struct child *c)
-{
-	const struct conf *conf = &c->m->conf;
-	int fd = -1;
-
-	if (conf_is_word(conf, CONF_log_target, "file"))
-		fd = open(conf_get_str(conf, CONF_log_file),
-		    O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
-	else
-		fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
-	if (fd < 0)
-		log_ev(LOG_ERR, "proc.fail", kv_s("name", "logd"), kv_s("why", "log file"),
-		    kv_err("err", errno));
-	send_fd(c, IPC_ctl_file, &(struct ipc_ctl_file){ SLICE("log") }, fd);
-}
-
-void child_send_conf(struct child *c, bool reload)
-{
-	struct buf text = BUF_INIT(CONF_SLICE_MAX);
-
-	conf_slice_for(&c->m->conf, program_name(c->prog), &text);
-	ipc_send(c->control, IPC_ctl_conf, &(struct ipc_ctl_conf){ buf_slice(&text) }, NULL);
-	buf_fini(&text);
-	if (wants_keys(c))
-		send_keys(c);
-	if (c->prog->role == IPC_ROLE_LOGD)
-		child_send_log_file(c);
-	if (reload)
-		ipc_send(c->control, IPC_ctl_reload, &(struct ipc_ctl_reload){}, NULL);
-}
-
-static void send_listeners(struct child *c)
-{
-	for (size_t i = 0; i < c->m->listeners.n; i++) {
-		const struct listener *l = &c->m->listeners.l[i];
-		struct buf local = BUF_INIT(ADDR_PACKED_MAX);
-		struct ipc_ctl_listener msg = { .name = slice_str(l->name),
-			.flags = l->flags,
-			.clients = slice_str(l->clients),
-			.proxies = slice_str(l->proxies) };
-
-		if (l->role != c->prog->role)
-			continue;
-		addr_pack(&l->addr, &local);
-		msg.local = buf_slice(&local);
-		send_fd(c, IPC_ctl_listener, &msg, fcntl(l->fd, F_DUPFD_CLOEXEC, 0));
-		buf_fini(&local);
-	}
-}
-
-static int send_dirs(struct child *c)
-{
-	const char *user = sandbox_rows[c->prog->row].user;
-	struct buf why = BUF_INIT(512);
-	int fd;
-
-	if (c->m->empty_fd >= 0)
-		send_fd(c, IPC_ctl_dir, &(struct ipc_ctl_dir){ SLICE("empty") },
-		    fcntl(c->m->empty_fd, F_DUPFD_CLOEXEC, 0));
-	if (c->prog->dir == NULL)
-		return 0;
-	fd = files_data_dir(c->m, c->prog->dir, user, &why);
-	if (fd < 0) {
-		snprintf(c->why, sizeof(c->why), "%s", buf_cstr(&why));
-		c->why[strcspn(c->why, "\n")] = '\0';
-	} else {
-		send_fd(c, IPC_ctl_dir, &(struct ipc_ctl_dir){ slice_str(c->prog->dir) }, fd);
-	}
-	buf_fini(&why);
-	return fd < 0 ? fd : 0;
-}
-
 int child_start(struct child *c)
 {
 	int r;
@@ -322,20 +240,12 @@ int child_start(struct child *c)
 	c->state = CHILD_STARTING;
 	r = fork_program(c);
 	if (r == 0)
-		r = send_dirs(c);
-	if (r != 0) {
+		r = child_send_all(c);
+	if (r < 0 && c->why[0] == '\0')
+		snprintf(c->why, sizeof(c->why), "it cannot be set up: %s", strerror(-r));
+	if (r != 0)
 		child_kill(c);
-		return r;
-	}
-	child_send_conf(c, false);
-	send_listeners(c);
-	if (c->prog->role == IPC_ROLE_LOGD)
-		master_attach_logs(c);
-	else
-		master_attach_log(c);
-	peers_connect(c);
-	ipc_send(c->control, IPC_ctl_go, &(struct ipc_ctl_go){ c->crashes }, NULL);
-	return 0;
+	return r;
 }
 
 void child_kill(struct child *c)

@@ -8,6 +8,7 @@
 #include "common/base/log.h"
 #include "master/master-private.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -34,50 +35,54 @@ static const struct ipc_ops sink_ops = { .on_msg = on_sink_msg, .on_gone = on_si
  * The id that goes with the channel: 0 vouches for every session; an instance alone (lower half 0)
  * for the sessions of that instance.
  */
-static void attach(struct master *m, const char *name, uint64_t sid, int take_fd)
+static int attach(struct master *m, const char *name, uint64_t sid, int take_fd)
 {
 	struct ipc_log_attach msg = { .sid = sid, .name = slice_str(name) };
 
-	if (take_fd >= 0)
-		ipc_send(m->sink, IPC_log_attach, &msg, &take_fd);
+	if (take_fd < 0)
+		return -errno;
+	ipc_send(m->sink, IPC_log_attach, &msg, &take_fd);
+	return 0;
 }
 
-void master_attach_log(struct child *c)
+int master_attach_log(struct child *c)
 {
 	if (c->m->sink == NULL || c->log_far_fd < 0)
-		return;
-	attach(c->m, program_name(c->prog), c->prog->vouches_sid ? 0 : c->instance << 32,
+		return 0; /* with the next sink */
+	return attach(c->m, program_name(c->prog), c->prog->vouches_sid ? 0 : c->instance << 32,
 	    fcntl(c->log_far_fd, F_DUPFD_CLOEXEC, 0));
 }
 
 /* Our own lines; kept across a restart of the sink in the same way. */
-static void attach_self(struct master *m)
+static int attach_self(struct master *m)
 {
-	int fds[2];
+	int fds[2], r = ipc_pair(fds);
 
-	if (ipc_pair(fds) != 0)
-		return;
+	if (r != 0)
+		return r;
 	attach(m, "master", 0, fds[1]);
 	m->log_sink_fd = fds[0];
 	log_init(m->log_sink_fd, true, own_level(m));
+	return 0;
 }
 
-void master_attach_logs(struct child *logd)
+int master_attach_logs(struct child *logd)
 {
 	struct master *m = logd->m;
-	int fds[2];
+	int fds[2], r = ipc_pair(fds);
 
-	if (ipc_pair(fds) != 0)
-		return;
+	if (r != 0)
+		return r;
 	m->sink = ipc_chan_new(m->base, fds[0], IPC_CH_ATTACH_LOG, false, &sink_ops, m);
 	ipc_send(logd->control, IPC_ctl_peer,
 	    &(struct ipc_ctl_peer){ IPC_ROLE_MASTER, IPC_CH_ATTACH_LOG, 1, 0 }, &fds[1]);
 	if (m->sink == NULL)
-		return;
+		return -ENOMEM;
 	ipc_chan_hello(m->sink, IPC_ROLE_MASTER, 0, IPC_ROLE_LOGD, IPC_IN_RUN);
-	attach_self(m);
-	for (int i = 0; i < PROGRAMS; i++)
-		master_attach_log(&m->children[i]);
+	r = attach_self(m);
+	for (int i = 0; i < PROGRAMS && r == 0; i++)
+		r = master_attach_log(&m->children[i]);
+	return r;
 }
 
 void master_logs_level(struct master *m)

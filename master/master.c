@@ -19,10 +19,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-enum {
-	STOP_DEADLINE_MS = 10000, /* each stage of an orderly stop */
-	QUICK_DEATHS_TOLD = 3,    /* deaths before ready in a row: say that it is configuration */
-};
+enum { QUICK_DEATHS_TOLD = 3 }; /* deaths before ready in a row: say that it is configuration */
 
 struct child *master_child(struct master *m, enum ipc_role role)
 {
@@ -41,7 +38,7 @@ uint64_t master_next_instance(struct master *m)
 	return m->last_instance;
 }
 
-static bool wanted(const struct master *m, const struct program *prog)
+bool master_wants(const struct master *m, const struct program *prog)
 {
 	if (prog->role == IPC_ROLE_SOURCE)
 		return helper_any(&m->conf);
@@ -73,7 +70,7 @@ void master_on_ready(struct child *c, struct slice missing)
 	if (m->ready || m->stopping)
 		return;
 	for (int i = 0; i < PROGRAMS; i++)
-		if (wanted(m, m->children[i].prog) && m->children[i].state != CHILD_READY)
+		if (master_wants(m, m->children[i].prog) && m->children[i].state != CHILD_READY)
 			return;
 	say_ready(m);
 }
@@ -122,14 +119,12 @@ static void master_stop(struct master *m, const char *why)
 
 /* --- deaths and restarts --- */
 
-static void start_or_wait(struct child *c);
-
 static void on_delay_over(evutil_socket_t fd, short what, void *arg)
 {
 	struct child *c = arg;
 
 	if (c->state == CHILD_WAITING)
-		start_or_wait(c);
+		master_start_child(c);
 }
 
 static void wait_for_restart(struct child *c)
@@ -149,7 +144,7 @@ static void wait_for_restart(struct child *c)
 		master_stop(c->m, "memory");
 }
 
-static void start_or_wait(struct child *c)
+void master_start_child(struct child *c)
 {
 	int r = child_start(c);
 
@@ -227,7 +222,7 @@ void master_on_exit(struct child *c, int status)
 	} else if (c->state == CHILD_STOPPING) {
 		c->state = CHILD_OFF;
 		if (c->restart_wanted)
-			start_or_wait(c);
+			master_start_child(c);
 	} else if (was_ready) {
 		on_death(c, why);
 	} else {
@@ -235,137 +230,12 @@ void master_on_exit(struct child *c, int status)
 	}
 }
 
-/* --- reload --- */
-
-static void restart(struct child *c)
-{
-	log_ev(LOG_NOTICE, "master.restart", kv_s("name", program_name(c->prog)),
-	    kv_s("why", "its configuration changed"));
-	child_stop(c, STOP_DEADLINE_MS);
-	c->restart_wanted = true;
-	if (c->pid == 0)
-		start_or_wait(c);
-}
-
-/* Does a change between the two need a restart of the program, or anything at all? */
-static enum {
-	SAME,
-	RELOAD,
-	RESTARTS
-} compare(const struct conf *a, const struct conf *b, const char *who)
-{
-	int found = SAME;
-
-	for (int k = 0; k < CONF_KEYS; k++) {
-		if (!conf_receives(k, who) || a->top.v[k].text == NULL)
-			continue;
-		if (strcmp(a->top.v[k].text, b->top.v[k].text) == 0)
-			continue;
-		if (conf_rows[k].change == CONF_CHANGE_RESTART)
-			return RESTARTS;
-		found = RELOAD;
-	}
-	return found;
-}
-
-/* Options that count from the next start keep the value that is in force: a process restarted
- * tomorrow must find today's data. */
-static void keep_start_options(struct conf *old, struct conf *new)
-{
-	for (int k = 0; k < CONF_KEYS; k++) {
-		struct conf_value *a = &old->top.v[k], *b = &new->top.v[k], swap;
-
-		if (conf_rows[k].change != CONF_CHANGE_START || a->text == NULL ||
-		    strcmp(a->text, b->text) == 0)
-			continue;
-		log_ev(LOG_WARNING, "master.later", kv_s("what", conf_rows[k].name));
-		swap = *a;
-		*a = *b;
-		*b = swap;
-	}
-}
-
-static void apply_to_child(struct child *c, const struct conf *old, const struct listeners *old_ls)
-{
-	struct master *m = c->m;
-	const char *who = program_name(c->prog);
-	bool want = wanted(m, c->prog);
-	int change = compare(old, &m->conf, who);
-
-	if (!want && c->state != CHILD_OFF)
-		child_stop(c, STOP_DEADLINE_MS);
-	else if (want && c->state == CHILD_OFF)
-		start_or_wait(c);
-	else if (want &&
-		 (change == RESTARTS || !listeners_same(old_ls, &m->listeners, c->prog->role)))
-		restart(c);
-	else if (c->state == CHILD_READY && c->control != NULL)
-		child_send_conf(c, true);
-}
-
-static void apply(struct master *m, struct conf *take_conf, struct listeners *take_ls,
-    struct key_files *take_keys)
-{
-	struct conf old = m->conf;
-	struct listeners old_ls = m->listeners;
-
-	keep_start_options(&old, take_conf);
-	m->conf = *take_conf;
-	master_logs_level(m);
-	m->listeners = *take_ls;
-	key_files_fini(&m->keys);
-	m->keys = *take_keys;
-	for (int i = 0; i < PROGRAMS; i++)
-		apply_to_child(&m->children[i], &old, &old_ls);
-	listeners_fini(&old_ls, &m->listeners);
-	conf_fini(&old);
-}
-
-/* One event a line, so that each error stands by itself in the log. */
-static void log_errors(struct buf *errors)
-{
-	struct slice rest = buf_slice(errors);
-
-	while (rest.n > 0)
-		log_ev(LOG_ERR, "conf.bad", kv_str("why", slice_take(&rest, '\n')));
-}
-
-static void reload(struct master *m)
-{
-	struct buf errors = BUF_INIT(CONF_ERRORS_BYTES);
-	struct conf conf = { 0 };
-	struct listeners ls = { 0 };
-	struct key_files keys = { 0 };
-	int r;
-
-	notify_reloading();
-	r = readconf(m->conf_path, m->empty_fd, &conf, &errors);
-	if (r == 0) {
-		r = listeners_open(&conf, &m->sockets, &m->listeners, &ls, &errors);
-		if (r == 0)
-			r = key_files_take(m, &conf, &keys, &errors);
-		if (r == 0)
-			apply(m, &conf, &ls, &keys);
-		else {
-			listeners_fini(&ls, &m->listeners);
-			conf_fini(&conf);
-		}
-	}
-	metric_add(METRIC_reloads, r == 0 ? "ok" : "refused", "", 1);
-	if (r == 0) {
-		log_ev(LOG_NOTICE, "conf.reload", kv_s("what", m->conf_path));
-	} else {
-		log_errors(&errors);
-		log_ev(LOG_ERR, "conf.kept", kv_s("what", m->conf_path));
-	}
-	buf_fini(&errors);
-	notify_state("READY=1");
-}
-
 /* --- signals --- */
 
 static void on_orphan_end(struct master *m)
 {
+	for (int i = 0; i < PROGRAMS; i++)
+		child_reap(&m->children[i]);
 	groups_reap(m);
 	if (m->stopping)
 		stop_stage(m);
@@ -386,7 +256,7 @@ static void on_signal(evutil_socket_t fd, short what, void *arg)
 
 	while (read(fd, &si, sizeof(si)) == (ssize_t)sizeof(si)) {
 		if (si.ssi_signo == SIGHUP && !m->stopping)
-			reload(m);
+			master_reload(m);
 		else if (si.ssi_signo == SIGUSR1)
 			reopen_log(m);
 		else if (si.ssi_signo == SIGCHLD)
@@ -422,8 +292,8 @@ static int start_signals(struct master *m)
 static void start_all(struct master *m)
 {
 	for (int i = 0; i < PROGRAMS && !m->stopping; i++)
-		if (wanted(m, m->children[i].prog))
-			start_or_wait(&m->children[i]);
+		if (master_wants(m, m->children[i].prog))
+			master_start_child(&m->children[i]);
 }
 
 /* All that needs more rights than we keep: sockets, directories, keys, the lock. */

@@ -72,7 +72,7 @@ struct child {
 	struct ipc_chan *control;
 	struct event *ev_exit, *timer; /* timer: restart delay, or the deadline of a stop */
 	unsigned delay_ms, quick_deaths;
-	unsigned crashes; /* in a row: deaths by a bad access to memory */
+	unsigned crashes;                /* in a row: deaths by a bad access to memory */
 	int64_t ready_at_ms, ping_at_ms; /* 0: none */
 	bool restart_wanted;             /* a stop that is part of a restart */
 	bool told_silent;                /* that it does not answer is in the log */
@@ -84,22 +84,35 @@ struct child {
 /* It has ended: takes note of a bad access to memory. */
 void child_count_crash(struct child *c, int status);
 
-/* Starts the process and sends it all that it is to have: 0 or -errno. */
+/*
+ * Starts the process and sends it all that it is to have. 0; or -errno, or 1 when it has ended
+ * meanwhile: what there is of it was killed, and `c->pid` says whether its end is still to come.
+ */
 int child_start(struct child *c);
 void child_stop(struct child *c, unsigned deadline_ms);
 void child_kill(struct child *c);
 void child_fini(struct child *c);
 
-/* Its part of the configuration, keys included; `reload` for a process that is running. */
-void child_send_conf(struct child *c, bool reload);
+/* After SIGCHLD: looks for the end of a process that could not be watched. */
+void child_reap(struct child *c);
+
+/* --- send.c --- */
+
+/* All that a new process is to have, and its go: 0 or -errno, then it must not live. */
+int child_send_all(struct child *c);
+
+/* Its part of the configuration, keys included; `reload` for a process that is running: 0, or
+ * -errno when it does not have all of it. */
+int child_send_conf(struct child *c, bool reload);
 
 /* To logd: the log file, opened again. */
 void child_send_log_file(struct child *c);
 
 /* --- peers.c --- */
 
-/* Channels between `c` and everyone who runs, in both directions of the table. */
-void peers_connect(struct child *c);
+/* Channels between `c` and everyone who runs, in both directions of the table: 0, or -errno when
+ * one is missing. */
+int peers_connect(struct child *c);
 
 /* --- listen.c --- */
 
@@ -286,6 +299,7 @@ uint64_t master_next_instance(struct master *m);
 void master_on_ready(struct child *c, struct slice missing);
 void master_on_exit(struct child *c, int status);
 
-/* Connects the sink: every process's log channel, and ours. After each start of logd. */
-void master_attach_logs(struct child *logd);
-void master_attach_log(struct child *c);
+/* Connects the sink: every process's log channel, and ours. After each start of logd. 0, or -errno
+ * when one is missing. */
+int master_attach_logs(struct child *logd);
+int master_attach_log(struct child *c);

@@ -22,29 +22,32 @@ static void give_end(
 	ipc_send(to->control, IPC_ctl_peer, &m, &take_fd);
 }
 
-static void connect_pair(struct child *lower, struct child *upper, enum ipc_ch kind)
+static int connect_pair(struct child *lower, struct child *upper, enum ipc_ch kind)
 {
 	int fds[2], r = ipc_pair(fds);
 
 	if (r != 0) {
 		log_ev(LOG_ERR, "proc.fail", kv_s("name", "master"), kv_s("why", "channel"),
 		    kv_err("err", r));
-		return;
+		return r;
 	}
 	give_end(lower, upper, kind, false, fds[0]);
 	give_end(upper, lower, kind, true, fds[1]);
+	return 0;
 }
 
-void peers_connect(struct child *c)
+int peers_connect(struct child *c)
 {
 	enum ipc_role role = c->prog->role;
+	int r = 0;
 
-	for (int i = 0; i < PEER_PAIRS; i++) {
+	for (int i = 0; i < PEER_PAIRS && r == 0; i++) {
 		const struct peer_pair *pair = &peer_pairs[i];
 		struct child *lower = master_child(c->m, pair->lower);
 		struct child *upper = master_child(c->m, pair->upper);
 
 		if ((pair->lower == role || pair->upper == role) && runs(lower) && runs(upper))
-			connect_pair(lower, upper, pair->kind);
+			r = connect_pair(lower, upper, pair->kind);
 	}
+	return r;
 }

@@ -4,6 +4,7 @@
 
 As root everything runs twice: with the whole sandbox, and as an ordinary user.
 """
+import contextlib
 import os
 import re
 import shutil
@@ -62,7 +63,7 @@ class Suite:
             with open(os.path.join(self.dir, name), "w", encoding="ascii") as f:
                 f.write("not looked at by the stand-ins\n")
             os.chmod(os.path.join(self.dir, name), 0o600)
-        self.process = None
+        self.process = self.env = None
         self.sections = ""
         self.default_sections()
         if uid:
@@ -85,13 +86,29 @@ class Suite:
         with open(self.dir + "/c.conf", "w", encoding="utf-8") as f:
             f.write(text)
 
+    def use_short(self):
+        """From now on with a supervisor whose calls can be made to fail."""
+        shutil.copy(os.path.join(BUILD, "tests", "master", "gatehouse-short"), self.program)
+        self.env = dict(os.environ, SHORT_FILE=self.dir + "/short")
+
+    @contextlib.contextmanager
+    def short_of(self, what):
+        """Calls fail: the name of one, and how many of them do not at first."""
+        with open(self.dir + "/short.new", "w", encoding="ascii") as f:
+            f.write(what)
+        os.rename(self.dir + "/short.new", self.dir + "/short")
+        try:
+            yield
+        finally:
+            os.unlink(self.dir + "/short")
+
     def _command(self, *more):
         if SANITIZED:
             more += ("--keep-stderr",)
         return [self.program, "--libexec", self.libexec, *more, self.dir + "/c.conf"]
 
     def run(self, *more):
-        return subprocess.run(self._command(*more), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        return subprocess.run(self._command(*more), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=self.env,
                               timeout=60, user=self.uid or None, group=self.uid or None,
                               extra_groups=[] if self.uid else None)
 
@@ -103,7 +120,7 @@ class Suite:
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
                 self._command("--ready-fd", str(w)), stdout=log, stderr=log, stdin=subprocess.DEVNULL,
-                pass_fds=[w], user=self.uid or None, group=self.uid or None,
+                pass_fds=[w], env=self.env, user=self.uid or None, group=self.uid or None,
                 extra_groups=[] if self.uid else None)
         os.close(w)
         with os.fdopen(r, "rb") as f:
@@ -400,6 +417,53 @@ def test_death_before_ready_is_a_fault(s):
     s.write_conf()
     r = s.run()
     expect(r.returncode == 1 and b"parsed did not start: there is no program" in r.stdout, r.stdout.decode())
+
+
+# What may fail while a process is started, and how often it works before that. Each with a process of its
+# own, which has not died before and comes back soon.
+SHORT = {"pop3": "pidfd_open 0", "smtp": "event_new 0", "admin": "event_add 0", "signer": "ipc_chan_new 0",
+         "parsed": "ipc_pair 0", "authd": "ipc_pair 3", "metrics": "fcntl 0", "stored": "ipc_pair 2", "logd": "ipc_pair 3"}
+
+
+def test_a_process_that_cannot_be_set_up_is_started_again(s):
+    s.use_short()
+    s.start()
+    before = s.children()
+    held = []
+    for name, short in SHORT.items():
+        ready, told = s.ready_count(name), r"proc\.fail name=%s why=" % name
+        with s.short_of(short):
+            os.kill(before[name], signal.SIGKILL)
+            s.wait_log(told, 2 if name == "pop3" else 1, 60)
+            expect(s.ready_count(name) == ready, "%s: %s runs all the same" % (short, name), s)
+        s.wait_log(r"master\.child name=%s " % name, ready + 1, 60)
+        s.wait_all(60)
+        if not (s.uid or SANITIZED):
+            held.append(len(links(s.process.pid)))
+    check_descriptors(s)
+    expect(len(set(held)) <= 1, "the supervisor holds ever more descriptors: %s" % held)
+    expect('why="it cannot be set up: Too many open files"' in s.log(), "no reason in the log", s)
+    for name, pid in s.children().items():
+        expect((before[name] == pid) == (name not in SHORT), "%s was restarted or not" % name, s)
+    expect(s.stop() == 0, "stop", s)
+
+
+def test_a_process_that_cannot_be_set_up_holds_up_no_stop(s):
+    s.use_short()
+    s.start()
+    for short in ("pidfd_open 0", "ipc_chan_new 0"):
+        with s.short_of(short):
+            os.kill(s.children()["pop3"], signal.SIGKILL)
+            s.wait_log(r"proc\.fail name=pop3 why=", 1)
+            expect(s.stop() == 0, "stop", s)
+        with s.short_of(short):
+            s.write_conf()
+            r = s.run()
+            text = r.stdout.decode()
+            expect(r.returncode == 1 and re.search(r"\S+ did not start: it cannot be set up: ", text), text)
+        open(s.log_path, "w").close()
+        s.start()
+    expect(s.stop() == 0, "stop", s)
 
 
 def test_later_fault_is_told_and_tried_again(s):
