@@ -43,10 +43,9 @@ OFTEN = 1 << 40
 
 def large(account):
     """An append that goes to a file of its own."""
-    number, _ = account.make()
-    body = b"X-Id: %d\r\nSubject: large\r\n\r\n" % number + b"y" * 70 * 20000
+    number, body = account.make(large=True)
     after = account.state()
-    after[0]["INBOX"].append((number, frozenset()))
+    after[0]["INBOX"].append((number, frozenset(), False))
     account.run(b"APPEND INBOX {%d+}\r\n" % len(body) + body, after)
 
 
@@ -136,9 +135,9 @@ class Run:
                 a.drop()
             suite.check(time.monotonic() < end, "the store is not well again after 60 s")
             time.sleep(0.1)
-        if len(a.boxes["INBOX"]) > 12:
+        if len(a.there("INBOX")) > 12:
             a.move()
-        if len(a.boxes[a.second]) > 12:
+        if len(a.there(a.second)) > 12:
             a.trim()
 
     def case(self, act, kinds, error, number, times):

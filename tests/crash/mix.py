@@ -3,10 +3,11 @@
 
     mix.py BUILD [--rounds 8] [--accounts 50] [--workers 5] [--seed N]
 
-In each round workers deliver, append, flag, copy, move, expunge, rename, restore and purge on some of their
-accounts, witnesses look on, sometimes a backup or a compaction goes on beside them, and something dies: stored by
-kill -9 at any moment, stored at a certain write, sync, or change of a name, before, in the middle of or behind
-it, or every process at once. Afterwards all accounts of the round are read (mix_account.py), in the end all.
+In each round workers deliver, append, flag, copy, move, expunge, create, delete, rename, subscribe, restore and
+purge on some of their accounts, the second half of the time with compression, witnesses look on, sometimes a backup
+or a compaction goes on beside them, and something dies: stored by kill -9 at any moment, stored at a certain write,
+sync, or change of a name, before, in the middle of or behind it, or every process at once. Afterwards all accounts
+of the round are read (mix_account.py), in the end all, and every byte in the stopped store (look.py).
 """
 import argparse
 import collections
@@ -23,6 +24,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 import below  # noqa: E402
 import faultdisk  # noqa: E402
+import look  # noqa: E402
 import suite  # noqa: E402
 from kill_imap import Lost  # noqa: E402
 from mix_account import Account, Reader  # noqa: E402
@@ -181,6 +183,8 @@ class Run:
         for number in range(self.opt.rounds):
             if time.monotonic() > end:
                 self.opt.rounds = number + 1  # the last one, which looks at everything
+            if number == self.opt.rounds // 2:
+                self.s.ctl("domain", "settings", suite.DOMAIN, "CompressMessages=YES")
             self.round(number)
             if number % 25 == 24:
                 print("round %d: %d operations, deaths %s, %d faults" % (
@@ -189,6 +193,20 @@ class Run:
                 break
         self.over = True
         self.rounds_done = number + 1
+
+    def look(self):
+        """All bytes, and what can be restored of each mailbox, as the stopped store has them."""
+        judge = look.Judge(self.opt.build)
+        found, wrong = judge.look(os.path.join(self.s.dir, "data", "store"))
+        judge.close()
+        self.bad += wrong
+        number_of = {min(f.sums) // 1000000: f for f in found.values() if f.sums}
+        for a in self.accounts:
+            there = number_of.get(int(a.name[1:]))
+            why = there and look.differs(there, [a.state()], a.snapshot(), a.sums, a.roots)
+            if why:
+                a.fault("in the store: " + why)
+        suite.check(len(number_of) > len(self.accounts) // 2, "only %d accounts have messages", len(number_of))
 
 
 def main():
@@ -210,6 +228,7 @@ def main():
                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         if status.returncode != 0:
             run.bad.append("verify: status %d: %s" % (status.returncode, status.stdout[-500:].decode("utf-8", "replace")))
+        run.look()
         if run.faults():
             kept = "/tmp/gh-mix-%d" % os.getpid()
             shutil.copytree(s.dir, kept, symlinks=True, ignore=lambda d, names: [n for n in names if n in ("run", "below")])

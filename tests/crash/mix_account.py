@@ -4,17 +4,19 @@ What was answered OK has happened; what was in flight when a connection ended ha
 at all. Whoever else looks (Witness) writes down what it was shown: no uid, flag or mod-sequence that anybody
 was ever shown is taken back by a restart.
 """
+import hashlib
 import random
 import re
 import threading
 
 import kill_imap
+import kill_tree
 import suite
 from kill_imap import Lost
 
-FLAGS = ("\\Seen", "\\Flagged", "\\Deleted", "one", "two")
+# More keywords than a message's row has bits for: the others are numbers behind it.
+FLAGS, MANY = ("\\Seen", "\\Flagged", "\\Deleted", "one", "two"), tuple("k%d" % i for i in range(80))
 ROW = re.compile(r"\* (\d+) FETCH \((.*)$")
-SECOND = ("Other", "Moved/Here")
 
 
 def parse(line):
@@ -26,6 +28,13 @@ def parse(line):
     return (uid and int(uid[1]), flags and frozenset(flags[1].split()) - {"\\Recent"}, modseq and int(modseq[1]))
 
 
+def told(state):
+    """What a look at (boxes, subscriptions) tells; which messages of other mailboxes can be restored only salvage and the engine know."""
+    boxes, subs = state
+    return ({b: None if v is None else sorted((n, tuple(sorted(f))) for n, f, lost in v if not lost) for b, v in boxes.items()},
+            subs, sum(1 for m in boxes["INBOX"] if m[2]))
+
+
 class Shown:
     """What anybody was shown of the mailboxes of an account, by uidvalidity. Grows only."""
 
@@ -34,6 +43,7 @@ class Shown:
         self.uidnext, self.highest = {}, {}
         self.rows = {}   # (uidvalidity, uid) -> (modseq, flags): the newest
         self.ids = {}    # (uidvalidity, uid) -> id of the message
+        self.threads = {}  # id of the message -> id of its thread
 
     def row(self, validity, uid, flags, modseq):
         with self.lock:
@@ -45,8 +55,10 @@ class Shown:
             self.uidnext[validity] = max(self.uidnext.get(validity, 0), uid + 1)
             self.highest[validity] = max(self.highest.get(validity, 0), modseq)
 
-    def message(self, validity, uid, number):
+    def message(self, validity, uid, number, thread):
         with self.lock:
+            if self.threads.setdefault(number, thread) != thread:
+                self.fault("message %d is of thread %s, and was of %s" % (number, thread, self.threads[number]))
             if self.ids.setdefault((validity, uid), number) != number:
                 self.fault("uid %d means message %d, and meant %d" % (uid, number, self.ids[validity, uid]))
 
@@ -70,32 +82,34 @@ class Reader:
     def fetch(self, what):
         """{uid: (flags, modseq, id)} of UID FETCH."""
         found, last = {}, None
-        for line in self.conn.ok("UID FETCH %s (FLAGS MODSEQ BODY.PEEK[HEADER.FIELDS (X-Id)])" % what):
+        for line in self.conn.ok("UID FETCH %s (FLAGS MODSEQ THREADID BODY.PEEK[HEADER.FIELDS (X-Id)])" % what):
             row = parse(line)
             if row and None not in row:
-                last = row
+                last, thread = row, re.search(r"THREADID (\(\S+\)|NIL)", line)
             m = re.match(r"X-Id: (\d+)", line)
             if m and last:
                 uid, flags, modseq = last
                 found[uid] = (flags, modseq, int(m[1]))
                 self.shown.row(self.validity, uid, flags, modseq)
-                self.shown.message(self.validity, uid, int(m[1]))
+                self.shown.message(self.validity, uid, int(m[1]), thread and thread[1])
         return found
 
 
-class Account:
+class Account(kill_tree.TreeActs):
     def __init__(self, s, name, seed):
         self.s, self.name = s, name
         self.rng = random.Random("mix %s %s" % (seed, name))
-        self.second = SECOND[0]
-        self.boxes = {"INBOX": [], self.second: []}      # [(id, flags)] in no order
-        self.lost = {"INBOX": [], self.second: []}       # what can be restored
-        self.maybe = None                                 # (boxes, lost, second) if what was in flight has happened
+        self.second = "Other"
+        self.boxes = {"INBOX": []}                        # [(id, flags, can only be restored)] in no order; None: holds others only
+        self.subs = frozenset()
+        self.maybe = None                                 # (boxes, subs) if what was in flight has happened
         self.what = "nothing"
         self.faults, self.done = [], 0
         self.shown = Shown(self.fault)
         self.removed = {}                                 # uidvalidity -> ids that something was told to remove
         self.next = int(name[1:]) * 1000000
+        self.sums, self.roots = {}, {}                    # id -> of its bytes; id -> that of the first of its thread
+        self.big = 0.01                                   # share of messages that get a file of their own
         self.reader = None
 
     def fault(self, text):
@@ -109,54 +123,66 @@ class Account:
             self.reader = Reader(self.s.port(143), self.name, self.shown)
 
     def prepare(self):
-        self.connect()
-        self.reader.conn.ok("CREATE " + self.second)
         self.check()
+        self.run("CREATE " + self.second, (dict(self.boxes, **{self.second: []}), self.subs))
 
-    def second_now(self):
-        names = [line.replace('"', "") for line in self.reader.conn.ok('LIST "" "*"')]
-        return [name for name in SECOND if any(line.endswith(" " + name) for line in names)]
+    def read(self, box):
+        """What is in a mailbox; nothing that was shown is taken back."""
+        # Shown before this look began: what others are shown meanwhile is newer than it.
+        with self.shown.lock:
+            before, ids = dict(self.shown.rows), dict(self.shown.ids)
+            uidnext, highest = dict(self.shown.uidnext), dict(self.shown.highest)
+        values = self.reader.select(box)
+        v = values["UIDVALIDITY"]
+        rows = self.reader.fetch("1:*") if values["UIDNEXT"] > 1 else {}
+        if values["UIDNEXT"] < uidnext.get(v, 0) or values["HIGHESTMODSEQ"] < highest.get(v, 0):
+            self.fault("%s went back: %s, was %d %d" % (box, values, uidnext.get(v, 0), highest.get(v, 0)))
+        for (validity, uid), (modseq, flags) in before.items():
+            if validity != v:
+                continue
+            if uid not in rows:
+                if ids.get((v, uid)) not in self.removed.setdefault(v, set()):
+                    self.fault("uid %d of %s was shown and has gone" % (uid, box))
+            elif rows[uid][1] < modseq:
+                self.fault("uid %d of %s: mod-sequence %d was shown, is %d" % (uid, box, modseq, rows[uid][1]))
+        return sorted((number, tuple(sorted(flags))) for flags, _, number in rows.values())
+
+    def look(self):
+        """({mailbox: messages; None: a name that only holds others}, subscriptions, how many of INBOX can be restored)."""
+        listed = kill_tree.names(self.reader.conn.ok('LIST "" *'))
+        there = {name: None if "\\Noselect" in how else self.read(name) for name, how in listed.items()}
+        return there, frozenset(kill_tree.names(self.reader.conn.ok('LSUB "" *'))), self.recoverable()
 
     def check(self):
         """Reads all; it must be as it was to be, with or without what was in flight."""
         self.connect()
-        names = self.second_now()
-        if len(names) != 1:
-            self.fault("%s: the second mailbox is %s" % (self.what, names))
-            return
-        name, there = names[0], {}
-        for box in ("INBOX", name):
-            # Shown before this look began: what others are shown meanwhile is newer than it.
-            with self.shown.lock:
-                before, ids = dict(self.shown.rows), dict(self.shown.ids)
-                uidnext, highest = dict(self.shown.uidnext), dict(self.shown.highest)
-            values = self.reader.select(box)
-            v = values["UIDVALIDITY"]
-            rows = self.reader.fetch("1:*") if values["UIDNEXT"] > 1 else {}
-            there[box] = sorted((number, tuple(sorted(flags))) for flags, _, number in rows.values())
-            if values["UIDNEXT"] < uidnext.get(v, 0) or values["HIGHESTMODSEQ"] < highest.get(v, 0):
-                self.fault("%s went back: %s, was %d %d" % (box, values, uidnext.get(v, 0), highest.get(v, 0)))
-            for (validity, uid), (modseq, flags) in before.items():
-                if validity != v:
-                    continue
-                if uid not in rows:
-                    if ids.get((v, uid)) not in self.removed.setdefault(v, set()):
-                        self.fault("uid %d of %s was shown and has gone" % (uid, box))
-                elif rows[uid][1] < modseq:
-                    self.fault("uid %d of %s: mod-sequence %d was shown, is %d" % (uid, box, modseq, rows[uid][1]))
-        recoverable = self.recoverable()
+        there = self.look()
         for state in (self.state(), self.maybe):
-            if state and state[2] == name and self.same(state[0], there) and len(state[1]["INBOX"]) == recoverable:
-                self.boxes, self.lost, self.second = state
+            if state and told(state) == there:
+                self.boxes, self.subs = state
                 break
         else:
-            self.fault("%s: is %r and %d recoverable, must be %r%s" % (
-                self.what, there, recoverable, self.state(), " or %r" % (self.maybe,) if self.maybe else ""))
-            self.lost["INBOX"] = self.lost["INBOX"][:recoverable]
-            self.boxes, self.second = {b: [(n, frozenset(f)) for n, f in rows] for b, rows in there.items()}, name
+            self.fault("%s: is %r, must be %r%s" % (
+                self.what, there, told(self.state()), " or %r" % (told(self.maybe),) if self.maybe else ""))
+            lost = [m for m in self.boxes["INBOX"] if m[2]][:there[2]]
+            self.boxes = {b: None if rows is None else [(n, frozenset(f), False) for n, f in rows] for b, rows in there[0].items()}
+            self.boxes["INBOX"] += lost
+            self.subs = there[1]
         self.maybe = None
+        self.check_threads()
         self.reader.select("INBOX")
         self.view = self.uids_in_view()
+
+    def check_threads(self):
+        """Who answers is in the thread of the first, and nobody else."""
+        seen = {}
+        with self.shown.lock:
+            threads = dict(self.shown.threads)
+        for number, thread in threads.items():
+            if seen.setdefault(self.roots[number], thread) != thread or thread in (None, "NIL"):
+                self.fault("message %d is of thread %s, the first of them of %s" % (number, thread, seen[self.roots[number]]))
+        if len(set(seen.values())) < len(seen):
+            self.fault("strangers share a thread")
 
     def recoverable(self):
         """How many messages of INBOX can be restored."""
@@ -171,40 +197,69 @@ class Account:
             raise Lost("no answer")
         return int(re.search(r"Messages=#?(\d+)", figures)[1])
 
-    @staticmethod
-    def same(boxes, there):
-        return all(sorted((n, tuple(sorted(f))) for n, f in boxes.get(b, ())) == rows for b, rows in there.items())
+    def there(self, box):
+        """Its messages, without those that can only be restored."""
+        return [m for m in self.boxes[box] if not m[2]]
 
     def uids_in_view(self):
-        return [(uid, number) for uid, (_, _, number) in sorted(self.reader.fetch("1:*").items())] if self.boxes["INBOX"] else []
+        return [(uid, number) for uid, (_, _, number) in sorted(self.reader.fetch("1:*").items())] if self.there("INBOX") else []
 
     # ---- doing ----
 
-    def state(self):
-        return {b: list(v) for b, v in self.boxes.items()}, {b: list(v) for b, v in self.lost.items()}, self.second
+    def snapshot(self):
+        """What was shown until now, as look.differs() takes it."""
+        shown = self.shown
+        with shown.lock:
+            return dict(shown.uidnext), dict(shown.highest), dict(shown.rows), dict(shown.ids)
+
+    def copy_of(self):
+        return {b: None if v is None else list(v) for b, v in self.boxes.items()}, self.subs
+
+    state = copy_of
+
+    def begin(self, what, after):
+        self.maybe, self.what = after, what
+
+    def happened(self):
+        (self.boxes, self.subs), self.maybe = self.maybe, None
+        self.done += 1
 
     def run(self, text, after):
-        self.maybe, self.what = after, str(text)[:60]
+        self.begin(str(text)[:60], after)
         word, lines = self.reader.conn.command(text)
         if word == "OK":
-            self.boxes, self.lost, self.second = after
-            self.maybe = None
-            self.done += 1
+            self.happened()
         elif not re.search("UNAVAILABLE|OVERQUOTA|LIMIT|SERVERBUG", lines[-1]):
             self.fault("%r was answered %s" % (self.what, lines[-1]))
         return word == "OK"
 
-    def make(self):
+    def make(self, large=False):
+        """(id, bytes) of a message. Some are parted in the store, a few (`large`: this one) have a file of their own; some are answers."""
         self.next += 1
-        return self.next, b"X-Id: %d\r\nSubject: %d\r\n\r\n" % (self.next, self.next) + b"text \xff\r\n" * self.rng.choice((1, 40, 900))
+        number, draw = self.next, 0 if large else self.rng.random()
+        root = self.rng.choice(sorted(self.roots.values())[-20:]) if self.roots and self.rng.random() < 0.3 else number
+        self.roots[number] = root
+        head = b"X-Id: %d\r\nSubject: %d\r\nMessage-ID: <%d@mix.example>\r\n" % (number, number, number)
+        if root != number:
+            head += b"References: <%d@mix.example>\r\n" % root
+        if draw > self.big + 0.06:
+            text = b"text \xff\r\n" * self.rng.choice((1, 40, 900))
+        else:
+            lines = 18000 if large or draw < self.big else 700
+            text = b"".join(b"%s\r\n" % self.rng.randbytes(36).hex().encode() for _ in range(lines))
+        self.sums[number] = hashlib.sha256(head + b"\r\n" + text).hexdigest()
+        return number, head + b"\r\n" + text
+
+    def keyword(self):
+        return self.rng.choice(MANY if self.rng.random() < 0.2 else FLAGS)
 
     def append(self):
         after, text = self.state(), b"APPEND INBOX"
         for _ in range(self.rng.choice((1, 1, 3))):
-            flags = self.rng.sample(FLAGS, self.rng.randrange(3))
+            flags = sorted({self.keyword() for _ in range(self.rng.randrange(3))})
             number, body = self.make()
             text += b" (%s) {%d+}\r\n" % (" ".join(flags).encode(), len(body)) + body
-            after[0]["INBOX"].append((number, frozenset(flags)))
+            after[0]["INBOX"].append((number, frozenset(flags), False))
         self.run(text, after)
 
     def some(self):
@@ -214,49 +269,45 @@ class Account:
 
     def flag(self):
         uids, ids = self.some()
-        flag, add = self.rng.choice(FLAGS), self.rng.random() < 0.6
+        flag, add = self.keyword(), self.rng.random() < 0.6
         after = self.state()
-        after[0]["INBOX"] = [(n, (f | {flag} if add else f - {flag}) if n in ids else f) for n, f in after[0]["INBOX"]]
+        after[0]["INBOX"] = [(n, (f | {flag} if add else f - {flag}) if n in ids and not lost else f, lost)
+                             for n, f, lost in after[0]["INBOX"]]
         self.run("UID STORE %s %sFLAGS.SILENT (%s)" % (uids, "+" if add else "-", flag), after)
 
     def copy(self, move=False):
         uids, ids = self.some()
+        to = self.rng.choice([self.second] + [b for b in sorted(self.moving()) if self.boxes[b] is not None])
         after = self.state()
-        after[0][self.second] += [(n, f) for n, f in after[0]["INBOX"] if n in ids]
+        after[0][to] += [m for m in after[0]["INBOX"] if m[0] in ids and not m[2]]
         if move:
-            after[0]["INBOX"] = [m for m in after[0]["INBOX"] if m[0] not in ids]
+            after[0]["INBOX"] = [m for m in after[0]["INBOX"] if m[0] not in ids or m[2]]
             self.removed.setdefault(self.reader.validity, set()).update(ids)
-        self.run('UID %s %s "%s"' % ("MOVE" if move else "COPY", uids, self.second), after)
+        self.run('UID %s %s "%s"' % ("MOVE" if move else "COPY", uids, to), after)
 
     def move(self):
         self.copy(True)
 
     def expunge(self, box="INBOX"):
         after = self.state()
-        gone = [m for m in after[0][box] if "\\Deleted" in m[1]]
-        after[0][box] = [m for m in after[0][box] if "\\Deleted" not in m[1]]
-        after[1][box] += [(n, f - {"\\Deleted"}) for n, f in gone]
-        self.removed.setdefault(self.reader.validity, set()).update(n for n, _ in gone)
+        gone = [m for m in after[0][box] if "\\Deleted" in m[1] and not m[2]]
+        after[0][box] = [m if m[2] or "\\Deleted" not in m[1] else (m[0], m[1] - {"\\Deleted"}, True) for m in after[0][box]]
+        self.removed.setdefault(self.reader.validity, set()).update(m[0] for m in gone)
         self.run("EXPUNGE", after)
 
     def trim(self):
-        """Empties the second mailbox, in steps that are whole each."""
+        """Empties the second mailbox, in steps that are whole each, and deletes those that come and go."""
         self.reader.select(self.second)
         after = self.state()
-        after[0][self.second] = [(n, f | {"\\Deleted"}) for n, f in after[0][self.second]]
+        after[0][self.second] = [m if m[2] else (m[0], m[1] | {"\\Deleted"}, False) for m in after[0][self.second]]
         if self.run("UID STORE 1:* +FLAGS.SILENT (\\Deleted)", after):
             self.expunge(self.second)
         self.reader.select("INBOX")
-
-    def rename(self):
-        new = SECOND[1 - SECOND.index(self.second)]
-        after = self.state()
-        for part in after[:2]:
-            part[new] = part.pop(self.second)
-        self.run('RENAME "%s" "%s"' % (self.second, new), (after[0], after[1], new))
+        while self.maybe is None and self.moving():
+            self.delete()
 
     def admin(self, verb, after):
-        self.maybe, self.what = after, verb
+        self.begin(verb, after)
         try:
             with suite.Line(self.s.admin) as line:
                 line.want(None, "200 ")
@@ -266,49 +317,46 @@ class Account:
         if answer is None:
             raise Lost("closed")
         if answer.startswith("200 "):
-            self.boxes, self.lost, self.second = after
-            self.maybe = None
-            self.done += 1
+            self.happened()
 
     def restore(self):
         after = self.state()
-        after[0]["INBOX"] += after[1]["INBOX"]
-        after[1]["INBOX"] = []
+        after[0]["INBOX"] = [(n, f, False) for n, f, _ in after[0]["INBOX"]]
         self.admin("RestoreMessages", after)
 
     def purge(self):
         after = self.state()
-        after[1]["INBOX"] = []
+        after[0]["INBOX"] = [m for m in after[0]["INBOX"] if not m[2]]
         self.admin("PurgeMessages", after)
 
     def deliver(self):
         after = self.state()
         number, body = self.make()
-        after[0]["INBOX"].append((number, frozenset()))
-        self.maybe, self.what = after, "a delivery"
+        after[0]["INBOX"].append((number, frozenset(), False))
+        self.begin("a delivery", after)
         try:
             with self.s.lmtp() as l:
                 code, _ = l.data([self.name + "@" + suite.DOMAIN], body)[0]
         except (OSError, suite.Failed) as e:
             raise Lost(str(e)) from None
         if code == 250:
-            self.boxes, self.lost, self.second = after
-            self.maybe = None
-            self.done += 1
+            self.happened()
 
     def act(self):
         """One operation; then INBOX is read, unless all is well known."""
         if self.maybe is not None:
             self.check()
-        if len(self.boxes[self.second]) > 12:
+        if sum(len(self.there(b)) for b in self.boxes if b != "INBOX" and self.boxes[b]) > 12:
             self.trim()
-        elif len(self.boxes["INBOX"]) > 14:
-            self.expunge() if any("\\Deleted" in f for _, f in self.boxes["INBOX"]) else self.move()
+        elif len(self.there("INBOX")) > 14:
+            self.expunge() if any("\\Deleted" in f for _, f, _ in self.there("INBOX")) else self.move()
+        elif self.rng.random() < 0.25:
+            self.rng.choice((self.create, self.create, self.delete, self.rename, self.rename, self.subscribe))()
         elif not self.view:
             self.rng.choice((self.append, self.deliver, self.restore))()
         else:
             self.rng.choice((self.append, self.deliver, self.deliver, self.flag, self.flag, self.copy, self.move, self.expunge,
-                             self.rename, self.restore, self.purge))()
+                             self.restore, self.purge))()
         if self.maybe is None:
             self.view = self.uids_in_view()
 

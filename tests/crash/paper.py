@@ -163,6 +163,12 @@ class Disk:
         return out
 
 
+def site_name(program, site):
+    """function of the program, via the library that it called"""
+    out = subprocess.run(["addr2line", "-fe", program, hex(site.program - 1)], stdout=subprocess.PIPE, text=True)
+    return out.stdout.split("\n")[0] + (" via " + site.library.split(".")[0] if site.library else "")
+
+
 class Paper:
     def __init__(self, opt):
         self.opt = opt
@@ -243,11 +249,6 @@ class Paper:
                 disk.step(event, position)
         return wrong
 
-    def name(self, site):
-        """function of the program (function of the library)"""
-        out = subprocess.run(["addr2line", "-fe", self.writer, hex(site.program - 1)], stdout=subprocess.PIPE, text=True)
-        return out.stdout.split("\n")[0] + (" via " + site.library.split(".")[0] if site.library else "")
-
 
 def main():
     a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -303,7 +304,7 @@ def run(paper, opt):
 def miss(paper, trace, sites, table):
     """Leaves out each sync of a trace whose absence was not noticed so far."""
     there = {e.flag: e.what for e, _ in trace if e.what in (EV_SYNC, EV_SYNC_DIR)}
-    names = {number: paper.name(sites[number]) + (" (directory)" if what == EV_SYNC_DIR else "")
+    names = {number: site_name(paper.writer, sites[number]) + (" (directory)" if what == EV_SYNC_DIR else "")
              for number, what in there.items()}
     if any(e.what == EV_WRITE and e.flag for e, _ in trace):
         names[O_DSYNC] = "O_DSYNC"

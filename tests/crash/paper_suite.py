@@ -1,168 +1,345 @@
 #!/usr/bin/python3
-"""paper_suite - the states of paper.py under the whole suite: a client's work, then its mailboxes after power cuts.
+"""paper_suite - the states of paper.py under the whole suite: a client's work, then its store after power cuts.
 
-    paper_suite.py BUILD [--operations 60] [--states 12] [--seed N]
+    paper_suite.py BUILD [--operations 60] [--every 50] [--subsets 50] [--states N] [--starts 3] [--seed N]
+                         [--without SITE | --table [--traces N]]
 
-One client delivers, appends, flags, copies, moves, expunges, renames, restores and purges, one after the other;
-compactions go on beside it. What stored does to its disk is written down, and with each answer how far that had
-come. Then the suite is started on states that a power cut may leave: the mailboxes are as the last operation
-answered before the cut left them, or as the one in flight would have.
+One client delivers, appends, flags, copies, moves, expunges, creates, deletes, renames, subscribes, restores and
+purges, one after the other, half of the time with compression; compactions and backups go on beside it, and stored
+is struck dead or its disk fails a few times. What stored does to its disk is written down, and with each answer how
+far that had come. Then states are made as a power cut between any two syncs may leave them: without anything that was
+not synced, and `subsets` with a part of it (one in `every` of these; at most `states` of them). Each must open, and
+mailboxes, subscriptions, bytes, threads, and what can be restored must be as the last operation answered before the cut
+left them, or as the one in flight would have; nothing that was shown is taken back. On a few the suite is started.
+With a sync left out a state with a loss must be found: --table does that for each, --without for one.
 """
 import argparse
+import collections
+import itertools
 import os
 import random
 import shutil
+import subprocess
 import sys
+import tempfile
 import threading
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import below  # noqa: E402
 import faultdisk  # noqa: E402
+import look  # noqa: E402
+import mix_account  # noqa: E402
 import paper  # noqa: E402
 import suite  # noqa: E402
 from kill_imap import Lost  # noqa: E402
 from mix_account import Account  # noqa: E402
 
+Entry = collections.namedtuple("Entry", "at sure state shown")
+Cut = collections.namedtuple("Cut", "position how draw")
+WAYS = (paper.PREFIX, paper.WRITES, paper.BLOCKS, paper.SECTORS)
+# What happens to stored on the way: it dies with a frame that was not synced, half of one, or anywhere; a sync fails.
+STRIKES = ((faultdisk.DIE_AFTER, 1 << faultdisk.WRITE), (faultdisk.FAIL, 1 << faultdisk.SYNC), (faultdisk.DIE_HALF, 1 << faultdisk.WRITE),
+           (faultdisk.DIE_AFTER, faultdisk.CHANGES))
+
 
 class Traced(below.Below):
-    trace_mib = 192
+    trace_mib = 256
 
     def stopped(self):
         self.store = os.path.join(self.dir, "data", "store")
-        self.disk = paper.Disk()
-        self.disk.base(self.store)
+        self.disk_before = tempfile.mkdtemp(prefix="before-", dir=self.dir)
+        for name in os.listdir(self.store):
+            if name.startswith("index"):
+                os.unlink(os.path.join(self.store, name))  # it is made of the log
+        self.inodes = {name: os.stat(os.path.join(self.store, name)).st_ino for name in os.listdir(self.store)}
+        for name in self.inodes:
+            shutil.copy(os.path.join(self.store, name), self.disk_before)
         self.plain = self.libexec
+
+    def disk(self, without=None):
+        disk = paper.Disk(without)
+        disk.base(self.disk_before)
+        disk.of_ino = {ino: disk.names[name] for name, ino in self.inodes.items()}
+        return disk
 
 
 class Client(Account):
-    """Remembers its state after each answer, and where the trace stood then."""
+    """Remembers after each answer, and before each command, where the trace stood, what was there and what it was shown."""
 
     def __init__(self, s, name, seed):
-        self.answers = []
+        self.journal = []
         super().__init__(s, name, seed)
+        self.big = 0.03
 
-    @property
-    def done(self):
-        return len(self.answers)
+    def prepare(self):
+        self.enter(True, self.state())
+        self.journal[0] = self.journal[0]._replace(at=0)
+        super().prepare()
 
-    @done.setter
-    def done(self, _):
-        if hasattr(self, "shown"):
-            self.answers.append((self.s.board.get("trace_n"), self.state()))
+    def enter(self, sure, state):
+        self.journal.append(Entry(self.s.board.get("trace_n"), sure, state, self.snapshot()))
+
+    def begin(self, what, after):
+        super().begin(what, after)
+        self.enter(False, after)
+
+    def happened(self):
+        super().happened()
+        self.enter(True, self.state())
+
+    def check(self):
+        super().check()
+        self.enter(True, self.state())
+
+    def allowed(self, position):
+        """(states of which one must be there after a cut at this position, what was shown before it)."""
+        last = max(k for k, e in enumerate(self.journal) if e.sure and e.at <= position)
+        states, shown = [self.journal[last].state], self.journal[last].shown
+        for e in self.journal[last + 1:]:
+            if e.at <= position:
+                shown = e.shown
+            states.append(e.state)
+            if e.sure:
+                break
+        return states, shown
+
+
+def beside(s, stop):
+    """Compactions, and now and then a backup."""
+    for turn in itertools.count(1):
+        if stop.wait(0.05):
+            return
+        if turn % 8 == 0:
+            s.ctl("store", "backup", os.path.join(s.dir, "data"), os.path.join(s.dir, "backup"), "--keep=1", ok=False)
+        else:
+            s.ctl("store", "compact", "--wait", ok=False)
+
+
+def one(client):
+    """An operation, or a look after one that nobody answered."""
+    end = time.monotonic() + 60
+    while True:
+        try:
+            if client.reader is None:
+                client.check()
+            return client.act()
+        except Lost:
+            client.drop()
+            suite.check(time.monotonic() < end, "nobody can log in")
+            time.sleep(0.03)
 
 
 def work(s, opt):
     client = Client(s, "u1", opt.seed)
     client.prepare()
-    client.done = 0
-    stop = threading.Event()
-
-    def compact():
-        while not stop.is_set():
-            s.ctl("store", "compact", "--wait", ok=False)
-            stop.wait(0.05)
-    beside = threading.Thread(target=compact)
-    beside.start()
+    stop, rng = threading.Event(), random.Random("strikes %s" % opt.seed)
+    helper = threading.Thread(target=beside, args=(s, stop))
+    helper.start()
+    struck, compressed = 0, False
     try:
         while client.done < opt.operations:
-            client.act()
-            suite.check(client.maybe is None and not client.faults, "%s was not done", client.what)
+            if client.done * 2 > opt.operations and not compressed:
+                compressed = True
+                s.ctl("domain", "settings", suite.DOMAIN, "CompressMessages=YES")
+            if client.done > (struck + 1) * opt.operations // (len(STRIKES) + 1):
+                s.board.strike(rng.randrange(1, 4), *STRIKES[struck % len(STRIKES)], error=5)
+                struck += 1
+            one(client)
+            suite.check(not client.faults, "%s: %s", client.what, client.faults)
+        client.check()
     finally:
+        s.board.rest()
         stop.set()
-        beside.join()
+        helper.join()
     client.drop()
     return client
 
 
-def cuts(s, opt, first):
-    """[(position, {name: bytes}, how)] of the states to visit, from the first answer on."""
-    events, where = s.board.trace()
-    disk, places = s.disk, []
-    for event, position in zip(events, where):
-        if event.what in (faultdisk.EV_SYNC, faultdisk.EV_SYNC_DIR) and position >= first:
-            places.append(position)
-    rng = random.Random("cuts %s" % opt.seed)
-    chosen = set(rng.sample(places, min(opt.states, len(places))))
-    for event, position in zip(events, where):
-        if position in chosen:
-            how = rng.choice((paper.NOTHING, paper.NOTHING, paper.PREFIX, paper.WRITES, paper.BLOCKS, paper.SECTORS))
-            yield position, disk.state(how, rng), paper.HOW[how]
-        disk.step(event, position)
+class Cuts:
+    """The states to visit, and what each must be."""
 
+    def __init__(self, s, opt, client):
+        self.s, self.opt, self.client = s, opt, client
+        events, where = s.board.trace()
+        self.trace = list(zip(events, where))
+        self.syncs = sum(1 for e in events if e.what in (faultdisk.EV_SYNC, faultdisk.EV_SYNC_DIR))
+        self.judge = look.Judge(opt.build)
+        self.dir = tempfile.mkdtemp(prefix="gh-paper-", dir="/dev/shm" if os.path.isdir("/dev/shm") else None)
+        self.looked = collections.Counter()
+        accounts, self.at_end = self.judge.look(s.store)
+        self.account = next(number for number, found in accounts.items() if client.second in found.boxes)
 
-def look(s, client, allowed):
-    """None, or what is wrong. `allowed`: states of which one must be there."""
-    found = Account(s, client.name, "look")
-    end = time.monotonic() + 60
-    while True:
+    def close(self):
+        self.judge.close()
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    def boundaries(self, disk):
+        """Before each sync, and at the end: (number, position); steps the disk."""
+        for number, (event, position) in enumerate(self.trace):
+            if event.what in (faultdisk.EV_SYNC, faultdisk.EV_SYNC_DIR):
+                yield number, position
+            disk.step(event, position)
+        yield len(self.trace), self.s.board.get("trace_n")
+
+    def chosen(self, without):
+        """{number: [Cut]} of all states to visit."""
+        disk, every, out = self.s.disk(without), [], {}
+        for number, position in self.boundaries(disk):
+            rng = random.Random("%s %d" % (self.opt.seed, number))
+            out[number] = [Cut(position, paper.NOTHING, 0)]
+            if disk.open_ends():
+                every += [(number, Cut(position, WAYS[k % 4], rng.random())) for k in range(self.opt.subsets)]
+        wanted = min(len(every) // self.opt.every, self.opt.states or len(every))
+        for number, cut in sorted(random.Random("states %s" % self.opt.seed).sample(every, wanted)):
+            out[number].append(cut)
+        return out
+
+    def states(self, without=None):
+        """(Cut, {name: bytes}) of each."""
+        chosen, disk = self.chosen(without), self.s.disk(without)
+        for number, position in self.boundaries(disk):
+            for cut in chosen[number]:
+                yield cut, disk.state(cut.how, random.Random(cut.draw))
+
+    def wrong(self, cut, state):
+        """None, or what is wrong with a state."""
+        self.looked[cut.how] += 1
+        if cut.position >= self.client.journal[1].at and not state.get("running", b"").strip(b"\0"):
+            return "nothing says that the stop was not in order"
+        where = os.path.join(self.dir, "store")
+        shutil.rmtree(where, ignore_errors=True)
+        os.mkdir(where)
+        for name, data in state.items():
+            with open(os.path.join(where, name), "wb") as f:
+                f.write(data)
+        accounts, wrong = self.judge.look(where)
+        if wrong:
+            return "; ".join(wrong[:3])
+        states, shown = self.client.allowed(cut.position)
+        return look.differs(accounts.get(self.account, look.Found()), states, shown, self.client.sums, self.client.roots)
+
+    def play(self, without=None, first=False):
+        out = []
+        for cut, state in self.states(without):
+            why = self.wrong(cut, state)
+            if why:
+                out.append("at %d of %d, of what was not synced %s: %s" % (cut.position, self.trace[-1][1], paper.HOW[cut.how], why[:1500]))
+                if first:
+                    break
+        return out
+
+    def sites(self):
+        """{number: name} of the syncs in the trace."""
+        there = {e.flag: e.what for e, _ in self.trace if e.what in (faultdisk.EV_SYNC, faultdisk.EV_SYNC_DIR)}
+        program, known, names = os.path.join(self.s.root, "usr/lib/gatehouse/stored"), self.s.board.sites(), {}
+        for number, what in there.items():
+            names[number] = paper.site_name(program, known[number]) + (" (directory)" if what == faultdisk.EV_SYNC_DIR else "")
+        if any(e.what == faultdisk.EV_WRITE and e.flag for e, _ in self.trace):
+            names[paper.O_DSYNC] = "O_DSYNC"
+        return names
+
+    # ---- the whole suite on a few of them ----
+
+    def starts(self):
+        n = sum(self.looked.values())
+        picked = set(random.Random("starts %s" % self.opt.seed).sample(range(n), min(self.opt.starts, n)))
+        # A state is good until the next one is asked for.
+        return [why for k, (cut, state) in enumerate(self.states()) if k in picked for why in [self.start(cut, state)] if why]
+
+    def start(self, cut, state):
+        s, owner = self.s, os.stat(self.s.store)
+        shutil.rmtree(s.store)
+        os.mkdir(s.store, 0o700)
+        os.chown(s.store, owner.st_uid, owner.st_gid)
+        for name, data in state.items():
+            with open(os.path.join(s.store, name), "wb") as f:
+                f.write(data)
+            os.chown(f.name, owner.st_uid, owner.st_gid)
+            os.chmod(f.name, 0o600)
+        found, end = Account(s, self.client.name, "look"), time.monotonic() + 60
+        found.roots = self.client.roots
+        allowed, _ = self.client.allowed(cut.position)
+        s.start_again()
         try:
-            found.connect()
-            names = found.second_now()
-            there = {}
-            for box in ["INBOX"] + names:
-                found.reader.select(box)
-                there[box] = sorted((number, tuple(sorted(flags))) for flags, _, number in found.reader.fetch("1:*").values())
-            recoverable = found.recoverable()
-            break
-        except Lost:
+            while True:
+                try:
+                    found.connect()
+                    there, right = found.look(), [mix_account.told(a) for a in allowed]
+                    return None if there in right else "the suite shows %r; must be one of %r" % (there, right)
+                except Lost:
+                    found.drop()
+                    if time.monotonic() > end:
+                        return "nobody can log in"
+        finally:
             found.drop()
-            if time.monotonic() > end:
-                return "nobody can log in"
-    found.drop()
-    for boxes, lost, second in allowed:
-        if names == [second] and Account.same(boxes, there) and len(lost["INBOX"]) == recoverable:
-            return None
-    return "is %r, %d recoverable; must be one of %r" % (there, recoverable, allowed)
+            s.kill_all()
 
 
-def visit(s, client, state, position):
-    owner = os.stat(s.store)
-    shutil.rmtree(s.store)
-    os.mkdir(s.store, 0o700)
-    os.chown(s.store, owner.st_uid, owner.st_gid)
-    for name, data in state.items():
-        with open(os.path.join(s.store, name), "wb") as f:
-            f.write(data)
-        os.chown(f.name, owner.st_uid, owner.st_gid)
-        os.chmod(f.name, 0o600)
-    answered = [k for k, (at, _) in enumerate(client.answers) if at <= position]
-    last = answered[-1] if answered else 0
-    s.start_again()
-    try:
-        return look(s, client, [a for _, a in client.answers[last:last + 2]])
-    finally:
+def missed(cuts, table, only):
+    """Leaves out each sync of a trace whose absence was not noticed so far."""
+    for site, name in cuts.sites().items():
+        if (only is None or name == only) and not table.setdefault(name, ""):
+            cuts.looked.clear()
+            wrong = cuts.play(site, first=True)
+            if wrong:
+                table[name] = "seed %s, %d states: %s" % (cuts.opt.seed, sum(cuts.looked.values()), wrong[0][:300].split("\n")[0])
+
+
+def run(opt, table):
+    """A trace and its states: what is wrong."""
+    began = time.monotonic()
+    with Traced(opt.build, 22900, accounts=1, hash="plain") as s:
+        client = work(s, opt)
         s.kill_all()
+        s.libexec = s.plain
+        cuts = Cuts(s, opt, client)
+        try:
+            wrong = cuts.at_end + cuts.play()
+            looked = cuts.looked.copy()
+            starts = cuts.starts()
+            if opt.table or opt.without:
+                missed(cuts, table, opt.without)
+        finally:
+            cuts.close()
+    states = sum(looked.values())
+    good = not wrong and not starts and states > cuts.syncs // 2 and looked[paper.NOTHING] < states
+    for line in (wrong + starts)[:5]:
+        print("    " + line)
+    print("%s: %d operations, %d syncs, %d states after power cuts (%s), %d losses, the suite started on %d of them, %d wrong, seed %s, %.1f s" % (
+        "ok" if good else "FAILED", client.done, cuts.syncs, states, ", ".join("%s %d" % (paper.HOW[h], n) for h, n in sorted(looked.items())),
+        len(wrong), opt.starts, len(starts), opt.seed, time.monotonic() - began), flush=True)
+    return good
 
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("build")
     p.add_argument("--operations", type=int, default=60)
-    p.add_argument("--states", type=int, default=12)
+    p.add_argument("--subsets", type=int, default=50)
+    p.add_argument("--every", type=int, default=50, help="visit one in N of the states with a part of what was not synced")
+    p.add_argument("--states", type=int, default=0, help="at most so many of these")
+    p.add_argument("--starts", type=int, default=3)
     p.add_argument("--seed", default="1")
+    p.add_argument("--without", help="leave this sync out, which must be noticed")
+    p.add_argument("--table", action="store_true", help="leave out each sync in turn")
+    p.add_argument("--traces", type=int, default=6, help="with these: so many, until each sync was missed")
     opt = p.parse_args()
-    began, wrong, looked = time.monotonic(), [], 0
-    with Traced(opt.build, 22900, accounts=1, hash="plain") as s:
-        client = work(s, opt)
-        s.kill_all()
-        s.libexec = s.plain
-        for position, state, how in cuts(s, opt, client.answers[0][0]):
-            looked += 1
-            try:
-                why = visit(s, client, state, position)
-            except suite.Failed as e:
-                why = str(e)
-            if why:
-                wrong.append("at %d, of what was not synced %s: %s" % (position, how, why[-1500:]))
-        shutil.rmtree(s.store)
-    good = not wrong and looked >= min(opt.states, opt.operations // 2)
-    for line in wrong[:5]:
-        print("    " + line)
-    print("%s: %d operations, %d states after power cuts, %d losses, seed %s, %.1f s" % (
-        "ok" if good else "FAILED", client.done, looked, len(wrong), opt.seed, time.monotonic() - began))
-    print("%d passed, %d failed" % (good, not good))
-    return 0 if good else 1
+    table, passed, failed, seed = {}, 0, 0, int(opt.seed)
+    wanted = {opt.without} if opt.without else set(paper.SYNCS) if opt.table else set()
+    for k in range(opt.traces if wanted else 1):
+        opt.seed = str(seed + k)
+        good = run(opt, table)
+        passed, failed = passed + good, failed + (not good)
+        if wanted <= {name for name, found in table.items() if found}:
+            break
+    for name in sorted(set(table) | wanted if wanted else ()):
+        good = bool(table.get(name)) and name in paper.SYNCS
+        passed, failed = passed + good, failed + (not good)
+        print("%s: without %-40s %s%s" % ("ok" if good else "FAILED", name, table.get(name) or "nothing is lost",
+                                          "" if name in paper.SYNCS else "; it is not in the list"))
+    print("%d passed, %d failed" % (passed, failed))
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":
