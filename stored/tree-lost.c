@@ -6,6 +6,8 @@
 
 #include "common/base/clock.h"
 
+#include <stdlib.h>
+
 /* Deleted mailboxes, also those that somebody still points at. */
 static size_t lost_count(const struct account *a)
 {
@@ -102,18 +104,74 @@ bool account_held(const struct account *a)
 	return a->rec.hold;
 }
 
-static int hold_start(struct tree_op *op)
+static int hold_commit(struct tree_op *op)
 {
 	struct rec_key key = key_kind(REC_HEAD);
 	struct root_rec rec = op->account->rec;
 	uint8_t val[RECORD_ROOT_BYTES];
 
-	if (rec.hold == op->hold)
-		return IPC_ST_OK;
+	if (op->hold_failed || op->account->state != ACCOUNT_READY)
+		return IPC_ST_TRYLATER;
 	rec.hold = op->hold;
 	root_pack(&rec, val);
 	return tree_commit(
 	    op, engine_put(op->root, key_slice(&key), slice_of(val, sizeof(val))) == 0, NULL);
+}
+
+/* One mailbox in which something was under way when the hold was asked for. */
+struct hold_wait {
+	struct tree_op *op;
+	struct mbox *m; /* pinned */
+};
+
+static void on_quiet(void *arg, int status)
+{
+	struct hold_wait *w = arg;
+	struct tree_op *op = w->op;
+	struct account *a = op->account;
+	int r;
+
+	w->m->pins--;
+	if (status == IPC_ST_OK)
+		change_release(w->m);
+	else if (status != IPC_ST_NOTFOUND) /* it was deleted meanwhile */
+		op->hold_failed = true;
+	tree_reap(a);
+	if (--op->n_waits > 0)
+		return;
+	r = hold_commit(op);
+	if (r != OP_UNDER_WAY)
+		tree_resume(op, r);
+}
+
+/* Nothing is purged from now on (account_held()), but a purge that was handed in before may become
+ * durable behind the hold where the engine keeps no order over groups: it is waited for. */
+static int hold_start(struct tree_op *op)
+{
+	struct account *a = op->account;
+	size_t n = 0, max = 0;
+	struct mbox *m;
+
+	if (a->rec.hold == op->hold)
+		return IPC_ST_OK;
+	if (!op->hold)
+		return hold_commit(op);
+	while (account_nth(a, max) != NULL)
+		max++;
+	op->waits = calloc(max + 1, sizeof(*op->waits));
+	if (op->waits == NULL)
+		return IPC_ST_TRYLATER;
+	for (size_t i = 0; (m = account_nth(a, i)) != NULL; i++)
+		if (!TAILQ_EMPTY(&m->changes)) {
+			op->waits[n++] = (struct hold_wait){ op, m };
+			m->pins++;
+		}
+	if (n == 0)
+		return hold_commit(op);
+	op->n_waits = n;
+	for (size_t i = 0; i < n; i++)
+		change_hold(op->waits[i].m, false, on_quiet, &op->waits[i]);
+	return OP_UNDER_WAY;
 }
 
 static uint32_t today(void)

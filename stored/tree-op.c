@@ -20,6 +20,7 @@ static void op_free(struct tree_op *op)
 	for (size_t i = 0; i < op->n_moves; i++)
 		free((void *)op->moves[i].name.p);
 	free(op->moves);
+	free(op->waits);
 	free(op);
 }
 

@@ -58,6 +58,9 @@ struct tree_op {
 	int64_t when;          /* of that */
 	struct mbox_head head; /* of that, then */
 	bool hold;
+	struct hold_wait *waits; /* for mailboxes in which something is under way */
+	size_t n_waits;
+	bool hold_failed;
 	size_t n_restored; /* to be, of what one may restore today */
 	struct allow_rec allow;
 };

@@ -610,6 +610,46 @@ static void a_hold_stops_a_purge(void **state)
 	assert_int_equal(undelete(ad, IPC_LOST_RESTORE, "", 0, INT64_MAX).count, N - done[0].count);
 }
 
+/* An expunge that keeps nothing is on its way when the hold is asked for: it is durable before the
+ * hold is answered, also where commits of different groups overtake each other. */
+static void a_hold_waits_for_what_was_handed_in(void **state)
+{
+	enum { N = 20 };
+	struct engine_faults f = { .delay_ms = 30, .reorder = true };
+	struct rig *r = *state;
+
+	r->undelete_s = 0;
+	for (unsigned round = 0; round < 12; round++) {
+		struct rig_client *s, *ad;
+		struct ipc_mbox_opened o;
+		uint8_t pair[8];
+		uint64_t there;
+
+		rig_restart(r);
+		s = rig_session(r, 7, 1, NULL);
+		ad = rig_admin(r, IPC_RIGHT_MASTER, 0);
+		assert_int_equal(undelete(ad, IPC_LOST_RELEASE, "", 0, 0).status, IPC_ST_OK);
+		append_many(s, "INBOX", N);
+		o = rig_open(s, "INBOX", 0);
+		wire_store_u32(pair, 1);
+		wire_store_u32(pair + 4, UINT32_MAX);
+		f.seed = round;
+		(void)engine_faults_set(r->engine, &f); /* an engine that keeps order has none */
+		rig_send(s, IPC_msg_expunge,
+		    &(struct ipc_msg_expunge){ ++r->seq, o.mbox, 0, slice_of(pair, 8) });
+		rig_spin(r, 2);
+		assert_int_equal(undelete(ad, IPC_LOST_HOLD, "", 0, 0).status, IPC_ST_OK);
+		there = figure(ad, "messages") + figure(ad, "recoverable");
+		assert_int_equal(rig_wait(s, IPC_store_done)->store_done.status, IPC_ST_OK);
+		assert_int_equal(figure(ad, "messages") + figure(ad, "recoverable"), there);
+		if (strncmp(spec, "mem", 3) == 0) {
+			f = (struct engine_faults){ .seed = 1 };
+			assert_int_equal(engine_faults_set(r->engine, &f), 0);
+			f = (struct engine_faults){ .delay_ms = 30, .reorder = true };
+		}
+	}
+}
+
 /* The sweep finds it by itself, in mailboxes that are there and in deleted ones. */
 static void what_is_too_old_goes(void **state)
 {
@@ -730,6 +770,7 @@ int main(int argc, char **argv)
 		CASE(a_user_restores_so_many_a_day),
 		CASE(a_hold_keeps_everything),
 		CASE(a_hold_stops_a_purge),
+		CASE(a_hold_waits_for_what_was_handed_in),
 		CASE(what_is_too_old_goes),
 		CASE(a_view_keeps_what_is_purged),
 		CASE(nothing_is_kept_where_nothing_is_to_be),
