@@ -322,6 +322,10 @@ int commit_hand_in(
 		engine_commit(store_engine(st), take_batches, n, q->done, q->arg);
 		return 0;
 	}
+	/* What it was built on is not what the next load will find; and `done` must not run here.
+	 */
+	if (a->forgotten)
+		return ENGINE_AGAIN;
 	j = job_new(st, q, take_batches, n);
 	if (j != NULL && n > 1)
 		r = intent_make(j);

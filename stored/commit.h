@@ -46,8 +46,14 @@ int commit_hand_in(struct store *st, const struct commit_ask *q, struct engine_b
  */
 void intent_replay(struct store *st, struct engine_group *const *home, uint64_t account,
     engine_done_fn *done, void *arg);
-/* The same for all accounts with an intent in the store's group, at the start, waiting for it. What
- * cannot be done now is done when the account is next loaded. */
+/*
+ * The same for all accounts with an intent in the store's group, at the start, waiting for it: each
+ * is loaded, which carries out what is left. What cannot be read or carried out now is tried again
+ * from the store's tick (intent_retry), every INTENT_RETRY_MS: nobody else may ask for an account
+ * that was being dropped.
+ */
 void intent_replay_all(struct store *st);
+void intent_retry(struct store *st);
+void intent_retry_fini(struct store *st);
 /* Removes it: into that batch. */
 int intent_del(struct engine_batch *b, uint64_t account) __attribute__((warn_unused_result));

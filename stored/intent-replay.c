@@ -8,6 +8,7 @@
  */
 #include "stored/store-private.h"
 
+#include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/wire.h"
 
@@ -196,52 +197,116 @@ void intent_replay(struct store *st, struct engine_group *const *home, uint64_t 
 	engine_get(*home, key_slice(&key), on_intent, r);
 }
 
-/* ---- at the start ---- */
+/* ---- of all accounts ---- */
 
-struct start {
+struct intent_round {
 	struct store *st;
-	bool asked, found;
+	struct rec_key from; /* of the next account */
+	bool running;
+	bool left; /* something could not be read, or not be carried out */
 	uint64_t account;
-	struct rec_key from;
+	bool visitor; /* only we have it in memory */
+	int64_t ended_ms;
 };
 
-/* A row of an intent's operations is longer than its head. */
+static void round_step(struct intent_round *w);
+
+static void round_end(struct intent_round *w, int rc)
+{
+	if (rc != ENGINE_OK)
+		log_ev(LOG_WARNING, "stored.engine", kv_s("what", "intents"),
+		    kv_s("why", engine_rc_name(rc)));
+	w->left |= rc != ENGINE_OK;
+	w->running = false;
+	w->ended_ms = clock_mono_ms();
+}
+
+/* Whoever is in memory already has his own under way. */
+static void on_account(void *arg, int status, struct account *a)
+{
+	struct intent_round *w = arg;
+
+	if (status != IPC_ST_OK && status != IPC_ST_NOTFOUND)
+		w->left = true;
+	w->st->in_flight--;
+	round_step(w);
+}
+
+/* A row of an intent's operations is longer than its head, and comes behind it. */
 static void on_head(void *arg, int rc, const struct engine_row *rows, size_t n, bool more)
 {
-	struct start *s = arg;
+	struct intent_round *w = arg;
+	struct rec_key key;
+	struct store *st = w->st;
 
-	s->asked = false;
-	s->found =
-	    rc == ENGINE_OK && n == 1 && key_get_u64(rows[0].key, REC_INTENT, &s->account) == 0;
+	st->in_flight--;
+	if (rc != ENGINE_OK || n == 0) {
+		round_end(w, rc);
+		return;
+	}
+	if (rows[0].key.n < PREFIX_BYTES) {
+		round_end(w, ENGINE_CORRUPT);
+		return;
+	}
+	key = (struct rec_key){ .n = PREFIX_BYTES };
+	memcpy(key.p, rows[0].key.p, PREFIX_BYTES);
+	if (key_get_u64(key_slice(&key), REC_INTENT, &w->account) != 0) {
+		round_end(w, ENGINE_CORRUPT);
+		return;
+	}
+	w->from = key_u64(REC_INTENT, w->account + 1);
+	w->visitor = idmap_get(&st->accounts, w->account) == NULL;
+	st->in_flight++;
+	account_get(st, w->account, 0, on_account, w);
 }
 
-static void on_replayed(void *arg, int rc)
+static void round_step(struct intent_round *w)
 {
-	struct start *s = arg;
+	struct rec_key to = key_kind_end(REC_INTENT);
+	struct store *st = w->st;
 
-	s->asked = false;
+	if (w->visitor)
+		account_let_go(st, w->account);
+	w->visitor = false;
+	if (st->meta == NULL || st->stopping) {
+		round_end(w, ENGINE_IO);
+		return;
+	}
+	st->in_flight++;
+	engine_scan(st->meta, key_slice(&w->from), key_slice(&to), 1, on_head, w);
 }
 
-static void wait_for(struct start *s)
+static void round_begin(struct intent_round *w)
 {
-	while (s->asked)
-		store_engine_turn(s->st, 1000);
+	w->from = key_kind(REC_INTENT);
+	w->left = false;
+	w->running = true;
+	round_step(w);
+}
+
+void intent_retry(struct store *st)
+{
+	struct intent_round *w = st->intents;
+
+	if (w != NULL && w->left && !w->running && !st->stopping &&
+	    clock_mono_ms() - w->ended_ms >= st->intent_retry_ms)
+		round_begin(w);
 }
 
 void intent_replay_all(struct store *st)
 {
-	struct start s = { .st = st, .found = true, .from = key_kind(REC_INTENT) };
-	struct rec_key to = key_kind_end(REC_INTENT);
+	struct intent_round *w = st->intents = calloc(1, sizeof(*w));
 
-	while (s.found && st->meta != NULL) {
-		s.asked = true;
-		engine_scan(st->meta, key_slice(&s.from), key_slice(&to), 1, on_head, &s);
-		wait_for(&s);
-		if (!s.found || st->meta == NULL)
-			break;
-		s.from = key_u64(REC_INTENT, s.account + 1);
-		s.asked = true;
-		intent_replay(st, &st->meta, s.account, on_replayed, &s);
-		wait_for(&s);
-	}
+	if (w == NULL)
+		abort();
+	w->st = st;
+	round_begin(w);
+	while (w->running)
+		store_engine_turn(st, 1000);
+}
+
+void intent_retry_fini(struct store *st)
+{
+	free(st->intents);
+	st->intents = NULL;
 }

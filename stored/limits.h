@@ -53,6 +53,7 @@ enum {
 	MBOX_NAME_MAX = 1024,
 	TREE_LEVELS_MAX = 64,
 	TREE_OPS_MAX = 1024,     /* changes of one account's names that wait */
+	INTENT_RETRY_MS = 60000, /* from one try to carry out what was left to the next */
 	LOAD_PAGES_MAX = 4,      /* scans of an index being loaded in one turn of the loop */
 	CHANGE_ROWS_MAX = 16384, /* messages in one batch of a flag change or an expunge */
 	/* an account's index of threads */
@@ -62,6 +63,7 @@ enum {
 	/* facts by parsed */
 	PARSE_QUEUE_MAX = 4096,
 	PARSE_TRIES_MAX = 2,
+	PARSE_BAD_MAX = 1024,           /* messages without facts that are remembered */
 	PARSE_WINDOW_BYTES = 512 << 10, /* unsent bytes towards parsed */
 	/* administrators */
 	ADMIN_CHANNELS_MAX = 64,

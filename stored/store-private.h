@@ -241,6 +241,8 @@ struct store_counts {
 
 struct maintain;
 struct parse_job;
+struct parse_bad;
+struct intent_round;
 struct lost_sweep;
 struct undelete;
 struct admin_may;
@@ -274,12 +276,15 @@ struct store {
 	TAILQ_HEAD(, parse_job) jobs;
 	unsigned n_jobs;
 	uint32_t parse_seq;
+	struct parse_bad *parse_bad; /* messages that have no facts; see parse.c */
+	struct intent_round *intents;
+	int64_t intent_retry_ms;      /* INTENT_RETRY_MS; tests lower it */
 	struct account_policy policy; /* of accounts that have none of their own */
 	struct lost_sweep *sweep;
 	uint64_t lost_bytes; /* that can be restored, as of the last round over all accounts */
 	struct maintain *maintain;
 	struct store_counts counts;
-	size_t copy_msgs_max; /* COPY_MSGS_MAX; tests lower it */
+	size_t copy_msgs_max;  /* COPY_MSGS_MAX; tests lower it */
 	uint32_t threads_rows; /* THREADS_ROWS; tests lower it */
 };
 

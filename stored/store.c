@@ -73,6 +73,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 
 	if (st->meta == NULL)
 		meta_reopen(st);
+	intent_retry(st);
 	post_expire(st, clock_mono_ms());
 	account_evict(st, false);
 	lost_sweep_tick(st);
@@ -142,6 +143,7 @@ int store_new(const struct store_conf *conf, struct store **ret_st)
 	st->refused = conf->refused;
 	st->copy_msgs_max = COPY_MSGS_MAX;
 	st->threads_rows = THREADS_ROWS;
+	st->intent_retry_ms = INTENT_RETRY_MS;
 	st->policy = (struct account_policy){ .undelete_s = (int64_t)conf->undelete_s,
 		.restores_per_day = RESTORES_PER_DAY,
 		.suspend = 100 };
@@ -194,6 +196,7 @@ void store_free(struct store **stp)
 	for (int turns = 0; st->in_flight > 0 && turns < 1000; turns++)
 		store_engine_turn(st, 10);
 	lost_sweep_fini(st);
+	intent_retry_fini(st);
 	maintain_fini(st);
 	account_evict(st, true);
 	idmap_fini(&st->accounts);

@@ -387,9 +387,11 @@ void rig_init(struct rig *r, const char *spec)
 {
 	char path[] = "/tmp/stored-test-XXXXXX";
 
-	*r = (struct rig){
-		.dir_fd = -1, .log_fd = -1, .undelete_s = UNDELETE_S, .restores = RESTORES, .compress = 1
-	};
+	*r = (struct rig){ .dir_fd = -1,
+		.log_fd = -1,
+		.undelete_s = UNDELETE_S,
+		.restores = RESTORES,
+		.compress = 1 };
 	snprintf(r->spec, sizeof(r->spec), "%s", spec);
 	log_init(open("/dev/null", O_WRONLY | O_CLOEXEC), false, LOG_ERR);
 	if (strncmp(spec, "lmdb", 4) == 0) {
@@ -420,6 +422,22 @@ void rig_restart(struct rig *r)
 		assert_int_equal(engine_open(r->spec, r->dir_fd, NULL, &r->engine), 0);
 	}
 	store_start(r);
+}
+
+bool rig_restart_amid(struct rig *r, const struct engine_faults *f)
+{
+	struct store_conf conf = {
+		.base = r->base, .engine = r->engine, .instance = 1, .undelete_s = r->undelete_s
+	};
+	bool good;
+
+	store_end(r);
+	assert_int_equal(engine_faults_set(r->engine, f), 0);
+	good = store_new(&conf, &r->store) == 0;
+	assert_int_equal(engine_faults_set(r->engine, &(struct engine_faults){ .seed = 1 }), 0);
+	if (good)
+		daemons_start(r);
+	return good;
 }
 
 void rig_crash(struct rig *r)

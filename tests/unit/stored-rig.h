@@ -44,7 +44,7 @@ struct rig {
 	/* What routerd says of every account. */
 	uint64_t messages_max;
 	uint32_t notice, alert, restores;
-	bool policy_waits; /* it says so when rig_policy() is called, not when it is asked */
+	bool policy_waits;   /* it says so when rig_policy() is called, not when it is asked */
 	struct slice thread; /* of the messages delivered from now on (common/mail/threadid.h) */
 	int dir_fd, log_fd;
 	char spec[64];
@@ -61,6 +61,9 @@ void rig_restart(struct rig *r);
 /* The memory engine's faults end between one and the next: with .last_commits, what was handed in
  * later than these never was. */
 void rig_crash(struct rig *r);
+/* A new stored on the same store of the memory engine, which has these faults while it starts.
+ * False: it refused to, and there is none. */
+bool rig_restart_amid(struct rig *r, const struct engine_faults *f);
 void rig_spin(struct rig *r, int ms);
 
 struct rig_client *rig_attach(struct rig *r, enum ipc_ch kind);

@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "stored/store-private.h"
 #include "tests/unit/stored-rig.h"
 
 #include "common/base/wire.h"
@@ -446,6 +447,80 @@ static void a_deleted_mailbox_is_purged(void **state)
 	scene(&(struct scene){ "purge", no_there, purge });
 }
 
+/* ---- what cannot be carried out ---- */
+
+/* A drop that was broken off behind its intent; stored starts while reads and commits fail. What it
+ * could not read then it carries out later, though nobody asks for the account again. */
+static bool drop_is_finished_later(unsigned seed)
+{
+	struct engine_faults dead = { .seed = 1, .last_commits = 1 };
+	struct engine_faults bad = { .seed = seed, .io = 4, .reorder = true };
+	struct rig r;
+	uint64_t before, rows;
+	bool late;
+
+	before = begin(&r, &(struct scene){ "drop", account, drop });
+	assert_int_equal(engine_faults_set(r.engine, &dead), 0);
+	(void)drop(&r);
+	rows = rows_of(&r);
+	if (!rig_restart_amid(&r, &bad)) {
+		rig_crash(&r);
+		assert_int_equal(rows_of(&r), before);
+		rig_fini(&r);
+		return false;
+	}
+	late = rows_of(&r) == rows;
+	r.store->intent_retry_ms = 0;
+	for (int i = 0; i < 6000 && rows_of(&r) != before; i++)
+		rig_spin(&r, 10);
+	assert_int_equal(rows_of(&r), before);
+	rig_fini(&r);
+	return late;
+}
+
+static void what_fails_at_the_start_is_done_later(void **state)
+{
+	unsigned late = 0;
+
+	for (unsigned seed = 1; seed <= 60 && late < 3; seed++)
+		late += drop_is_finished_later(seed);
+	assert_true(late > 0);
+}
+
+static void count(void *arg, int rc)
+{
+	++*(unsigned *)arg;
+}
+
+/* Who hands in a batch of an account that was forgotten hears it at once, and only so. */
+static void nothing_is_handed_in_for_a_forgotten_account(void **state)
+{
+	struct rec_key key = key_kind(REC_HEAD);
+	struct commit_ask ask = { .done = count };
+	struct engine_batch *b;
+	unsigned called = 0;
+	struct account *a;
+	struct rig r;
+
+	rig_init(&r, spec);
+	account(&r);
+	a = idmap_get(&r.store->accounts, ACCOUNT);
+	assert_non_null(a);
+	account_ref(a);
+	account_forget(a);
+	b = engine_batch_new(a->root);
+	assert_int_equal(engine_put(b, key_slice(&key), SLICE("x")), 0);
+	ask.account = a;
+	ask.arg = &called;
+	assert_int_not_equal(commit_hand_in(r.store, &ask, &b, 1), 0);
+	rig_spin(&r, 10);
+	assert_int_equal(called, 0);
+	assert_non_null(b);
+	engine_batch_free(&b);
+	account_unref(a);
+	rig_fini(&r);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -458,6 +533,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(two_mailboxes_are_deleted),
 		cmocka_unit_test(messages_are_restored),
 		cmocka_unit_test(a_deleted_mailbox_is_purged),
+		cmocka_unit_test(what_fails_at_the_start_is_done_later),
+		cmocka_unit_test(nothing_is_handed_in_for_a_forgotten_account),
 	};
 
 	if (argc > 1)
