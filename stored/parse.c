@@ -1,6 +1,7 @@
 /*
  * parse - asks parsed for the facts of messages that came without any, one message after the other,
- * in the background. A message that ends parsed twice is left alone.
+ * in the background. A message that ends parsed twice, cannot be read, or that parsed makes nothing
+ * of is left alone until the next start: otherwise each FETCH of it would cost a parser again.
  */
 #include "stored/store-private.h"
 
@@ -19,6 +20,42 @@ struct parse_job {
 	bool lost;                /* not where its row says, either */
 	struct store *st;
 };
+
+/* ---- what is left alone ---- */
+
+/* A place for each by its hash: a newer one takes the place of an older. */
+struct parse_bad {
+	uint64_t mbox;
+	uint32_t uid; /* 0: none */
+};
+
+static size_t bad_place(uint64_t mbox, uint32_t uid)
+{
+	return (size_t)((mbox + ((uint64_t)uid << 32)) * 0x9e3779b97f4a7c15u >> 32) % PARSE_BAD_MAX;
+}
+
+static bool is_bad(const struct mbox *m, uint32_t uid)
+{
+	const struct parse_bad *b = m->account->st->parse_bad;
+
+	if (b == NULL)
+		return false;
+	b += bad_place(m->id, uid);
+	return b->uid == uid && b->mbox == m->id;
+}
+
+static void bad_note(const struct parse_job *j)
+{
+	struct store *st = j->st;
+
+	if (st->parse_bad == NULL)
+		st->parse_bad = calloc(PARSE_BAD_MAX, sizeof(*st->parse_bad));
+	if (st->parse_bad != NULL)
+		st->parse_bad[bad_place(j->mbox->id, j->uid)] =
+		    (struct parse_bad){ j->mbox->id, j->uid };
+}
+
+/* ---- jobs ---- */
 
 static void job_free(struct parse_job *j)
 {
@@ -80,6 +117,9 @@ static void on_read(void *arg, int rc, struct slice data)
 		/* A damaged body has no facts; parsed must not wait for the rest of it. */
 		struct peer *p = st->parser;
 
+		/* One that is gone will not be asked for; an error may pass. */
+		if (rc == ENGINE_CORRUPT)
+			bad_note(j);
 		job_end(j);
 		peer_end(p);
 		return;
@@ -145,7 +185,7 @@ void parse_want(struct mbox *m, uint32_t uid, const struct engine_loc *loc, uint
 	struct store *st = m->account->st;
 	struct parse_job *j;
 
-	if (st->n_jobs >= PARSE_QUEUE_MAX || size > PARSE_BODY_MAX)
+	if (st->n_jobs >= PARSE_QUEUE_MAX || size > PARSE_BODY_MAX || is_bad(m, uid))
 		return;
 	TAILQ_FOREACH(j, &st->jobs, link)
 	if (j->mbox == m && j->uid == uid)
@@ -167,6 +207,7 @@ static void job_again(struct parse_job *j)
 	if (j->tries < PARSE_TRIES_MAX)
 		return;
 	log_ev(LOG_WARNING, "stored.unparsed", kv_u("mbox", j->mbox->id), kv_u("uid", j->uid));
+	bad_note(j);
 	job_end(j);
 }
 
@@ -219,6 +260,8 @@ void parse_facts(struct store *st, const struct ipc_parse_facts *q)
 	}
 	if (q->status == IPC_ST_OK && q->facts.n > 0)
 		facts_came(j->mbox, j->uid, q);
+	else if (q->status != IPC_ST_TRYLATER)
+		bad_note(j);
 	if (q->status == IPC_ST_TRYLATER)
 		job_again(j);
 	else
@@ -249,4 +292,6 @@ void parse_fini(struct store *st)
 
 	while ((j = TAILQ_FIRST(&st->jobs)) != NULL)
 		job_end(j);
+	free(st->parse_bad);
+	st->parse_bad = NULL;
 }

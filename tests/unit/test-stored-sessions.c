@@ -348,6 +348,50 @@ static void poison_does_not_stop_the_parsing(void **state)
 	assert_int_equal(rig_put(r, 7, SLICE("nobody else notices")), IPC_ST_OK);
 }
 
+/* What parsed can make nothing of is not asked for again by each reader. */
+static void poison_is_not_asked_for_again(void **state)
+{
+	struct rig *r = *state;
+	struct rig_client *parsed, *s, *post = rig_post(r, 5);
+	struct slice facts;
+	uint32_t handle = 1;
+	const union ipc_any *m;
+	struct ipc_mbox_opened o;
+
+	rig_account(r, 7, IPC_account_make);
+	rig_target(r, 5, 1, 7, 0);
+	for (uint32_t i = 1; i <= 2; i++) {
+		rig_deliver(post, i, &handle, 1, slice_of("poison", 4 + i), SLICE_NONE);
+		assert_int_equal(rig_wait(post, IPC_post_result)->post_result.status, IPC_ST_OK);
+	}
+	/* The first ends two parsers; of the second nothing is made. */
+	for (int i = 0; i < 2; i++) {
+		parsed = rig_attach(r, IPC_CH_PARSE);
+		assert_int_equal(rig_wait(parsed, IPC_parse_begin)->parse_begin.size, 5);
+		rig_client_close(parsed);
+		rig_spin(r, 20);
+	}
+	parsed = rig_attach(r, IPC_CH_PARSE);
+	m = rig_wait(parsed, IPC_parse_begin);
+	assert_int_equal(m->parse_begin.size, 6);
+	handle = m->parse_begin.seq;
+	rig_wait(parsed, IPC_parse_data);
+	rig_wait(parsed, IPC_parse_end);
+	rig_send(parsed, IPC_parse_facts,
+	    &(struct ipc_parse_facts){ handle, IPC_ST_CORRUPT, SLICE_NONE });
+	s = rig_session(r, 7, 1, NULL);
+	o = rig_open(s, "INBOX", 0);
+	for (uint32_t uid = 1; uid <= 2; uid++) {
+		assert_int_equal(rig_facts(s, o.mbox, uid, &facts), IPC_ST_NOTFOUND);
+		assert_int_equal(rig_facts(s, o.mbox, uid, &facts), IPC_ST_NOTFOUND);
+	}
+	/* The next question is about what comes now. */
+	handle = 1;
+	rig_deliver(post, 3, &handle, 1, SLICE("no poison"), SLICE_NONE);
+	assert_int_equal(rig_wait(post, IPC_post_result)->post_result.status, IPC_ST_OK);
+	assert_int_equal(rig_wait(parsed, IPC_parse_begin)->parse_begin.size, 9);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -361,6 +405,7 @@ int main(int argc, char **argv)
 		CASE(facts_lie_beside_the_message),
 		CASE(facts_keep_to_the_window),
 		CASE(poison_does_not_stop_the_parsing),
+		CASE(poison_is_not_asked_for_again),
 	};
 
 	if (argc > 1)
