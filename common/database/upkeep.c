@@ -22,7 +22,8 @@ struct upkeep {
 	engine_damage_fn *found;
 	void *arg;
 	struct upkeep_state state;
-	struct run *run; /* what runs */
+	struct run *run;   /* a look or a pass */
+	struct run *scrub; /* which gives way to those */
 	/* looking */
 	int64_t next_look_ms, looked_ms, backoff_ms;
 	uint64_t looked_frame_bytes, hint_bytes;
@@ -128,6 +129,13 @@ static void end_pass(struct upkeep *u, const struct run *r, int rc, const struct
 		tell_pass(u, r, now);
 }
 
+static enum upkeep_chore runs(const struct upkeep *u)
+{
+	if (u->run != NULL)
+		return u->run->chore;
+	return u->scrub != NULL ? UPKEEP_SCRUB : UPKEEP_NONE;
+}
+
 static void on_end(void *arg, int rc)
 {
 	struct run *r = arg;
@@ -144,8 +152,11 @@ static void on_end(void *arg, int rc)
 		end_scrub(u, rc, &now);
 	else
 		end_pass(u, r, rc, &now);
-	u->state.runs = UPKEEP_NONE;
-	u->run = NULL;
+	if (r->chore == UPKEEP_SCRUB)
+		u->scrub = NULL;
+	else
+		u->run = NULL;
+	u->state.runs = runs(u);
 	free(r);
 }
 
@@ -168,8 +179,11 @@ static void begin(struct upkeep *u, enum upkeep_chore chore)
 	r->chore = chore;
 	r->began_ms = clock_mono_ms();
 	engine_stats(u->engine, &r->before);
-	u->run = r;
-	u->state.runs = chore;
+	if (chore == UPKEEP_SCRUB)
+		u->scrub = r;
+	else
+		u->run = r;
+	u->state.runs = runs(u);
 	if (chore == UPKEEP_SCRUB) {
 		u->scrub_turn = false;
 		u->state.scrub_asked = false;
@@ -208,7 +222,7 @@ static bool scrub_due(const struct upkeep *u)
 {
 	struct engine_stats st;
 
-	if (u->conf.scrub_s == 0 || clock_mono_ms() < u->next_scrub_ms)
+	if (u->conf.scrub_s == 0 || u->scrub != NULL || clock_mono_ms() < u->next_scrub_ms)
 		return false;
 	engine_stats(u->engine, &st);
 	return st.scrubbed_s + u->conf.scrub_s <= clock_wall_s();
@@ -222,7 +236,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 		return;
 	if (u->state.compact_asked)
 		begin(u, UPKEEP_COMPACT);
-	else if (u->state.scrub_asked)
+	else if (u->state.scrub_asked && u->scrub == NULL)
 		begin(u, UPKEEP_SCRUB);
 	else if (clock_mono_ms() < u->next_look_ms)
 		;
@@ -238,7 +252,8 @@ bool upkeep_ask(struct upkeep *u, enum upkeep_chore chore)
 {
 	bool *asked = chore == UPKEEP_SCRUB ? &u->state.scrub_asked : &u->state.compact_asked;
 
-	if (*asked || (u->run != NULL && u->run->chore == chore))
+	if (*asked || (chore == UPKEEP_SCRUB && u->scrub != NULL) ||
+	    (u->run != NULL && u->run->chore == chore))
 		return false;
 	*asked = true;
 	on_tick(-1, 0, u);
@@ -283,6 +298,18 @@ int upkeep_new(struct event_base *base, struct engine *e, const struct upkeep_co
 	return 0;
 }
 
+/* The engine may answer it, and need not: two per life of a process stay. */
+static void leave(struct run *r)
+{
+	static struct run *left;
+
+	if (r == NULL)
+		return;
+	r->u = NULL;
+	r->next = left;
+	left = r;
+}
+
 void upkeep_free(struct upkeep **up)
 {
 	struct upkeep *u = *up;
@@ -290,14 +317,8 @@ void upkeep_free(struct upkeep **up)
 	*up = NULL;
 	if (u == NULL)
 		return;
-	if (u->run != NULL) {
-		/* The engine may answer it, and need not: one per life of a process stays. */
-		static struct run *left;
-
-		u->run->u = NULL;
-		u->run->next = left;
-		left = u->run;
-	}
+	leave(u->run);
+	leave(u->scrub);
 	if (u->tick != NULL)
 		event_free(u->tick);
 	free(u);

@@ -2,8 +2,9 @@
  * upkeep - what a database needs from time to time: its dead bytes given back where that pays, and
  * everything in it read and checked. On the owner's loop, by itself or when an operator asks.
  *
- * Invariant: one chore at a time; what was asked for is done once what runs has ended. Nothing here
- * is waited for at the end of the process: a chore that is broken off begins anew.
+ * Invariant: one chore at a time, but that a scrub is broken off for looks and passes and goes on
+ * behind them; what was asked for is done once what runs has ended. Nothing here is waited for at
+ * the end of the process: a chore that is broken off begins anew.
  */
 #pragma once
 
@@ -48,7 +49,7 @@ struct upkeep_last {
 };
 
 struct upkeep_state {
-	enum upkeep_chore runs;
+	enum upkeep_chore runs; /* a scrub that waits for something else is not told */
 	bool compact_asked, scrub_asked;
 	unsigned compact_ends, scrub_ends; /* how many came to an end, also to a bad one */
 	struct upkeep_last compact, scrub;

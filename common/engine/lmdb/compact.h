@@ -15,9 +15,10 @@ struct index_reader;
 struct container {
 	enum loc_kind kind;
 	uint64_t no, bytes;
-	uint64_t live; /* bytes of bodies that rows refer to */
-	uint8_t *seen; /* a bit for each GRANULE of a segment where a living body begins */
-	bool adopted;  /* a body's file: the store knows it */
+	uint64_t live;   /* bytes of bodies that rows refer to */
+	uint8_t *seen;   /* a bit for each GRANULE of a segment where a living body begins */
+	uint8_t **small; /* pages of bits for those that are shorter; NULL: none was met */
+	bool adopted;    /* a body's file: the store knows it */
 	bool victim;
 };
 
@@ -66,6 +67,11 @@ void compact_pace_store(struct engine *e, uint64_t compact_bytes_s, uint64_t scr
 /* What is being done, of how much; then so much more of it has been done. */
 void chore_begin(struct compactor *k, enum engine_chore chore, uint64_t total);
 void chore_step(struct compactor *k, uint64_t bytes);
+/* Does something wait that is not a scrub? Under the lock. */
+bool compactor_others(struct compactor *k);
+/* From within a scrub: does that, if there is any. True: there was; k->chunk, k->files and the
+ * store's files are others afterwards. */
+bool compactor_do_others(struct store *s);
 
 /* compact.c */
 int compact_cycle(struct store *s);

@@ -140,6 +140,55 @@ void compact_pace_store(struct engine *e, uint64_t compact_bytes_s, uint64_t scr
 		k->scrub_bytes_s = scrub_bytes_s;
 }
 
+/* The first of the queue, or the first that is no scrub; under the lock. NULL: there is none. */
+static struct compact_request *queue_take(struct compactor *k, bool no_scrub)
+{
+	struct compact_request **at = &k->queue, *q;
+
+	while (*at != NULL && no_scrub && (*at)->what == COMPACT_SCRUB)
+		at = &(*at)->next;
+	q = *at;
+	if (q != NULL)
+		*at = q->next;
+	return q;
+}
+
+bool compactor_others(struct compactor *k)
+{
+	const struct compact_request *q = k->queue;
+
+	while (q != NULL && q->what == COMPACT_SCRUB)
+		q = q->next;
+	return q != NULL;
+}
+
+bool compactor_do_others(struct store *s)
+{
+	struct compactor *k = &s->compactor;
+	uint64_t done, total;
+	enum engine_chore what;
+	struct compact_request *q;
+	bool any;
+
+	pthread_mutex_lock(&k->lock);
+	any = compactor_others(k);
+	what = k->chore;
+	done = k->chore_done;
+	total = k->chore_total;
+	while ((q = queue_take(k, true)) != NULL) {
+		pthread_mutex_unlock(&k->lock);
+		q->rc = chore(s, q);
+		store_answer(&s->e, &q->d);
+		pthread_mutex_lock(&k->lock);
+	}
+	pthread_mutex_unlock(&k->lock);
+	if (any) {
+		chore_begin(k, what, total);
+		chore_step(k, done);
+	}
+	return any;
+}
+
 void *compactor_main(void *arg)
 {
 	struct store *s = arg;
@@ -151,10 +200,9 @@ void *compactor_main(void *arg)
 	for (;;) {
 		while (k->queue == NULL && !k->stop)
 			pthread_cond_wait(&k->wake, &k->lock);
-		q = k->queue;
+		q = queue_take(k, false);
 		if (q == NULL)
 			break;
-		k->queue = q->next;
 		pthread_mutex_unlock(&k->lock);
 		q->rc = chore(s, q);
 		store_answer(&s->e, &q->d);

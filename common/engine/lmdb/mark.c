@@ -14,6 +14,9 @@
 
 enum {
 	GRANULE = 512,
+	SLOT = FRAME_ALIGN, /* where a body may begin */
+	PAGE_BYTES = 512,   /* a bit for each slot of so many bytes of the segment: */
+	PAGE_SPAN = PAGE_BYTES * 8 * SLOT,
 	OP_HEAD = 7,
 	BATCH_HEAD = 5 + 24,
 	WALK_SHARE = 8,          /* a byte that is read costs so much less rest than one written */
@@ -24,8 +27,12 @@ enum {
 
 void containers_fini(struct containers *c)
 {
-	for (size_t i = 0; i < c->n; i++)
+	for (size_t i = 0; i < c->n; i++) {
+		for (uint64_t k = 0; c->v[i].small != NULL && k <= c->v[i].bytes / PAGE_SPAN; k++)
+			free(c->v[i].small[k]);
+		free(c->v[i].small);
 		free(c->v[i].seen);
+	}
 	free(c->v);
 	*c = (struct containers){ 0 };
 }
@@ -93,9 +100,44 @@ struct container *container_of_loc(const struct containers *c, enum loc_kind kin
 	return c->n == 0 ? NULL : bsearch(&key, c->v, c->n, sizeof(*c->v), by_kind_and_number);
 }
 
+/* Was it set? It is now. */
+static bool bit_set(uint8_t *bits, uint64_t at)
+{
+	bool was = (bits[at / 8] >> at % 8 & 1) != 0;
+
+	bits[at / 8] |= (uint8_t)(1u << at % 8);
+	return was;
+}
+
+/* The page of bits of those that begin in that part of the segment; NULL without memory. */
+static uint8_t *small_page(struct container *f, uint64_t off)
+{
+	uint8_t **at;
+
+	if (f->small == NULL)
+		f->small = calloc(f->bytes / PAGE_SPAN + 1, sizeof(*f->small));
+	if (f->small == NULL)
+		return NULL;
+	at = &f->small[off / PAGE_SPAN];
+	if (*at == NULL)
+		*at = calloc(1, PAGE_BYTES);
+	return *at;
+}
+
+/* Of two bodies that begin in one granule the first is shorter than that: those have a bit for each
+ * place where one may begin. Without memory one is looked at more than once, never not at all. */
+static bool seen_before(struct container *f, const struct loc_parts *p)
+{
+	uint8_t *page;
+
+	if (body_span(p) >= GRANULE)
+		return bit_set(f->seen, p->off / GRANULE);
+	page = small_page(f, p->off);
+	return page != NULL && bit_set(page, p->off % PAGE_SPAN / SLOT);
+}
+
 bool container_first(struct container *f, const struct loc_parts *p)
 {
-	uint64_t at = p->off / GRANULE;
 	bool first;
 
 	if (p->kind == LOC_FILE) {
@@ -104,9 +146,8 @@ bool container_first(struct container *f, const struct loc_parts *p)
 		return first;
 	}
 	/* An empty body takes no place: another may begin there. */
-	if (p->size == 0 || p->off >= f->bytes || (f->seen[at / 8] >> at % 8 & 1) != 0)
+	if (p->size == 0 || p->off >= f->bytes || seen_before(f, p))
 		return false;
-	f->seen[at / 8] |= (uint8_t)(1u << at % 8);
 	f->live += body_span(p);
 	return true;
 }

@@ -17,18 +17,19 @@ enum {
 	ROOM_MAX = 256 << 20, /* or so much */
 };
 
-/* Until then, or until the store closes. */
-static void sleep_until(struct compactor *k, int64_t due_ns)
+/* Until then, or until the store closes; a scrub also until there is other work. */
+static void sleep_until(struct compactor *k, int64_t due_ns, bool scrub)
 {
 	struct timespec t = { due_ns / 1000000000, due_ns % 1000000000 };
+	int r = 0;
 
 	pthread_mutex_lock(&k->lock);
-	while (!k->stop && pthread_cond_timedwait(&k->wake, &k->lock, &t) != ETIMEDOUT)
-		;
+	while (!k->stop && r != ETIMEDOUT && !(scrub && compactor_others(k)))
+		r = pthread_cond_timedwait(&k->wake, &k->lock, &t);
 	pthread_mutex_unlock(&k->lock);
 }
 
-static bool rest(struct compactor *k, uint64_t bytes, uint64_t bytes_s)
+static bool rest(struct compactor *k, uint64_t bytes, uint64_t bytes_s, bool scrub)
 {
 	int64_t debt;
 
@@ -36,19 +37,19 @@ static bool rest(struct compactor *k, uint64_t bytes, uint64_t bytes_s)
 	debt = k->debt_ns;
 	if (debt >= REST_MIN_NS) {
 		k->debt_ns = 0;
-		sleep_until(k, clock_mono_ns() + debt);
+		sleep_until(k, clock_mono_ns() + debt, scrub);
 	}
 	return !k->stop;
 }
 
 bool compact_rest(struct store *s, uint64_t bytes)
 {
-	return rest(&s->compactor, bytes, s->compactor.bytes_s);
+	return rest(&s->compactor, bytes, s->compactor.bytes_s, false);
 }
 
 bool scrub_rest(struct store *s, uint64_t bytes)
 {
-	return rest(&s->compactor, bytes, s->compactor.scrub_bytes_s);
+	return rest(&s->compactor, bytes, s->compactor.scrub_bytes_s, true);
 }
 
 bool compact_give_way(struct store *s, uint64_t bytes)
@@ -66,7 +67,7 @@ bool compact_give_way(struct store *s, uint64_t bytes)
 	if (k->busy_ms == 0 || now_ms - k->busy_ms > BUSY_MS)
 		return true;
 	while (!k->stop && s->n_user_frames < after && clock_mono_ms() < until_ms)
-		sleep_until(k, clock_mono_ns() + LOOK_NS);
+		sleep_until(k, clock_mono_ns() + LOOK_NS, false);
 	return !k->stop;
 }
 

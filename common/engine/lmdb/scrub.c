@@ -1,6 +1,9 @@
 /*
  * Reads everything that is there against its checksums: the frames of the log, then every row and
  * the body it refers to, each body once. Nothing is changed; what is damaged is told.
+ *
+ * It may take days, so whatever else is asked of this thread is done in between, after any segment
+ * and any row: the files may then be others, and rows that were read before are stale.
  */
 #include "common/engine/lmdb/lmdb-private.h"
 
@@ -18,8 +21,10 @@ enum { BAD_MAX = 65536 }; /* damaged bodies of which every row is named */
 struct scrub {
 	struct store *s;
 	struct compact_request *q;
-	struct log_pos end; /* of the log, when it was looked at */
-	uint32_t log_from;  /* older segments only keep bodies */
+	struct log_pos end;                       /* of the log, when it was looked at */
+	uint32_t log_from;                        /* older segments only keep bodies */
+	struct containers files;                  /* when it began */
+	uint8_t from[ENGINE_KEY_ENCODED_MAX + 1]; /* the row to go on with */
 	/* the file that was read last */
 	int fd;
 	enum loc_kind kind;
@@ -239,12 +244,17 @@ static void log_bounds(struct scrub *x)
 
 static int scrub_log(struct scrub *x)
 {
-	const struct containers *c = &x->s->compactor.files;
+	const struct containers *c = &x->files;
 	int r = 0;
 
-	for (size_t i = 0; i < c->n && r == 0; i++)
-		if (c->v[i].kind == LOC_SEGMENT && c->v[i].no <= x->end.seg)
-			r = scrub_segment(x, &c->v[i]);
+	for (size_t i = 0; i < c->n && r == 0; i++) {
+		if (c->v[i].kind != LOC_SEGMENT || c->v[i].no > x->end.seg)
+			continue;
+		r = scrub_segment(x, &c->v[i]);
+		if (r == ENGINE_NOTFOUND) /* compaction has removed it */
+			r = 0;
+		(void)compactor_do_others(x->s);
+	}
 	return r;
 }
 
@@ -276,7 +286,7 @@ static int bad_add(struct scrub *x, const struct loc_parts *p)
 
 static int scrub_body(struct scrub *x, struct slice key, const struct loc_parts *p)
 {
-	struct container *f = container_of_loc(&x->s->compactor.files, p->kind, p->file);
+	struct container *f = container_of_loc(&x->files, p->kind, p->file);
 	int r = 0;
 
 	if (p->size == 0)
@@ -296,7 +306,7 @@ static int scrub_body(struct scrub *x, struct slice key, const struct loc_parts 
 		tell(x, ENGINE_DAMAGED_BODY, key, p->file, p->off);
 		r = bad_add(x, p);
 	}
-	if (r == 0 && !scrub_step(x, p->size))
+	if (r == 0 && !scrub_step(x, body_span(p)))
 		r = ENGINE_CANCELLED;
 	return r;
 }
@@ -316,26 +326,47 @@ static int scrub_row(struct scrub *x, const struct row_copy *row)
 	return scrub_body(x, row->key, &p);
 }
 
+/* Of the chunk, until something else has to be done: how many rows. */
+static int scrub_chunk(struct scrub *x, size_t *ret_n)
+{
+	struct compactor *k = &x->s->compactor;
+	bool others = false;
+	size_t i = 0;
+	int r = 0;
+
+	while (r == 0 && i < k->chunk->n && !others) {
+		r = scrub_row(x, &k->chunk->rows[i++]);
+		pthread_mutex_lock(&k->lock);
+		others = compactor_others(k);
+		pthread_mutex_unlock(&k->lock);
+	}
+	*ret_n = i;
+	return r;
+}
+
 static int scrub_rows(struct scrub *x)
 {
 	struct compactor *k = &x->s->compactor;
-	struct slice from = SLICE_NONE;
-	int r = 0;
+	struct slice from = SLICE_NONE, next;
+	size_t n;
+	int r;
 
-	while (r == 0) {
+	for (;;) {
 		r = rows_chunk(x->s, k->reader, from, k->chunk);
 		/* The index is made anew by the next start, which index_damaged() has asked for. */
 		if (r == ENGINE_CORRUPT)
 			tell(x, ENGINE_DAMAGED_ROW, SLICE_NONE, 0, 0);
-		for (size_t i = 0; r == 0 && i < k->chunk->n; i++)
-			r = scrub_row(x, &k->chunk->rows[i]);
-		if (r != 0 || !k->chunk->more)
-			break;
-		from = row_chunk_next(k->chunk);
-		if (!scrub_step(x, k->chunk->bytes))
-			r = ENGINE_CANCELLED;
+		if (r == 0)
+			r = scrub_chunk(x, &n);
+		if (r != 0 || (n == k->chunk->n && !k->chunk->more))
+			return r;
+		next = n < k->chunk->n ? row_chunk_at(k->chunk, n) : row_chunk_next(k->chunk);
+		memcpy(x->from, next.p, next.n);
+		from = slice_of(x->from, next.n);
+		if (n == k->chunk->n && !scrub_step(x, k->chunk->bytes))
+			return ENGINE_CANCELLED;
+		(void)compactor_do_others(x->s);
 	}
-	return r;
 }
 
 int scrub(struct store *s, struct compact_request *q)
@@ -348,11 +379,10 @@ int scrub(struct store *s, struct compact_request *q)
 	pthread_mutex_lock(&k->lock);
 	k->scrub_bytes = k->damaged_bodies = k->damaged_rows = k->damaged_frames = 0;
 	pthread_mutex_unlock(&k->lock);
-	containers_fini(&k->files);
 	log_bounds(&x);
-	r = containers_list(s, &k->files);
-	for (size_t i = 0; i < k->files.n; i++)
-		total += k->files.v[i].bytes;
+	r = containers_list(s, &x.files);
+	for (size_t i = 0; i < x.files.n; i++)
+		total += x.files.v[i].bytes;
 	chore_begin(k, ENGINE_CHORE_SCRUB, total);
 	if (r == 0)
 		r = scrub_log(&x);
@@ -364,6 +394,7 @@ int scrub(struct store *s, struct compact_request *q)
 	k->scrubs += r == 0;
 	pthread_mutex_unlock(&k->lock);
 	fd_close(&x.fd);
+	containers_fini(&x.files);
 	free(x.bad);
 	free(x.buf);
 	return r;
