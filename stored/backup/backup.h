@@ -67,8 +67,11 @@ int gen_sweep(int target_fd);
 /* The time, or, where a name is not older than that, the name behind the last one: names are in the
  * order in which they were made. 0 or -errno. */
 int gen_name_new(int target_fd, time_t now, char ret_name[GEN_NAME_BYTES]);
-/* Removes the oldest, so that `keep` stay (0: all); never that which was just made. */
+/* Removes the oldest, so that `keep` stay (0: all); never that which was just made. One that goes is
+ * a ".part" first. */
 int gen_trim(int target_fd, unsigned keep, const char *made, unsigned *ret_removed);
+/* A directory, made where it is missing: its own name is durable, too. 0 or -errno. */
+int dir_open(const char *path, int *ret_fd);
 /* A directory and what is in it. 0 or -errno. */
 int tree_remove(int fd, const char *name);
 

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <xxhash.h>
 
@@ -39,6 +40,26 @@ int tree_remove(int fd, const char *name)
 	}
 	closedir(dir);
 	return rc == 0 && unlinkat(fd, name, AT_REMOVEDIR) != 0 ? -errno : rc;
+}
+
+int dir_open(const char *path, int *ret_fd)
+{
+	int fd, up, rc;
+
+	if (mkdir(path, 0700) != 0 && errno != EEXIST)
+		return -errno;
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	up = openat(fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	/* An operator may be given a directory in one that he may not read. */
+	rc = up < 0 ? (errno == EACCES ? 0 : -errno) : fsync(up) != 0 ? -errno : 0;
+	fd_close(&up);
+	if (rc != 0)
+		fd_close(&fd);
+	else
+		*ret_fd = fd;
+	return rc;
 }
 
 static void last_line(struct slice lines, char ret[LAST_LINE_BYTES + 1])
@@ -159,11 +180,13 @@ bool gen_manifest_read(int gen_fd, struct bfiles *ret_files, struct tail_end ret
 
 /* ---- which there are ---- */
 
+static const char part_end[] = ".part";
+
 static bool is_part(const char *name)
 {
-	size_t n = strlen(name);
+	size_t n = strlen(name), m = sizeof(part_end) - 1;
 
-	return n > 5 && strcmp(name + n - 5, ".part") == 0;
+	return n > m && strcmp(name + n - m, part_end) == 0;
 }
 
 /* 2026-11-22T04-00-00Z, and what may follow */
@@ -287,10 +310,24 @@ int gen_sweep(int target_fd)
 	size_t n;
 	int rc = list(target_fd, true, &v, &n);
 
+	/* A run that died may just have taken away its other name. */
+	if (rc == 0 && n > 0 && fsync(target_fd) != 0)
+		rc = -errno;
 	for (size_t i = 0; i < n && rc == 0; i++)
 		rc = tree_remove(target_fd, v[i]);
 	free(v);
 	return rc;
+}
+
+/* What goes loses its name first, for good: half of it is never shown as whole. */
+static int hide(int target_fd, const char *name, char ret_part[GEN_NAME_BYTES])
+{
+	if (strlen(name) + sizeof(part_end) > GEN_NAME_BYTES)
+		return -ENAMETOOLONG;
+	snprintf(ret_part, GEN_NAME_BYTES, "%s%s", name, part_end);
+	if (renameat(target_fd, name, target_fd, ret_part) != 0 || fsync(target_fd) != 0)
+		return -errno;
+	return 0;
 }
 
 int gen_trim(int target_fd, unsigned keep, const char *made, unsigned *ret_removed)
@@ -301,9 +338,13 @@ int gen_trim(int target_fd, unsigned keep, const char *made, unsigned *ret_remov
 
 	*ret_removed = 0;
 	for (size_t i = 0; rc == 0 && keep > 0 && i + keep < n; i++) {
+		char part[GEN_NAME_BYTES];
+
 		if (strcmp(v[i], made) == 0)
 			continue;
-		rc = tree_remove(target_fd, v[i]);
+		rc = hide(target_fd, v[i], part);
+		if (rc == 0)
+			rc = tree_remove(target_fd, part);
 		*ret_removed += rc == 0;
 	}
 	free(v);

@@ -234,11 +234,9 @@ static int target_open(struct tool *t, const char *path)
 {
 	int rc;
 
-	if (mkdir(path, 0700) != 0 && errno != EEXIST)
-		return report_fail(&t->rep, "%s cannot be made: %s", path, strerror(errno));
-	t->target_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (t->target_fd < 0)
-		return report_fail(&t->rep, "%s: %s", path, strerror(errno));
+	rc = dir_open(path, &t->target_fd);
+	if (rc != 0)
+		return report_fail(&t->rep, "%s cannot be opened or made: %s", path, strerror(-rc));
 	if (flock(t->target_fd, LOCK_EX | LOCK_NB) != 0)
 		return report_fail(&t->rep, "%s: another backup is being made there", path);
 	rc = gen_sweep(t->target_fd);

@@ -112,16 +112,21 @@ static int show(struct restoring *r)
 
 static int begin(struct restoring *r, const char *gen, bool dry, struct report *rep)
 {
+	int rc;
+
 	r->gen_fd = open(gen, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (r->gen_fd < 0)
 		return report_fail(rep, "%s: %s", gen, strerror(errno));
 	if (!gen_manifest_read(r->gen_fd, &r->files, r->end, &r->made, &r->lost))
 		return report_fail(rep, "%s is no complete generation of a backup", gen);
-	if (!dry && mkdir(r->dir, 0700) != 0 && errno != EEXIST)
-		return report_fail(rep, "%s cannot be made: %s", r->dir, strerror(errno));
-	r->dir_fd = open(r->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (r->dir_fd < 0 && !(dry && errno == ENOENT))
-		return report_fail(rep, "%s: %s", r->dir, strerror(errno));
+	if (dry) {
+		r->dir_fd = open(r->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		rc = r->dir_fd < 0 && errno != ENOENT ? -errno : 0;
+	} else {
+		rc = dir_open(r->dir, &r->dir_fd);
+	}
+	if (rc != 0)
+		return report_fail(rep, "%s cannot be opened or made: %s", r->dir, strerror(-rc));
 	if (!dry && flock(r->dir_fd, LOCK_EX | LOCK_NB) != 0)
 		return report_fail(rep, "%s: another restore is at work there", r->dir);
 	for (size_t i = 0; i < r->files.n; i++)

@@ -36,6 +36,8 @@ static struct {
 	int (*open)(const char *, int, ...);
 	int (*unlinkat)(int, const char *, int);
 	int (*renameat)(int, const char *, int, const char *);
+	int (*mkdirat)(int, const char *, mode_t);
+	int (*linkat)(int, const char *, int, const char *, int);
 } real;
 
 #define REAL(call) (*(void **)&real.call = dlsym(RTLD_NEXT, #call))
@@ -47,7 +49,7 @@ static void resolve(void)
 		return;
 	REAL(pwritev), REAL(pwrite), REAL(writev), REAL(write), REAL(pread), REAL(preadv2);
 	REAL(fsync), REAL(fdatasync), REAL(ftruncate), REAL(openat), REAL(open), REAL(unlinkat);
-	REAL(renameat);
+	REAL(mkdirat), REAL(linkat), REAL(renameat);
 }
 
 /* A process that the program forks is another's affair, and may do nothing but read and write. */
@@ -199,15 +201,21 @@ ssize_t writev(int fd, const struct iovec *v, int n)
 	return done;
 }
 
-/* Files are written otherwise; this is how acknowledgements are said. */
+/* The store's files are written otherwise, a copy's are not; and acknowledgements are said so. */
 ssize_t write(int fd, const void *p, size_t n)
 {
+	struct iovec v = { (void *)(uintptr_t)p, n };
 	struct stat st;
 	ssize_t done;
 
-	resolve();
-	if (ack_ino == 0 || !is_file(fd, &st) || st.st_ino != ack_ino)
+	if (!is_file(fd, &st) || S_ISDIR(st.st_mode))
 		return real.write(fd, p, n);
+	if (ack_ino == 0 || st.st_ino != ack_ino) {
+		done = file_write(fd, &st, &v, 1, -1);
+		if (done > 0)
+			lseek(fd, done, SEEK_CUR);
+		return done;
+	}
 	fd_trace_lock();
 	done = real.write(fd, p, n);
 	fd_trace(FD_EV_ACK, 0, 0, 0, p, n);
@@ -284,6 +292,22 @@ static const char *base(const char *path)
 	return slash != NULL ? slash + 1 : path;
 }
 
+/* The directory in which a name is. */
+static uint64_t dir_ino(int dir, const char *path)
+{
+	size_t n = (size_t)(base(path) - path);
+	char name[4096] = ".";
+	struct stat st;
+
+	if (n >= sizeof(name))
+		_exit(94);
+	if (n > 0) {
+		memcpy(name, path, n);
+		name[n] = '\0';
+	}
+	return fstatat(dir, name, &st, 0) == 0 ? st.st_ino : 0;
+}
+
 static int any_open(int dir, const char *path, int flags, mode_t mode)
 {
 	enum fd_act act;
@@ -299,7 +323,8 @@ static int any_open(int dir, const char *path, int flags, mode_t mode)
 	fd_trace_lock();
 	fd = real.openat(dir, path, flags | O_EXCL, mode);
 	if (fd >= 0 && fstat(fd, &st) == 0) {
-		fd_trace(FD_EV_CREATE, 0, st.st_ino, 0, base(path), strlen(base(path)));
+		fd_trace(
+		    FD_EV_CREATE, 0, st.st_ino, dir_ino(dir, path), base(path), strlen(base(path)));
 	} else if (fd < 0 && errno == EEXIST && (flags & O_EXCL) == 0) {
 		fd = real.openat(dir, path, flags & ~O_CREAT, mode);
 		if (fd >= 0 && (flags & O_TRUNC) != 0 && fstat(fd, &st) == 0)
@@ -347,7 +372,7 @@ int unlinkat(int dir, const char *path, int flags)
 	fd_trace_lock();
 	rc = real.unlinkat(dir, path, flags);
 	if (rc == 0)
-		fd_trace(FD_EV_UNLINK, 0, 0, 0, base(path), strlen(base(path)));
+		fd_trace(FD_EV_UNLINK, 0, 0, dir_ino(dir, path), base(path), strlen(base(path)));
 	fd_trace_unlock();
 	if (act != FD_NOTHING)
 		die();
@@ -370,7 +395,54 @@ int renameat(int from_dir, const char *from, int to_dir, const char *to)
 	fd_trace_lock();
 	rc = real.renameat(from_dir, from, to_dir, to);
 	if (rc == 0)
-		fd_trace(FD_EV_RENAME, 0, 0, 0, names, a + b);
+		fd_trace(
+		    FD_EV_RENAME, 0, dir_ino(from_dir, from), dir_ino(to_dir, to), names, a + b);
+	fd_trace_unlock();
+	if (act != FD_NOTHING)
+		die();
+	return rc;
+}
+
+int mkdirat(int dir, const char *path, mode_t mode)
+{
+	enum fd_act act = strike(FD_CREATE);
+	struct stat st;
+	int rc;
+
+	if (fd_board == NULL)
+		return real.mkdirat(dir, path, mode);
+	if (act == FD_FAIL || act == FD_FAIL_HALF)
+		return refused();
+	fd_trace_lock();
+	rc = real.mkdirat(dir, path, mode);
+	if (rc == 0 && fstatat(dir, path, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		fd_trace(
+		    FD_EV_MKDIR, 0, st.st_ino, dir_ino(dir, path), base(path), strlen(base(path)));
+	fd_trace_unlock();
+	if (act != FD_NOTHING)
+		die();
+	return rc;
+}
+
+int mkdir(const char *path, mode_t mode)
+{
+	return mkdirat(AT_FDCWD, path, mode);
+}
+
+int linkat(int from_dir, const char *from, int to_dir, const char *to, int flags)
+{
+	enum fd_act act = strike(FD_CREATE);
+	struct stat st;
+	int rc;
+
+	if (fd_board == NULL)
+		return real.linkat(from_dir, from, to_dir, to, flags);
+	if (act == FD_FAIL || act == FD_FAIL_HALF)
+		return refused();
+	fd_trace_lock();
+	rc = real.linkat(from_dir, from, to_dir, to, flags);
+	if (rc == 0 && fstatat(to_dir, to, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		fd_trace(FD_EV_LINK, 0, st.st_ino, dir_ino(to_dir, to), base(to), strlen(base(to)));
 	fd_trace_unlock();
 	if (act != FD_NOTHING)
 		die();

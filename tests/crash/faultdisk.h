@@ -38,12 +38,14 @@ enum fd_act {
 enum fd_event {
 	FD_EV_WRITE = 1, /* ino, offset, bytes; flag 1: O_DSYNC */
 	FD_EV_TRUNCATE,  /* ino, length */
-	FD_EV_CREATE,    /* ino, name */
-	FD_EV_UNLINK,    /* name */
-	FD_EV_RENAME,    /* old and new name, each with its NUL */
+	FD_EV_CREATE,    /* ino, name; at: its directory's ino */
+	FD_EV_UNLINK,    /* name, also of a directory; at */
+	FD_EV_RENAME,    /* old and new name, each with its NUL; ino and at: their directories */
 	FD_EV_SYNC,      /* ino; at: the events before which position it covers; flag: its site */
 	FD_EV_SYNC_DIR,  /* the same, of the directory */
 	FD_EV_ACK,       /* what the program said it has stored */
+	FD_EV_MKDIR,     /* as FD_EV_CREATE */
+	FD_EV_LINK,      /* ino of a file that has a name, the new name; at */
 };
 
 enum { FD_SITES = 64, FD_TRACE_AT = 8192, FD_NAME = 48 };

@@ -7,7 +7,7 @@ import struct
 WRITE, SYNC, CREATE, TRUNCATE, UNLINK, READ, RENAME, DSYNC, KINDS = range(9)
 CHANGES = sum(1 << k for k in (WRITE, SYNC, CREATE, TRUNCATE, UNLINK, RENAME, DSYNC))
 NOTHING, DIE_BEFORE, DIE_AFTER, DIE_HALF, FAIL, FAIL_HALF = range(6)
-(EV_WRITE, EV_TRUNCATE, EV_CREATE, EV_UNLINK, EV_RENAME, EV_SYNC, EV_SYNC_DIR, EV_ACK) = range(1, 9)
+(EV_WRITE, EV_TRUNCATE, EV_CREATE, EV_UNLINK, EV_RENAME, EV_SYNC, EV_SYNC_DIR, EV_ACK, EV_MKDIR, EV_LINK) = range(1, 11)
 MAGIC, TRACE_AT, SITE_AT = 0x6b7369646c756166, 8192, 224
 FIELDS = {name: 8 * i for i, name in enumerate(
     ("magic", "kinds", "count", "first", "times", "act", "error", "struck"))}

@@ -99,7 +99,7 @@ class Disk:
             self.moves.append((event, position, None))
         elif event.what == EV_ACK:
             self.acks += event.data.decode().split()
-        elif event.flag != self.without:
+        elif event.what in (EV_SYNC, EV_SYNC_DIR) and event.flag != self.without:
             self.sync(event)
 
     def sync(self, event):
@@ -167,6 +167,38 @@ def site_name(program, site):
     """function of the program, via the library that it called"""
     out = subprocess.run(["addr2line", "-fe", program, hex(site.program - 1)], stdout=subprocess.PIPE, text=True)
     return out.stdout.split("\n")[0] + (" via " + site.library.split(".")[0] if site.library else "")
+
+
+def site_names(program, sites, trace):
+    """{number: name} of the syncs in a trace; several in one function are numbered in the order of the program."""
+    there, of_name, names = {e.flag: e.what for e, _ in trace if e.what in (EV_SYNC, EV_SYNC_DIR)}, {}, {}
+    for number, what in sorted(there.items(), key=lambda item: sites[item[0]].program):
+        name = site_name(program, sites[number]) + (" (directory)" if what == EV_SYNC_DIR else "")
+        of_name.setdefault(name, []).append(number)
+    for name, numbers in of_name.items():
+        for k, number in enumerate(numbers):
+            names[number] = name + (" %d" % (k + 1) if len(numbers) > 1 else "")
+    if any(e.what == EV_WRITE and e.flag for e, _ in trace):
+        names[O_DSYNC] = "O_DSYNC"
+    return names
+
+
+def tables(opt, wanted, known, run):
+    """run(opt, table) for seeds from opt.seed on, until each wanted sync was missed; says so. The exit status."""
+    table, passed, failed, seed = {}, 0, 0, int(opt.seed)
+    for k in range(opt.traces if wanted else 1):
+        opt.seed = str(seed + k)
+        good = run(opt, table)
+        passed, failed = passed + good, failed + (not good)
+        if set(wanted) <= {name for name, found in table.items() if found}:
+            break
+    for name in sorted(set(table) | set(wanted) if wanted else ()):
+        good = bool(table.get(name)) and name in known
+        passed, failed = passed + good, failed + (not good)
+        print("%s: without %-40s %s%s" % ("ok" if good else "FAILED", name, table.get(name) or "nothing is lost",
+                                          "" if name in known else "; it is not in the list"))
+    print("%d passed, %d failed" % (passed, failed))
+    return 1 if failed else 0
 
 
 class Paper:
@@ -303,12 +335,7 @@ def run(paper, opt):
 
 def miss(paper, trace, sites, table):
     """Leaves out each sync of a trace whose absence was not noticed so far."""
-    there = {e.flag: e.what for e, _ in trace if e.what in (EV_SYNC, EV_SYNC_DIR)}
-    names = {number: site_name(paper.writer, sites[number]) + (" (directory)" if what == EV_SYNC_DIR else "")
-             for number, what in there.items()}
-    if any(e.what == EV_WRITE and e.flag for e, _ in trace):
-        names[O_DSYNC] = "O_DSYNC"
-    for site, name in names.items():
+    for site, name in site_names(paper.writer, sites, trace).items():
         if table.setdefault(name, "") == "":
             paper.looked = 0
             wrong = paper.play(trace, without=site, first=True, every=paper.opt.every)

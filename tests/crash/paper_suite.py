@@ -229,16 +229,6 @@ class Cuts:
                     break
         return out
 
-    def sites(self):
-        """{number: name} of the syncs in the trace."""
-        there = {e.flag: e.what for e, _ in self.trace if e.what in (faultdisk.EV_SYNC, faultdisk.EV_SYNC_DIR)}
-        program, known, names = os.path.join(self.s.root, "usr/lib/gatehouse/stored"), self.s.board.sites(), {}
-        for number, what in there.items():
-            names[number] = paper.site_name(program, known[number]) + (" (directory)" if what == faultdisk.EV_SYNC_DIR else "")
-        if any(e.what == faultdisk.EV_WRITE and e.flag for e, _ in self.trace):
-            names[paper.O_DSYNC] = "O_DSYNC"
-        return names
-
     # ---- the whole suite on a few of them ----
 
     def starts(self):
@@ -278,7 +268,8 @@ class Cuts:
 
 def missed(cuts, table, only):
     """Leaves out each sync of a trace whose absence was not noticed so far."""
-    for site, name in cuts.sites().items():
+    program = os.path.join(cuts.s.root, "usr/lib/gatehouse/stored")
+    for site, name in paper.site_names(program, cuts.s.board.sites(), cuts.trace).items():
         if (only is None or name == only) and not table.setdefault(name, ""):
             cuts.looked.clear()
             wrong = cuts.play(site, first=True)
@@ -325,21 +316,7 @@ def main():
     p.add_argument("--table", action="store_true", help="leave out each sync in turn")
     p.add_argument("--traces", type=int, default=6, help="with these: so many, until each sync was missed")
     opt = p.parse_args()
-    table, passed, failed, seed = {}, 0, 0, int(opt.seed)
-    wanted = {opt.without} if opt.without else set(paper.SYNCS) if opt.table else set()
-    for k in range(opt.traces if wanted else 1):
-        opt.seed = str(seed + k)
-        good = run(opt, table)
-        passed, failed = passed + good, failed + (not good)
-        if wanted <= {name for name, found in table.items() if found}:
-            break
-    for name in sorted(set(table) | wanted if wanted else ()):
-        good = bool(table.get(name)) and name in paper.SYNCS
-        passed, failed = passed + good, failed + (not good)
-        print("%s: without %-40s %s%s" % ("ok" if good else "FAILED", name, table.get(name) or "nothing is lost",
-                                          "" if name in paper.SYNCS else "; it is not in the list"))
-    print("%d passed, %d failed" % (passed, failed))
-    return 1 if failed else 0
+    return paper.tables(opt, (opt.without,) if opt.without else paper.SYNCS if opt.table else (), paper.SYNCS, run)
 
 
 if __name__ == "__main__":
