@@ -3,6 +3,7 @@
  */
 #include "protocols/pop3/pop3-private.h"
 
+#include "common/base/checked.h"
 #include "common/base/wire.h"
 
 #include <stdlib.h>
@@ -96,7 +97,10 @@ static void on_rows(struct pop3 *s, const struct ipc_mbox_rows *m)
 
 		*msg =
 		    (struct pop3_msg){ .uid = wire_load_u32(row), .size = wire_load_u64(row + 16) };
-		s->bytes += msg->size;
+		if (add_overflows_u64(s->bytes, msg->size, &s->bytes)) {
+			open_failed(s);
+			return;
+		}
 	}
 	if (more)
 		scan(s, m->next_uid);

@@ -43,7 +43,7 @@ static struct pop3_fetch *fetch(struct pop3 *s, uint32_t index, uint64_t off, ui
 	return f;
 }
 
-static void ring_pop(struct pop3 *s)
+static void ring_skip(struct pop3 *s)
 {
 	struct pop3_fetch *f = fetch_at(s, 0);
 
@@ -51,6 +51,20 @@ static void ring_pop(struct pop3 *s)
 	f->owed = 0;
 	s->ring_head = (s->ring_head + 1) % RING;
 	s->ring_n--;
+}
+
+/* At the front there is never a place that nobody wants and whose data have all come: the front is
+ * what an answer to the client takes away. */
+static void ring_tidy(struct pop3 *s)
+{
+	while (s->ring_n > 0 && fetch_at(s, 0)->dropped && fetch_at(s, 0)->done)
+		ring_skip(s);
+}
+
+static void ring_pop(struct pop3 *s)
+{
+	ring_skip(s);
+	ring_tidy(s);
 }
 
 /* What was asked for ahead in vain: the answers will come, and are thrown away. */
@@ -64,8 +78,7 @@ static void ring_drop(struct pop3 *s)
 		f->owed = 0;
 		buf_reset(&f->held);
 	}
-	while (s->ring_n > 0 && fetch_at(s, 0)->done)
-		ring_pop(s);
+	ring_tidy(s);
 }
 
 static void fetch_failed(struct pop3 *s, struct buf *out, uint32_t status)
@@ -89,7 +102,8 @@ static void put_head(struct pop3 *s, struct buf *out, uint32_t index)
 	buf_puts(out, " octets\r\n");
 }
 
-/* The next messages of a client that goes on in order; more of them the longer it does. */
+/* The next messages of a client that goes on in order; more of them the longer it does. Each counts
+ * once, and the sizes of all messages have a sum (drop.c). */
 static void ask_ahead(struct pop3 *s)
 {
 	uint64_t bytes = 0;
@@ -248,10 +262,12 @@ static void retr_data(struct pop3 *s, struct pop3_fetch *f, const struct ipc_bod
 	if (f->done && f->live)
 		live_end(s);
 	if (!f->live && out->overflow) {
-		/* Larger than its row said: asked for again when the client wants it. */
+		/* Larger than its row said: asked for again when the client wants it. This may be
+		 * its last piece. */
 		f->dropped = true;
 		s->credit_owed += f->owed;
 		f->owed = 0;
+		ring_tidy(s);
 	}
 }
 
@@ -271,8 +287,7 @@ void pop3_body_msg(struct pop3 *s, const struct ipc_body_data *m)
 		f->owed += (uint32_t)m->data.n;
 	if (f->dropped) {
 		f->done = m->last != 0 || m->status != IPC_ST_OK;
-		while (s->ring_n > 0 && fetch_at(s, 0)->dropped && fetch_at(s, 0)->done)
-			ring_pop(s);
+		ring_tidy(s);
 		return;
 	}
 	if (m->status != IPC_ST_OK) {

@@ -426,6 +426,66 @@ static void a_large_message_passes_a_small_window(void **state)
 	fake_free(&f);
 }
 
+/* Lines of one dot fill what is held when the whole window is used: the end then comes in the last
+ * piece, in the line with the dot, or not at all. */
+static void a_body_larger_than_its_row_is_asked_for_again(void **state)
+{
+	for (size_t n = IPC_WINDOW_BYTES - 20; n <= IPC_WINDOW_BYTES + 4; n += 2) {
+		struct fake *f = fake_new(&(struct fake_conf){
+		    .core = &pop3_core, .core_conf = &all, .plain_login = true });
+		struct buf big = BUF_INIT(1 << 20), want = BUF_INIT(4 << 20);
+
+		while (big.n < n)
+			buf_puts(&big, ".\n");
+		fake_mail(f, 1, SLICE(""));
+		fake_mail(f, 1, buf_slice(&big));
+		fake_mail_size(f, 1, 1, 5);
+		for (int k = 0; k < 4; k++) {
+			struct stuff st = { 0 };
+
+			if (k == 0 || k == 2)
+				buf_puts(&want, "+OK 0 octets\r\n.\r\n");
+			buf_puts(&want, "+OK 5 octets\r\n");
+			stuff_put(&st, buf_slice(&big), &want);
+			stuff_end(&st, &want);
+		}
+		fake_input(f, SLICE(LOGIN));
+		fake_output_reset(f);
+		fake_input(f, SLICE("RETR 1\r\n")); /* the other is asked for ahead */
+		fake_input(f, SLICE("RETR 2\r\nRETR 2\r\nRETR 1\r\nRETR 2\r\nRETR 2\r\n"));
+		if (!slice_eq(fake_output(f), buf_slice(&want)))
+			fail_msg("%zu bytes: %zu instead of %zu came", n, fake_output(f).n, want.n);
+		buf_fini(&big);
+		buf_fini(&want);
+		fake_free(&f);
+	}
+}
+
+static void sizes_without_a_sum_open_no_mailbox(void **state)
+{
+	static const struct {
+		uint64_t one, two;
+		const char *want;
+	} rows[] = {
+		{ UINT64_MAX - 63, 34,
+		    "+OK logged in, messages: 4\r\n+OK 4 18446744073709551615\r\n" },
+		{ UINT64_MAX - 62, 34, "-ERR [SYS/TEMP] the mailbox is not available now\r\n" },
+		{ UINT64_MAX, UINT64_MAX, "-ERR [SYS/TEMP] the mailbox is not available now\r\n" },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct fake *f = fake_open(false, true);
+
+		fake_mail_size(f, 1, 0, rows[i].one);
+		fake_mail_size(f, 1, 1, rows[i].two);
+		input(f, LOGIN "STAT\r\nRETR 3\r\n");
+		assert_true(output_has(f, rows[i].want));
+		assert_int_equal(fake_closed(f), i > 0);
+		assert_int_equal(output_has(f, "no line end\r\n.\r\n"), i == 0);
+		fake_free(&f);
+	}
+}
+
 static void dots_are_doubled_wherever_the_pieces_end(void **state)
 {
 	static const char *const rows[][2] = {
@@ -502,6 +562,8 @@ int main(void)
 		cmocka_unit_test(too_many_errors_end_the_connection),
 		cmocka_unit_test(a_slow_reader_holds_little),
 		cmocka_unit_test(a_large_message_passes_a_small_window),
+		cmocka_unit_test(a_body_larger_than_its_row_is_asked_for_again),
+		cmocka_unit_test(sizes_without_a_sum_open_no_mailbox),
 		cmocka_unit_test(dots_are_doubled_wherever_the_pieces_end),
 		cmocka_unit_test(top_cuts_wherever_the_pieces_end),
 	};

@@ -8,6 +8,7 @@ enum { FAKE_MAIL_MAX = 4096, FAKE_HANDLES_MAX = 1100, FAKE_CHUNK = 1000 };
 
 struct fake_msg {
 	struct buf body;
+	uint64_t size; /* as it is listed */
 	uint32_t uid;
 	bool gone;
 };

@@ -190,7 +190,7 @@ static void mbox_scan(struct fake *f, const struct ipc_mbox_scan *q)
 			break;
 		}
 		wire_store_u32(row, b->msgs[i].uid);
-		wire_store_u64(row + 16, b->msgs[i].body.n);
+		wire_store_u64(row + 16, b->msgs[i].size);
 		buf_put(&rows, slice_of(row, sizeof(row)));
 	}
 	m.rows = buf_slice(&rows);

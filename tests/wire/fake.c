@@ -319,8 +319,13 @@ void fake_mail(struct fake *f, unsigned user, struct slice body)
 	b->msgs = realloc(b->msgs, (b->n + 1) * sizeof(*b->msgs));
 	assert(b->msgs != NULL);
 	m = &b->msgs[b->n++];
-	*m = (struct fake_msg){ .body = BUF_INIT(64 << 20), .uid = b->n * 10 };
+	*m = (struct fake_msg){ .body = BUF_INIT(64 << 20), .size = body.n, .uid = b->n * 10 };
 	buf_put(&m->body, body);
+}
+
+void fake_mail_size(struct fake *f, unsigned user, unsigned i, uint64_t size)
+{
+	f->box[user].msgs[i].size = size;
 }
 
 unsigned fake_mail_count(const struct fake *f, unsigned user)

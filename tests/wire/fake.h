@@ -39,6 +39,8 @@ void fake_free(struct fake **f);
 
 /* A message of user 1..9, before the login. */
 void fake_mail(struct fake *f, unsigned user, struct slice body);
+/* stored lists the i-th message with this size instead of its own. */
+void fake_mail_size(struct fake *f, unsigned user, unsigned i, uint64_t size);
 unsigned fake_mail_count(const struct fake *f, unsigned user);
 unsigned fake_mail_all(const struct fake *f, unsigned user); /* removed ones, too */
 bool fake_mail_gone(const struct fake *f, unsigned user, unsigned i);
