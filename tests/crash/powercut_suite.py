@@ -11,7 +11,7 @@ import kill_load  # noqa: E402
 import powercut  # noqa: E402
 import servers  # noqa: E402
 
-ACCOUNTS, PORT = 2, 27000
+ACCOUNTS = 2
 
 
 class Scenario:
@@ -24,7 +24,7 @@ class Scenario:
         self.nosync = os.path.join(opt.build, "tests", "crash", "nosync.so")
 
     def server(self, directory):
-        one = servers.Gatehouse(self.opt.scratch, ACCOUNTS, PORT, None, root=self.root)
+        one = servers.Gatehouse(self.opt.scratch, ACCOUNTS, self.opt.base_port, None, root=self.root)
         one.dir = directory + "/data"
         return one
 
