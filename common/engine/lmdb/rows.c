@@ -390,7 +390,6 @@ int rows_now(struct engine *e, const struct row_range *r, engine_rows_fn *fn, vo
 static void rows_warm(struct store *s, struct index_reader *ir, const struct row_range *r)
 {
 	MDB_val k = { r->from_n, (void *)(uintptr_t)r->from }, v;
-	volatile uint8_t touch = 0;
 	unsigned n = 0;
 	int e;
 
@@ -399,7 +398,7 @@ static void rows_warm(struct store *s, struct index_reader *ir, const struct row
 	e = mdb_cursor_get(ir->cur, &k, &v, MDB_SET_RANGE);
 	for (; e == 0 && n < r->limit; n++) {
 		for (size_t at = 0; at < v.mv_size; at += 4096)
-			touch ^= ((const uint8_t *)v.mv_data)[at];
+			(void)((const volatile uint8_t *)v.mv_data)[at];
 		e = mdb_cursor_get(ir->cur, &k, &v, MDB_NEXT);
 	}
 	index_end(s, ir);
