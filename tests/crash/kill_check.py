@@ -1,22 +1,20 @@
 """Looks at the mailboxes over POP3 and compares with the fate of every attempt."""
 import os
-import poplib
 import re
 import sys
 import time
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(HERE, "..", "corpus")]
 import kill_load  # noqa: E402
+import octets  # noqa: E402
 
 PASSWORD = "gatehouse"
-ATTEMPT = re.compile(rb"^X-Attempt: (\d+)$", re.MULTILINE)
+ATTEMPT = re.compile(rb"\r\nX-Attempt: (\d+)\r\n")
 
 
 def login(port, account, timeout=10):
-    pop = poplib.POP3("127.0.0.1", port, timeout=timeout)
-    pop.user(account)
-    pop.pass_(PASSWORD)
-    return pop
+    return octets.Pop(port, account, PASSWORD, timeout=timeout)
 
 
 def login_again(port, account, deadline_s=60):
@@ -25,7 +23,7 @@ def login_again(port, account, deadline_s=60):
     while True:
         try:
             return login(port, account), time.monotonic() - began
-        except (OSError, EOFError, poplib.error_proto):
+        except (OSError, octets.Refused):
             if time.monotonic() - began > deadline_s:
                 raise
             time.sleep(0.01)
@@ -49,13 +47,12 @@ class Ledger:
         present = set()
         pop, _ = login_again(self.port, account)
         try:
-            for line in pop.uidl()[1]:
-                number, uid = line.split()
+            for number, uid in enumerate(pop.listing("UIDL"), 1):
                 key = (account, uid)
                 if key in self.attempt_of and not everything:
                     attempt = self.attempt_of[key]
                 else:
-                    attempt = self.fetch(pop, int(number), key)
+                    attempt = self.fetch(pop, number, key)
                 if attempt in present:
                     self.fault("attempt %s is twice in %s" % (attempt, account))
                 present.add(attempt)
@@ -64,8 +61,8 @@ class Ledger:
         return present
 
     def fetch(self, pop, number, key):
-        data = b"".join(x + b"\r\n" for x in pop.retr(number)[1])
-        found = ATTEMPT.search(data.replace(b"\r\n", b"\n"))
+        data = pop.retr(number)
+        found = ATTEMPT.search(data)
         attempt = int(found.group(1)) if found else -1
         if attempt < 0 or not data.endswith(b"\r\n" + kill_load.message(self.seed, attempt)):
             self.fault("%s %s: not the bytes of attempt %d" % (key[0], key[1].decode(), attempt))

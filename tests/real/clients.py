@@ -1,8 +1,8 @@
 """Unmodified POP3 clients with their default options: each fetches a whole mailbox.
 
-A client is a function (account, server, how, scratch) -> list of messages as the program handed them
-over, line ends made LF. `how` is plain, stls or tls; CLIENTS says what each program can do. Some
-programs keep line ends as LF and write lines of their own on top; the caller allows for that.
+A client is a function (account, server, how, scratch) -> list of messages, byte for byte as the program
+left them. `how` is plain, stls or tls; CLIENTS says what each program can do. What becomes of line ends,
+and what a program writes on top, expected.py says.
 """
 import os
 import poplib
@@ -13,7 +13,7 @@ import ssl
 import subprocess
 import tempfile
 
-from expected import lf
+import octets
 
 PASSWORD = "gatehouse"
 TIMEOUT_S = 600
@@ -59,7 +59,7 @@ def curl(account, server, how, scratch):
         return []
     os.makedirs(scratch + "/out")
     run(common + [base + "[00001-%05d]" % count, "-o", scratch + "/out/#1"], scratch)
-    return [lf(m) for m in fetched(scratch + "/out")]
+    return fetched(scratch + "/out")
 
 
 def keep_script(scratch):
@@ -80,7 +80,7 @@ def fetchmail(account, server, how, scratch, setting=""):
     text += {"plain": "sslproto \"\" ", "stls": "sslproto \"TLS1.2+\" ", "tls": "ssl "}[how]
     text += "sslcertfile \"%s\" mda \"%s\"\n" % (server.ca, keep_script(scratch))
     run(["fetchmail", "-f", private(scratch + "/rc", text), "--nodetach", "--nosyslog", "--pidfile", scratch + "/pid"], scratch)
-    return [lf(m) for m in fetched(scratch + "/out")]
+    return fetched(scratch + "/out")
 
 
 def fetchmail_accept(account, server, how, scratch):
@@ -129,7 +129,7 @@ def getmail_run(kind, port, account, ca):
                 names = os.listdir(home + "/mail/new")
                 # SECONDS.MmicrosecondsPpidQnumberR...: its own count of deliveries.
                 names.sort(key=lambda name: int(re.search(r"Q(\d+)R", name).group(1)))
-                return [lf(read(os.path.join(home, "mail/new", name))) for name in names]
+                return [read(os.path.join(home, "mail/new", name)) for name in names]
             if b"waiting child pid" not in done.stderr:
                 break
             print("    getmail missed the end of its delivery and is run again", flush=True)
@@ -151,7 +151,7 @@ def mpop(account, server, how, scratch):
     text += "tls_trust_file %s\n" % server.ca if how != "plain" else ""
     text += "delivery mda %s\nuidls_file %s/uidls\n" % (keep_script(scratch), scratch)
     run(["mpop", "-C", private(scratch + "/rc", text), "x"], scratch)
-    return [lf(m) for m in fetched(scratch + "/out")]
+    return fetched(scratch + "/out")
 
 
 def pop_open(account, server, how):
@@ -168,7 +168,9 @@ def pop_open(account, server, how):
 
 
 def python_poplib(account, server, how, scratch):
-    """Messages whose lines are too long for poplib (2048 bytes) come as None."""
+    """poplib hands over lines without their ends, and the number of octets that it counted itself: what it
+    took for a line end was CR LF everywhere if that is two for each line more than it handed over.
+    Messages whose lines are too long for it (2048 bytes) come as None."""
     pop = pop_open(account, server, how)
     count, total = pop.stat()
     sizes = [int(x.split()[1]) for x in pop.list()[1]]
@@ -178,7 +180,7 @@ def python_poplib(account, server, how, scratch):
     out = []
     for i in range(count):
         try:
-            data = b"".join(line + b"\n" for line in pop.retr(i + 1)[1])
+            _, lines, counted = pop.retr(i + 1)
         except poplib.error_proto as e:
             if "line too long" not in str(e):
                 raise
@@ -187,23 +189,18 @@ def python_poplib(account, server, how, scratch):
             pop = pop_open(account, server, how)
             out.append(None)
             continue
-        if len(data) + data.count(b"\n") != sizes[i]:
-            raise ClientFailed("message %d has another size than LIST says" % (i + 1))
+        data = b"".join(line + b"\r\n" for line in lines)
+        if len(data) != counted or counted != sizes[i]:
+            raise ClientFailed("message %d: %d octets by LIST, %d by poplib's count, %d with CR LF" % (
+                i + 1, sizes[i], counted, len(data)))
         out.append(data)
     pop.quit()
     return out
 
 
 def raw(account, server):
-    """A mailbox as it is on the wire, without any client's opinion: CR LF bytes, nothing deleted."""
-    pop = pop_open(account, server, "plain")
-    poplib._MAXLINE, limit = 1 << 20, poplib._MAXLINE
-    try:
-        count = pop.stat()[0]
-        return [b"".join(x + b"\r\n" for x in pop.retr(i + 1)[1]) for i in range(count)]
-    finally:
-        poplib._MAXLINE = limit
-        pop.close()
+    """A mailbox as it is on the wire, without any client's opinion; nothing is deleted."""
+    return octets.mailbox(server.ports["pop3"], account, PASSWORD)
 
 
 CLIENTS = [(curl, ("plain", "stls", "tls")),

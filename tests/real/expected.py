@@ -1,9 +1,10 @@
 """What each client says it does to a message, worked out from the message alone.
 
-A client that cannot take a message, or writes it anew, does so for a reason of its own. Each function
-here is one such reason as a property of the bytes, so that the test can say exactly which messages
-are concerned and what becomes of them, and everything else has to be byte for byte. Nothing here asks
-the client or the server.
+A client that cannot take a message, writes it anew or writes lines on top does so for a reason of its own.
+Each function here is one such reason as a property of the bytes, so that the test can say exactly which
+messages are concerned and what becomes of them, and everything else has to be byte for byte. What a client
+adds is taken away by a pattern of that very client, once, and must be there. Nothing here asks the client
+or the server.
 """
 import email
 import poplib
@@ -11,27 +12,41 @@ import re
 
 import gen
 
-# Lines on top that a server or a client puts there to say which way the message went.
-TRACE = re.compile(rb"(?:(?:Return-Path|Delivered-To|Received|X-Original-To):[^\n]*\n(?:[ \t][^\n]*\n)*)*",
-                   re.IGNORECASE)
+# What the server puts there at delivery (a Delivered-To is Dovecot's).
+TRACE = re.compile(rb"Return-Path: <[^\r\n]*>\r\n(?:Delivered-To: [^\r\n]*\r\n)?"
+                   rb"Received: from [^\r\n]*\r\n(?:\t[^\r\n]*\r\n)*")
 
 FETCHMAIL_LINE = 8191  # what its buffer holds of a line, CR LF counted
+FETCHMAIL_OWN = re.compile(rb"Received: from localhost \[127\.0\.0\.1\]\n\tby \S+ with POP3 \(fetchmail-[\d.]+\)\n"
+                           rb"\tfor <\S+> \(single-drop\); [^\n]*\n")
+FETCHMAIL_HOST = b"@localhost"
+FETCHMAIL_ADDRESSES = re.compile(rb"(?i)(?:From|To|Cc|Bcc|Reply-To|Sender|Resent-\w+):")
+
+GETMAIL_OWN = re.compile((r"Return-Path: <[^\n]*>\nDelivered-To: unknown\nReceived: from localhost \([\d.]+:\d+\) by "
+                          r"localhost with (?:POP3|IMAP4)(?:-SSL)? getmail6 msgid:\S+; \d+ \w+ \d+ [\d:]+ -0000\n")
+                         .replace(" ", r"(?: |\n  )").encode())  # folded where it gets long
+GETMAIL_BOUNDARY = re.compile(rb"={15}\d{19}==")
+
+MPOP_OWN = re.compile(rb"Received: from localhost \(localhost \[127\.0\.0\.1\]\)\n\tby \S+ \(mpop-[\d.]+\) with POP3S?\n"
+                      rb"\tfor <\S+>; [^\n]*\n")
 
 
 def lf(data):
+    """What a program makes of CR LF that writes lines as Unix has them: an LF for each, nothing else."""
     return data.replace(b"\r\n", b"\n")
 
 
-def same(got, sent):
-    """True if `got` is `sent` (both LF) under trace header lines only."""
-    if not got.endswith(sent):
+def same(wire, sent):
+    """True if `wire` is `sent`, octet for octet, under the trace lines of one delivery."""
+    if not wire.endswith(sent):
         return False
-    return TRACE.fullmatch(got[:len(got) - len(sent)]) is not None
+    return TRACE.fullmatch(wire[:len(wire) - len(sent)]) is not None
 
 
-def under_trace(got):
-    """The message (LF) below its leading trace lines."""
-    return got[TRACE.match(got).end():]
+def mpop_keeps(got, wire):
+    """mpop puts a Received field on top (received_header, on by its default) and ends lines in LF."""
+    own = MPOP_OWN.match(got)
+    return own is not None and got[own.end():] == lf(wire)
 
 
 def poplib_cannot(data):
@@ -58,10 +73,11 @@ def fetchmail_cuts(data):
 
 
 def fetchmail_body(data):
-    """A pattern for what is below the header: a line that is too long is broken at the end of the
-    buffer, with two bytes of whatever stood in memory; all else is as it was."""
+    """A pattern for what follows the header: a line that is too long is broken at the end of the
+    buffer, with two bytes of whatever stood in memory; a header that nothing follows gets its empty line;
+    all else is as it was."""
     out = []
-    for line in lf(data).partition(b"\n\n")[2].split(b"\n"):
+    for line in (header_fields(lf(data))[1] or b"\n").split(b"\n"):
         out.append(re.escape(line))
         if len(line) + 2 > FETCHMAIL_LINE:
             head, tail = line[:FETCHMAIL_LINE], line[FETCHMAIL_LINE:]
@@ -69,11 +85,31 @@ def fetchmail_body(data):
     return re.compile(b"\n".join(out))
 
 
+def header_fields(data):
+    """Header fields with their continuations, and what is below, from the empty line on."""
+    end = 0 if data.startswith(b"\n") else data.find(b"\n\n") + 1 or len(data)
+    return re.findall(rb"[^\n]*\n(?:[ \t][^\n]*\n)*", data[:end]), data[end:]
+
+
+def fetchmail_keeps(got, wire):
+    """Its changes undone, the rest is byte for byte: its own Received field; lines `From ` and
+    `>From ` of a header, left out; `rewrite`, on by its default: an address without a host gets one."""
+    own = FETCHMAIL_OWN.search(got)
+    if own is None:
+        return False
+    have, below = header_fields(got[:own.start()] + got[own.end():])
+    want = [f for f in header_fields(lf(wire))[0] if not re.match(rb"(?i)>?From ", f)]
+    for h, w in zip(have, want):
+        added = h != w and FETCHMAIL_ADDRESSES.match(w) and FETCHMAIL_HOST not in w
+        if h != w and not (added and h.replace(FETCHMAIL_HOST, b"") == w):
+            return False
+    return len(have) == len(want) and fetchmail_body(wire).fullmatch(below) is not None
+
+
 def getmail_makes(data, mailbox=None):
     """getmail takes a message apart with Python's email package and has that write it again.
 
-    A Return-Path is taken out, another is put on top; over IMAP a field with the mailbox is added. Boundaries that the package draws by lot for
-    broken multiparts are named by getmail_settled().
+    A Return-Path is taken out, another is put on top; over IMAP a field with the mailbox is added.
     """
     message = email.message_from_bytes(lf(data))
     del message["Return-Path"]
@@ -82,8 +118,14 @@ def getmail_makes(data, mailbox=None):
     return message.as_bytes(policy=message.policy.clone(linesep="\n"))
 
 
-def getmail_settled(got):
-    return re.sub(rb"={15}\d{19}==", b"BOUNDARY", under_trace(got))
+def getmail_keeps(got, data, mailbox=None):
+    """Its own lines taken off, the rest is what the package makes of the message. Boundaries that the
+    package draws by lot for broken multiparts stand for each other; one that was in the message does not."""
+    own = GETMAIL_OWN.match(got)
+
+    def settled(text):
+        return GETMAIL_BOUNDARY.sub(lambda m: m.group(0) if m.group(0) in data else b"BOUNDARY", text)
+    return own is not None and settled(got[own.end():]) == settled(getmail_makes(data, mailbox))
 
 
 SWAKS_UNKNOWN = (b"%MESSAGEID%", b"%DATE%", b"%SWAKS_VERSION%")
