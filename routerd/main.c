@@ -72,6 +72,8 @@ static void from_stored(
 		alerts_on_told(&g->rd, &m->alerts_told);
 	else if (type == IPC_store_may_ask)
 		login_on_store_may(&g->rd, c, &m->store_may_ask);
+	else if (type == IPC_foreign_ask)
+		foreign_on_ask(&g->rd, c, &m->foreign_ask);
 }
 
 static void stored_gone(void *arg, struct ipc_chan *c, enum ipc_gone why)

@@ -261,6 +261,7 @@ bool rights_may(const struct directory *d, uint64_t who, uint32_t what, uint64_t
 		[IPC_MAY_PURGE] = { CHANGES, IPC_RIGHT_MASTER },
 		[IPC_MAY_IMPERSONATE] = { CHANGES, IPC_RIGHT_IMPERSONATE },
 		[IPC_MAY_UPKEEP] = { CHANGES, IPC_RIGHT_SETTINGS },
+		[IPC_MAY_MAILBOXES] = { CHANGES, IPC_RIGHT_MAILBOXES },
 	};
 	struct actor actor = rights_actor(d, who, 0);
 	struct object *o = target != 0 ? directory_account(d, target) : NULL;

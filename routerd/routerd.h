@@ -45,6 +45,8 @@ struct routerd {
 void login_on_msg(
     void *arg, struct ipc_chan *c, enum ipc_type type, const union ipc_any *m, int *fds);
 /* stored asks what an administrator may. */
+/* foreign.c: stored asks where ~name leads that a session has named, and whether it may in. */
+void foreign_on_ask(struct routerd *rd, struct ipc_chan *c, const struct ipc_foreign_ask *m);
 /* policy.c: stored asks what an account may. */
 void policy_on_ask(struct routerd *rd, struct ipc_chan *c, uint64_t account);
 /* Settings of this holder changed: stored asks again. */

@@ -10,7 +10,8 @@
 
 static void account_free(struct account *a)
 {
-	assert(a->refs == 0 && LIST_EMPTY(&a->sessions) && STAILQ_EMPTY(&a->waiters));
+	assert(a->refs == 0 && LIST_EMPTY(&a->sessions) && LIST_EMPTY(&a->guests) &&
+	       STAILQ_EMPTY(&a->waiters));
 	for (size_t i = 0; i < a->n_mboxes; i++)
 		mbox_free(&a->mboxes[i]);
 	free(a->mboxes);

@@ -99,11 +99,11 @@ static uint64_t quota_room(const struct account *a)
 	return used < a->quota ? a->quota - used : 0;
 }
 
-static void on_begin(struct session *s, const struct ipc_append_begin *q)
+static void on_begin(struct session *s, struct account *account, const struct ipc_append_begin *q)
 {
 	struct ipc_append_ready r = { .seq = q->seq };
 	int status = IPC_ST_OK;
-	struct mbox *m = account_mbox(s->account, q->name, &status);
+	struct mbox *m = account_mbox(account, q->name, &status);
 	struct append *a;
 
 	if (s->append != NULL) {
@@ -117,11 +117,11 @@ static void on_begin(struct session *s, const struct ipc_append_begin *q)
 		a->op.session = s;
 		TAILQ_INIT(&a->msgs);
 		m->pins++;
-		account_ref(s->account);
+		account_ref(account);
 		s->append = a;
 	}
 	r.status = (uint32_t)(m == NULL ? status : a == NULL ? IPC_ST_TRYLATER : IPC_ST_OK);
-	r.room = quota_room(s->account);
+	r.room = quota_room(account);
 	(void)ipc_send(s->chan, IPC_append_ready, &r, NULL);
 }
 
@@ -361,7 +361,7 @@ static void on_commit(struct session *s, uint32_t seq)
 	}
 	if (!session_admit(s, 0))
 		return;
-	op_begin(&a->op, s, seq, 0);
+	op_begin(&a->op, s, a->mbox->account, seq, 0);
 	if (a->n_msgs == 0 && a->place == 0)
 		a->status = IPC_ST_BAD;
 	a->state = APPEND_COMMIT;
@@ -380,11 +380,12 @@ static void on_abort(struct session *s)
 	append_drop(s);
 }
 
-bool append_on_msg(struct session *s, enum ipc_type type, const union ipc_any *m)
+bool append_on_msg(
+    struct session *s, const struct place *at, enum ipc_type type, const union ipc_any *m)
 {
 	switch (type) {
 	case IPC_append_begin:
-		on_begin(s, &m->append_begin);
+		on_begin(s, at->account, &m->append_begin);
 		return true;
 	case IPC_append_msg:
 		on_append_msg(s, &m->append_msg);

@@ -30,12 +30,21 @@ struct copy_back {
 
 enum { COPY_RUN_BYTES = 12 };
 
+/* Its place among the copies of one account. */
+struct copy_turn {
+	TAILQ_ENTRY(copy_turn) link;
+	struct copy *copy;
+	struct account *account;
+	bool has; /* its turn has come */
+};
+
 struct copy {
-	struct op op;
-	TAILQ_ENTRY(copy) link; /* of its account */
+	struct op op;              /* of the account of `to` */
+	struct copy_turn turns[2]; /* the second: of another account, the one with the higher id */
+	unsigned n_turns;
 	struct mbox *from, *to; /* pinned */
 	struct copy_back *back; /* or NULL */
-	bool move, running;
+	bool move;
 	bool held_from, held_to;
 	struct cols_view see;
 	struct buf runs; /* of uids that were done: first here, first there, how many */
@@ -63,6 +72,12 @@ struct copy {
 	size_t n_uids;
 	uint8_t uids[]; /* the question's pairs */
 };
+
+/* From one account into another. */
+static inline bool copy_crosses(const struct copy *c)
+{
+	return c->from->account != c->to->account;
+}
 
 static inline struct copy *copy_of(struct txn *t)
 {

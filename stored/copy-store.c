@@ -286,6 +286,8 @@ static bool new_rows(struct copy *c, struct txn *t)
 			return false;
 		row->modseq = c->modseq;
 		row->saved = now;
+		if (copy_crosses(c))
+			row->thread = 0; /* threads are an account's own; it is found anew */
 		rec = (struct msg_rec){ .flags = row->flags,
 			.keywords = keysets_get(&c->to->sets, row->keywords),
 			.size = row->size,
@@ -336,7 +338,7 @@ static void gone_init(struct copy *c)
 
 	g->kind = CHANGE_EXPUNGE;
 	g->mbox = c->from;
-	g->moved = true;
+	g->moved = !copy_crosses(c); /* what leaves the account can be restored in it */
 	g->seq = c->op.seq;
 	g->see = c->see;
 }
@@ -347,14 +349,15 @@ static int portion_allowed(struct copy *c)
 	const struct cols_row *all = c->staged ? c->all : c->rows;
 	size_t n = c->staged ? c->n_all : c->n;
 	uint64_t bytes = 0;
+	bool grows = !c->move || copy_crosses(c);
 
 	/* Of a copy in portions before the first one, and again before it becomes true. */
 	if (more_to_come(c) && c->rows > c->all)
 		n = 0;
-	for (size_t i = 0; !c->move && i < n; i++)
+	for (size_t i = 0; grows && i < n; i++)
 		if (add_overflows_u64(bytes, all[i].size, &bytes))
 			return IPC_ST_OVERQUOTA;
-	if (!c->move && !quota_lets(a, a->quota, bytes, n))
+	if (grows && !quota_lets(a, a->quota, bytes, n))
 		return IPC_ST_OVERQUOTA;
 	if (c->to->pend.uidnext >= STORE_UID_MAX - n)
 		return IPC_ST_TOOBIG;
@@ -379,7 +382,8 @@ static int commit_both(struct copy *c)
 		return r;
 	}
 	if (c->move)
-		t[1]->head.modseq = t[0]->head.modseq;
+		t[1]->head.modseq =
+		    copy_crosses(c) ? ++c->from->account->modseq : t[0]->head.modseq;
 	if (!taken_rows(c) || !new_rows(c, t[0])) {
 		txn_abort(t[0]);
 		txn_abort(t[1]);

@@ -44,27 +44,33 @@ static void copy_free(struct copy *c)
 
 static void copy_finish(struct copy *c, int status)
 {
-	struct account *a = c->op.account;
+	struct account *here = c->from->account, *there = c->to->account;
 	struct mbox *from = c->held_from ? c->from : NULL, *to = c->held_to ? c->to : NULL;
 
 	c->status = status;
 	if (c->staged)
 		c->to->staging = false;
-	account_ref(a);
+	account_ref(there);
 	if (c->op.session != NULL)
 		answer(c->op.session, c, c->to);
 	if (c->back != NULL)
 		copy_back_end(c);
-	TAILQ_REMOVE(&a->copies, c, link);
+	for (unsigned i = 0; i < c->n_turns; i++)
+		TAILQ_REMOVE(&c->turns[i].account->copies, &c->turns[i], link);
 	op_end(&c->op);
 	copy_free(c);
 	if (to != NULL)
 		change_release(to);
 	if (from != NULL)
 		change_release(from);
-	tree_reap(a);
-	copy_next(a);
-	account_unref(a);
+	tree_reap(there);
+	copy_next(there);
+	if (here != there) {
+		tree_reap(here);
+		copy_next(here);
+	}
+	account_unref(there);
+	account_unref(here); /* see copy_queue() */
 }
 
 void copy_portion_done(struct copy *c, int status)
@@ -118,14 +124,38 @@ static void on_held_from(void *arg, int status)
 		hold_to(c, status);
 }
 
+/*
+ * One that crosses waits for its turn in both accounts, in the order of their ids, so that no two
+ * wait for each other; then no other copy holds a mailbox of either.
+ */
 static void copy_next(struct account *a)
 {
-	struct copy *c = TAILQ_FIRST(&a->copies);
+	struct copy_turn *t = TAILQ_FIRST(&a->copies), *other;
+	struct copy *c;
 
-	if (c == NULL || c->running)
+	if (t == NULL || t->has)
 		return;
-	c->running = true;
+	t->has = true;
+	c = t->copy;
+	other = &c->turns[1];
+	if (t != other && c->n_turns == 2) {
+		TAILQ_INSERT_TAIL(&other->account->copies, other, link);
+		copy_next(other->account);
+		return;
+	}
 	change_hold(c->from, true, on_held_from, c);
+}
+
+static void copy_queue(struct copy *c)
+{
+	struct account *a = c->from->account, *b = c->to->account;
+
+	account_ref(a);
+	c->n_turns = a == b ? 1 : 2;
+	c->turns[0] = (struct copy_turn){ .copy = c, .account = a->id <= b->id ? a : b };
+	c->turns[1] = (struct copy_turn){ .copy = c, .account = a->id <= b->id ? b : a };
+	TAILQ_INSERT_TAIL(&c->turns[0].account->copies, &c->turns[0], link);
+	copy_next(c->turns[0].account);
 }
 
 /* ---- the question ---- */
@@ -155,11 +185,19 @@ static struct copy *copy_new(struct session *s, struct view *v, struct mbox *to,
 	return c;
 }
 
-static void on_copy(struct session *s, const struct ipc_msg_copy *q)
+/* A move needs one commit of both mailboxes, which an intent has of one account only. */
+static bool cannot_move(const struct view *v, const struct mbox *to)
+{
+	const struct account *here = v->mbox->account;
+
+	return here != to->account && !engine_limits(store_engine(here->st))->commit_atomic;
+}
+
+static void on_copy(struct session *s, struct account *a, const struct ipc_msg_copy *q)
 {
 	struct view *v = session_view(s, q->mbox);
 	int status = IPC_ST_OK;
-	struct mbox *to = account_mbox(s->account, q->to, &status);
+	struct mbox *to = account_mbox(a, q->to, &status);
 	struct copy *c;
 
 	if (v == NULL || q->uids.n == 0 || !pairs_good(q->uids) || (q->move && v->readonly)) {
@@ -167,7 +205,9 @@ static void on_copy(struct session *s, const struct ipc_msg_copy *q)
 		session_bad(s, "copy");
 		return;
 	}
-	if (to == NULL) {
+	if (to != NULL && q->move && cannot_move(v, to))
+		status = IPC_ST_CANNOT;
+	if (status != IPC_ST_OK) {
 		refuse(s, q->seq, status);
 		return;
 	}
@@ -179,9 +219,8 @@ static void on_copy(struct session *s, const struct ipc_msg_copy *q)
 		return;
 	}
 	c->move = q->move != 0;
-	op_begin(&c->op, s, q->seq, q->uids.n);
-	TAILQ_INSERT_TAIL(&s->account->copies, c, link);
-	copy_next(s->account);
+	op_begin(&c->op, s, a, q->seq, q->uids.n);
+	copy_queue(c);
 }
 
 void copy_restore(struct mbox *from, struct mbox *to, const struct lost_pick *pick,
@@ -206,15 +245,15 @@ void copy_restore(struct mbox *from, struct mbox *to, const struct lost_pick *pi
 	to->pins++;
 	c->runs.max = SIZE_MAX;
 	c->facts.max = COPY_FACTS_MAX;
-	op_begin_own(&c->op, from->account);
-	TAILQ_INSERT_TAIL(&from->account->copies, c, link);
-	copy_next(from->account);
+	op_begin_own(&c->op, to->account);
+	copy_queue(c);
 }
 
-bool copy_on_msg(struct session *s, enum ipc_type type, const union ipc_any *m)
+bool copy_on_msg(
+    struct session *s, const struct place *at, enum ipc_type type, const union ipc_any *m)
 {
 	if (type != IPC_msg_copy)
 		return false;
-	on_copy(s, &m->msg_copy);
+	on_copy(s, at->account, &m->msg_copy);
 	return true;
 }

@@ -113,7 +113,7 @@ static void on_make(struct session *s, const struct ipc_keyword_make *q)
 	}
 	*k = (struct keyword_op){ .mbox = v->mbox, .names = slice_of(k->text, q->names.n) };
 	memcpy(k->text, q->names.p, q->names.n);
-	op_begin(&k->op, s, q->seq, q->names.n);
+	op_begin(&k->op, s, v->mbox->account, q->seq, q->names.n);
 	change_hold(v->mbox, v->mbox->pub.keywords > 0, on_held, k);
 }
 

@@ -21,6 +21,7 @@ enum {
 	    20 * 1000 * 1000, /* of work on one session's questions until others have a turn */
 	SESSION_BAD_MAX = 32, /* senseless requests until the session ends */
 	SESSIONS_PER_ACCOUNT_MAX = 1000,
+	SESSION_GUESTS_MAX = 32,        /* accounts of others that it uses */
 	SESSION_STASH_MAX = 4 << 20,    /* answers that wait for a slow reader's events */
 	APPEND_MSGS_MAX = 1000,         /* messages of one append */
 	APPEND_BUFFERED_MAX = 16 << 20, /* their bytes in the engine's memory */

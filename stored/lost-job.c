@@ -288,7 +288,7 @@ bool lost_job(const struct lost_ask *q)
 	if (j == NULL)
 		return false;
 	if (q->session != NULL) {
-		op_begin(&j->op, q->session, q->seq, q->uids.n);
+		op_begin(&j->op, q->session, q->account, q->seq, q->uids.n);
 	} else {
 		op_begin_own(&j->op, a);
 		peer_ref(j->peer);

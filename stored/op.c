@@ -12,9 +12,9 @@ struct stashed {
 	uint8_t packet[];
 };
 
-void op_begin(struct op *op, struct session *s, uint32_t seq, size_t held)
+void op_begin(struct op *op, struct session *s, struct account *a, uint32_t seq, size_t held)
 {
-	*op = (struct op){ .session = s, .account = s->account, .seq = seq, .held = held };
+	*op = (struct op){ .session = s, .account = a, .seq = seq, .held = held };
 	LIST_INSERT_HEAD(&s->ops, op, link);
 	account_ref(op->account);
 }

@@ -36,8 +36,10 @@ void peer_end(struct peer *p)
 	ipc_chan_free(&p->chan);
 	if (p->kind == IPC_CH_ADMIN_STORE)
 		st->n_admins--;
-	if (p->kind == IPC_CH_ROUTE_STORE)
+	if (p->kind == IPC_CH_ROUTE_STORE) {
 		admin_may_gone(st);
+		foreign_routerd_gone(st);
+	}
 	if (st->parser == p) {
 		st->parser = NULL;
 		parse_peer_gone(st);
@@ -260,6 +262,9 @@ static void peer_on_msg(
 		break;
 	case IPC_store_may_reply:
 		admin_may_reply(st, &m->store_may_reply);
+		break;
+	case IPC_foreign_is:
+		foreign_is(st, &m->foreign_is);
 		break;
 	case IPC_parse_facts:
 		parse_facts(st, &m->parse_facts);

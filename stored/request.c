@@ -50,10 +50,10 @@ bool session_admit(struct session *s, size_t bytes)
 	return false;
 }
 
-static void on_open(struct session *s, const struct ipc_mbox_open *q)
+static void on_open(struct session *s, struct account *a, const struct ipc_mbox_open *q)
 {
 	int status;
-	struct mbox *m = account_mbox(s->account, q->name, &status);
+	struct mbox *m = account_mbox(a, q->name, &status);
 
 	if (!session_admit(s, 0))
 		return;
@@ -138,9 +138,8 @@ static void on_expunge(struct session *s, const struct ipc_msg_expunge *q)
 		change_expunge(v, q);
 }
 
-static void on_quota(struct session *s, uint32_t seq)
+static void on_quota(struct session *s, const struct account *a, uint32_t seq)
 {
-	struct account *a = s->account;
 	struct ipc_quota_is is = { .seq = seq, .status = IPC_ST_OK, .bytes_max = a->quota };
 
 	for (size_t i = 0; i < a->n_mboxes; i++) {
@@ -238,14 +237,12 @@ static void on_bulk(struct session *s, enum ipc_type type, const union ipc_any *
 	queue(s, &q, uids);
 }
 
-void session_on_msg(
-    void *arg, struct ipc_chan *c, enum ipc_type type, const union ipc_any *m, int *fds)
+void session_do(
+    struct session *s, const struct place *at, enum ipc_type type, const union ipc_any *m)
 {
-	struct session *s = arg;
-
 	switch (type) {
 	case IPC_mbox_open:
-		on_open(s, &m->mbox_open);
+		on_open(s, at->account, &m->mbox_open);
 		break;
 	case IPC_mbox_close:
 		on_close(s, &m->mbox_close);
@@ -271,14 +268,23 @@ void session_on_msg(
 		view_told(s, &m->mbox_told);
 		break;
 	case IPC_quota_get:
-		on_quota(s, m->quota_get.seq);
+		on_quota(s, at->account, m->quota_get.seq);
 		break;
 	default:
-		if (!tree_on_msg(s, type, m) && !append_on_msg(s, type, m) &&
-		    !keyword_on_msg(s, type, m) && !copy_on_msg(s, type, m) &&
+		if (!tree_on_msg(s, at, type, m) && !append_on_msg(s, at, type, m) &&
+		    !keyword_on_msg(s, type, m) && !copy_on_msg(s, at, type, m) &&
 		    !lost_on_session_msg(s, type, m) && !alerts_on_session_msg(s, type))
 			session_bad(s, "message");
 		break;
 	}
 	session_pump(s);
+}
+
+void session_on_msg(
+    void *arg, struct ipc_chan *c, enum ipc_type type, const union ipc_any *m, int *fds)
+{
+	struct session *s = arg;
+
+	if (!foreign_take(s, type, m))
+		session_do(s, &(struct place){ .account = s->account }, type, m);
 }

@@ -15,6 +15,11 @@ struct request {
 	TAILQ_ENTRY(request) link;
 	enum ipc_type type;
 	int status; /* IPC_ST_OK, or its answer without a further look */
+	/* of a listing, a status: it, or NULL: nobody's; in a session of another account its names
+	 * begin with `owner` ("~name/") */
+	struct account *account;
+	uint8_t *owner;
+	size_t n_owner;
 	uint32_t seq, mbox;
 	uint32_t uid, limit, mask, want; /* uid: the next of a listing */
 	uint64_t off, len, since;
@@ -47,6 +52,20 @@ struct op {
 struct append;
 struct stashed;
 
+/* Another account that a session uses: it stays in memory. */
+struct guest {
+	LIST_ENTRY(guest) link, account_link;
+	struct session *session;
+	struct account *account; /* referred to */
+};
+
+/* Where a request goes: the account and its names without "~name/" in front, which is `owner`; of
+ * the session's own account that is empty. Account NULL, of a listing: only subscriptions. */
+struct place {
+	struct account *account;
+	struct slice owner;
+};
+
 struct session {
 	LIST_ENTRY(session) link, account_link; /* `link`: of the living or the dead */
 	struct account *account;
@@ -68,15 +87,18 @@ struct session {
 	struct view *views[SESSION_HANDLES_MAX];
 	TAILQ_HEAD(, request) requests;
 	LIST_HEAD(, op) ops;
-	struct append *append;        /* under way */
-	STAILQ_HEAD(, stashed) stash; /* answers that wait for events */
+	LIST_HEAD(, guest) guests;
+	unsigned n_guests;
+	LIST_HEAD(, foreign) foreigns; /* that wait for their account */
+	struct append *append;         /* under way */
+	STAILQ_HEAD(, stashed) stash;  /* answers that wait for events */
 	size_t stash_bytes;
 	struct fetch *fetch;
 	/* the body that the first request sends, found in the index once */
 	bool have_body;
 	struct engine_loc loc;
 	uint64_t body_at, body_end;
-	unsigned place_asked; /* times, for a body that was not where the index said */
+	unsigned place_asked;  /* times, for a body that was not where the index said */
 	uint32_t facts_last;   /* of the facts being read: the last uid */
 	struct view *facts_of; /* and where they belong to; NULL: it is gone */
 };
@@ -94,7 +116,20 @@ bool tree_run_list(struct session *s, struct request *q);
 bool tree_run_status(struct session *s, struct request *q);
 void session_mbox_done(struct session *s, uint32_t seq, int status, uint64_t id);
 /* False: the message is not about names. */
-bool tree_on_msg(struct session *s, enum ipc_type type, const union ipc_any *m);
+bool tree_on_msg(
+    struct session *s, const struct place *at, enum ipc_type type, const union ipc_any *m);
+
+/* foreign.c: asks routerd, and the request comes back by session_do(), or is refused. False: it
+ * names nothing of another account. */
+bool foreign_take(struct session *s, enum ipc_type type, const union ipc_any *m);
+/* The session is gone. */
+void foreign_forget(struct session *s);
+
+/* guest.c: the session uses that account from now on. NULL: it uses too many. */
+struct guest *guest_take(struct session *s, struct account *a);
+/* The session is gone: nobody is answered; then, behind everything else of it, they go. */
+void guests_forget(struct session *s);
+void guests_free(struct session *s);
 
 /* request.c */
 /* Room for one more unanswered question with so many bytes. False: the session has ended. */
@@ -102,6 +137,9 @@ bool session_admit(struct session *s, size_t bytes);
 void request_free(struct request **q);
 void session_on_msg(
     void *arg, struct ipc_chan *c, enum ipc_type type, const union ipc_any *m, int *fds);
+/* A request, with its names as they are in that account. */
+void session_do(
+    struct session *s, const struct place *at, enum ipc_type type, const union ipc_any *m);
 
 /* Behind the events of what it tells: store_done, copy_done, append_done. Nothing when it is dead.
  */
@@ -109,8 +147,8 @@ void session_answer(struct session *s, enum ipc_type type, const void *m);
 /* The events have caught up. */
 void session_unstash(struct session *s);
 
-/* Admitted before; op_end() gives the allowance back. */
-void op_begin(struct op *op, struct session *s, uint32_t seq, size_t held);
+/* In that account. Admitted before; op_end() gives the allowance back. */
+void op_begin(struct op *op, struct session *s, struct account *a, uint32_t seq, size_t held);
 /* For nobody. */
 void op_begin_own(struct op *op, struct account *a);
 /* The channel to answer on, or NULL. */
@@ -121,8 +159,10 @@ bool pairs_good(struct slice p);
 
 /* keyword.c, append.c, copy.c: False: the message is not theirs. */
 bool keyword_on_msg(struct session *s, enum ipc_type type, const union ipc_any *m);
-bool append_on_msg(struct session *s, enum ipc_type type, const union ipc_any *m);
-bool copy_on_msg(struct session *s, enum ipc_type type, const union ipc_any *m);
+bool append_on_msg(
+    struct session *s, const struct place *at, enum ipc_type type, const union ipc_any *m);
+bool copy_on_msg(
+    struct session *s, const struct place *at, enum ipc_type type, const union ipc_any *m);
 /* The session is gone. */
 void append_drop(struct session *s);
 

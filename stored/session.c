@@ -147,6 +147,8 @@ void session_free(struct session *s)
 	for (size_t i = 0; i < a->n_gone; i++)
 		change_forget(a->gone[i], s);
 	tree_forget(a, s);
+	guests_forget(s);
+	foreign_forget(s);
 	append_drop(s);
 	session_unstash(s);
 	while ((op = LIST_FIRST(&s->ops)) != NULL) {
@@ -164,6 +166,7 @@ void session_free(struct session *s)
 		s->fetch->session = NULL; /* the callback frees it */
 	else
 		free(s->fetch);
+	guests_free(s);
 	free(s->text);
 	free(s);
 	tree_reap(a);
@@ -186,11 +189,14 @@ void session_bad(struct session *s, const char *why)
 void session_pump_all(struct account *a)
 {
 	struct session *s, *next;
+	struct guest *g;
 
 	for (s = LIST_FIRST(&a->sessions); s != NULL; s = next) {
 		next = LIST_NEXT(s, account_link);
 		session_pump(s);
 	}
+	LIST_FOREACH(g, &a->guests, account_link)
+	session_pump(g->session);
 }
 
 unsigned session_end_all(struct store *st, struct account *a, uint64_t except_sid, enum ipc_bye why)
@@ -206,7 +212,7 @@ unsigned session_end_all(struct store *st, struct account *a, uint64_t except_si
 		session_end(s, why);
 		n++;
 	}
-	return n;
+	return n + (a != NULL ? guests_end(a, why) : 0);
 }
 
 unsigned session_end_service(struct account *a, struct slice service, enum ipc_bye why)

@@ -66,7 +66,8 @@ struct quota_use {
 };
 
 struct tree_op;
-struct copy;
+struct copy_turn;
+struct guest;
 
 struct account {
 	struct store *st;
@@ -87,8 +88,8 @@ struct account {
 	struct threads threads;
 	TAILQ_HEAD(, tree_op) ops; /* the first is under way */
 	unsigned n_ops;
-	TAILQ_HEAD(, copy) copies; /* the first is under way */
-	struct mbox **gone;        /* deleted, somebody still points at them */
+	TAILQ_HEAD(, copy_turn) copies; /* the first is under way */
+	struct mbox **gone;             /* deleted, somebody still points at them */
 	size_t n_gone;
 	struct mbox **lost; /* deleted, and can be restored; in no order */
 	size_t n_lost;
@@ -105,6 +106,7 @@ struct account {
 	size_t n_dead;                          /* in the columns of all its mailboxes */
 	STAILQ_HEAD(, account_waiter) waiters;
 	LIST_HEAD(, session) sessions;
+	LIST_HEAD(, guest) guests; /* sessions of other accounts that use this one */
 	struct session *alerts_to; /* alerts.c */
 	struct ipc_alerts_told alerts_out;
 	bool alerts_again;
@@ -246,6 +248,7 @@ struct intent_round;
 struct lost_sweep;
 struct undelete;
 struct admin_may;
+struct foreign;
 
 struct store {
 	struct event_base *base;
@@ -270,6 +273,7 @@ struct store {
 	LIST_HEAD(, admin_may) mays;     /* administrators' requests of which routerd is asked */
 	LIST_HEAD(, undelete) lost_mays; /* and those about what is lost */
 	uint32_t may_seq;
+	LIST_HEAD(, foreign) foreigns; /* requests that name ~name, while routerd is asked */
 	LIST_HEAD(, session) sessions, dead_sessions;
 	LIST_HEAD(, post_conn) conn_list, dead_conns;
 	struct peer *parser;
@@ -473,7 +477,8 @@ struct session_args {
 int session_new(struct account *a, const struct session_args *args, int *ret_fd);
 void session_end(struct session *s, enum ipc_bye why);
 void session_free(struct session *s);
-/* Ends those of an account (all accounts: NULL) but `except_sid`; how many. */
+/* Ends those of an account (all accounts: NULL) but `except_sid`, and those of others that use it;
+ * how many. */
 unsigned session_end_all(
     struct store *st, struct account *a, uint64_t except_sid, enum ipc_bye why);
 /* Those of one service ("pop3"). */
@@ -504,6 +509,12 @@ void parse_facts(struct store *st, const struct ipc_parse_facts *q);
 void parse_drained(struct store *st);
 void parse_fini(struct store *st);
 bool parse_has(const struct mbox *m);
+
+/* foreign.c: routerd's answer; it is away. */
+void foreign_is(struct store *st, const struct ipc_foreign_is *m);
+void foreign_routerd_gone(struct store *st);
+/* guest.c: nobody else may use it any more: sessions of others that do end; how many. */
+unsigned guests_end(struct account *a, enum ipc_bye why);
 
 /* policy.c: asks routerd what the account may, unless that is known since a short time. */
 void policy_want(struct account *a);

@@ -23,30 +23,46 @@ void session_mbox_done(struct session *s, uint32_t seq, int status, uint64_t id)
 /* ---- listing: three lists merged, by name ---- */
 
 struct list_at {
-	const struct account *a;
+	const struct account *a; /* or NULL */
+	const struct tree_names *subs;
+	struct slice owner; /* with which subscriptions to its names begin */
 	size_t mbox, dir, sub;
 };
 
-static struct slice name_at(const struct list_at *l, unsigned which)
+static struct slice sub_at(const struct list_at *l)
 {
-	if (which == 0 && l->mbox < l->a->n_mboxes)
-		return l->a->mboxes[l->mbox]->name;
-	if (which == 1 && l->dir < l->a->dirs.n)
-		return l->a->dirs.v[l->dir].name;
-	if (which == 2 && l->sub < l->a->subs.n)
-		return l->a->subs.v[l->sub].name;
-	return SLICE_NONE;
+	struct slice name = l->sub < l->subs->n ? l->subs->v[l->sub].name : SLICE_NONE;
+
+	return slice_starts(name, l->owner) ? slice_from(name, l->owner.n) : SLICE_NONE;
 }
 
-/* The first names that are not below `name`. */
-static struct list_at list_from(const struct account *a, struct slice name)
+static struct slice name_at(const struct list_at *l, unsigned which)
 {
-	struct list_at l = { .a = a };
+	if (which == 0 && l->a != NULL && l->mbox < l->a->n_mboxes)
+		return l->a->mboxes[l->mbox]->name;
+	if (which == 1 && l->a != NULL && l->dir < l->a->dirs.n)
+		return l->a->dirs.v[l->dir].name;
+	return which == 2 ? sub_at(l) : SLICE_NONE;
+}
+
+/* The first names that are not below that of the request. */
+static struct list_at list_from(const struct session *s, const struct request *q)
+{
+	static uint8_t full[2 * MBOX_NAME_MAX];
+	struct slice name = slice_of(q->name, q->n_name);
+	struct list_at l = {
+		.a = q->account, .subs = &s->account->subs, .owner = slice_of(q->owner, q->n_owner)
+	};
 	bool found;
 
-	l.mbox = tree_mboxes_lower(a, name, &found);
-	l.dir = tree_names_lower(&a->dirs, name, &found);
-	l.sub = tree_names_lower(&a->subs, name, &found);
+	if (l.a != NULL) {
+		l.mbox = tree_mboxes_lower(l.a, name, &found);
+		l.dir = tree_names_lower(&l.a->dirs, name, &found);
+	}
+	if (q->n_owner > 0)
+		memcpy(full, q->owner, q->n_owner);
+	memcpy(full + q->n_owner, q->name, q->n_name);
+	l.sub = tree_names_lower(l.subs, slice_of(full, q->n_owner + q->n_name), &found);
 	return l;
 }
 
@@ -83,7 +99,7 @@ static bool list_take(struct list_at *l, struct slice *ret_name, uint8_t head[LI
 	wire_store_u64(head, id);
 	wire_store_u32(head + 8, attrs);
 	wire_store_u32(head + 12, uidvalidity);
-	wire_store_u32(head + 16, (uint32_t)low.n);
+	wire_store_u32(head + 16, (uint32_t)(l->owner.n + low.n));
 	*ret_name = low;
 	return true;
 }
@@ -93,7 +109,7 @@ static bool list_reply(struct session *s, struct request *q)
 {
 	static uint8_t out[LIST_BYTES];
 	struct slice prefix = slice_of(q->prefix, q->n_prefix), name;
-	struct list_at l = list_from(s->account, slice_of(q->name, q->n_name));
+	struct list_at l = list_from(s, q);
 	struct ipc_mbox_list_rows r = { .seq = q->seq, .status = IPC_ST_OK };
 	uint8_t head[LIST_ROW_HEAD];
 	size_t n = 0;
@@ -103,13 +119,19 @@ static bool list_reply(struct session *s, struct request *q)
 			continue; /* was the last one of the reply before */
 		if (!slice_starts(name, prefix))
 			continue;
-		if (n + LIST_ROW_HEAD + name.n > LIST_BYTES) {
+		if (q->n_owner + name.n > MBOX_NAME_MAX)
+			continue; /* no message could name it */
+		if (n + LIST_ROW_HEAD + q->n_owner + name.n > LIST_BYTES) {
 			r.more = 1;
 			break;
 		}
 		memcpy(out + n, head, LIST_ROW_HEAD);
-		memcpy(out + n + LIST_ROW_HEAD, name.p, name.n);
-		n += LIST_ROW_HEAD + name.n;
+		n += LIST_ROW_HEAD;
+		if (q->n_owner > 0)
+			memcpy(out + n, q->owner, q->n_owner);
+		n += q->n_owner;
+		memcpy(out + n, name.p, name.n);
+		n += name.n;
 		memcpy(q->name, name.p, name.n);
 		q->n_name = name.n;
 		q->uid = 1;
@@ -142,7 +164,7 @@ static void status_counts(const struct mbox *m, struct ipc_mbox_status_is *r)
 
 bool tree_run_status(struct session *s, struct request *q)
 {
-	struct mbox *m = account_mbox_id(s->account, q->id);
+	struct mbox *m = account_mbox_id(q->account, q->id);
 	struct ipc_mbox_status_is r = { .seq = q->seq, .status = IPC_ST_NOTFOUND };
 	bool look = q->limit != 0;
 
@@ -179,11 +201,12 @@ void request_free(struct request **qp)
 	*qp = NULL;
 	free(q->name);
 	free(q->prefix);
+	free(q->owner);
 	gone_free(&q->gone);
 	free(q);
 }
 
-static void on_list(struct session *s, const struct ipc_mbox_list *m)
+static void on_list(struct session *s, const struct place *at, const struct ipc_mbox_list *m)
 {
 	struct request *q = calloc(1, sizeof(*q));
 
@@ -195,7 +218,8 @@ static void on_list(struct session *s, const struct ipc_mbox_list *m)
 	q->seq = m->seq;
 	q->name = malloc(MBOX_NAME_MAX);
 	q->prefix = malloc(m->prefix.n + 1);
-	if (q->name == NULL || q->prefix == NULL) {
+	q->owner = malloc(at->owner.n + 1);
+	if (q->name == NULL || q->prefix == NULL || q->owner == NULL) {
 		request_free(&q);
 		session_end(s, IPC_BYE_STORE);
 		return;
@@ -203,10 +227,14 @@ static void on_list(struct session *s, const struct ipc_mbox_list *m)
 	if (m->prefix.n > 0)
 		memcpy(q->prefix, m->prefix.p, m->prefix.n);
 	q->n_prefix = m->prefix.n;
+	if (at->owner.n > 0)
+		memcpy(q->owner, at->owner.p, at->owner.n);
+	q->n_owner = at->owner.n;
+	q->account = at->account;
 	TAILQ_INSERT_TAIL(&s->requests, q, link);
 }
 
-static void on_status(struct session *s, const struct ipc_mbox_status *m)
+static void on_status(struct session *s, struct account *a, const struct ipc_mbox_status *m)
 {
 	struct request *q = calloc(1, sizeof(*q));
 	struct mbox *box;
@@ -216,7 +244,8 @@ static void on_status(struct session *s, const struct ipc_mbox_status *m)
 		session_end(s, IPC_BYE_STORE);
 		return;
 	}
-	box = account_mbox(s->account, m->name, &status);
+	box = account_mbox(a, m->name, &status);
+	q->account = a;
 	q->type = IPC_mbox_status;
 	q->seq = m->seq;
 	q->id = box != NULL ? box->id : 0;
@@ -224,28 +253,29 @@ static void on_status(struct session *s, const struct ipc_mbox_status *m)
 	TAILQ_INSERT_TAIL(&s->requests, q, link);
 }
 
-bool tree_on_msg(struct session *s, enum ipc_type type, const union ipc_any *m)
+bool tree_on_msg(
+    struct session *s, const struct place *at, enum ipc_type type, const union ipc_any *m)
 {
 	switch (type) {
 	case IPC_mbox_list:
 		if (session_admit(s, 0))
-			on_list(s, &m->mbox_list);
+			on_list(s, at, &m->mbox_list);
 		return true;
 	case IPC_mbox_status:
 		if (session_admit(s, 0))
-			on_status(s, &m->mbox_status);
+			on_status(s, at->account, &m->mbox_status);
 		return true;
 	case IPC_mbox_create:
 		if (session_admit(s, 0))
-			tree_create(s, &m->mbox_create);
+			tree_create(s, at->account, &m->mbox_create);
 		return true;
 	case IPC_mbox_delete:
 		if (session_admit(s, 0))
-			tree_delete(s, &m->mbox_delete);
+			tree_delete(s, at->account, &m->mbox_delete);
 		return true;
 	case IPC_mbox_rename:
 		if (session_admit(s, 0))
-			tree_rename(s, &m->mbox_rename);
+			tree_rename(s, at->account, &m->mbox_rename);
 		return true;
 	case IPC_mbox_subscribe:
 		if (session_admit(s, 0))

@@ -220,47 +220,55 @@ void tree_allow(struct account *a, size_t n, tree_done_fn *done, void *arg)
 
 /* ---- what a session asks ---- */
 
-static void ask(struct session *s, uint32_t seq, enum tree_kind kind, uint32_t attrs,
-    struct slice name, struct slice to)
+struct wish {
+	struct account *account;
+	uint32_t seq;
+	enum tree_kind kind;
+	uint32_t attrs;
+	struct slice name, to;
+};
+
+static void ask(struct session *s, const struct wish *w)
 {
-	struct tree_op *op = op_new(s->account, kind);
+	struct tree_op *op = op_new(w->account, w->kind);
 	bool good;
 
 	if (op == NULL) {
-		session_mbox_done(s, seq, IPC_ST_TRYLATER, 0);
+		session_mbox_done(s, w->seq, IPC_ST_TRYLATER, 0);
 		return;
 	}
 	op->session = s;
-	op->seq = seq;
-	op->attrs = attrs;
-	good = names_set(op, name, to);
-	op->inbox = kind == TREE_RENAME && good && slice_eq(op->name, SLICE("INBOX"));
+	op->seq = w->seq;
+	op->attrs = w->attrs;
+	good = names_set(op, w->name, w->to);
+	op->inbox = w->kind == TREE_RENAME && good && slice_eq(op->name, SLICE("INBOX"));
 	queue(op, good);
 }
 
-void tree_create(struct session *s, const struct ipc_mbox_create *q)
+void tree_create(struct session *s, struct account *a, const struct ipc_mbox_create *q)
 {
-	ask(s, q->seq, TREE_CREATE, q->attrs, q->name, q->name);
+	ask(s, &(struct wish){ a, q->seq, TREE_CREATE, q->attrs, q->name, q->name });
 }
 
-void tree_delete(struct session *s, const struct ipc_mbox_delete *q)
+void tree_delete(struct session *s, struct account *a, const struct ipc_mbox_delete *q)
 {
-	ask(s, q->seq, TREE_DELETE, 0, q->name, q->name);
+	ask(s, &(struct wish){ a, q->seq, TREE_DELETE, 0, q->name, q->name });
 }
 
-void tree_rename(struct session *s, const struct ipc_mbox_rename *q)
+void tree_rename(struct session *s, struct account *a, const struct ipc_mbox_rename *q)
 {
-	ask(s, q->seq, TREE_RENAME, 0, q->from, q->to);
+	ask(s, &(struct wish){ a, q->seq, TREE_RENAME, 0, q->from, q->to });
 }
 
 void tree_subscribe(struct session *s, const struct ipc_mbox_subscribe *q)
 {
-	ask(s, q->seq, q->on ? TREE_SUBSCRIBE : TREE_UNSUBSCRIBE, 0, q->name, q->name);
+	ask(s, &(struct wish){ s->account, q->seq, q->on ? TREE_SUBSCRIBE : TREE_UNSUBSCRIBE, 0,
+		   q->name, q->name });
 }
 
 void tree_place(struct session *s, const struct ipc_mbox_place *q)
 {
-	ask(s, q->seq, TREE_PLACE, q->uidvalidity, q->name, q->name);
+	ask(s, &(struct wish){ s->account, q->seq, TREE_PLACE, q->uidvalidity, q->name, q->name });
 }
 
 void tree_forget(struct account *a, const struct session *s)

@@ -20,8 +20,8 @@ int tree_compare(struct slice a, struct slice b);
 
 /*
  * The name as it is stored: INBOX in capitals where it is the first level. False when it cannot be
- * a name: empty, longer than MBOX_NAME_MAX, not UTF-8, an empty level, a control character, more than
- * TREE_LEVELS_MAX levels. `out` has MBOX_NAME_MAX bytes.
+ * a name: empty, longer than MBOX_NAME_MAX, not UTF-8, an empty level, a control character, more
+ * than TREE_LEVELS_MAX levels. `out` has MBOX_NAME_MAX bytes.
  */
 bool tree_name_good(struct slice name, uint8_t *out, struct slice *ret_name);
 
@@ -41,9 +41,9 @@ int tree_mboxes_add(struct account *a, struct mbox *take_m);
 void tree_mboxes_sort(struct account *a);
 
 /* tree-op.c: what a session asks to change; answered by mbox_done. */
-void tree_create(struct session *s, const struct ipc_mbox_create *q);
-void tree_delete(struct session *s, const struct ipc_mbox_delete *q);
-void tree_rename(struct session *s, const struct ipc_mbox_rename *q);
+void tree_create(struct session *s, struct account *a, const struct ipc_mbox_create *q);
+void tree_delete(struct session *s, struct account *a, const struct ipc_mbox_delete *q);
+void tree_rename(struct session *s, struct account *a, const struct ipc_mbox_rename *q);
 void tree_subscribe(struct session *s, const struct ipc_mbox_subscribe *q);
 void tree_place(struct session *s, const struct ipc_mbox_place *q);
 

@@ -134,6 +134,7 @@ static size_t session_dead(const struct session *s)
 void view_bound_dead(struct account *a)
 {
 	struct session *s, *next;
+	struct guest *g;
 
 	if (a->n_dead <= ACCOUNT_DEAD_MAX)
 		return;
@@ -142,4 +143,7 @@ void view_bound_dead(struct account *a)
 		if (session_dead(s) > SESSION_DEAD_MAX)
 			session_end(s, IPC_BYE_STORE);
 	}
+	LIST_FOREACH(g, &a->guests, account_link)
+	if (session_dead(g->session) > SESSION_DEAD_MAX)
+		session_end(g->session, IPC_BYE_STORE);
 }

@@ -213,6 +213,7 @@ enum ipc_may {
 	IPC_MAY_IMPERSONATE,
 	IPC_MAY_PURGE,  /* deleted mail, and hold it */
 	IPC_MAY_UPKEEP, /* of the server alone */
+	IPC_MAY_MAILBOXES, /* open them, as if they were his own */
 };
 
 /* What upkeep_ask asks for. */

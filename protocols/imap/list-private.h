@@ -20,6 +20,10 @@ struct list {
 	struct slice patterns[LIST_PATTERNS_MAX];
 	unsigned n_patterns;
 
+	/* Prefixes of what is asked for, one after the other: the own account, accounts of others.
+	 */
+	struct slice asks[LIST_PATTERNS_MAX + 1];
+	unsigned n_asks, asked;
 	uint32_t seq;
 	struct buf names;
 	struct row *rows;

@@ -39,6 +39,53 @@ static bool row_add(struct list *l, struct slice name, uint32_t attrs)
 	return buf_put(&l->names, name) == 0;
 }
 
+/* ---- what is asked for ---------------------------------------------------------------------- */
+
+static bool is_foreign(struct slice prefix)
+{
+	return prefix.n > 0 && prefix.p[0] == '~' && slice_find(prefix, '/') > 0;
+}
+
+/* Of an own account only what no other question brings. */
+static bool brought_again(const struct list *l, struct slice name)
+{
+	for (unsigned i = 0; !is_foreign(l->asks[l->asked - 1]) && i < l->n_asks; i++)
+		if (is_foreign(l->asks[i]) && slice_starts(name, l->asks[i]))
+			return true;
+	return false;
+}
+
+static void ask_add(struct list *l, struct slice prefix)
+{
+	for (unsigned i = 0; i < l->n_asks; i++)
+		if (slice_eq(l->asks[i], prefix))
+			return;
+	l->asks[l->n_asks++] = prefix;
+}
+
+/* Each account once: of several patterns all its names are asked for. */
+static void asks_set(struct list *l)
+{
+	for (unsigned i = 0; i < l->n_patterns; i++) {
+		struct slice prefix = match_prefix(l->patterns[i]);
+
+		if (l->n_patterns > 1 && is_foreign(prefix))
+			prefix = slice_part(prefix, 0, (size_t)slice_find(prefix, '/') + 1);
+		else if (l->n_patterns > 1)
+			prefix = SLICE_NONE;
+		ask_add(l, prefix);
+	}
+}
+
+static void ask_next(struct list *l)
+{
+	struct imap *s = l->job.s;
+	struct ipc_mbox_list m = { .seq = ++s->seq, .prefix = l->asks[l->asked++] };
+
+	l->seq = m.seq;
+	imap_send(s, IPC_mbox_list, &m);
+}
+
 static void on_rows(struct list *l, const struct ipc_mbox_list_rows *m)
 {
 	struct wire_reader r = wire_reader(m->rows);
@@ -52,7 +99,7 @@ static void on_rows(struct list *l, const struct ipc_mbox_list_rows *m)
 		attrs = wire_get_u32(&r);
 		wire_get_u32(&r);
 		name = wire_get_bytes(&r, IMAP_MBOX_MAX);
-		good = !r.bad && row_add(l, name, attrs);
+		good = !r.bad && (brought_again(l, name) || row_add(l, name, attrs));
 	}
 	if (!good) {
 		imap_store_failed(l->job.s, m->status != IPC_ST_OK ? m->status : IPC_ST_TRYLATER);
@@ -60,6 +107,10 @@ static void on_rows(struct list *l, const struct ipc_mbox_list_rows *m)
 	}
 	if (m->more != 0)
 		return;
+	if (l->asked < l->n_asks) {
+		ask_next(l);
+		return;
+	}
 	for (size_t i = 0; i < l->n_rows; i++)
 		l->rows[i].name.p = l->names.p + l->rows[i].name_at;
 	l->complete = true;
@@ -116,7 +167,8 @@ static void put_attrs(const struct list *l, struct writer *w, size_t i)
 		write_close(w);
 		return;
 	}
-	if ((r->attrs & IPC_ATTR_NONEXISTENT) != 0)
+	/* A subscription to a mailbox of another account: nobody has looked whether it is there. */
+	if ((r->attrs & IPC_ATTR_NONEXISTENT) != 0 && r->name.p[0] != '~')
 		write_atom(w, "\\NonExistent");
 	else if ((r->attrs & IPC_ATTR_NOSELECT) != 0)
 		write_atom(w, "\\Noselect");
@@ -252,16 +304,11 @@ static const struct imap_job_ops list_ops = {
 
 static void list_begin(struct list *l)
 {
-	struct imap *s = l->job.s;
-	struct ipc_mbox_list m = { .seq = ++s->seq };
-
-	if (l->n_patterns == 1)
-		m.prefix = match_prefix(l->patterns[0]);
-	l->seq = m.seq;
-	if (l->n_patterns == 0)
+	asks_set(l);
+	if (l->n_asks == 0)
 		l->complete = true; /* nothing can match */
 	else
-		imap_send(s, IPC_mbox_list, &m);
+		ask_next(l);
 }
 
 static struct list *list_new(struct imap *s)

@@ -1,5 +1,6 @@
 /*
- * quota - GETQUOTA and GETQUOTAROOT (RFC 9208): one quota root per account, without a name.
+ * quota - GETQUOTA and GETQUOTAROOT (RFC 9208): one quota root per account, without a name; that of
+ * another account is called as its mailboxes are, "~name".
  */
 #include "protocols/imap/imap-private.h"
 
@@ -8,15 +9,27 @@
 struct quota {
 	struct imap_job job;
 	uint32_t seq;
+	struct slice mailbox, root; /* in the arena of the command; mailbox: of GETQUOTAROOT */
 };
 
-static void put_quota(struct imap *s, const struct ipc_quota_is *m)
+static void put_root(struct imap *s, const struct quota *q)
+{
+	struct writer w = imap_writer(s);
+
+	write_untagged(&w);
+	write_atom(&w, "QUOTAROOT");
+	write_mailbox(&w, q->mailbox);
+	write_string(&w, q->root);
+	write_end(&w);
+}
+
+static void put_quota(struct imap *s, const struct quota *q, const struct ipc_quota_is *m)
 {
 	struct writer w = imap_writer(s);
 
 	write_untagged(&w);
 	write_atom(&w, "QUOTA");
-	write_string(&w, SLICE(""));
+	write_string(&w, q->root);
 	write_open(&w);
 	if (m->bytes_max > 0) {
 		/* In units of 1024 octets: never less used, or more allowed, than there is. */
@@ -43,7 +56,9 @@ static void quota_msg(struct imap_job *j, enum ipc_type type, const union ipc_an
 		imap_store_failed(j->s, m->quota_is.status);
 		return;
 	}
-	put_quota(j->s, &m->quota_is);
+	if (q->mailbox.n > 0)
+		put_root(j->s, q);
+	put_quota(j->s, q, &m->quota_is);
 	imap_done(j->s, IMAP_OK, NULL, "done");
 }
 
@@ -54,18 +69,30 @@ static void quota_free(struct imap_job *j)
 
 static const struct imap_job_ops quota_ops = { .on_msg = quota_msg, .free = quota_free };
 
-static void quota_ask(struct imap *s)
+static void quota_ask(struct imap *s, struct slice mailbox, struct slice root)
 {
 	struct quota *q = calloc(1, sizeof(*q));
-	struct ipc_quota_get m = { .seq = ++s->seq };
+	struct ipc_quota_get m = { .seq = ++s->seq, .name = root };
 
 	if (q == NULL) {
 		imap_done(s, IMAP_NO, "UNAVAILABLE", "not enough memory");
 		return;
 	}
 	q->seq = m.seq;
+	q->mailbox = mailbox;
+	q->root = root;
 	imap_job_begin(s, &q->job, &quota_ops);
 	imap_send(s, IPC_quota_get, &m);
+}
+
+/* "~name" of the names of another account's mailboxes. */
+static struct slice root_of(struct slice name)
+{
+	ptrdiff_t at = slice_find(name, '/');
+
+	if (name.n == 0 || name.p[0] != '~')
+		return SLICE("");
+	return at < 0 ? name : slice_part(name, 0, (size_t)at);
 }
 
 void imap_cmd_getquota(struct imap *s, struct parse *p)
@@ -73,31 +100,24 @@ void imap_cmd_getquota(struct imap *s, struct parse *p)
 	struct slice root;
 
 	parse_sp(p);
-	root = parse_astring(p);
+	root = parse_mailbox(p);
 	if (!parse_end(p))
 		imap_bad(s, p);
-	else if (root.n > 0)
+	else if (!slice_eq(root, root_of(root)))
 		imap_done(s, IMAP_NO, "NONEXISTENT", "no such quota root");
 	else
-		quota_ask(s);
+		quota_ask(s, SLICE_NONE, root);
 }
 
 /* RFC 9208 4.1.2: the mailbox need not exist. */
 void imap_cmd_getquotaroot(struct imap *s, struct parse *p)
 {
-	struct writer w = imap_writer(s);
 	struct slice name;
 
 	parse_sp(p);
 	name = parse_mailbox(p);
-	if (!parse_end(p)) {
+	if (parse_end(p))
+		quota_ask(s, name, root_of(name));
+	else
 		imap_bad(s, p);
-		return;
-	}
-	write_untagged(&w);
-	write_atom(&w, "QUOTAROOT");
-	write_mailbox(&w, name);
-	write_string(&w, SLICE(""));
-	write_end(&w);
-	quota_ask(s);
 }

@@ -9,29 +9,12 @@ import signal
 import time
 import zlib
 
+from imap_session import good, session
 from stores import written
 from suite import DOMAIN, PASSWORD, Line, behind_trace, case, check, equal, main, message, wait
 
 TO = "u1@" + DOMAIN
 imaplib._MAXLINE = 1 << 24
-
-
-@contextlib.contextmanager
-def session(s, user="u1", box="INBOX", port=143):
-    m = imaplib.IMAP4("127.0.0.1", port + s.offset, timeout=20)
-    try:
-        m.login(user, PASSWORD)
-        if box:
-            good(m.select(box))
-        yield m
-    finally:
-        with contextlib.suppress(Exception):
-            m.logout()
-
-
-def good(answer):
-    equal(answer[0], "OK", "the answer %r" % (answer[1],))
-    return answer[1]
 
 
 def bodies(m, what="1:*"):

@@ -22,7 +22,7 @@ enum { OPS_MAX = 200 };
 
 static const enum ipc_type messages[] = { IPC_rcpt_ask, IPC_dir_ask, IPC_route_login,
 	IPC_secret_dropped, IPC_account_done, IPC_post_target_done, IPC_sender_ask, IPC_post_login,
-	IPC_post_logout, IPC_may_ask, IPC_store_may_ask };
+	IPC_post_logout, IPC_may_ask, IPC_store_may_ask, IPC_foreign_ask };
 
 enum {
 	N_MESSAGES = sizeof(messages) / sizeof(messages[0]),
@@ -83,6 +83,8 @@ static void rd_msg(
 		rcpt_on_target_done(&w->rd, &m->post_target_done);
 	} else if (type == IPC_store_may_ask) {
 		login_on_store_may(&w->rd, c, &m->store_may_ask);
+	} else if (type == IPC_foreign_ask) {
+		foreign_on_ask(&w->rd, c, &m->foreign_ask);
 	} else {
 		login_on_msg(&w->rd, c, type, m, fds);
 	}

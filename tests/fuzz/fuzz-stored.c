@@ -19,7 +19,7 @@
 #include <event2/event.h>
 #include <stdlib.h>
 
-enum { OPS_MAX = 400, ACCOUNT = 7 };
+enum { OPS_MAX = 400, ACCOUNT = 7, OTHER = 8 };
 
 struct far_end {
 	struct ipc_chan *chan;
@@ -48,7 +48,7 @@ static const enum ipc_type more_messages[] = { IPC_mbox_uids, IPC_gone_get, IPC_
 	IPC_keyword_make, IPC_append_begin, IPC_append_msg, IPC_append_data, IPC_append_end,
 	IPC_append_commit, IPC_append_abort, IPC_msg_copy, IPC_quota_get, IPC_mbox_list,
 	IPC_mbox_create, IPC_mbox_delete, IPC_mbox_rename, IPC_mbox_subscribe, IPC_mbox_status,
-	IPC_parts_get, IPC_lost_ask };
+	IPC_parts_get, IPC_lost_ask, IPC_foreign_is };
 
 enum {
 	N_MESSAGES = sizeof(messages) / sizeof(messages[0]),
@@ -71,6 +71,23 @@ static enum ipc_type message_type(unsigned n)
 	return n < N_MESSAGES ? messages[n] : more_messages[n - N_MESSAGES];
 }
 
+/* As routerd: one name is another account's, one the own, one waits for an answer that may never
+ * come. */
+static void foreign(struct ipc_chan *c, const struct ipc_foreign_ask *m)
+{
+	struct ipc_foreign_is is = { .seq = m->seq, .status = IPC_DIR_DENIED };
+
+	if (slice_eq(m->name, SLICE("b")))
+		is.account = OTHER;
+	else if (slice_eq(m->name, SLICE("a")))
+		is.account = m->who;
+	else if (slice_eq(m->name, SLICE("w")))
+		return;
+	if (is.account != 0)
+		is.status = IPC_DIR_OK;
+	(void)ipc_send(c, IPC_foreign_is, &is, NULL);
+}
+
 static void on_msg(
     void *arg, struct ipc_chan *c, enum ipc_type type, const union ipc_any *m, int *fds)
 {
@@ -82,6 +99,8 @@ static void on_msg(
 			return;
 		e->w->fd = fds[0];
 		fds[0] = -1;
+	} else if (type == IPC_foreign_ask) {
+		foreign(c, &m->foreign_ask);
 	} else if (type == IPC_mbox_opened) {
 		e->w->last_open = m->mbox_opened;
 		e->w->opened++;
@@ -133,8 +152,8 @@ static void attach(struct world *w, struct far_end *e, enum ipc_ch kind)
 
 static void session_start(struct world *w, struct far_end *e)
 {
-	struct ipc_session_open q = { ++w->session_seq, ++w->sid, ACCOUNT, SLICE("n"), SLICE("s"),
-		SLICE_NONE };
+	struct ipc_session_open q = { ++w->session_seq, ++w->sid, ACCOUNT, SLICE("n"),
+		SLICE("imap"), SLICE_NONE };
 
 	fd_close(&w->fd);
 	(void)ipc_send(w->authd.chan, IPC_session_open, &q, NULL);
@@ -182,10 +201,11 @@ static uint64_t number(struct wire_reader *r, bool wide)
 /* Names that are likely to be there, for those that the input makes short. */
 static void name_set(struct slice *name)
 {
-	static const char *const names[] = { "INBOX", "There", "There/below", "Elsewhere" };
+	static const char *const names[] = { "INBOX", "There", "There/below", "Elsewhere",
+		"~b/INBOX", "~b/There", "~a/There", "~w/INBOX" };
 
 	if (name->n <= 1)
-		*name = slice_str(names[name->n == 0 ? 0 : name->p[0] % 4]);
+		*name = slice_str(names[name->n == 0 ? 0 : name->p[0] % 8]);
 }
 
 /* Pairs of a few bytes: one range. */
@@ -204,13 +224,26 @@ static void message_likely(enum ipc_type type, union ipc_any *m)
 {
 	switch (type) {
 	case IPC_account_make:
-		m->account_make.account = ACCOUNT;
+		m->account_make.account = ACCOUNT + m->account_make.account % 2;
+		break;
+	case IPC_identity_changed:
+		m->identity_changed.account = ACCOUNT + m->identity_changed.account % 2;
 		break;
 	case IPC_mbox_open:
 		name_set(&m->mbox_open.name);
 		break;
 	case IPC_append_begin:
 		name_set(&m->append_begin.name);
+		break;
+	case IPC_mbox_status:
+		name_set(&m->mbox_status.name);
+		break;
+	case IPC_quota_get:
+		name_set(&m->quota_get.name);
+		break;
+	case IPC_mbox_list:
+		if (m->mbox_list.prefix.n == 1)
+			m->mbox_list.prefix = SLICE("~b/");
 		break;
 	case IPC_mbox_create:
 		name_set(&m->mbox_create.name);
@@ -395,6 +428,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	attach(&w, &w.acceptor, IPC_CH_ATTACH_POST);
 	(void)ipc_send(
 	    w.routerd.chan, IPC_account_make, &(struct ipc_account_make){ 1, ACCOUNT }, NULL);
+	(void)ipc_send(
+	    w.routerd.chan, IPC_account_make, &(struct ipc_account_make){ 1, OTHER }, NULL);
 	spin(&w, 8);
 	session_start(&w, &w.session[0]);
 	session_start(&w, &w.session[1]);

@@ -235,6 +235,72 @@ static void mailboxes_of_others(void **state)
 	assert_int_equal(rig_open(s, "inbox", 0).status, IPC_ST_OK);
 }
 
+/* routerd knows who may; what a session says of itself has no place in any message. */
+static void denied(struct rig *r, const struct ipc_foreign_ask *m)
+{
+	bool exists = slice_eq(m->name, SLICE("u2@example.test"));
+
+	assert_int_equal(m->who, MINE);
+	rig_send(r->routerd, IPC_foreign_is,
+	    &(struct ipc_foreign_is){ .seq = m->seq,
+		.status = IPC_DIR_DENIED,
+		.account = exists ? OTHERS : 0,
+		.name = exists ? m->name : SLICE_NONE });
+}
+
+/* All that an imap session can say with a name, of an account that exists and of one that does not:
+ * to the last octet the same, and nothing of the account is touched. */
+static void names_are_no_rights(void **state)
+{
+	static const char *const names[2] = { "~u2@example.test/INBOX", "~u9@example.test/INBOX" };
+	struct rig *r = *state;
+	struct ipc_mbox_opened o;
+	struct rig_client *s;
+	uint8_t said[2][4096];
+	size_t n[2] = { 0, 0 };
+
+	r->service = "imap";
+	r->on_foreign = denied;
+	s = session(r, 100, &o);
+	for (int i = 0; i < 2; i++) {
+		struct slice name = slice_str(names[i]), uid = SLICE("\1\0\0\0\1\0\0\0");
+
+		rig_send(s, IPC_mbox_open, &(struct ipc_mbox_open){ 1, name, 2 });
+		rig_send(s, IPC_mbox_status, &(struct ipc_mbox_status){ 2, name, 3 });
+		rig_send(s, IPC_mbox_create, &(struct ipc_mbox_create){ 3, name, 0 });
+		rig_send(s, IPC_mbox_delete, &(struct ipc_mbox_delete){ 4, name });
+		rig_send(s, IPC_mbox_rename, &(struct ipc_mbox_rename){ 5, name, name });
+		rig_send(s, IPC_append_begin, &(struct ipc_append_begin){ 6, name });
+		rig_send(s, IPC_msg_copy, &(struct ipc_msg_copy){ 7, o.mbox, 1, name, uid });
+		rig_send(s, IPC_quota_get, &(struct ipc_quota_get){ 8, name });
+		rig_send(s, IPC_mbox_list, &(struct ipc_mbox_list){ 9, slice_part(name, 0, 17) });
+		for (int k = 0; k < 9; k++) {
+			struct buf packet = BUF_INIT(sizeof(said[0]));
+			enum ipc_type type;
+			const union ipc_any *m = rig_next(s, 60000, &type, NULL);
+
+			assert_non_null(m);
+			assert_int_equal(ipc_encode(type, m, &packet), 0);
+			assert_true(n[i] + packet.n <= sizeof(said[0]));
+			memcpy(said[i] + n[i], packet.p, packet.n);
+			n[i] += packet.n;
+			buf_fini(&packet);
+		}
+	}
+	assert_int_equal(n[0], n[1]);
+	assert_memory_equal(said[0], said[1], n[0]);
+	/* A hundred thousand of them and no answer read: bounded, and others go on. */
+	ipc_chan_pause(s->chan, true);
+	for (int i = 0; i < 100000 && s->chan != NULL; i++) {
+		(void)ipc_send(s->chan, IPC_mbox_status,
+		    &(struct ipc_mbox_status){ 2, slice_str(names[i % 2]), 0 }, NULL);
+		if (i % 1000 == 0)
+			rig_spin(r, 1);
+		if (i % 20000 == 0)
+			others_go_on(r);
+	}
+}
+
 static void readers_that_never_take(void **state)
 {
 	enum { N = 64 };
@@ -754,6 +820,7 @@ int main(void)
 		CASE(lists_of_uids),
 		CASE(a_hundred_thousand_questions),
 		CASE(mailboxes_of_others),
+		CASE(names_are_no_rights),
 		CASE(readers_that_never_take),
 		CASE(events_for_one_who_does_not_read),
 		CASE(append_out_of_turn),

@@ -65,6 +65,12 @@ static void on_msg(
 			policy_tell(k, m->policy_ask.account);
 		return;
 	}
+	if (type == IPC_alerts_ask && k->rig->on_foreign != NULL)
+		return;
+	if (type == IPC_foreign_ask && k->rig->on_foreign != NULL) {
+		k->rig->on_foreign(k->rig, &m->foreign_ask);
+		return;
+	}
 	if (type == IPC_append_ready)
 		k->window = IPC_WINDOW_BYTES;
 	assert_int_equal(ipc_encode(type, m, &out), 0);
@@ -484,7 +490,7 @@ int rig_account(struct rig *r, uint64_t account, enum ipc_type type)
 struct rig_client *rig_session(struct rig *r, uint64_t account, uint64_t sid, int *ret_status)
 {
 	struct ipc_session_open q = { ++r->seq, sid, account, SLICE("name@example.test"),
-		SLICE("pop3"), SLICE_NONE, r->quota };
+		slice_str(r->service != NULL ? r->service : "pop3"), SLICE_NONE, r->quota };
 	enum ipc_type type;
 	const union ipc_any *a;
 	int fd = -1;

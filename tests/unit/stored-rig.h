@@ -37,13 +37,16 @@ struct rig {
 	pid_t pid;
 	struct rig_client *clients, *authd, *routerd, *acceptor;
 	uint32_t seq;
-	uint64_t quota; /* of the sessions to come */
+	uint64_t quota;      /* of the sessions to come */
+	const char *service; /* the same; NULL: "pop3" */
 	/* Of stored, from its next start: 14 days, if the test does not say otherwise. */
 	uint32_t compress; /* CompressMessages: 1 from the begin, so that all tests have both */
 	uint64_t undelete_s;
 	/* What routerd says of every account. */
 	uint64_t messages_max;
 	uint32_t notice, alert, restores;
+	/* Answers for routerd; NULL: the test reads the question. */
+	void (*on_foreign)(struct rig *r, const struct ipc_foreign_ask *m);
 	bool policy_waits;   /* it says so when rig_policy() is called, not when it is asked */
 	struct slice thread; /* of the messages delivered from now on (common/mail/threadid.h) */
 	int dir_fd, log_fd;

@@ -334,7 +334,7 @@ static void a_suspended_master_is_nobodys_to_wake(void **state)
 {
 	static const char *const who[] = { "users@company.com", "helper@company.com" };
 	static const uint32_t ways[] = { IPC_MAY_SET_PASSWORD, IPC_MAY_CHECK_PASSWORD,
-		IPC_MAY_END_SESSIONS, IPC_MAY_RESTORE, IPC_MAY_IMPERSONATE };
+		IPC_MAY_END_SESSIONS, IPC_MAY_RESTORE, IPC_MAY_IMPERSONATE, IPC_MAY_MAILBOXES };
 	uint64_t gone;
 
 	make_world();
@@ -459,14 +459,18 @@ static void what_authd_and_stored_ask(void **state)
 		const char *who, *target;
 		unsigned may; /* bits 1 << enum ipc_may */
 	} cells[] = {
-		{ "user@one.example", "user@one.example", 0xfe },
+		{ "user@one.example", "user@one.example", 0xfe | 1 << IPC_MAY_MAILBOXES },
 		{ "user@one.example", "domain@one.example", 0 },
 		{ "domain@one.example", "user@one.example",
 		    1 << IPC_MAY_SEE_SESSIONS | 1 << IPC_MAY_SEE_FIGURES },
 		{ "basic@one.example", "user@one.example", 0x3e },
 		{ "basic@one.example", "user@two.example", 0 },
 		{ "reader@one.example", "user@one.example",
-		    1 << IPC_MAY_SEE_SESSIONS | 1 << IPC_MAY_SEE_FIGURES | 1 << IPC_MAY_RESTORE },
+		    1 << IPC_MAY_SEE_SESSIONS | 1 << IPC_MAY_SEE_FIGURES | 1 << IPC_MAY_RESTORE |
+			1 << IPC_MAY_MAILBOXES },
+		{ "reader@one.example", "user@two.example", 0 },
+		{ "reader@one.example", "basic@one.example",
+		    1 << IPC_MAY_SEE_SESSIONS | 1 << IPC_MAY_SEE_FIGURES },
 		{ "actor@one.example", "user@one.example",
 		    1 << IPC_MAY_SEE_SESSIONS | 1 << IPC_MAY_SEE_FIGURES |
 			1 << IPC_MAY_IMPERSONATE },
@@ -481,12 +485,12 @@ static void what_authd_and_stored_ask(void **state)
 		{ "monitor@company.com", "user@two.example",
 		    1 << IPC_MAY_SEE_SESSIONS | 1 << IPC_MAY_SEE_FIGURES },
 		{ "users@company.com", NULL, 1 << IPC_MAY_SEE_SESSIONS },
-		{ "users@company.com", "user@two.example", 0xfe },
+		{ "users@company.com", "user@two.example", 0xfe | 1 << IPC_MAY_MAILBOXES },
 		{ "users@company.com", "master@company.com",
 		    1 << IPC_MAY_SEE_SESSIONS | 1 << IPC_MAY_SEE_FIGURES },
 		{ "settings@company.com", "user@one.example", 0 },
-		{ "master@company.com", "settings@company.com", 0x1fe },
-		{ "master@company.com", "master@company.com", 0x1fe },
+		{ "master@company.com", "settings@company.com", 0x1fe | 1 << IPC_MAY_MAILBOXES },
+		{ "master@company.com", "master@company.com", 0x1fe | 1 << IPC_MAY_MAILBOXES },
 		{ "settings@company.com", NULL, 1 << IPC_MAY_UPKEEP },
 		{ "master@company.com", NULL,
 		    1 << IPC_MAY_SEE_SESSIONS | 1 << IPC_MAY_SEE_FIGURES | 1 << IPC_MAY_UPKEEP },
@@ -501,7 +505,7 @@ static void what_authd_and_stored_ask(void **state)
 		uint64_t target = cells[i].target != NULL ? rig_id(cells[i].target) : 0;
 		unsigned got = 0;
 
-		for (uint32_t what = 0; what < 10; what++)
+		for (uint32_t what = 0; what < 11; what++)
 			got |= (unsigned)rights_may(d, who, what, target) << what;
 		if (got != cells[i].may)
 			fail_msg("%s on %s: %x", cells[i].who,

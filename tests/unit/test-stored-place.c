@@ -101,7 +101,7 @@ static void who_does_not_greet_is_ended(void **state)
 	uint32_t status = IPC_ST_OK;
 	struct rig_client *s = open_for(r, IPC_RIGHT_MASTER, 7, false, &status);
 
-	rig_send(s, IPC_quota_get, &(struct ipc_quota_get){ 1 });
+	rig_send(s, IPC_quota_get, &(struct ipc_quota_get){ .seq = 1 });
 	assert_true(rig_gone(s, 10000));
 }
 
