@@ -11,13 +11,16 @@ undumpable processes, so for others only /proc/PID/status is checked.
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
 import time
+import types
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "crash"))
+import kill_kinds  # noqa: E402
+
 ROOT = os.geteuid() == 0
 # Programs that hold directories or files.
 HOLDS_DIRS = {"stored", "authd", "routerd", "stored-external"}
@@ -25,8 +28,8 @@ HOLDS_FILES = HOLDS_DIRS | {"logd"}
 # Certificates are public; who takes the signer has the keys anyway. Their children hold neither.
 HOLDS_PEM = {"signer", "pop3", "imap", "smtp", "admin", "pwd", "metrics"}
 HOLDS_LISTENERS = {"pop3", "imap", "smtp", "admin", "pwd", "metrics"}
-MUST_RUN = {"logd", "signer", "stored", "authd", "authd-worker", "routerd", "parsed", "pop3", "imap", "smtp", "admin", "pwd",
-            "metrics"}
+MUST_RUN = {"logd", "signer", "stored", "stored-external", "authd", "authd-worker", "routerd", "parsed", "parsed-fork", "pop3",
+            "imap", "smtp", "admin", "pwd", "metrics"}
 CAPS_MASTER = 1 << 0 | 1 << 2 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 8 | 1 << 10 | 1 << 18 | 1 << 21
 HARMLESS = re.compile(r"socket:\[\d+\]|pipe:\[\d+\]|/dev/null|"
                       r"anon_inode:\[(eventpoll|eventfd|timerfd|signalfd)\]")
@@ -153,10 +156,16 @@ def check_suite(master_pid, children):
         everyone.append(p)
         todo += p.children()
     passed, failed = 0, []
-    for p in everyone:
-        bad = check_status(p)
-        if ROOT and not p.is_master:
-            bad += check_inside(p) + check_fds(p)
+    for p in list(everyone):
+        try:
+            bad = check_status(p)
+            if ROOT and not p.is_master:
+                bad += check_inside(p) + check_fds(p)
+        except (FileNotFoundError, ProcessLookupError):
+            if not ended(p.pid):
+                raise
+            everyone.remove(p)
+            continue
         failed += ["%s (%d): %s" % (p.name, p.pid, b) for b in bad]
         passed += not bad
     programs = {}
@@ -174,6 +183,13 @@ def check_suite(master_pid, children):
     return passed, failed
 
 
+def ended(pid):
+    try:
+        return read("/proc/%d/stat" % pid).rsplit(")", 1)[1].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
 def master_of(run_dir):
     return int(read(os.path.join(run_dir, "gatehouse.pid")).split()[0])
 
@@ -187,10 +203,25 @@ def check_demo(build):
         # A helper that is not there: the process that would speak to it runs.
         subprocess.run([run, *demo, "--build", build, "--set", "external_helper = " + where + "/none", "--detach"], check=True, timeout=300,
                        stdout=subprocess.DEVNULL)
-        clients = [socket.create_connection(("127.0.0.1", 23000 + port), timeout=10) for port in (110, 143, 24)]
-        if [c.recv(512)[:3] for c in clients] != [b"+OK", b"* O", b"220"]:
-            raise RuntimeError("no greeting")
-        return check_suite(master_of(os.path.join(where, "run")), {"pop3-child", "imap-child", "smtp-child", "authd-external"})
+        master = master_of(os.path.join(where, "run"))
+        company = kill_kinds.Company(types.SimpleNamespace(
+            dir=where, base_port=23000, exe=os.path.join(os.path.abspath(build) + ".root", "usr/sbin/gatehouse"),
+            ports={"pop3": 23110, "imap": 23143, "lmtp": 23024}), "u2")
+        sender = company.smtp()
+        kinds = kill_kinds.rows(build)
+        for kind in kinds - {"parsed-child"}:
+            company.invite(kind)
+        # The reader of mail comes when there is some, and goes two seconds later.
+        for _ in range(10):
+            company.invite("parsed-child")
+            end = time.monotonic() + 5
+            while "parsed-child" not in kill_kinds.running(master) and time.monotonic() < end:
+                time.sleep(0.02)
+            found = check_suite(master, kinds)
+            if "parsed-child does not run" not in found[1]:
+                break
+        sender.close()
+        return found
     finally:
         subprocess.run([run, "--dir", where, "--stop"], timeout=60, stdout=subprocess.DEVNULL)
         shutil.rmtree(where, ignore_errors=True)
