@@ -41,7 +41,7 @@ def main():
     if len(sys.argv) > 2:
         tests = [t for t in tests if any(s.split(":")[-1] == sys.argv[2] for s in t["suite"])]
     passed = failed = 0
-    with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count() or 2) as pool:
+    with concurrent.futures.ThreadPoolExecutor(max_workers=2 * (os.cpu_count() or 1)) as pool:
         for name, good, bad, out in pool.map(lambda t: run(t, build), tests):
             passed, failed = passed + good, failed + bad
             print("%-24s %4d passed, %d failed" % (name, good, bad))

@@ -5,7 +5,6 @@ domain of a name alone.
 The machine's own addresses are not ours to change, so this runs in a network namespace that it makes, and needs root.
 """
 import contextlib
-import ctypes
 import fcntl
 import imaplib
 import json
@@ -19,23 +18,21 @@ import sys
 import suite
 from suite import DOMAIN, PASSWORD, case, check, equal, wait
 
+sys.path.append(os.path.join(suite.TOP, "scripts", "lib"))
+from own_net import own_network  # noqa: E402
+
 # client1.test has 127.0.0.4/30, fd00:1::/64 and fd00:2::5 to fd00:2::ff; client2.test fd00:3::1 alone.
 RANGES = {"client1.test": ["127.0.0.4/30", "fd00:1::/64", "fd00:2::5-fd00:2::ff"], "client2.test": ["fd00:3::1"]}
 PLACES = {"127.0.0.1": DOMAIN, "127.0.0.3": DOMAIN, "127.0.0.4": "client1.test", "127.0.0.7": "client1.test",
           "127.0.0.8": DOMAIN, "::1": DOMAIN, "fd00:1::1": "client1.test", "fd00:1::ffff:ffff:ffff:ffff": "client1.test",
           "fd00:1:0:1::": DOMAIN, "fd00:2::4": DOMAIN, "fd00:2::5": "client1.test", "fd00:2::ff": "client1.test",
           "fd00:2::100": DOMAIN, "fd00:3::1": "client2.test", "fd00:3::2": DOMAIN}
-CLONE_NEWNET, SIOCGIFFLAGS, SIOCSIFFLAGS, SIOCSIFADDR, IFF_UP = 0x40000000, 0x8913, 0x8914, 0x8916, 1
+SIOCSIFADDR = 0x8916
 
 
 def make_network():
     """A namespace whose loopback has all of PLACES."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.unshare(CLONE_NEWNET) != 0:
-        raise OSError(ctypes.get_errno(), "a network namespace of its own")
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-        flags = struct.unpack_from("H", fcntl.ioctl(s, SIOCGIFFLAGS, struct.pack("16sH14x", b"lo", 0)), 16)[0]
-        fcntl.ioctl(s, SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", flags | IFF_UP))
+    own_network()
     with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as s:
         for a in PLACES:
             if ":" in a and a != "::1":

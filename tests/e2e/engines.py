@@ -2,6 +2,10 @@
 """engines - the other tests again: on the memory engine, with connections sharing processes, and as an
 ordinary user.
 
+    engines.py BUILD [--doors]
+
+--doors: the files of DOORS alone, on the memory engine.
+
 The runs go side by side; each has a suite of its own. As an ordinary user the sandbox has fewer layers,
 and the log must name each that is missing. Root tries that as the user nobody, with a copy of the build
 that lies, for its eyes alone, where the build lies.
@@ -18,6 +22,8 @@ import suite
 
 NOBODY = 65534
 FILES = ("names", "auth", "pop", "imap", "lmtp", "smtp", "admin")
+# The rest of those that speak to a door, on the memory engine too; the slowest first.
+DOORS = ("external", "pwd", "examples", "proxied", "settings", "alerts", "rights", "grammar", "bursts", "slow")
 
 
 def run_file(name, build, *args):
@@ -126,6 +132,8 @@ def main():
         return with_copy(build)
     if mode == "--user":
         runs = [as_user(build)]
+    elif mode == "--doors":
+        runs = [side_by_side("memory engine", DOORS, build, "--engine", "memory")]
     else:
         runs = [side_by_side("memory engine", FILES, build, "--engine", "memory"),
                 side_by_side("8 connections a process", ("pop", "imap", "lmtp", "smtp", "auth", "admin"), build,

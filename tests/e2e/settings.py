@@ -380,9 +380,11 @@ def connections(s):
         refused(pop.noop)
 
 
-@case("settings and rights are there after a restart")
+@case("settings and rights are there after a restart, and nothing is where memory was all")
 def restart(s):
     if s.engine == "memory":
+        s.restart()
+        refused(s.pop)  # with its engine all it knew is gone
         return
     account(s, "u1", 'SenderAddresses=("a@b.example");AccessModes=(Mail,POP);')
     admin(s, "SetAccountRights u1 (Monitors)")

@@ -133,7 +133,9 @@ def run(s, clients, mb):
     if wrote is not None:
         print("written by stored: %.3f of the mail" % ((written(stored) - wrote) / total))
         check(written(stored) - wrote < total * 1.05 + (8 << 20), "stored wrote bodies more than once")
-    check(peak["stored"] < STORED_KB + clients * STORED_CLIENT_KB, "stored takes %d KiB", peak["stored"])
+    # The memory engine has the mail there, and nothing on the disk.
+    kept = 2 * total >> 10 if s.engine == "memory" else 0
+    check(peak["stored"] < STORED_KB + clients * STORED_CLIENT_KB + kept, "stored takes %d KiB", peak["stored"])
     check(peak["doors"] >= clients, "%d doors", peak["doors"])
     check(peak["door"] < DOOR_KB, "a door takes %d KiB", peak["door"])
     check(peak["disk"] - disk < total * 1.05 + (72 << 20), "the disk takes %d for %d", peak["disk"] - disk, total)
@@ -145,10 +147,12 @@ def main():
     a.add_argument("build", nargs="?", default=os.path.join(TOP, "build"))
     a.add_argument("--clients", type=int, default=16)
     a.add_argument("--mb", type=int, default=3)
+    a.add_argument("--engine", choices=["lmdb", "memory"], default="lmdb")
+    a.add_argument("--port-offset", type=int, default=27500)
     opt = a.parse_args()
     failed = 0
     try:
-        with Suite(opt.build, 27500, settings=("connections_max_per_address=1000",)) as s:
+        with Suite(opt.build, opt.port_offset, engine=opt.engine, settings=("connections_max_per_address=1000",)) as s:
             run(s, opt.clients, opt.mb)
             wait(lambda: not s.sessions(), 60, "the sessions' end")
     except (Failed, OSError, ConnectionError) as e:
