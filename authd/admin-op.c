@@ -18,6 +18,7 @@ struct op *op_new(struct admin *ad, uint32_t seq, uint64_t account)
 	if (op == NULL)
 		return NULL;
 	*op = (struct op){ .admin = ad, .a = ad->a, .seq = seq, .account = account };
+	LIST_INSERT_HEAD(&ad->a->changes, op, change_link);
 	ad->ops++;
 	return op;
 }
@@ -72,7 +73,7 @@ static struct op *first_tagging(const struct authd *a, uint64_t account)
 
 static void on_tags(void *arg, int rc, struct slice stored, struct slice tagged);
 
-static void op_free(struct op *op)
+void op_free(struct op *op)
 {
 	struct admin *ad = op->admin;
 	struct authd *a = op->a;
@@ -87,7 +88,13 @@ static void op_free(struct op *op)
 	}
 	if (next != NULL)
 		secrets_get(&a->secrets, next->account, on_tags, next);
+	if (op->newcomer)
+		TAILQ_REMOVE(&ad->newcomers, op, newcomer_link);
+	if (op->waits_worker)
+		TAILQ_REMOVE(&a->want_worker, op, tagging_link);
+	LIST_REMOVE(op, change_link);
 	secret_fini(&op->password);
+	secret_fini(&op->form);
 	work_free(&op->work);
 	free(op);
 	ad->ops--;
@@ -96,9 +103,18 @@ static void op_free(struct op *op)
 
 void op_end(struct op *op, enum ipc_auth_status status)
 {
+	if (op->newcomer && !op->taken) {
+		work_free(&op->work);
+		op->over = true;
+		op->outcome = status;
+		return;
+	}
 	if (!op->listing)
 		audit(op, status);
-	op_answer(op->admin, op->seq, status);
+	if (op->newcomer)
+		newcomer_answer(op, status);
+	else
+		op_answer(op->admin, op->seq, status);
 	op_free(op);
 }
 
@@ -133,11 +149,16 @@ static void on_put(void *arg, int rc)
 }
 
 /* The worker has done its part: its end must not end a request that waits for the disk. */
-static void put(struct op *op, struct slice stored)
+void op_put(struct op *op, struct slice stored)
 {
 	work_free(&op->work);
+	if (op->newcomer && !op->taken) {
+		if (secret_init(&op->form, stored) != 0)
+			op_end(op, IPC_AUTH_TRYLATER);
+		return;
+	}
 	/* Who was shut out must not come back by what he had asked for before. */
-	if (op->admin->shut)
+	if (op->admin->shut || op->dropped)
 		op_end(op, IPC_AUTH_DISABLED);
 	else if (op->tag[0] != '\0' && stored.n > SECRET_TAGGED_MAX)
 		op_end(op, IPC_AUTH_NOMECH);
@@ -155,7 +176,7 @@ static void on_hash_msg(void *arg, enum ipc_type type, const union ipc_any *m)
 	if (type != IPC_work_hashed || m->work_hashed.status != IPC_AUTH_OK)
 		op_end(op, type == IPC_work_hashed ? m->work_hashed.status : IPC_AUTH_TRYLATER);
 	else
-		put(op, m->work_hashed.stored);
+		op_put(op, m->work_hashed.stored);
 }
 
 static void on_work_lost(void *arg)
@@ -179,17 +200,17 @@ static void set(struct op *op, struct slice scheme, struct slice password)
 	if (hash.scheme.n == 0)
 		hash.scheme = slice_str(op->a->scheme);
 	if (password.n == 0) {
-		put(op, SLICE_NONE);
+		op_put(op, SLICE_NONE);
 	} else if (given) {
 		if (secrets_form_known(password))
-			put(op, password);
+			op_put(op, password);
 		else
 			op_end(op, IPC_AUTH_SYNTAX);
 	} else if (slice_ieq(hash.scheme, SLICE("plain")) && password.n < 1024) {
 		/* Nothing to compute, so no worker: many accounts are made like this in tests. */
 		memcpy(plain, "{PLAIN}", 7);
 		memcpy(plain + 7, password.p, password.n);
-		put(op, slice_of(plain, 7 + password.n));
+		op_put(op, slice_of(plain, 7 + password.n));
 		secret_wipe(plain, sizeof(plain));
 	} else {
 		op->work = work_new(op->a, &hash_work, op);

@@ -23,6 +23,9 @@ static void admin_close(struct admin *ad)
 	ad->gone = true;
 	LIST_REMOVE(ad, link);
 	ipc_chan_free(&ad->chan);
+	ad->ops++; /* until the last of them is looked at */
+	newcomers_close(ad);
+	ad->ops--;
 	admin_release(ad);
 }
 
@@ -170,6 +173,10 @@ static void on_msg(
 		on_set(arg, &m->secret_set);
 	else if (type == IPC_secret_check)
 		on_check(arg, &m->secret_check);
+	else if (type == IPC_secret_new)
+		newcomer_bring(arg, &m->secret_new);
+	else if (type == IPC_secret_forget)
+		newcomer_forget(arg, &m->secret_forget);
 }
 
 static void on_gone(void *arg, struct ipc_chan *c, enum ipc_gone why)
@@ -191,6 +198,7 @@ int admin_open(struct authd *a, uint64_t sid, struct slice who, uint64_t account
 		ad->a = a;
 		ad->sid = sid;
 		ad->account = account;
+		TAILQ_INIT(&ad->newcomers);
 		snprintf(ad->who, sizeof(ad->who), "%.*s", SLICE_FMT(who));
 		ad->chan = ipc_chan_new(a->base, sv[0], IPC_CH_ADMIN_AUTH, true, &admin_ops, ad);
 	}
@@ -228,7 +236,10 @@ static void on_dropped(void *arg, int rc)
 void admin_on_secret_drop(struct authd *a, const struct ipc_secret_drop *m)
 {
 	struct drop *d = calloc(1, sizeof(*d));
+	struct op *op;
 
+	LIST_FOREACH(op, &a->changes, change_link)
+	op->dropped |= op->account == m->account;
 	if (d == NULL)
 		return;
 	*d = (struct drop){ a, m->account, m->seq };

@@ -45,6 +45,8 @@ struct authd {
 	LIST_HEAD(, admin) admins;          /* administrators' channels */
 	LIST_HEAD(, op) asking;             /* their requests that wait for routerd's word */
 	TAILQ_HEAD(, op) tagging;           /* those that set a tagged password, in order */
+	TAILQ_HEAD(, op) want_worker;       /* new accounts' passwords that wait for a worker */
+	LIST_HEAD(, op) changes;            /* all requests of administrators */
 };
 
 /* ---- dialogue.c ---- */
@@ -111,4 +113,8 @@ void act_on_may(struct authd *a, const struct ipc_may_reply *m);
 /* routerd went away: who waits for its word is told "try later". */
 void admin_on_routerd_gone(struct authd *a);
 void admin_on_secret_drop(struct authd *a, const struct ipc_secret_drop *m);
+/* admin-new.c: routerd makes an account and asks for the secret that was brought for it. */
+void admin_on_secret_take(struct authd *a, const struct ipc_secret_take *m);
+/* A worker is free: those of them that wait for one. */
+void newcomer_next(struct authd *a);
 void authd_commit_failed(int rc) __attribute__((noreturn));

@@ -431,6 +431,8 @@ void authd_init(struct authd *a)
 {
 	TAILQ_INIT(&a->wait_client);
 	TAILQ_INIT(&a->tagging);
+	TAILQ_INIT(&a->want_worker);
+	LIST_INIT(&a->changes);
 	LIST_INIT(&a->admins);
 	LIST_INIT(&a->asking);
 	a->worker_ms = WORKER_STEP_MS;

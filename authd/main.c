@@ -151,6 +151,8 @@ static void from_routerd(
 		make_for_mail(&g->a, &m->provision_ask);
 	else if (type == IPC_secret_drop)
 		admin_on_secret_drop(&g->a, &m->secret_drop);
+	else if (type == IPC_secret_take)
+		admin_on_secret_take(&g->a, &m->secret_take);
 }
 
 static void routerd_gone(void *arg, struct ipc_chan *c, enum ipc_gone why)

@@ -82,12 +82,15 @@ int work_send(struct work *w, enum ipc_type type, const void *msg)
 void work_free(struct work **wp)
 {
 	struct work *w = *wp;
+	struct authd *a;
 
 	*wp = NULL;
 	if (w == NULL)
 		return;
-	w->a->workers--;
+	a = w->a;
+	a->workers--;
 	event_free(w->timer);
 	ipc_chan_free(&w->chan);
 	free(w);
+	newcomer_next(a);
 }

@@ -3,8 +3,7 @@
  * state on disk is the intent; every step may be repeated; start-up and the return of a peer finish
  * what was begun.
  */
-#include "routerd/routerd.h"
-#include "routerd/settings.h"
+#include "routerd/accounts-private.h"
 #include "routerd/tally.h"
 
 #include "common/base/log.h"
@@ -14,18 +13,7 @@
 #include <stdlib.h>
 
 enum { ACCOUNTS_CHANGED_BYTES = 57344 }; /* of one message, see schema.def */
-enum { WAITS_STORED = 1, WAITS_AUTHD = 2 };
-
-struct op {
-	struct routerd *rd;
-	uint32_t seq;
-	uint64_t account;
-	unsigned waits;
-	struct dir_answer answer; /* conn 0: nobody waits */
-	UT_hash_handle hh;
-};
-
-static struct op *op_new(struct routerd *rd, struct object *o, struct dir_answer a)
+struct op *account_op_new(struct routerd *rd, struct object *o, struct dir_answer a)
 {
 	struct op *op = calloc(1, sizeof(*op));
 
@@ -37,7 +25,7 @@ static struct op *op_new(struct routerd *rd, struct object *o, struct dir_answer
 	return op;
 }
 
-static void op_end(struct op *op, enum ipc_dir_status status, const char *text)
+void account_op_end(struct op *op, enum ipc_dir_status status, const char *text)
 {
 	struct object *o = directory_account(&op->rd->db.dir, op->account);
 
@@ -48,119 +36,20 @@ static void op_end(struct op *op, enum ipc_dir_status status, const char *text)
 	free(op);
 }
 
-/* Hands a batch in, or answers for it: `done` is called in every case but that. */
-static void commit_or_end(struct op *op, struct engine_batch *b, int rc, engine_done_fn *done)
+void account_op_commit(struct op *op, struct engine_batch *b, int rc, engine_done_fn *done)
 {
 	if (b == NULL || rc != 0) {
 		engine_batch_free(&b);
-		op_end(op, IPC_DIR_TRYLATER, "out of memory");
+		account_op_end(op, IPC_DIR_TRYLATER, "out of memory");
 		return;
 	}
 	engine_commit(op->rd->db.engine, &b, 1, done, op);
 }
 
-static void check_commit(struct routerd *rd, int rc)
+void account_op_check(const struct op *op, int rc)
 {
 	if (rc == ENGINE_UNKNOWN || rc == ENGINE_STALE || rc < 0)
-		routerd_commit_failed(rd, rc);
-}
-
-/* ---- creation ---- */
-
-static void create_active(void *arg, int rc)
-{
-	struct op *op = arg;
-	struct object *o = directory_account(&op->rd->db.dir, op->account);
-	char id[24];
-
-	check_commit(op->rd, rc);
-	if (rc != 0) {
-		op_end(
-		    op, IPC_DIR_TRYLATER, "the disk is full or failing; the account follows later");
-		return;
-	}
-	o->state = STATE_ACTIVE;
-	op->rd->stat.changes++;
-	snprintf(id, sizeof(id), "%llu", (unsigned long long)o->id);
-	op_end(op, IPC_DIR_OK, id);
-}
-
-static void create_made(struct op *op, struct object *o)
-{
-	struct engine_batch *b = db_begin(&op->rd->db);
-	int rc = 0;
-
-	if (b != NULL) {
-		o->state = STATE_ACTIVE;
-		rc = db_put_object(b, o);
-		o->state = STATE_CREATING;
-	}
-	commit_or_end(op, b, rc, create_active);
-}
-
-static void create_ask_stored(struct op *op)
-{
-	const struct object *o = directory_account(&op->rd->db.dir, op->account);
-	struct ipc_account_make m = { .seq = op->seq,
-		.account = op->account,
-		.mailboxes = settings_first_mailboxes(o),
-		.subscriptions = settings_first_subscriptions(o) };
-
-	if (op->rd->stored == NULL) {
-		op_end(
-		    op, IPC_DIR_TRYLATER, "the store is away; the account follows when it is back");
-		return;
-	}
-	op->waits = WAITS_STORED;
-	if (ipc_send(op->rd->stored, IPC_account_make, &m, NULL) != 0)
-		op_end(
-		    op, IPC_DIR_TRYLATER, "the store is away; the account follows when it is back");
-}
-
-static void create_noted(void *arg, int rc)
-{
-	struct op *op = arg;
-	struct object *o = directory_account(&op->rd->db.dir, op->account);
-
-	check_commit(op->rd, rc);
-	if (rc != 0) {
-		directory_remove_object(&op->rd->db.dir, o);
-		op_end(op, IPC_DIR_TRYLATER, "the disk is full or failing");
-		return;
-	}
-	o->state = STATE_CREATING;
-	create_ask_stored(op);
-}
-
-void account_create(struct routerd *rd, const struct new_account *n, struct dir_answer a)
-{
-	struct object *o =
-	    directory_add_account(&rd->db.dir, n->domain, n->name, rd->db.dir.next_id, STATE_NEW);
-	struct op *op = o != NULL ? op_new(rd, o, a) : NULL;
-	struct engine_batch *b;
-	int rc = 0;
-
-	if (op == NULL) {
-		if (o != NULL)
-			directory_remove_object(&rd->db.dir, o);
-		dir_reply_status(rd, a, IPC_DIR_TRYLATER, "out of memory");
-		return;
-	}
-	rd->db.dir.next_id++;
-	o->quota_bytes = n->quota_bytes;
-	b = db_begin(&rd->db);
-	if (b != NULL)
-		rc = settings_apply_template(&rd->db.dir, o, b);
-	if (b != NULL && rc == 0 && n->real_name.n > 0)
-		rc = settings_first_real_name(&rd->db.dir, o, n->real_name, b);
-	if (b != NULL && rc == 0)
-		rc = db_put_object(b, o);
-	if (b != NULL && rc == 0)
-		rc = db_put_next_id(&rd->db, b);
-	if (b == NULL || rc != 0)
-		create_noted(op, ENGINE_FULL);
-	else
-		engine_commit(rd->db.engine, &b, 1, create_noted, op);
+		routerd_commit_failed(op->rd, rc);
 }
 
 /* ---- deletion ---- */
@@ -170,26 +59,30 @@ static void delete_final(void *arg, int rc)
 	struct op *op = arg;
 	struct object *o = directory_account(&op->rd->db.dir, op->account);
 
-	check_commit(op->rd, rc);
+	account_op_check(op, rc);
 	if (rc != 0) {
-		op_end(
+		account_op_end(
 		    op, IPC_DIR_TRYLATER, "the disk is full or failing; the rest is removed later");
 		return;
 	}
-	op->rd->stat.changes++;
+	op->rd->stat.changes += op->refusal == NULL;
 	shown_forget(&op->rd->db.dir.shown, op->account);
 	tally_forget(&op->rd->db.dir, op->account);
 	directory_remove_object(&op->rd->db.dir, o);
-	op_end(op, IPC_DIR_OK, "");
+	if (op->refusal != NULL)
+		account_op_end(op, op->refused, op->refusal);
+	else
+		account_op_end(op, IPC_DIR_OK, "");
 }
 
 static void delete_away(struct op *op)
 {
-	op_end(op, IPC_DIR_TRYLATER, "a server is away; the rest is removed when it is back");
+	account_op_end(
+	    op, IPC_DIR_TRYLATER, "a server is away; the rest is removed when it is back");
 }
 
 /* stored may refuse it: the secrets go afterwards. */
-static void delete_ask_stored(struct op *op)
+void account_op_drop(struct op *op)
 {
 	struct ipc_account_drop m = { .seq = op->seq, .account = op->account };
 
@@ -216,19 +109,19 @@ static void delete_noted(void *arg, int rc)
 	struct op *op = arg;
 	struct object *o = directory_account(&op->rd->db.dir, op->account);
 
-	check_commit(op->rd, rc);
+	account_op_check(op, rc);
 	if (rc != 0) {
 		o->state = STATE_ACTIVE;
-		op_end(op, IPC_DIR_TRYLATER, "the disk is full or failing");
+		account_op_end(op, IPC_DIR_TRYLATER, "the disk is full or failing");
 		return;
 	}
 	account_tell_changed(op->rd, o);
-	delete_ask_stored(op);
+	account_op_drop(op);
 }
 
 void account_delete(struct routerd *rd, struct object *o, struct dir_answer a)
 {
-	struct op *op = op_new(rd, o, a);
+	struct op *op = account_op_new(rd, o, a);
 	struct engine_batch *b;
 	int rc = 0;
 
@@ -253,10 +146,10 @@ static void delete_undone(void *arg, int rc)
 	struct op *op = arg;
 	struct object *o = directory_account(&op->rd->db.dir, op->account);
 
-	check_commit(op->rd, rc);
+	account_op_check(op, rc);
 	if (rc == 0)
 		o->state = STATE_ACTIVE;
-	op_end(op, IPC_DIR_DENIED, "the account is on hold: it cannot be deleted");
+	account_op_end(op, IPC_DIR_DENIED, "the account is on hold: it cannot be deleted");
 }
 
 /* Its mail must stay: everything is as it was. */
@@ -270,14 +163,14 @@ static void delete_refused(struct op *op, struct object *o)
 		rc = db_put_object(b, o);
 		o->state = STATE_DELETING;
 	}
-	commit_or_end(op, b, rc, delete_undone);
+	account_op_commit(op, b, rc, delete_undone);
 }
 
 static void delete_dropped(struct op *op, struct object *o)
 {
 	struct engine_batch *b = db_begin(&op->rd->db);
 
-	commit_or_end(op, b, b != NULL ? db_del_object(b, o) : 0, delete_final);
+	account_op_commit(op, b, b != NULL ? db_del_object(b, o) : 0, delete_final);
 }
 
 /* ---- answers of the peers ---- */
@@ -290,17 +183,12 @@ static struct op *op_waiting(struct routerd *rd, uint32_t seq, unsigned who)
 	return op != NULL && (op->waits & who) != 0 ? op : NULL;
 }
 
-static void peer_answered(struct op *op, unsigned who, bool ok)
+static void delete_answered(struct op *op, struct object *o, unsigned who, bool ok)
 {
-	struct object *o = directory_account(&op->rd->db.dir, op->account);
-
 	op->waits = 0;
-	if (!ok) {
-		op_end(op, IPC_DIR_TRYLATER, "the store cannot do it now; it follows later");
-		return;
-	}
-	if (o->state == STATE_CREATING)
-		create_made(op, o);
+	if (!ok)
+		account_op_end(
+		    op, IPC_DIR_TRYLATER, "the store cannot do it now; it follows later");
 	else if (who == WAITS_STORED)
 		delete_ask_authd(op);
 	else
@@ -310,24 +198,39 @@ static void peer_answered(struct op *op, unsigned who, bool ok)
 void account_on_done(struct routerd *rd, const struct ipc_account_done *m)
 {
 	struct op *op = op_waiting(rd, m->seq, WAITS_STORED);
-
 	struct object *o = op != NULL ? directory_account(&rd->db.dir, op->account) : NULL;
 
 	if (op == NULL)
 		return;
-	op->waits = 0;
-	if (m->status == IPC_ST_DENIED && o->state == STATE_DELETING)
+	if (account_coming(o)) {
+		account_op_made(op, WAITS_STORED, m->status == IPC_ST_OK);
+	} else if (m->status == IPC_ST_DENIED) {
+		op->waits = 0;
 		delete_refused(op, o);
-	else
-		peer_answered(op, WAITS_STORED, m->status == IPC_ST_OK);
+	} else {
+		delete_answered(op, o, WAITS_STORED, m->status == IPC_ST_OK);
+	}
 }
 
 void account_on_secret_dropped(struct routerd *rd, const struct ipc_secret_dropped *m)
 {
 	struct op *op = op_waiting(rd, m->seq, WAITS_AUTHD);
+	struct object *o = op != NULL ? directory_account(&rd->db.dir, op->account) : NULL;
 
-	if (op != NULL)
-		peer_answered(op, WAITS_AUTHD, m->status == IPC_AUTH_OK);
+	if (op != NULL && !account_coming(o))
+		delete_answered(op, o, WAITS_AUTHD, m->status == IPC_AUTH_OK);
+}
+
+void account_on_secret_taken(struct routerd *rd, const struct ipc_secret_taken *m)
+{
+	struct op *op = op_waiting(rd, m->seq, WAITS_AUTHD);
+
+	/* An answer to routerd as it was before it started anew may have any number. */
+	if (op == NULL || op->account != m->account ||
+	    !account_coming(directory_account(&rd->db.dir, op->account)))
+		return;
+	account_op_secret(op, m->status);
+	account_op_made(op, WAITS_AUTHD, m->status == IPC_AUTH_OK);
 }
 
 void account_on_peer_gone(struct routerd *rd)
@@ -337,7 +240,7 @@ void account_on_peer_gone(struct routerd *rd)
 	HASH_ITER(hh, rd->ops, op, tmp)
 	{
 		if (op->waits != 0)
-			op_end(
+			account_op_end(
 			    op, IPC_DIR_TRYLATER, "a server went away; it follows when it is back");
 	}
 }
@@ -349,15 +252,15 @@ void account_resume_all(struct routerd *rd)
 	size_t at = 0;
 
 	while ((o = directory_next_account(&rd->db.dir, &at)) != NULL) {
-		if (o->in_flow || (o->state != STATE_CREATING && o->state != STATE_DELETING))
+		if (o->in_flow || (!account_coming(o) && o->state != STATE_DELETING))
 			continue;
-		op = op_new(rd, o, (struct dir_answer){ 0 });
+		op = account_op_new(rd, o, (struct dir_answer){ 0 });
 		if (op == NULL)
 			return;
-		if (o->state == STATE_CREATING)
-			create_ask_stored(op);
+		if (account_coming(o))
+			account_op_make(op);
 		else
-			delete_ask_stored(op);
+			account_op_drop(op);
 	}
 }
 

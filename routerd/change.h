@@ -35,6 +35,10 @@ void change_free(struct change *ch);
 /* Hands the batch in, or undoes: `rc` is of its filling, `b` may be NULL. Takes both. */
 void change_commit(struct change *ch, struct engine_batch *b, int rc);
 
+/* For apply and undo: the change's domain is there, or is no more. */
+void change_domain_live(struct change *ch);
+void change_domain_forget(struct change *ch);
+
 /* ---- what several verbs check; each answers when it is so ---- */
 
 /* Another change of domains' names is under way: two that are checked before either is made could

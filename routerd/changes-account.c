@@ -2,24 +2,36 @@
 #include "routerd/change.h"
 
 #include "routerd/names.h"
-#include "routerd/settings.h"
+#include "routerd/settings-ops.h"
 
 void verb_account_create(struct request *q)
 {
-	struct domain *dom;
-	struct slice name;
-	uint64_t quota = 0;
+	struct object fresh = { .kind = OBJECT_ACCOUNT };
+	struct new_account n = { 0 };
+	struct settings_ops settings;
+	struct settings_holder h;
 
-	if (!change_name_free(q, q->args[0], &dom, &name))
+	if (!change_name_free(q, q->args[0], &n.domain, &n.name))
 		return;
-	if (q->n > 1 && slice_u64(q->args[1], INT64_MAX, &quota) != 0) {
-		reply_error(q, IPC_DIR_BAD, "the quota is a number of bytes");
+	if (q->n > 1 && slice_eq(q->args[1], SLICE("secret")))
+		n.secret_sid = q->sid;
+	if (n.secret_sid != 0 &&
+	    !rights_allow_setting(&q->rd->db.dir, &q->actor, IPC_RIGHT_BASIC, n.domain, NULL)) {
+		reply_error(q, IPC_DIR_DENIED, "you may not give this account a password");
 		return;
 	}
-	if (!rights_allow_setting(
-		&q->rd->db.dir, &q->actor, setting_rows[SETTING_MaxAccountSize].right, dom, NULL))
-		quota = 0;
-	account_create(q->rd, &(struct new_account){ dom, name, quota, SLICE_NONE }, q->answer);
+	if (q->n > 2 && q->n % 2 != 0) {
+		reply_error(q, IPC_DIR_BAD, "every setting has a value");
+		return;
+	}
+	fresh.domain = n.domain;
+	fresh.name = n.name;
+	h = settings_holder(&q->rd->db.dir, SCOPE_ACCOUNT, NULL, &fresh);
+	settings_ops_init(&settings);
+	n.settings = &settings;
+	if (settings_ops_take(q, &settings, &h, 2, false))
+		account_create(q->rd, &n, q->answer);
+	settings_ops_fini(&settings);
 }
 
 /* An account on which a verb may work now; NULL after having answered. */

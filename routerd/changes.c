@@ -131,6 +131,11 @@ bool change_name_free(
 	if (*ret_domain == NULL || change_name_special(q, *ret_domain, a.local))
 		return false;
 	o = directory_object(&q->rd->db.dir, *ret_domain, a.local);
+	if (o != NULL && o->kind == OBJECT_ACCOUNT && o->state != STATE_ACTIVE) {
+		reply_error(q, IPC_DIR_TRYLATER,
+		    "an account with this name comes or goes just now: try again");
+		return false;
+	}
 	if (o != NULL) {
 		change_name_taken(q, o);
 		return false;

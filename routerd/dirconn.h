@@ -13,7 +13,8 @@ struct request {
 	const struct slice *args;
 	size_t n;
 	struct buf *table_parts; /* of the administrator: a Router table that comes in parts */
-	uint64_t account; /* who asks; 0: Master by the kernel's word */
+	uint64_t account;        /* who asks; 0: Master by the kernel's word */
+	uint64_t sid;            /* of his connection */
 };
 
 typedef void verb_fn(struct request *q);

@@ -38,6 +38,7 @@ enum object_state {
 	STATE_CREATING = 1, /* durable intent: stored does not know it yet */
 	STATE_ACTIVE = 2,
 	STATE_DELETING = 3, /* durable intent: stored and authd are to forget it */
+	STATE_PROMISED = 4, /* as CREATING, with a secret: taken back when authd has none */
 };
 
 struct settings;
@@ -157,6 +158,12 @@ static inline bool account_live(const struct object *o)
 {
 	return o != NULL && o->kind == OBJECT_ACCOUNT && o->state == STATE_ACTIVE &&
 	       !o->suspended && o->domain->state == STATE_ACTIVE && !o->domain->suspended;
+}
+
+/* Its name is given, and it is not there yet. */
+static inline bool account_coming(const struct object *o)
+{
+	return o->state == STATE_CREATING || o->state == STATE_PROMISED;
 }
 
 /* All accounts in turn, from *at = 0 on; NULL at the end. Nothing may come or go in between. */

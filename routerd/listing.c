@@ -150,7 +150,7 @@ void verb_account_list(struct request *q)
 
 const char *state_word(const struct object *o)
 {
-	if (o->state == STATE_CREATING)
+	if (account_coming(o))
 		return "creating";
 	if (o->state == STATE_DELETING)
 		return "deleting";

@@ -124,6 +124,9 @@ void login_on_msg(
 	case IPC_secret_dropped:
 		account_on_secret_dropped(rd, &m->secret_dropped);
 		break;
+	case IPC_secret_taken:
+		account_on_secret_taken(rd, &m->secret_taken);
+		break;
 	case IPC_account_new:
 		provision_on_new(rd, &m->account_new);
 		break;

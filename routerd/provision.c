@@ -45,7 +45,8 @@ enum ipc_route_status provision_name(struct routerd *rd, enum route_mode mode, s
 	o = directory_object(&rd->db.dir, dom, name);
 	/* One that is being made just now has its question at authd still, or will not have
 	 * another. */
-	if (o != NULL && !(o->kind == OBJECT_ACCOUNT && o->in_flow && o->state < STATE_ACTIVE))
+	if (o != NULL && !(o->kind == OBJECT_ACCOUNT && o->in_flow &&
+			     (o->state == STATE_NEW || account_coming(o))))
 		return o->state == STATE_DELETING ? IPC_ROUTE_UNKNOWN : IPC_ROUTE_TRYLATER;
 	buf_put(ret, name);
 	buf_putc(ret, '@');

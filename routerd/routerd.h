@@ -13,6 +13,7 @@
 #include "routerd/route.h"
 
 struct dir_conn;
+struct settings_ops;
 struct rcpt_conn;
 struct op;
 
@@ -129,19 +130,23 @@ void dir_reply_status(
     struct routerd *rd, struct dir_answer a, enum ipc_dir_status status, const char *text);
 void dir_reply_item(struct routerd *rd, struct dir_answer a, struct slice item);
 
-/* ---- accounts.c: accounts come and go in three databases ---- */
+/* ---- account-make.c, accounts.c: accounts come and go in three databases ---- */
 
 struct new_account {
 	struct domain *domain;
 	struct slice name;      /* valid and free */
 	uint64_t quota_bytes;   /* 0: what its domain gives */
 	struct slice real_name; /* empty: what its template says */
+	uint64_t secret_sid; /* who brings its secret to authd, under the answer's seq; 0: none */
+	const struct settings_ops *settings; /* in place of its template's; NULL: none */
 };
 
-/* Makes the account and answers with its id when stored has it, too. */
+/* Makes the account and answers with its id when stored has it and authd its secret, too: whole, or
+ * not at all. */
 void account_create(struct routerd *rd, const struct new_account *n, struct dir_answer a);
 void account_delete(struct routerd *rd, struct object *o, struct dir_answer a);
 void account_on_done(struct routerd *rd, const struct ipc_account_done *m);
+void account_on_secret_taken(struct routerd *rd, const struct ipc_secret_taken *m);
 void account_on_secret_dropped(struct routerd *rd, const struct ipc_secret_dropped *m);
 /* A peer is back: whatever was left half done goes on. */
 void account_resume_all(struct routerd *rd);

@@ -154,7 +154,8 @@ static void on_ask(struct dir_conn *dc, const struct ipc_dir_ask *m)
 		.answer = { dc->id, m->seq },
 		.args = args,
 		.table_parts = &dc->table_parts,
-		.account = dc->account };
+		.account = dc->account,
+		.sid = dc->audits.sid };
 	struct wire_reader r = wire_reader(m->args);
 
 	while (wire_left(&r) > 0 && !r.bad && q.n < ARGS_MAX)

@@ -136,6 +136,7 @@ static bool holds_secret(enum ipc_type type)
 	case IPC_work_hashed:
 	case IPC_source_ask:
 	case IPC_secret_set:
+	case IPC_secret_new:
 	case IPC_secret_check:
 		return true;
 	default:

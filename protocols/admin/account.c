@@ -21,15 +21,7 @@ void cmd_account_list(struct cmd *c, enum ipc_type type, const union ipc_any *m)
 	cmd_data(c);
 }
 
-/* ---- CreateAccount ---- */
-
-/* An account whose password was refused is not made. */
-static void secret_error(struct cmd *c, const char *text)
-{
-	cmd_error(c, text);
-	if (c->verb->run == run_create_account)
-		cmd_undo(c, VERB_account_delete, cmd_text(c, 0));
-}
+/* ---- secrets ---- */
 
 static void on_secret(struct cmd *c, enum ipc_type type, const union ipc_any *m)
 {
@@ -38,22 +30,22 @@ static void on_secret(struct cmd *c, enum ipc_type type, const union ipc_any *m)
 		cmd_ok(c);
 		break;
 	case IPC_AUTH_NOMECH:
-		secret_error(c, "the password cannot be stored this way");
+		cmd_error(c, "the password cannot be stored this way");
 		break;
 	case IPC_AUTH_SYNTAX:
-		secret_error(c, "the given hash starts with {CRYPT}, {SCRAM-SHA-256} or {PLAIN}");
+		cmd_error(c, "the given hash starts with {CRYPT}, {SCRAM-SHA-256} or {PLAIN}");
 		break;
 	case IPC_AUTH_BAD:
-		secret_error(c, "the password is wrong");
+		cmd_error(c, "the password is wrong");
 		break;
 	case IPC_AUTH_LIMIT:
-		secret_error(c, "the account has as many tagged passwords as it may have");
+		cmd_error(c, "the account has as many tagged passwords as it may have");
 		break;
 	case IPC_AUTH_DISABLED:
-		secret_error(c, "you may not do this with the password of this account");
+		cmd_error(c, "you may not do this with the password of this account");
 		break;
 	default:
-		secret_error(c, "the password cannot be worked on now; try again");
+		cmd_error(c, "the password cannot be worked on now; try again");
 	}
 }
 
@@ -66,9 +58,9 @@ static void ask_tagged(struct cmd *c, struct slice scheme, struct slice tag, str
 		.password = password };
 
 	if (password.n > 1024 || scheme.n > 32)
-		secret_error(c, "the password is too long");
+		cmd_error(c, "the password is too long");
 	else if (tag.n > 32)
-		secret_error(c, "a tag has letters, digits, '-', '_' and '.', at most 32");
+		cmd_error(c, "a tag has letters, digits, '-', '_' and '.', at most 32");
 	else
 		cmd_ask(c, FRONT_SECRETS, IPC_secret_set, &m, on_secret);
 }
@@ -78,52 +70,58 @@ static void ask_secret(struct cmd *c, struct slice scheme, struct slice password
 	ask_tagged(c, scheme, SLICE_NONE, password);
 }
 
+/* ---- CreateAccount ---- */
+
 enum { CREATE_TYPE = 1, CREATE_LEGACY, CREATE_PATH, CREATE_SETTINGS };
 
 /* What is not a setting in the settings of a new account. */
 static const char *const secret_keys[] = { "Password", "PasswordHash", "PasswordMethod", NULL };
 
-static void set_first_secret(struct cmd *c)
+/* With its settings and its secret it is one change: routerd makes it, and has authd take the
+ * secret that is brought under the same number. */
+static void on_created(struct cmd *c, enum ipc_type type, const union ipc_any *m)
+{
+	struct ipc_secret_forget forget = { .seq = c->seq };
+
+	if (!cmd_dir_failed(c, m))
+		cmd_ok(c);
+	else if (c->items > 0)
+		front_send(c->a->port, FRONT_SECRETS, IPC_secret_forget, &forget);
+}
+
+/* Empty: none. */
+static struct slice first_secret(const struct cmd *c, struct slice *ret_scheme)
 {
 	const struct data *settings = c->arg[CREATE_SETTINGS];
 	const struct data *password = data_get(settings, "Password"),
 			  *hash = data_get(settings, "PasswordHash");
 	const struct data *method = data_get(settings, "PasswordMethod");
 
+	*ret_scheme = SLICE("given");
 	if (hash != NULL)
-		ask_secret(c, SLICE("given"), hash->text);
-	else if (password != NULL)
-		ask_secret(c, method != NULL ? method->text : SLICE_NONE, password->text);
-	else
-		cmd_ok(c);
+		return hash->text;
+	*ret_scheme = method != NULL ? method->text : SLICE_NONE;
+	return password != NULL ? password->text : SLICE_NONE;
 }
 
-static void on_first_settings(struct cmd *c, enum ipc_type type, const union ipc_any *m)
+static void create(struct cmd *c)
 {
-	if (cmd_dir_failed(c, m))
-		cmd_undo(c, VERB_account_delete, cmd_text(c, 0));
-	else
-		set_first_secret(c);
-}
+	struct ipc_secret_new m = { .seq = cmd_next_seq(c) };
 
-static void on_created(struct cmd *c, enum ipc_type type, const union ipc_any *m)
-{
-	struct wire_reader r = wire_reader(m->dir_reply.data);
-	size_t before;
-
-	if (cmd_dir_failed(c, m))
-		return;
-	slice_u64(wire_get_bytes(&r, 20), UINT64_MAX, &c->account);
-	cmd_put_arg(c, SLICE("account"));
-	cmd_put_arg(c, cmd_text(c, 0));
-	before = c->ask.n;
-	cmd_put_settings(c, c->arg[CREATE_SETTINGS], secret_keys);
-	if (c->ask.n > before) {
-		cmd_send(c, VERB_settings_update, on_first_settings);
+	m.password = first_secret(c, &m.scheme);
+	if (m.password.n > 1024 || m.scheme.n > 32) {
+		cmd_error(c, "the password is too long");
 		return;
 	}
-	buf_reset(&c->ask);
-	set_first_secret(c);
+	cmd_put_arg(c, cmd_text(c, 0));
+	cmd_put_arg(c, m.password.n > 0 ? SLICE("secret") : SLICE_NONE);
+	cmd_put_settings(c, c->arg[CREATE_SETTINGS], secret_keys);
+	c->items = m.password.n > 0;
+	if (c->items > 0 && !c->ask.overflow &&
+	    front_send(c->a->port, FRONT_SECRETS, IPC_secret_new, &m) != 0)
+		cmd_error(c, "a server is away; try again");
+	else
+		cmd_send_as(c, m.seq, VERB_account_create, on_created);
 }
 
 static bool secret_right(struct cmd *c)
@@ -141,8 +139,6 @@ static bool secret_right(struct cmd *c)
 
 void run_create_account(struct cmd *c)
 {
-	struct slice name = cmd_text(c, 0);
-
 	if (!secret_right(c))
 		return;
 	if (c->arg[CREATE_TYPE] != NULL &&
@@ -156,7 +152,7 @@ void run_create_account(struct cmd *c)
 		    "choice");
 		return;
 	}
-	cmd_ask_dir(c, VERB_account_create, &name, 1, on_created);
+	create(c);
 }
 
 /* ---- looking ---- */

@@ -124,9 +124,6 @@ uint32_t cmd_next_seq(struct cmd *c);
 bool cmd_dir_failed(struct cmd *c, const union ipc_any *m);
 /* The usual last step of a change: 200 or routerd's error. */
 void cmd_dir_done(struct cmd *c, enum ipc_type type, const union ipc_any *m);
-/* After an error in a later step: takes back the first one, by `verb` on `name`; the error stands.
- */
-void cmd_undo(struct cmd *c, uint32_t verb, struct slice name);
 /* Items of a dir_reply as an array (name) or a dictionary of name -> fixed text. */
 void cmd_dir_array(struct cmd *c, enum ipc_type type, const union ipc_any *m);
 /* The only item, as a string. */
@@ -142,6 +139,8 @@ void cmd_put_arg(struct cmd *c, struct slice s);
 bool cmd_list_right(struct cmd *c, const struct data *list);
 void cmd_put_value(struct cmd *c, const struct data *d);
 void cmd_send(struct cmd *c, uint32_t verb, cmd_reply_fn *then);
+/* By a number from cmd_next_seq() that another server knows already. */
+void cmd_send_as(struct cmd *c, uint32_t seq, uint32_t verb, cmd_reply_fn *then);
 
 /* Asks routerd for the account's id, then calls `then`, which finds it in c->account. */
 void cmd_find_account(struct cmd *c, struct slice name, void (*then)(struct cmd *c));

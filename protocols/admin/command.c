@@ -115,15 +115,20 @@ void cmd_put_value(struct cmd *c, const struct data *d)
 	buf_fini(&text);
 }
 
-void cmd_send(struct cmd *c, uint32_t verb, cmd_reply_fn *then)
+void cmd_send_as(struct cmd *c, uint32_t seq, uint32_t verb, cmd_reply_fn *then)
 {
-	struct ipc_dir_ask m = { .seq = cmd_next_seq(c), .verb = verb, .args = buf_slice(&c->ask) };
+	struct ipc_dir_ask m = { .seq = seq, .verb = verb, .args = buf_slice(&c->ask) };
 
 	if (c->ask.overflow)
 		cmd_error(c, "the command is too long");
 	else
 		cmd_ask(c, FRONT_DIR, IPC_dir_ask, &m, then);
 	buf_reset(&c->ask);
+}
+
+void cmd_send(struct cmd *c, uint32_t verb, cmd_reply_fn *then)
+{
+	cmd_send_as(c, cmd_next_seq(c), verb, then);
 }
 
 void cmd_ask_dir(
@@ -178,23 +183,6 @@ void cmd_dir_done(struct cmd *c, enum ipc_type type, const union ipc_any *m)
 {
 	if (!cmd_dir_failed(c, m))
 		cmd_ok(c);
-}
-
-static void on_undone(struct cmd *c, enum ipc_type type, const union ipc_any *m)
-{
-	if (m->dir_reply.status == IPC_DIR_OK)
-		cmd_error_made(c, c->kept);
-	else
-		cmd_error(c, "this was done in part, and that part could not be taken back");
-}
-
-void cmd_undo(struct cmd *c, uint32_t verb, struct slice name)
-{
-	c->kept = arena_copy(&c->mem, slice_from(buf_slice(&c->text), 4));
-	if (c->kept.p == NULL)
-		return;
-	c->status = NULL;
-	cmd_ask_dir(c, verb, &name, 1, on_undone);
 }
 
 void cmd_dir_array(struct cmd *c, enum ipc_type type, const union ipc_any *m)

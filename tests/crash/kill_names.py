@@ -26,7 +26,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(HERE), "e2e"))
 import suite  # noqa: E402
 
 DOMAINS = (suite.DOMAIN, "second.test", "third.test")
-KINDS = ("routerd", "stored", "routerd", "authd", "stored", "master")
+KINDS = ("routerd", "stored", "authd", "routerd", "admin", "authd", "stored", "master")
 WORKERS = 4
 PATIENCE_S = 60
 UNSETTLED = ("creating", "deleting")
@@ -70,7 +70,7 @@ class Admin:
 class Account:
     def __init__(self, name, number):
         self.name, self.number = name, number
-        self.password = None       # as it was acknowledged
+        self.password, self.settings = None, {}   # as they were acknowledged
         self.mail, self.maybe = set(), set()
 
 
@@ -169,18 +169,30 @@ class Worker(threading.Thread):
 
     def create(self):
         name = self.new_name()
-        acked = self.change("CreateAccount " + name)
+        password, real_name = "pw-" + name.split("@")[0], "Real %d" % self.next
+        acked = self.change('CreateAccount %s {Password="%s"; PasswordMethod=plain; RealName="%s"; MaxAccountSize=%dM;}' % (
+            name, password, real_name, self.next))
         found = self.settled(name)
         suite.check(found is not None or not acked, "%s was acknowledged and is not there", name)
         if found is None:
             return
         self.run_.new_number(found[1])
         a = Account(name, found[1])
-        password = "%s-%d" % (self.prefix, found[1])
-        code, text = self.surely("SetAccountPassword %s PASSWORD %s METHOD plain" % (name, password))
-        suite.check(code == 200, "password of %s: %s", name, text)
         a.password = password
+        a.settings = {"RealName": real_name, "MaxAccountSize": "%dM" % self.next}
+        self.check_whole(a)
         self.accounts.append(a)
+
+    def check_whole(self, a):
+        """Its settings and its password."""
+        suite.equal(self.settings(a.name), a.settings, "the settings of " + a.name)
+        code, text = self.surely("VerifyAccountPassword %s PASSWORD %s" % (a.name, a.password))
+        suite.check(code == 200, "the password of %s: %s", a.name, text)
+
+    def settings(self, name):
+        code, text = self.surely("GetAccountSettings " + name)
+        suite.check(code == 201, "settings of %s: %s", name, text)
+        return {k: v.strip('"') for k, v in re.findall(r"(\w+)=(\"[^\"]*\"|[^;]*);", text)}
 
     def delete(self):
         a = self.rng.choice(self.accounts)
@@ -302,8 +314,9 @@ class Run:
             suite.wait(lambda: not any(suite.alive(p) for p in left), PATIENCE_S, "the end of all processes")
             s.start_again()
         else:
-            pid = suite.wait(lambda: s.pids(kind), PATIENCE_S, "a process " + kind)[0]
-            os.kill(pid, signal.SIGKILL)
+            pid = suite.wait(lambda: s.pids(kind, child=kind == "admin"), PATIENCE_S, "a process " + kind)[0]
+            with contextlib.suppress(ProcessLookupError):  # a connection that has just ended
+                os.kill(pid, signal.SIGKILL)
         self.killed += 1
 
     def kills(self):
@@ -334,6 +347,7 @@ class Run:
                 want[domain].add(local)
                 self.check_account(a)
                 suite.equal(w.info(a.name), ("active", a.number), a.name)
+                w.check_whole(a)
             want[suite.DOMAIN].add(w.prefix + "-anchor")
         want[suite.DOMAIN] |= {"postmaster", "u1"}
         for d in DOMAINS:

@@ -22,7 +22,8 @@ enum { OPS_MAX = 300, ACCOUNTS = 256 };
 static const enum ipc_type messages[] = { IPC_auth_start, IPC_auth_step, IPC_auth_cancel,
 	IPC_auth_peer, IPC_work_name, IPC_work_challenge, IPC_work_done, IPC_work_hashed,
 	IPC_route_login_reply, IPC_secret_drop, IPC_session_opened, IPC_session_failed,
-	IPC_secret_set, IPC_secret_check, IPC_post_login_reply, IPC_secret_tags };
+	IPC_secret_set, IPC_secret_check, IPC_post_login_reply, IPC_secret_tags,
+	IPC_secret_new, IPC_secret_forget, IPC_secret_take };
 
 enum {
 	N_MESSAGES = sizeof(messages) / sizeof(messages[0]),
@@ -115,6 +116,8 @@ static void authd_msg(
 		act_on_may(&w->a, &m->may_reply);
 	} else if (type == IPC_secret_drop)
 		admin_on_secret_drop(&w->a, &m->secret_drop);
+	else if (type == IPC_secret_take)
+		admin_on_secret_take(&w->a, &m->secret_take);
 	else if (type == IPC_session_opened)
 		dialogue_on_session(&w->a, m->session_opened.seq, &fds[0], IPC_ST_OK);
 	else if (type == IPC_session_failed)

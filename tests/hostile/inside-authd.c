@@ -113,6 +113,8 @@ static void to_authd(
 		dialogue_on_route(&a, &m->route_login_reply);
 	else if (type == IPC_secret_drop)
 		admin_on_secret_drop(&a, &m->secret_drop);
+	else if (type == IPC_secret_take)
+		admin_on_secret_take(&a, &m->secret_take);
 	else if (type == IPC_source_answer) {
 		dialogue_on_source(&a, &m->source_answer);
 		make_on_source(&a, &m->source_answer);

@@ -82,11 +82,28 @@ void rig_account_new(const char *name)
 	ipc_send(rig.authd_end, IPC_account_new, &m, NULL);
 }
 
+static void on_take(struct ipc_chan *c, const struct ipc_secret_take *m)
+{
+	struct ipc_secret_taken r = { m->seq, m->account, rig.look_status };
+
+	rig.looks += m->sid == 0;
+	if (m->sid != 0) {
+		rig.takes++;
+		rig.take_sid = m->sid;
+		rig.take_ask = m->ask;
+		r.status = rig.take_status;
+	}
+	if (!rig.authd_mute)
+		ipc_send(c, IPC_secret_taken, &r, NULL);
+}
+
 static void authd_msg(
     void *arg, struct ipc_chan *c, enum ipc_type type, const union ipc_any *m, int *fds)
 {
 	struct ipc_secret_dropped done = { .status = IPC_AUTH_OK };
 
+	if (type == IPC_secret_take)
+		on_take(c, &m->secret_take);
 	if (type == IPC_provision_ask)
 		on_provision(c, &m->provision_ask);
 	if (type == IPC_account_new_reply) {
@@ -229,7 +246,8 @@ int rig_setup(void **state)
 	rig_connect_stored();
 	rig_connect_authd();
 	assert_int_equal(ipc_pair(sv), 0);
-	dir_on_open(&rig.rd, &(struct ipc_dir_open){ .rights = IPC_RIGHT_MASTER }, sv[0]);
+	dir_on_open(
+	    &rig.rd, &(struct ipc_dir_open){ .sid = RIG_SID, .rights = IPC_RIGHT_MASTER }, sv[0]);
 	rig.admin_end =
 	    ipc_chan_new(rig.rd.base, sv[1], IPC_CH_ADMIN_DIR, false, &rig_admin_ops, NULL);
 	assert_int_equal(ipc_pair(sv), 0);
@@ -342,7 +360,8 @@ uint32_t rig_sender(const char *address)
 
 void rig_become(uint64_t account)
 {
-	struct ipc_dir_open m = { .account = account,
+	struct ipc_dir_open m = { .sid = rig.become_sid,
+		.account = account,
 		.name = SLICE("somebody"),
 		.rights = account == 0 ? IPC_RIGHT_MASTER : 0 };
 	int sv[2];
@@ -369,7 +388,7 @@ uint64_t rig_id(const char *name)
 void rig_prepare(void)
 {
 	assert_int_equal(ask(domain_create, "client1.com"), IPC_DIR_OK);
-	assert_int_equal(ask(account_create, "ann", "1000"), IPC_DIR_OK);
+	assert_int_equal(ask(account_create, "ann", "", "MaxAccountSize", "1000"), IPC_DIR_OK);
 	assert_int_equal(ask(account_create, "ben"), IPC_DIR_OK);
 	assert_int_equal(ask(account_create, "info@client1.com"), IPC_DIR_OK);
 	assert_int_equal(ask(account_set_aliases, "ann", "anne"), IPC_DIR_OK);

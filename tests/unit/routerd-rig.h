@@ -18,6 +18,8 @@ enum {
 	VERBS
 };
 
+enum { RIG_SID = 70 }; /* of the administrator */
+
 extern struct rig {
 	struct routerd rd;
 	struct engine *engine;
@@ -37,7 +39,14 @@ extern struct rig {
 	uint32_t provision_seq;
 	uint64_t new_account, new_quota;
 	uint32_t new_status;
-	const char *new_name, *real_name; /* in place of the one that is asked about */
+	/* Secrets of new accounts: what authd says to one that is brought, and to one that should
+	 * be there. */
+	unsigned takes, looks;
+	uint64_t take_sid,
+	    become_sid; /* who becomes somebody ends by a logout of his, but with 0 */
+	uint32_t take_ask, take_status, look_status; /* IPC_AUTH_... */
+	bool authd_mute;                             /* about secrets of new accounts */
+	const char *new_name, *real_name;            /* in place of the one that is asked about */
 	char provision_name[400];
 	struct buf data; /* items of the last answer, joined by '|' */
 } rig;

@@ -63,6 +63,12 @@ static int on_send(struct front_port *p, enum front_peer to, enum ipc_type type,
 		    secret->scheme.n > 0 ? (const char *)secret->scheme.p : "",
 		    (int)secret->password.n,
 		    secret->password.n > 0 ? (const char *)secret->password.p : "");
+	} else if (type == IPC_secret_new) {
+		const struct ipc_secret_new *new = msg;
+
+		q->seq = new->seq;
+		snprintf(q->args, sizeof(q->args), "%.*s|%.*s", SLICE_FMT(new->scheme),
+		    SLICE_FMT(new->password));
 	} else if (type != IPC_auth_peer) {
 		q->seq = *(const uint32_t *)msg; /* seq is the first field of each */
 	}
@@ -157,35 +163,30 @@ static void replies(const char *want)
 static void accounts_are_made_with_their_password(void **state)
 {
 	type_in("createaccount ann@d.example {Password=\"a b\"; MaxAccountSize=2K;}\n");
-	assert_int_equal(rig.asked[0].verb, VERB_account_create);
-	assert_string_equal(rig.asked[0].args, "ann@d.example");
+	assert_int_equal(rig.asked[0].to, FRONT_SECRETS);
+	assert_int_equal(rig.asked[0].type, IPC_secret_new);
+	assert_string_equal(rig.asked[0].args, "|a b");
+	assert_int_equal(rig.asked[1].verb, VERB_account_create);
+	assert_int_equal(rig.asked[1].seq, rig.asked[0].seq);
+	assert_string_equal(rig.asked[1].args, "ann@d.example|secret|MaxAccountSize|2K");
 	assert_int_equal(rig.port.out.n, 0);
-	dir(0, IPC_DIR_OK, false, ITEMS("77"));
-	assert_int_equal(rig.asked[1].verb, VERB_settings_update);
-	assert_string_equal(rig.asked[1].args, "account|ann@d.example|MaxAccountSize|2K");
-	dir(1, IPC_DIR_OK, false, ITEMS());
-	assert_int_equal(rig.asked[2].to, FRONT_SECRETS);
-	assert_string_equal(rig.asked[2].args, "77||a b");
-	secret_done(2, IPC_AUTH_OK);
+	dir(1, IPC_DIR_OK, false, ITEMS("77"));
 	replies("200 done\r\n");
 	type_in("CreateAccount ben MultiMailbox {PasswordHash=\"{CRYPT}$y$x\";}\r\n");
-	dir(3, IPC_DIR_OK, false, ITEMS("78"));
-	assert_string_equal(rig.asked[4].args, "78|given|{CRYPT}$y$x");
-	secret_done(4, IPC_AUTH_SYNTAX);
-	assert_int_equal(rig.port.out.n, 0);
-	assert_int_equal(rig.asked[5].verb, VERB_account_delete);
-	assert_string_equal(rig.asked[5].args, "ben");
-	dir(5, IPC_DIR_OK, false, ITEMS(""));
-	replies("501 the given hash starts with {CRYPT}, {SCRAM-SHA-256} or {PLAIN}\r\n");
-	type_in("CreateAccount dan {Shoe=9;}\n");
-	dir(6, IPC_DIR_OK, false, ITEMS("79"));
-	dir(7, IPC_DIR_BAD, false, ITEMS("Shoe is not a setting of accounts"));
-	assert_int_equal(rig.asked[8].verb, VERB_account_delete);
-	dir(8, IPC_DIR_OK, false, ITEMS(""));
+	assert_string_equal(rig.asked[2].args, "given|{CRYPT}$y$x");
+	assert_string_equal(rig.asked[3].args, "ben|secret");
+	dir(3, IPC_DIR_BAD, false, ITEMS("the given hash is none"));
+	replies("501 the given hash is none\r\n");
+	assert_int_equal(rig.asked[4].type, IPC_secret_forget);
+	assert_int_equal(rig.asked[4].seq, rig.asked[2].seq);
+	type_in("CreateAccount dan {Shoe=9; Password=\"\";}\n");
+	assert_string_equal(rig.asked[5].args, "dan||Shoe|9");
+	dir(5, IPC_DIR_BAD, false, ITEMS("Shoe is not a setting of accounts"));
 	replies("501 Shoe is not a setting of accounts\r\n");
 	type_in("CreateAccount cid\n");
-	dir(9, IPC_DIR_EXISTS, false, ITEMS("an account with this name exists already"));
+	dir(6, IPC_DIR_EXISTS, false, ITEMS("an account with this name exists already"));
 	replies("501 an account with this name exists already\r\n");
+	assert_int_equal(rig.n, 7);
 }
 
 static void pipelined_creations_overlap_and_keep_their_order(void **state)
@@ -274,9 +275,12 @@ static void output_goes_inline_or_below(void **state)
 static void settings_of_domains(void **state)
 {
 	type_in("CreateDomain d.example {IPAddresses=(#I[192.0.2.1], \"2001:db8::1\");}\n");
+	assert_int_equal(rig.asked[0].verb, VERB_domain_create);
+	assert_string_equal(rig.asked[0].args, "d.example|2|192.0.2.1|2001:db8::1");
 	dir(0, IPC_DIR_OK, false, ITEMS());
-	assert_int_equal(rig.asked[1].verb, VERB_domain_set_ips);
-	assert_string_equal(rig.asked[1].args, "d.example|192.0.2.1|2001:db8::1");
+	replies("200 done\r\n");
+	type_in("CreateDomain e.example {A=#5; IPAddresses=(#I[192.0.2.2]);}\n");
+	assert_string_equal(rig.asked[1].args, "e.example|1|192.0.2.2|A|#5");
 	dir(1, IPC_DIR_OK, false, ITEMS());
 	replies("200 done\r\n");
 	type_in("GetDomainSettings d.example\n");

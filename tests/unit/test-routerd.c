@@ -5,7 +5,7 @@
 
 static void accounts_live_only_when_all_have_them(void **state)
 {
-	assert_int_equal(ask(account_create, "Ann@company.com", "1000"), IPC_DIR_OK);
+	assert_int_equal(ask(account_create, "Ann@company.com", "", "MaxAccountSize", "1000"), IPC_DIR_OK);
 	assert_int_equal(rig.makes, 2);
 	assert_int_equal(ask(account_create, "ann"), IPC_DIR_EXISTS);
 	assert_int_equal(ask(account_info, "ann"), IPC_DIR_OK);
@@ -86,7 +86,7 @@ static void everything_survives_a_restart(void **state)
 	    ask(domain_set_aliases, "client1.com", "mail.client1.com", "c1.example"), IPC_DIR_OK);
 	assert_int_equal(
 	    ask(domain_set_ips, "client1.com", "192.0.0.2", "2001:db8::2"), IPC_DIR_OK);
-	assert_int_equal(ask(account_create, "info@c1.example", "77"), IPC_DIR_OK);
+	assert_int_equal(ask(account_create, "info@c1.example", "", "MaxAccountSize", "77"), IPC_DIR_OK);
 	assert_int_equal(ask(account_set_aliases, "info@client1.com", "office"), IPC_DIR_OK);
 	assert_int_equal(ask(router_set_table, "<x> = office@c1.example\nlocalhost ="), IPC_DIR_OK);
 	assert_int_equal(ask(router_set_table, "<x> = y\n*=*.*"), IPC_DIR_BAD);
@@ -119,7 +119,7 @@ static void recipients_are_registered_before_they_are_answered(void **state)
 	uint32_t first;
 
 	assert_int_equal(ask(account_create, "ann"), IPC_DIR_OK);
-	assert_int_equal(ask(account_create, "full", "1"), IPC_DIR_OK);
+	assert_int_equal(ask(account_create, "full", "", "MaxAccountSize", "1"), IPC_DIR_OK);
 	assert_int_equal(ask(account_set_aliases, "ann", "anne"), IPC_DIR_OK);
 	assert_int_equal(rig_rcpt("ann@company.com"), IPC_ROUTE_OK);
 	first = rig.handle;

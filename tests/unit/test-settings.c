@@ -213,7 +213,7 @@ static void a_bad_request_changes_nothing(void **state)
 static void settings_survive_a_restart_and_go_with_their_holder(void **state)
 {
 	assert_int_equal(ask(domain_create, "d.example"), IPC_DIR_OK);
-	assert_int_equal(ask(account_create, "ann@d.example", "1000"), IPC_DIR_OK);
+	assert_int_equal(ask(account_create, "ann@d.example", "", "MaxAccountSize", "1000"), IPC_DIR_OK);
 	assert_int_equal(ask(settings_update, "account", "ann@d.example", "RealName", "\"Ann B.\"",
 			     "AccessModes", "(Mail,POP)", "SenderAddresses", "()"),
 	    IPC_DIR_OK);
@@ -359,7 +359,7 @@ static void a_new_account_begins_as_its_template_says(void **state)
 	rig_restart();
 	assert_int_equal(ask(settings_get, "account", "ann@d.example", "explicit"), IPC_DIR_OK);
 	assert_data("RealName|New|MaxAccountSize|2G|MailboxAliases|{a=b;}");
-	assert_int_equal(ask(account_create, "ben@d.example", "1000"), IPC_DIR_OK);
+	assert_int_equal(ask(account_create, "ben@d.example", "", "MaxAccountSize", "1000"), IPC_DIR_OK);
 	assert_string_equal(explicit("account", "ben@d.example", "MaxAccountSize"), "1000");
 	assert_int_equal(
 	    ask(settings_set, "template", "d.example", "DefaultMailboxes", "()"), IPC_DIR_OK);

@@ -133,10 +133,25 @@ static void unmake(struct ask *q, char **all, size_t *n, const char *name)
 	answer(q, IPC_DIR_OK);
 }
 
+/* What the last secret_new would have been answered. */
+static enum ipc_auth_status brought;
+
+static bool settings_put(struct ask *q, bool now);
+
 static void account_create(struct ask *q)
 {
+	bool secret = strcmp(q->arg[1], "secret") == 0;
+
+	if (secret && brought != IPC_AUTH_OK) {
+		fail(q, IPC_DIR_BAD,
+		    brought == IPC_AUTH_SYNTAX ? "the given hash starts with {CRYPT}"
+					       : "the password cannot be stored this way");
+		return;
+	}
+	if (!settings_put(q, false))
+		return;
 	if (dir.accounts < NAMES_MAX)
-		snprintf(dir.quota[dir.accounts], 24, "%.23s", q->n > 1 ? q->arg[1] : "0");
+		snprintf(dir.quota[dir.accounts], 24, "%.23s", q->n > 3 ? q->arg[3] : "0");
 	make(q, dir.account, &dir.accounts, full_name(q->arg[0]), "7");
 }
 
@@ -305,6 +320,19 @@ static void route(struct ask *q)
 	answer(q, IPC_DIR_OK);
 }
 
+/* Name, number of addresses, addresses; settings of domains are not kept. */
+static void domain_create(struct ask *q)
+{
+	int ips = q->n > 1 ? atoi(q->arg[1]) : 0;
+
+	if (ips > 0 && find(dir.domain, dir.domains, q->arg[0]) < 0) {
+		list_clear(&dir.ips);
+		for (int i = 0; i < ips; i++)
+			dir.ips.item[dir.ips.n++] = strdup(q->arg[2 + i]);
+	}
+	make(q, dir.domain, &dir.domains, q->arg[0], "");
+}
+
 static void run(struct ask *q, uint32_t verb)
 {
 	switch (verb) {
@@ -318,7 +346,7 @@ static void run(struct ask *q, uint32_t verb)
 		answer(q, IPC_DIR_OK);
 		break;
 	case VERB_domain_create:
-		make(q, dir.domain, &dir.domains, q->arg[0], "");
+		domain_create(q);
 		break;
 	case VERB_domain_delete:
 		unmake(q, dir.domain, &dir.domains, q->arg[0]);
@@ -448,12 +476,21 @@ static void secret(struct fake *f, uint32_t seq, enum ipc_auth_status status)
 	    f, FRONT_SECRETS, IPC_secret_done, &(struct ipc_secret_done){ seq, (uint32_t)status });
 }
 
-static void secret_set(struct fake *f, const struct ipc_secret_set *m)
+static enum ipc_auth_status judge(struct slice scheme, struct slice password)
 {
 	static const char *const known[] = { "", "plain", "yescrypt", "sha512crypt", "bcrypt",
 		"scram-sha-256" };
-	bool given = slice_ieq(m->scheme, SLICE("given")), ok = false;
+	bool ok = false;
 
+	if (slice_ieq(scheme, SLICE("given")))
+		return slice_starts(password, SLICE("{PLAIN}")) ? IPC_AUTH_OK : IPC_AUTH_SYNTAX;
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		ok |= slice_ieq(scheme, slice_str(known[i]));
+	return ok ? IPC_AUTH_OK : IPC_AUTH_NOMECH;
+}
+
+static void secret_set(struct fake *f, const struct ipc_secret_set *m)
+{
 	if (f->account != 0 && (m->account != f->account || f->user == 4)) {
 		secret(f, m->seq, IPC_AUTH_DISABLED);
 		return;
@@ -462,13 +499,7 @@ static void secret_set(struct fake *f, const struct ipc_secret_set *m)
 		secret(f, m->seq, IPC_AUTH_NOMECH);
 		return;
 	}
-	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
-		ok |= slice_ieq(m->scheme, slice_str(known[i]));
-	if (given)
-		secret(f, m->seq,
-		    slice_starts(m->password, SLICE("{PLAIN}")) ? IPC_AUTH_OK : IPC_AUTH_SYNTAX);
-	else
-		secret(f, m->seq, ok ? IPC_AUTH_OK : IPC_AUTH_NOMECH);
+	secret(f, m->seq, judge(m->scheme, m->password));
 }
 
 static void stat_reply(struct fake *f, uint32_t seq, enum ipc_store_status status, uint32_t count)
@@ -493,6 +524,11 @@ bool fake_admin_serve(struct fake *f, enum ipc_type type, const union ipc_any *m
 		break;
 	case IPC_secret_set:
 		secret_set(f, &m->secret_set);
+		break;
+	case IPC_secret_new:
+		brought = judge(m->secret_new.scheme, m->secret_new.password);
+		break;
+	case IPC_secret_forget:
 		break;
 	case IPC_secret_tags:
 		secret(f, m->secret_tags.seq, IPC_AUTH_OK);
