@@ -21,8 +21,8 @@ struct append_msg {
 	struct append *append;
 	enum { MSG_DATA, MSG_ENDING, MSG_READY } state;
 	uint32_t flags;
-	uint32_t place, uid;          /* place: the uid it must have; 0: the next one */
-	struct slice keywords, facts; /* owned */
+	uint32_t place, uid;                  /* place: the uid it must have; 0: the next one */
+	struct slice keywords, facts, header; /* owned */
 	int64_t date;
 	struct engine_body *body;
 	XXH3_state_t *sum;

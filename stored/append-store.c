@@ -102,13 +102,16 @@ static bool msg_rows(struct append *a, struct append_msg *msg, uint32_t uid)
 {
 	struct engine_batch *b = a->txn.batch;
 	struct rec_key key = key_u32(REC_MSG, uid), facts = key_facts(uid, FACTS_FRONT_END);
+	struct rec_key header = key_u32(REC_HEADER, uid);
 	static uint8_t val[RECORD_MSG_MAX];
 	struct msg_rec rec = msg->rec;
 
 	rec.keywords = keysets_get(&a->mbox->sets, msg->words);
 	if (engine_put_body(b, key_slice(&key), slice_of(val, msg_pack(&rec, val)), msg->body) != 0)
 		return false;
-	return msg->facts.n == 0 || engine_put(b, key_slice(&facts), msg->facts) == 0;
+	if (msg->facts.n > 0 && engine_put(b, key_slice(&facts), msg->facts) != 0)
+		return false;
+	return msg->header.n == 0 || engine_put(b, key_slice(&header), msg->header) == 0;
 }
 
 static bool keywords_take(struct append *a, struct append_msg *msg)

@@ -25,6 +25,7 @@ static void msg_free(struct append_msg *m)
 	XXH3_freeState(m->sum);
 	free((void *)m->keywords.p);
 	free((void *)m->facts.p);
+	free((void *)m->header.p);
 	free(m);
 }
 
@@ -343,6 +344,9 @@ static void on_end(struct session *s, const struct ipc_append_end *q)
 	    facts.n <= engine_limits(store_engine(a->st))->value_bytes &&
 	    slice_dup(facts, &m->facts) == 0)
 		a->rows_bytes += facts.n;
+	if (m->facts.n > 0 && a->rows_bytes + q->header.n <= APPEND_FACTS_MAX &&
+	    slice_dup(q->header, &m->header) == 0)
+		a->rows_bytes += q->header.n;
 	thread_ids_take(q->thread, &m->ids);
 	m->state = MSG_ENDING;
 	if (!m->wait_room)

@@ -32,7 +32,7 @@ struct change {
 	size_t n_data, at; /* at: next pair */
 	uint32_t next_uid; /* within the pair */
 	/* CHANGE_FACTS */
-	struct late_facts late; /* the facts are in `data` */
+	struct late_facts late; /* the facts are in `data`, the header is owned */
 	struct slice msg;       /* owned: the message's row, if its thread is to be put there */
 	struct engine_loc loc;
 	/* CHANGE_HOLD */

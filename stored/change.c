@@ -25,6 +25,7 @@ static void change_free(struct change *c)
 	free(c->new_keywords);
 	free((void *)c->set.more.p);
 	free((void *)c->msg.p);
+	free((void *)c->late.header.p);
 	buf_fini(&c->left);
 	free(c->keep);
 	free(c);
@@ -128,6 +129,7 @@ static bool thread_put(struct change *c)
 static int facts_put(struct change *c)
 {
 	struct rec_key key = key_facts(c->see.uid_limit, c->late.source);
+	struct rec_key header = key_u32(REC_HEADER, c->see.uid_limit);
 	struct slice facts = slice_of(c->data, c->n_data);
 	int r = store_status(c->lookup_rc);
 
@@ -137,7 +139,10 @@ static int facts_put(struct change *c)
 	if (r != IPC_ST_OK)
 		return r;
 	return change_commit(
-	    c, engine_put(c->txn.batch, key_slice(&key), facts) == 0 && thread_put(c));
+	    c, engine_put(c->txn.batch, key_slice(&key), facts) == 0 &&
+		   (c->late.header.n == 0 ||
+		       engine_put(c->txn.batch, key_slice(&header), c->late.header) == 0) &&
+		   thread_put(c));
 }
 
 static void on_msg_row_later(void *arg, int rc, const struct engine_row *rows, size_t n, bool more)
@@ -471,6 +476,7 @@ void change_facts(struct mbox *m, uint32_t uid, const struct late_facts *late)
 	c->see.uid_limit = uid;
 	c->late = *late;
 	c->late.facts = SLICE_NONE;
+	(void)slice_dup(late->header, &c->late.header);
 	change_queue(c);
 }
 

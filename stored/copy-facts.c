@@ -1,6 +1,6 @@
 /*
- * copy-facts - facts of the messages of a portion, as far as there is room for them: what is left
- * out is made anew when somebody asks for it.
+ * copy-facts - facts of the messages of a portion, then their headers, as far as there is room for
+ * them: what is left out is made anew when somebody asks for it.
  */
 #include "stored/copy-private.h"
 
@@ -32,13 +32,13 @@ static void on_rows(void *arg, int rc, const struct engine_row *rows, size_t n, 
 		const struct engine_row *row = &rows[k];
 		size_t i;
 
-		if (row->key.n != 6)
+		if (row->key.n != (c->facts_headers ? 5 : 6))
 			continue;
 		i = row_find(c, wire_load_u32be(row->key.p + 1));
 		if (i == c->n || c->facts.n + 12 + row->val.n > c->facts.max)
 			continue;
 		wire_put_u32(&c->facts, (uint32_t)i);
-		wire_put_u32(&c->facts, row->key.p[5]);
+		wire_put_u32(&c->facts, c->facts_headers ? 0 : row->key.p[5]);
 		wire_put_bytes(&c->facts, row->val);
 	}
 	if (c->facts_more) {
@@ -60,12 +60,29 @@ static void on_rows_later(void *arg, int rc, const struct engine_row *rows, size
 	facts_go(c);
 }
 
+static enum record_kind kind(const struct copy *c)
+{
+	return c->facts_headers ? REC_HEADER : REC_FACTS;
+}
+
+/* There is something to read. False: all is over. */
+static bool facts_left(struct copy *c)
+{
+	if (c->facts.n >= c->facts.max / 8 * 7 || c->from->group == NULL)
+		return false;
+	if (c->facts_at == c->n && !c->facts_headers) {
+		c->facts_headers = true;
+		c->facts_at = 0;
+	}
+	return c->facts_at < c->n;
+}
+
 /* The next scan: messages that lie close to each other. */
 static void run_begin(struct copy *c)
 {
 	size_t i = c->facts_at;
 
-	c->facts_from = key_u32(REC_FACTS, c->rows[i].uid);
+	c->facts_from = key_u32(kind(c), c->rows[i].uid);
 	while (i + 1 < c->n && c->rows[i + 1].uid - c->rows[i].uid <= NEAR)
 		i++;
 	c->facts_to = i + 1;
@@ -73,13 +90,13 @@ static void run_begin(struct copy *c)
 
 static void facts_go(struct copy *c)
 {
-	while (c->facts_at < c->n && c->facts.n < c->facts.max / 8 * 7 && c->from->group != NULL) {
+	while (facts_left(c)) {
 		struct rec_key to;
 		int r;
 
 		if (!c->facts_more)
 			run_begin(c);
-		to = key_u32(REC_FACTS, c->rows[c->facts_to - 1].uid + 1);
+		to = key_u32(kind(c), c->rows[c->facts_to - 1].uid + 1);
 		r = engine_scan_now(
 		    c->from->group, key_slice(&c->facts_from), key_slice(&to), 0, on_rows, c);
 		if (r == ENGINE_AGAIN) {
@@ -98,6 +115,6 @@ void copy_facts(struct copy *c)
 {
 	buf_reset(&c->facts);
 	c->facts_at = 0;
-	c->facts_more = false;
+	c->facts_more = c->facts_headers = false;
 	facts_go(c);
 }

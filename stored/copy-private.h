@@ -63,12 +63,12 @@ struct copy {
 	struct txn txn;
 	struct change gone; /* of a move */
 	unsigned left;      /* commits that were not answered */
-	/* facts of the portion: u32 index, u32 source, u32 length, bytes */
+	/* facts and headers of the portion: u32 index, u32 source (0: header), u32 length, bytes */
 	struct buf facts;
 	size_t facts_at; /* row that is next */
 	size_t facts_to; /* behind the last row of the scan under way */
 	struct rec_key facts_from;
-	bool facts_more;
+	bool facts_more, facts_headers; /* the scans are for headers */
 	size_t n_uids;
 	uint8_t uids[]; /* the question's pairs */
 };

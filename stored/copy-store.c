@@ -247,7 +247,8 @@ static bool facts_rows(struct copy *c, struct engine_batch *b, uint32_t first)
 	while (wire_left(&r) > 0) {
 		uint32_t i = wire_get_u32(&r), source = wire_get_u32(&r);
 		struct slice facts = wire_get_bytes(&r, COPY_FACTS_MAX);
-		struct rec_key key = key_facts(first + i, (enum facts_source)source);
+		struct rec_key key = source != 0 ? key_facts(first + i, (enum facts_source)source)
+						 : key_u32(REC_HEADER, first + i);
 
 		if (engine_put(b, key_slice(&key), facts) != 0)
 			return false;

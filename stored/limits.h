@@ -25,7 +25,7 @@ enum {
 	SESSION_STASH_MAX = 4 << 20,    /* answers that wait for a slow reader's events */
 	APPEND_MSGS_MAX = 1000,         /* messages of one append */
 	APPEND_BUFFERED_MAX = 16 << 20, /* their bytes in the engine's memory */
-	APPEND_FACTS_MAX = 2 << 20,     /* their facts that are kept */
+	APPEND_FACTS_MAX = 4 << 20,     /* their facts that are kept */
 	COPY_MSGS_MAX = 2000000,        /* messages of one copy: 112 bytes each meanwhile */
 	COPY_PORTION = 4096,            /* messages of a move's batch, or of a large copy's */
 	COPY_WHOLE = 16384,             /* a copy of more than these goes in portions */

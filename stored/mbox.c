@@ -104,7 +104,7 @@ void mbox_add(
 
 bool mbox_del_rows(struct engine_batch *b, uint32_t first, uint32_t last)
 {
-	static const enum record_kind kinds[] = { REC_MSG, REC_FLAGS, REC_FACTS };
+	static const enum record_kind kinds[] = { REC_MSG, REC_FLAGS, REC_FACTS, REC_HEADER };
 	bool good = true;
 
 	for (size_t k = 0; good && k < sizeof(kinds) / sizeof(kinds[0]); k++) {
@@ -141,7 +141,7 @@ void mbox_take_keywords(struct mbox *m, struct keywords *take)
 /* What a copy left that came to nothing. */
 bool mbox_del_staged(struct engine_batch *b, struct mbox_head *h)
 {
-	static const enum record_kind kinds[] = { REC_MSG, REC_FLAGS, REC_FACTS };
+	static const enum record_kind kinds[] = { REC_MSG, REC_FLAGS, REC_FACTS, REC_HEADER };
 	bool good = true;
 
 	for (size_t k = 0; good && k < sizeof(kinds) / sizeof(kinds[0]); k++) {

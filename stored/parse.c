@@ -229,6 +229,7 @@ static void on_thread(void *arg, uint64_t thread)
 	tree_reap(a);
 	account_unref(a);
 	free((void *)p->late.facts.p);
+	free((void *)p->late.header.p);
 	free(p);
 }
 
@@ -236,7 +237,10 @@ static void facts_came(struct mbox *m, uint32_t uid, const struct ipc_parse_fact
 {
 	struct parsed *p = calloc(1, sizeof(*p));
 
-	if (p == NULL || slice_dup(q->facts, &p->late.facts) != 0) {
+	if (p == NULL || slice_dup(q->facts, &p->late.facts) != 0 ||
+	    slice_dup(q->header, &p->late.header) != 0) {
+		if (p != NULL)
+			free((void *)p->late.facts.p);
 		free(p);
 		return;
 	}

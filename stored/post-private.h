@@ -46,7 +46,7 @@ struct post {
 	struct engine_body *body;
 	XXH3_state_t *sum;
 	uint64_t size;
-	struct slice facts;               /* owned, while the body ends */
+	struct slice facts, header;       /* owned, while the body ends */
 	struct thread_ids ids;            /* of the facts */
 	unsigned asking;                  /* threads that are looked for */
 	STAILQ_HEAD(, post_piece) pieces; /* received while the engine had no room */

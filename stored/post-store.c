@@ -118,6 +118,7 @@ static int rcpt_rows(struct post_rcpt *r)
 	struct post *p = r->post;
 	struct rec_key key = key_u32(REC_MSG, r->uid);
 	struct rec_key facts = key_facts(r->uid, FACTS_FRONT_END);
+	struct rec_key header = key_u32(REC_HEADER, r->uid);
 	static uint8_t val[RECORD_MSG_MAX];
 	int rc;
 
@@ -125,6 +126,8 @@ static int rcpt_rows(struct post_rcpt *r)
 	    r->txn.batch, key_slice(&key), slice_of(val, msg_pack(&r->rec, val)), p->body);
 	if (rc == ENGINE_OK && p->facts.n > 0)
 		rc = engine_put(r->txn.batch, key_slice(&facts), p->facts);
+	if (rc == ENGINE_OK && p->header.n > 0)
+		rc = engine_put(r->txn.batch, key_slice(&header), p->header);
 	return rc == ENGINE_OK ? IPC_ST_OK : IPC_ST_TRYLATER;
 }
 

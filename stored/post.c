@@ -210,6 +210,7 @@ void post_free(struct post *p)
 		engine_body_free(&p->body);
 	XXH3_freeState(p->sum);
 	free((void *)p->facts.p);
+	free((void *)p->header.p);
 	free(p);
 }
 
@@ -324,20 +325,17 @@ static void on_data(struct post_conn *pc, const struct ipc_post_data *q)
 
 static void on_commit(struct post_conn *pc, const struct ipc_post_commit *q)
 {
+	size_t value_max = engine_limits(store_engine(pc->st))->value_bytes;
 	struct post *p = post_find(pc, q->tag);
 
 	if (p == NULL || p->state != POST_DATA) {
 		conn_refuse(pc, "commit without a message");
 		return;
 	}
-	if (q->facts.n > 0 && q->facts.n <= engine_limits(store_engine(pc->st))->value_bytes) {
-		uint8_t *copy = malloc(q->facts.n);
-
-		if (copy != NULL) {
-			memcpy(copy, q->facts.p, q->facts.n);
-			p->facts = slice_of(copy, q->facts.n);
-		}
-	}
+	if (q->facts.n <= value_max)
+		(void)slice_dup(q->facts, &p->facts);
+	if (q->header.n <= value_max)
+		(void)slice_dup(q->header, &p->header);
 	thread_ids_take(q->thread, &p->ids);
 	p->state = POST_ENDING;
 	if (!p->wait_room)

@@ -1,5 +1,5 @@
 /*
- * reader-facts - facts of many messages of a view, at the reader's pace.
+ * reader-facts - facts of many messages of a view, or their headers, at the reader's pace.
  *
  * Rows of neighbours are read together. What does not fit into the answer or the reader's window is
  * read again when there is room: nothing is kept for a slow reader but its question.
@@ -19,6 +19,7 @@ struct facts_out {
 	struct view *v;
 	uint8_t p[ANSWER_BYTES_MAX];
 	size_t n, max;
+	enum record_kind kind;
 	uint32_t last;             /* uid up to which the rows are complete */
 	uint32_t lack[FACTS_ROWS]; /* messages without facts */
 	size_t n_lack;
@@ -45,7 +46,9 @@ static bool entry_put(uint32_t uid, int status, struct slice facts)
 /* The uid and source of a row of facts; uid 0: it is none. */
 static uint32_t row_uid(const struct engine_row *row)
 {
-	return row->key.n == 6 && row->key.p[0] == REC_FACTS ? wire_load_u32be(row->key.p + 1) : 0;
+	size_t n = out.kind == REC_FACTS ? 6 : 5;
+
+	return row->key.n == n && row->key.p[0] == out.kind ? wire_load_u32be(row->key.p + 1) : 0;
 }
 
 /* The next message of the question from q->uid on: false when there is none. */
@@ -72,13 +75,18 @@ static bool next_wanted(
 	return false;
 }
 
-/* It was stored before threads were known. While nothing else is to be parsed, it is its turn. */
-static bool lacks_thread(
-    const struct view *v, const struct cols_walk *w, const struct engine_row *row)
+/*
+ * Whether the message is to be parsed, of which there is `row` or nothing. What was stored before
+ * threads were known, or before headers were kept, has its turn while nothing else is to be parsed.
+ */
+static bool lacks(const struct view *v, const struct cols_walk *w, const struct engine_row *row)
 {
 	uint64_t thread = w->dead != NULL ? w->dead->row.thread : w->c->thread[w->at];
+	bool idle = v->mbox->account->st->n_jobs == 0;
 
-	return thread == 0 && row->key.p[5] != FACTS_PARSED && v->mbox->account->st->n_jobs == 0;
+	if (out.kind == REC_HEADER)
+		return row == NULL && idle && out.n_lack == 0;
+	return row == NULL || (thread == 0 && row->key.p[5] != FACTS_PARSED && idle);
 }
 
 /* Entries for the view's messages from q->uid to out.last, from rows of the store. */
@@ -104,7 +112,7 @@ static void entries_make(
 			out.full = !entry_put(w.uid, IPC_ST_NOTFOUND, SLICE_NONE);
 		if (out.full)
 			return;
-		if (found == NULL || lacks_thread(v, &w, found))
+		if (lacks(v, &w, found))
 			out.lack[out.n_lack++] = w.uid;
 		out.q->uid = w.uid + 1;
 	}
@@ -175,6 +183,7 @@ static void page_begin(struct session *s, struct request *q, struct view *v)
 	out.full = false;
 	out.rc = ENGINE_OK;
 	out.max = s->credit < ANSWER_BYTES_MAX ? s->credit : ANSWER_BYTES_MAX;
+	out.kind = q->want == IPC_FACTS_HEADER ? REC_HEADER : REC_FACTS;
 }
 
 static void on_rows_later(void *arg, int rc, const struct engine_row *rows, size_t n, bool more)
@@ -221,8 +230,8 @@ enum run run_facts(struct session *s, struct request *q)
 		return RUN_WAIT;
 	q->uid = uid;
 	out.last = s->facts_last = last;
-	from = key_u32(REC_FACTS, uid);
-	to = key_u32(REC_FACTS, last + 1);
+	from = key_u32(out.kind, uid);
+	to = key_u32(out.kind, last + 1);
 	r = engine_scan_now(
 	    v->mbox->group, key_slice(&from), key_slice(&to), FACTS_ROWS, on_rows, NULL);
 	if (r == ENGINE_AGAIN) {

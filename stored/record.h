@@ -49,6 +49,7 @@ enum record_kind {
 	REC_DOOMED = 'd',   /* mailbox: expunged, still in a session's view */
 	REC_FLAGS = 'f',    /* mailbox: flags of a message, changed since it arrived */
 	REC_KEYWORDS = 'k', /* mailbox: rows of names, see keywords.h */
+	REC_HEADER = 'o',   /* mailbox: the header section of a message */
 	REC_RUN = 't',      /* mailbox: messages that were expunged and can be restored */
 	REC_MSG = 'u',      /* mailbox: a message */
 	REC_GONE = 'v',     /* mailbox: history of expunges */

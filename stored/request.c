@@ -231,6 +231,7 @@ static void on_bulk(struct session *s, enum ipc_type type, const union ipc_any *
 	default:
 		q.seq = m->facts_get.seq;
 		q.mbox = m->facts_get.mbox;
+		q.want = m->facts_get.what;
 		uids = m->facts_get.uids;
 		break;
 	}

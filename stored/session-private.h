@@ -21,7 +21,7 @@ struct request {
 	uint8_t *owner;
 	size_t n_owner;
 	uint32_t seq, mbox;
-	uint32_t uid, limit, mask, want; /* uid: the next of a listing */
+	uint32_t uid, limit, mask, want; /* uid: the next of a listing; want: also IPC_FACTS_... */
 	uint64_t off, len, since;
 	uint64_t id;   /* of a mailbox that is not open */
 	uint8_t *name; /* MBOX_NAME_MAX bytes: where a listing goes on */

@@ -421,10 +421,10 @@ void change_flags(struct view *v, const struct ipc_flags_store *q);
 void change_expunge(struct view *v, const struct ipc_msg_expunge *q);
 /* A view may begin between two changes, not within one. Answered by session_mbox_opened(). */
 void change_open(struct mbox *m, struct session *s, uint32_t seq, uint32_t flags);
-/* Facts of a message, if it still exists, and its thread, if none is known yet. */
+/* Facts and header of a message, if it still exists, and its thread, if none is known yet. */
 struct late_facts {
 	enum facts_source source;
-	struct slice facts;
+	struct slice facts, header;
 	struct thread_ids ids;
 	uint64_t thread; /* as threads_find() said */
 };

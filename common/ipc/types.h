@@ -102,6 +102,9 @@ enum ipc_end {
 	IPC_ENDS
 };
 
+/* What facts_get asks for. */
+enum ipc_facts_what { IPC_FACTS_ALL, IPC_FACTS_HEADER };
+
 /* In post_begin.handles: the target has the fate of the one before it. */
 #define IPC_HANDLE_JOINED 0x80000000u
 

@@ -35,6 +35,8 @@ struct facts_maker {
 	uint32_t flags;
 	size_t field_max, blob_max;
 	struct buf envelope, keys, thread; /* contents of those sections */
+	struct buf header; /* the message's, behind its version, while it is not too long */
+	bool header_seen, header_over;
 	struct buf inner_text;
 	struct inner inner[INNER_MAX];
 	unsigned inner_n;
@@ -245,6 +247,7 @@ static void on_header(void *ctx, const struct mime *mime, unsigned part, struct 
 		if (header.p[i] >= 128)
 			m->flags |= FACTS_UTF8_HEADER;
 	if (part == 0) {
+		m->header_seen = true;
 		read_message_header(m, header);
 		if (p->flags & MIME_CUT)
 			m->flags |= FACTS_CUT_ENVELOPE;
@@ -279,6 +282,8 @@ static struct facts_maker *maker_new(size_t field_max, size_t envelope_max, size
 	buf_init(&m->envelope, envelope_max);
 	buf_init(&m->keys, FACTS_KEY_COUNT * (FACTS_KEY_MAX + 2));
 	buf_init(&m->thread, FACTS_REFS_MAX);
+	buf_init(&m->header, 1 + FACTS_HEADER_MAX + 1);
+	buf_putc(&m->header, FACTS_HEADER_VERSION);
 	buf_init(&m->inner_text, blob_max);
 	buf_init(&m->plain.raw, FACTS_PREVIEW_PLAIN);
 	buf_init(&m->html.raw, FACTS_PREVIEW_HTML);
@@ -306,6 +311,7 @@ void facts_maker_free(struct facts_maker **m)
 	buf_fini(&(*m)->envelope);
 	buf_fini(&(*m)->keys);
 	buf_fini(&(*m)->thread);
+	buf_fini(&(*m)->header);
 	buf_fini(&(*m)->inner_text);
 	buf_fini(&(*m)->plain.raw);
 	buf_fini(&(*m)->html.raw);
@@ -313,10 +319,32 @@ void facts_maker_free(struct facts_maker **m)
 	*m = NULL;
 }
 
+/* `bytes` were just read: those of them that are of the header. */
+static void header_keep(struct facts_maker *m, struct slice bytes)
+{
+	size_t kept = m->header.n - 1;
+
+	m->header_over = m->header_seen;
+	if (m->header_seen)
+		bytes = slice_part(bytes, 0, mime_part(m->mime, 0)->body_start - kept);
+	buf_put(&m->header, slice_part(bytes, 0, m->header.max - m->header.n));
+	if (m->header.n == m->header.max) {
+		m->header_over = true;
+		buf_trunc(&m->header, 1);
+	}
+}
+
 void facts_maker_feed(struct facts_maker *m, struct slice bytes)
 {
 	trace_feed(&m->trace, bytes);
 	mime_feed(m->mime, bytes);
+	if (!m->header_over)
+		header_keep(m, bytes);
+}
+
+struct slice facts_maker_header(const struct facts_maker *m)
+{
+	return buf_slice(&m->header);
 }
 
 unsigned facts_maker_received(const struct facts_maker *m, bool *ret_final)

@@ -14,6 +14,9 @@
 #define FACTS_AT_SIZE  8
 #define FACTS_MAGIC    'F'
 
+/* In front of a header section that is kept; nothing follows where it was too long. */
+#define FACTS_HEADER_VERSION 1
+
 /* After the head: tag u8, length u32, octets. A reader passes over tags it does not know. */
 enum {
 	FACTS_TAG_ENVELOPE = 1, /* fields */

@@ -218,6 +218,18 @@ static void read_head(struct wire_reader *r, struct facts_view *v)
 	v->date.zone_min = (int16_t)wire_get_u16(r);
 }
 
+int facts_header(struct slice kept, uint64_t size, struct slice *ret_header)
+{
+	if (kept.n == 0 || kept.n - 1 > size || kept.n - 1 > FACTS_HEADER_MAX)
+		return FACTS_BAD;
+	if (kept.p[0] != FACTS_HEADER_VERSION)
+		return FACTS_OTHER;
+	if (kept.n == 1 && size > 0)
+		return FACTS_LONG;
+	*ret_header = slice_from(kept, 1);
+	return 0;
+}
+
 static int view(struct slice blob, uint64_t size, bool flat, struct facts_view *ret_view)
 {
 	struct facts_view v = { 0 };

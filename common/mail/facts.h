@@ -82,6 +82,12 @@ unsigned facts_maker_received(const struct facts_maker *m, bool *ret_final);
  */
 int facts_maker_finish(struct facts_maker *m, struct buf *out);
 
+/*
+ * After that: the message's header section, empty line included, to be kept beside the facts; at
+ * most FACTS_HEADER_MAX octets and a first one. The maker's own.
+ */
+struct slice facts_maker_header(const struct facts_maker *m);
+
 /* ---- reading -----------------------------------------------------------------------------------
  */
 
@@ -107,7 +113,11 @@ enum {
 	FACTS_BAD = 1, /* not a blob of ours, or it lies about offsets */
 	FACTS_OTHER,   /* of a version that this code does not know: parse the message */
 	FACTS_LAST,    /* no more parts, no more references */
+	FACTS_LONG,    /* the header section was too long to be kept: read the message */
 };
+
+/* What facts_maker_header() said of a message of `size` octets. 0, FACTS_BAD, _OTHER, _LONG. */
+int facts_header(struct slice kept, uint64_t size, struct slice *ret_header);
 
 /* Checks all of `blob` against a message of `size` octets. 0, FACTS_BAD or FACTS_OTHER. */
 int facts_view(struct slice blob, uint64_t size, struct facts_view *ret_view);

@@ -51,7 +51,9 @@
 #define THREAD_ID_MAX 512
 
 /* Facts: the whole blob, and its pieces (octets; the preview in characters, RFC 8970 4). */
-#define FACTS_MAX           (32 * 1024)
+#define FACTS_MAX (32 * 1024)
+/* A header section that is kept beside the message; a longer one is read from the body. */
+#define FACTS_HEADER_MAX    (16 * 1024)
 #define FACTS_FIELD_MAX     2048
 #define FACTS_ENVELOPE_MAX  (8 * 1024)
 #define FACTS_KEY_MAX       512

@@ -195,6 +195,8 @@ static void message_end(struct append *a)
 	/* Without facts stored has them made: no reason to refuse the message. */
 	if (facts_maker_finish(a->facts, &facts) == 0)
 		m.facts = buf_slice(&facts);
+	if (m.facts.n > 0)
+		m.header = facts_maker_header(a->facts);
 	m.thread = slice_of(thread, threadid_pack(m.facts, thread));
 	if (a->begun)
 		imap_send(a->job.s, IPC_append_end, &m);

@@ -60,10 +60,7 @@ static bool sieve_of(
 	*ret_how = SIFT_ALL;
 	if (i->what != FETCH_SECTION)
 		return sift_encoding(r->encoding, ret_how);
-	if (i->section.what == SECTION_FIELDS)
-		*ret_how = SIFT_FIELDS;
-	else if (i->section.what == SECTION_FIELDS_NOT)
-		*ret_how = SIFT_FIELDS_NOT;
+	*ret_how = fetch_sieve(i);
 	return true;
 }
 
@@ -86,6 +83,10 @@ static struct fetch_ask ask_for(
 	struct fetch_ask a = { .kind = size ? FETCH_OMIT : FETCH_NIL };
 	struct section_range r;
 
+	if (t->header.p != NULL && i->what == FETCH_SECTION && section_is_header(&i->section)) {
+		a.kind = FETCH_HEADER;
+		return a;
+	}
 	whole = i->section.depth == 0 && i->section.what == SECTION_ALL;
 	if (t->state == FETCH_BROKEN && !whole)
 		return a;

@@ -31,8 +31,27 @@ static void item_over(struct fetch *f)
 	f->sifting = false;
 }
 
-static void put_unread(struct fetch *f, const struct fetch_ask *a)
+/* Of a header that is kept. */
+static void put_header(struct fetch *f, const struct fetch_slot *t)
 {
+	const struct fetch_item *i = &f->plan.items[f->item];
+
+	sift_init(&f->sift, fetch_sieve(i), &i->names, i->from, i->count);
+	buf_reset(&f->hold);
+	sift_feed(&f->sift, t->header, &f->hold);
+	sift_end(&f->sift, &f->hold);
+	put_label(f);
+	write_literal(&f->w, f->hold.n);
+	write_buf(&f->w, &f->hold);
+}
+
+static void put_unread(struct fetch *f, const struct fetch_slot *t, const struct fetch_ask *a)
+{
+	if (a->kind == FETCH_HEADER) {
+		put_header(f, t);
+		item_over(f);
+		return;
+	}
 	if (a->kind != FETCH_OMIT)
 		put_label(f);
 	if (a->kind == FETCH_NIL)
@@ -50,9 +69,10 @@ static bool write_item(struct fetch *f, const struct fetch_slot *t)
 	const struct fetch_item *i = &f->plan.items[f->item];
 
 	if (i->what >= FETCH_SECTION) {
-		if (f->ask_n == 0 || fetch_ask_at(f, 0)->seq != 0)
+		if (f->ask_n == 0 || fetch_ask_at(f, 0)->seq != 0 ||
+		    (fetch_ask_at(f, 0)->kind == FETCH_HEADER && imap_full(f->job.s)))
 			return false;
-		put_unread(f, fetch_ask_at(f, 0));
+		put_unread(f, t, fetch_ask_at(f, 0));
 		return true;
 	}
 	if (i->what < FETCH_ENVELOPE)

@@ -55,12 +55,15 @@ static void plan_needs(struct fetch_plan *plan, const struct fetch_item *i)
 {
 	bool part = i->what >= FETCH_SECTION && section_wants_parts(&i->section);
 
+	bool header = i->what == FETCH_SECTION && section_is_header(&i->section);
+
+	plan->header |= header;
 	plan->flags |= i->what == FETCH_FLAGS;
 	plan->modseq |= i->what == FETCH_MODSEQ;
 	plan->envelope |= i->what == FETCH_ENVELOPE;
 	plan->parts |= i->what == FETCH_BODY || i->what == FETCH_STRUCTURE || part;
 	plan->bodies |= i->what >= FETCH_SECTION;
-	plan->facts |= i->what >= FETCH_ENVELOPE &&
+	plan->facts |= i->what >= FETCH_ENVELOPE && !header &&
 		       (i->what < FETCH_SECTION || part || i->section.what != SECTION_ALL);
 }
 

@@ -49,6 +49,7 @@ struct fetch_plan {
 	struct fetch_item *items;
 	unsigned n, room;
 	bool facts;    /* some item needs them */
+	bool header;   /* some item is of the message's own header */
 	bool preview;  /* PREVIEW, and not LAZY */
 	bool envelope; /* the envelope in the facts must be whole */
 	bool parts;    /* the structure in the facts must be there */
@@ -77,16 +78,19 @@ enum fetch_slot_state {
 
 struct fetch_slot {
 	struct imap_row row;
-	uint32_t seq, facts_seq;
+	uint32_t seq;
+	uint32_t facts_seq, header_seq; /* of the questions that it waits for; 0: none */
 	enum fetch_slot_state state;
-	struct buf blob;
+	struct buf blob, kept;
 	struct facts_view view; /* of the blob; without facts only the size */
+	struct slice header;    /* in `kept`; p is NULL: it must be read */
 };
 
 enum fetch_ask_kind {
 	FETCH_NIL,    /* nothing is read: NIL */
 	FETCH_EMPTY,  /* nothing is read: "" */
 	FETCH_NUMBER, /* nothing is read: `len` is the answer */
+	FETCH_HEADER, /* nothing is read: it is of the header that is kept */
 	FETCH_OMIT,   /* nothing can be said */
 	FETCH_STREAM, /* what comes is a literal, as it is */
 	FETCH_HOLD,   /* what comes is sifted, held, and written when its length is known */
@@ -131,7 +135,8 @@ struct fetch {
 	struct fetch_slot *slot;
 	unsigned slot_cap, slot_head, slot_n;
 	unsigned slot_asked; /* slots from the head on whose facts are asked for */
-	unsigned slot_here;  /* of them, those whose facts have come */
+	unsigned slot_here;  /* of them, those whose facts have come, if they come in order */
+	bool headerless;     /* of many in a row no header was kept: facts are asked for, too */
 	bool parsing;        /* the slot at the head is read for its facts */
 	struct facts_maker *maker;
 
@@ -177,6 +182,7 @@ static inline struct fetch_slot *fetch_slot_at(struct fetch *f, unsigned i)
 void fetch_slots_fill(struct fetch *f);
 void fetch_slots_ask(struct fetch *f);
 void fetch_slot_pop(struct fetch *f);
+void fetch_slot_fini(struct fetch_slot *t);
 void fetch_on_facts(struct fetch *f, const struct ipc_facts_are *m);
 /* The message whose facts are to be made comes. */
 void fetch_parse_data(struct fetch *f, const struct ipc_body_data *m);
@@ -187,6 +193,13 @@ static inline struct fetch_ask *fetch_ask_at(struct fetch *f, unsigned i)
 	return &f->ask[(f->ask_head + i) % f->ask_cap];
 }
 void fetch_bodies_ask(struct fetch *f);
+/* Which of the octets of a FETCH_SECTION are told. */
+static inline enum sift_how fetch_sieve(const struct fetch_item *i)
+{
+	return i->section.what == SECTION_FIELDS       ? SIFT_FIELDS
+	       : i->section.what == SECTION_FIELDS_NOT ? SIFT_FIELDS_NOT
+						       : SIFT_ALL;
+}
 
 /* fetch-body.c: octets that come. */
 /* Writes what can be written: false when it waits. */

@@ -6,25 +6,38 @@
 
 #include "common/base/wire.h"
 
+/* Something is asked of a message besides its octets. */
+static bool facts_wanted(const struct fetch *f)
+{
+	return f->plan.facts || f->plan.header;
+}
+
 void fetch_slots_fill(struct fetch *f)
 {
 	struct imap *s = f->job.s;
 
 	while (f->slot_n < f->slot_cap && f->rows_at < f->rows.n) {
 		struct fetch_slot *t = fetch_slot_at(f, f->slot_n);
-		struct buf blob = t->blob;
+		struct buf blob = t->blob, kept = t->kept;
 
 		buf_reset(&blob);
-		*t = (struct fetch_slot){ .blob = blob };
+		buf_reset(&kept);
+		*t = (struct fetch_slot){ .blob = blob, .kept = kept };
 		t->row = imap_row_at(
 		    slice_from(buf_slice(&f->rows), f->rows_at), 0, buf_slice(&f->sets));
 		f->rows_at += IPC_ROW_BYTES;
 		t->seq = view_seq(&s->view, t->row.uid);
 		t->view.size = t->row.size;
-		t->state = t->seq == 0 ? FETCH_GONE : f->plan.facts ? FETCH_NEW : FETCH_READY;
+		t->state = t->seq == 0 ? FETCH_GONE : facts_wanted(f) ? FETCH_NEW : FETCH_READY;
 		if (t->seq != 0)
 			f->slot_n++;
 	}
+}
+
+void fetch_slot_fini(struct fetch_slot *t)
+{
+	buf_fini(&t->blob);
+	buf_fini(&t->kept);
 }
 
 void fetch_slot_pop(struct fetch *f)
@@ -44,16 +57,19 @@ void fetch_slot_pop(struct fetch *f)
 		f->ask_item = 0;
 }
 
-/* Messages that are neighbours in the view make one pair: there is nothing between them. */
-static void put_pairs(struct fetch *f, unsigned from, uint32_t seq, struct buf *out)
+/*
+ * The uids of slots from `from` to before `to`, if they are new. Messages that are neighbours in
+ * the view make one pair: there is nothing between them.
+ */
+static void put_pairs(struct fetch *f, unsigned from, unsigned to, struct buf *out)
 {
 	const struct fetch_slot *before = NULL;
 
-	for (unsigned i = from; i < f->slot_n; i++) {
+	for (unsigned i = from; i < to; i++) {
 		struct fetch_slot *t = fetch_slot_at(f, i);
 
-		t->facts_seq = seq;
-		t->state = FETCH_WAITS;
+		if (t->state != FETCH_NEW)
+			continue;
 		if (before != NULL && t->seq == before->seq + 1) {
 			wire_store_u32(out->p + out->n - 4, t->row.uid);
 		} else {
@@ -64,23 +80,50 @@ static void put_pairs(struct fetch *f, unsigned from, uint32_t seq, struct buf *
 	}
 }
 
-void fetch_slots_ask(struct fetch *f)
+/* One question about them; its number, or 0: it could not be asked. */
+static uint32_t question(struct imap *s, struct slice pairs, enum ipc_facts_what what)
+{
+	struct ipc_facts_get m = {
+		.seq = ++s->seq, .mbox = s->view.mbox, .uids = pairs, .what = (uint32_t)what
+	};
+
+	return imap_send(s, IPC_facts_get, &m) == 0 ? m.seq : 0;
+}
+
+/* The same wait for what is asked from now on. */
+static void ask_new(struct fetch *f, unsigned from, unsigned to, bool header, bool facts)
 {
 	struct imap *s = f->job.s;
 	struct buf pairs = BUF_INIT(IMAP_FETCH_SLOTS * 8);
-	struct ipc_facts_get m = { .mbox = s->view.mbox };
+	uint32_t header_seq = 0, facts_seq = 0;
+
+	put_pairs(f, from, to, &pairs);
+	if (header && pairs.n > 0)
+		header_seq = question(s, buf_slice(&pairs), IPC_FACTS_HEADER);
+	if (facts && pairs.n > 0)
+		facts_seq = question(s, buf_slice(&pairs), IPC_FACTS_ALL);
+	for (unsigned i = from; i < to && (header_seq != 0 || facts_seq != 0); i++) {
+		struct fetch_slot *t = fetch_slot_at(f, i);
+
+		if (t->state != FETCH_NEW)
+			continue;
+		t->header_seq = header_seq;
+		t->facts_seq = facts_seq;
+		t->state = FETCH_WAITS;
+	}
+	buf_fini(&pairs);
+}
+
+void fetch_slots_ask(struct fetch *f)
+{
 	unsigned n = f->slot_n - f->slot_asked;
 	bool more = f->scanning || !f->scan.over || f->rows_at < f->rows.n;
 
 	/* Many at once, unless nobody else is on the way or no more will come. */
-	if (!f->plan.facts || n == 0 || (n < IMAP_FETCH_BATCH && f->slot_asked > 0 && more))
+	if (!facts_wanted(f) || n == 0 || (n < IMAP_FETCH_BATCH && f->slot_asked > 0 && more))
 		return;
-	m.seq = ++s->seq;
-	put_pairs(f, f->slot_asked, m.seq, &pairs);
-	m.uids = buf_slice(&pairs);
-	if (!pairs.overflow && imap_send(s, IPC_facts_get, &m) == 0)
-		f->slot_asked = f->slot_n;
-	buf_fini(&pairs);
+	ask_new(f, f->slot_asked, f->slot_n, f->plan.header, f->plan.facts || f->headerless);
+	f->slot_asked = f->slot_n;
 }
 
 /* ---- facts that came ---- */
@@ -119,17 +162,24 @@ static void slot_facts(struct fetch *f, struct fetch_slot *t, uint32_t status, s
 		return;
 	t->view = (struct facts_view){ .size = t->row.size };
 	buf_reset(&t->blob);
-	if (!facts_optional(f))
+	if (!facts_optional(f) && (f->plan.facts || t->header.p == NULL))
 		t->state = FETCH_PARSES;
 }
 
-/* Answers ascend as the slots do: it is the next one, unless stored left some out. */
+static bool waits_for(const struct fetch_slot *t, uint32_t seq)
+{
+	return t->state == FETCH_WAITS && (t->facts_seq == seq || t->header_seq == seq);
+}
+
+/* Answers ascend as the slots do: it is the next one, or one that another question passed over. */
 static struct fetch_slot *slot_find(struct fetch *f, uint32_t seq, uint32_t uid)
 {
-	for (unsigned i = f->slot_here; i < f->slot_n; i++) {
-		struct fetch_slot *t = fetch_slot_at(f, i);
+	for (unsigned n = 0, i = f->slot_here; n < f->slot_n; n++, i++) {
+		struct fetch_slot *t;
 
-		if (t->state != FETCH_WAITS || t->facts_seq != seq || t->row.uid != uid)
+		i = i < f->slot_n ? i : 0;
+		t = fetch_slot_at(f, i);
+		if (!waits_for(t, seq) || t->row.uid != uid)
 			continue;
 		f->slot_here = i + 1;
 		return t;
@@ -137,17 +187,37 @@ static struct fetch_slot *slot_find(struct fetch *f, uint32_t seq, uint32_t uid)
 	return NULL;
 }
 
+/* What is kept of the header came; without it, and without facts, the message is as new. */
+static void slot_header(struct fetch_slot *t, uint32_t status, struct slice kept)
+{
+	t->header_seq = 0;
+	t->kept.max = FACTS_HEADER_MAX;
+	if (status != IPC_ST_OK || facts_header(kept, t->row.size, &kept) != 0 ||
+	    buf_put(&t->kept, kept) != 0)
+		t->state = t->facts_seq == 0 ? FETCH_NEW : FETCH_WAITS;
+	else
+		t->header = t->kept.n > 0 ? buf_slice(&t->kept) : SLICE("");
+	if (t->header.p != NULL && t->facts_seq == 0)
+		t->state = FETCH_READY;
+}
+
 /* The question is answered: stored has nothing of those that still wait. */
 static void facts_last(struct fetch *f, uint32_t seq, uint32_t status)
 {
+	bool any = false;
+
 	for (unsigned i = 0; i < f->slot_n; i++) {
 		struct fetch_slot *t = fetch_slot_at(f, i);
 
-		if (t->state != FETCH_WAITS || t->facts_seq != seq)
+		any |= t->header.p != NULL;
+		if (!waits_for(t, seq))
 			continue;
 		t->state = FETCH_GONE;
 		f->wrong |= status == IPC_ST_OK ? FETCH_LOST : FETCH_LATER;
 	}
+	/* The headers of those that are new again must be read, and so their places known. */
+	f->headerless = f->plan.header && !any;
+	ask_new(f, 0, f->slot_asked, false, true);
 }
 
 void fetch_on_facts(struct fetch *f, const struct ipc_facts_are *m)
@@ -165,6 +235,10 @@ void fetch_on_facts(struct fetch *f, const struct ipc_facts_are *m)
 		t = slot_find(f, m->seq, uid);
 		if (t == NULL)
 			continue;
+		if (t->header_seq == m->seq) {
+			slot_header(t, status, blob);
+			continue;
+		}
 		t->blob.max = FACTS_WIDE_MAX;
 		slot_facts(f, t, status, blob);
 	}

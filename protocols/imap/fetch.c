@@ -18,7 +18,7 @@ static void fetch_free(struct imap_job *j)
 	struct fetch *f = (struct fetch *)j;
 
 	for (unsigned i = 0; i < f->slot_cap && f->slot != NULL; i++)
-		buf_fini(&f->slot[i].blob);
+		fetch_slot_fini(&f->slot[i]);
 	facts_maker_free(&f->maker);
 	free(f->slot);
 	free(f->ask);

@@ -30,6 +30,13 @@ static inline bool section_wants_parts(const struct section *s)
 	return s->depth > 0;
 }
 
+/* It is of the header of the message itself. */
+static inline bool section_is_header(const struct section *s)
+{
+	return s->depth == 0 && (s->what == SECTION_HEADER || s->what == SECTION_FIELDS ||
+				    s->what == SECTION_FIELDS_NOT);
+}
+
 enum {
 	SECTION_NONE = 1, /* there is no such part, or it has no such thing */
 };

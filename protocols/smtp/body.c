@@ -184,6 +184,8 @@ static void body_commit(struct smtp *s)
 	/* Without facts stored has them made: no reason to refuse the message. */
 	if (facts_maker_finish(s->txn.facts, &facts) == 0)
 		m.facts = buf_slice(&facts);
+	if (m.facts.n > 0)
+		m.header = facts_maker_header(s->txn.facts);
 	m.thread = slice_of(thread, threadid_pack(m.facts, thread));
 	chunk_send(s);
 	if (s->txn.posting && front_send(s->port, FRONT_POST, IPC_post_commit, &m) != 0)

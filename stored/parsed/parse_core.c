@@ -57,7 +57,7 @@ int parse_core_data(struct parse_core *c, uint32_t seq, struct slice data)
 	return 0;
 }
 
-int parse_core_end(struct parse_core *c, uint32_t seq, struct buf *out)
+int parse_core_end(struct parse_core *c, uint32_t seq, struct buf *out, struct buf *header)
 {
 	struct parse_job *j = job_find(c, seq);
 	int r;
@@ -65,6 +65,8 @@ int parse_core_end(struct parse_core *c, uint32_t seq, struct buf *out)
 	if (j == NULL)
 		return PARSE_UNKNOWN;
 	r = j->got == j->size ? facts_maker_finish(j->maker, out) : PARSE_SIZE;
+	if (r == 0)
+		buf_put(header, facts_maker_header(j->maker));
 	job_free(j);
 	return r;
 }

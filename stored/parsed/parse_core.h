@@ -36,7 +36,7 @@ int parse_core_begin(struct parse_core *c, uint32_t seq, uint64_t size);
 int parse_core_data(struct parse_core *c, uint32_t seq, struct slice data);
 
 /*
- * It is complete: appends its facts to `out` (room for FACTS_MAX) and forgets it. 0, PARSE_UNKNOWN,
- * PARSE_SIZE, -ENOMEM.
+ * It is complete: appends its facts to `out` (room for FACTS_MAX), what is kept of its header to
+ * `header`, and forgets it. 0, PARSE_UNKNOWN, PARSE_SIZE, -ENOMEM.
  */
-int parse_core_end(struct parse_core *c, uint32_t seq, struct buf *out);
+int parse_core_end(struct parse_core *c, uint32_t seq, struct buf *out, struct buf *header);

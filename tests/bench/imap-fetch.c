@@ -2,7 +2,7 @@
  * imap-fetch - one FETCH of many messages by the IMAP core before a real store on the memory
  * engine, all in one process: for callgrind, and to compare before and after a change.
  *
- *     imap-fetch MESSAGES TURNS ITEMS        imap-fetch 2000 5 "(ENVELOPE)"
+ *     imap-fetch MESSAGES TURNS ITEMS [ENGINE]       imap-fetch 2000 5 "(ENVELOPE)" lmdb
  */
 #include "common/base/clock.h"
 #include "protocols/imap/imap.h"
@@ -42,7 +42,7 @@ static void make(unsigned i, struct buf *out)
 
 int main(int argc, char **argv)
 {
-	unsigned messages = argc == 4 ? (unsigned)atoi(argv[1]) : 0, turns;
+	unsigned messages = argc == 4 || argc == 5 ? (unsigned)atoi(argv[1]) : 0, turns;
 	struct buf body = BUF_INIT(1 << 16), command = BUF_INIT(4096);
 	struct world w;
 	struct fake *f;
@@ -50,9 +50,10 @@ int main(int argc, char **argv)
 	size_t octets = 0;
 
 	if (messages == 0)
-		errx(2, "usage: imap-fetch MESSAGES TURNS ITEMS");
+		errx(2, "usage: imap-fetch MESSAGES TURNS ITEMS [ENGINE]");
 	turns = (unsigned)atoi(argv[2]);
-	world_init(&w, "mem");
+	world_init(&w, argc == 5 ? argv[4] : "mem");
+	w.rig.compress = 0; /* as it is at first */
 	for (unsigned i = 0; i < messages; i++) {
 		make(i, &body);
 		world_deliver(&w, 1, buf_slice(&body));

@@ -58,7 +58,9 @@ static void make_and_read(struct slice message)
 	struct facts_view v;
 	uint8_t thread[THREADID_BYTES_MAX];
 	unsigned chars = 0;
+	struct slice header;
 	size_t numbers;
+	int r;
 
 	assert(m != NULL);
 	for (size_t at = 0; at < message.n; at += 61)
@@ -71,6 +73,9 @@ static void make_and_read(struct slice message)
 	for (size_t i = 0; i < v.preview.n; i++)
 		chars += (v.preview.p[i] & 0xc0) != 0x80;
 	assert(chars <= FACTS_PREVIEW_CHARS);
+	r = facts_header(facts_maker_header(m), message.n, &header);
+	assert(r == (v.body_start > FACTS_HEADER_MAX ? FACTS_LONG : 0));
+	assert(r != 0 || slice_eq(header, slice_part(message, 0, v.body_start)));
 	numbers = threadid_pack(buf_slice(&out), thread);
 	assert(numbers >= 8 && numbers <= sizeof(thread) && numbers % 8 == 0);
 	for (unsigned i = 0; i < FACTS_KEY_COUNT; i++)

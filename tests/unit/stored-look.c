@@ -48,7 +48,8 @@ struct ipc_append_done put_pieces(
 
 		rig_send(s, IPC_append_msg, &a);
 		rig_append_bytes(s, p[i].body);
-		rig_send(s, IPC_append_end, &(struct ipc_append_end){ p[i].facts });
+		rig_send(s, IPC_append_end,
+		    &(struct ipc_append_end){ p[i].facts, SLICE_NONE, p[i].header });
 	}
 	rig_send(s, IPC_append_commit, &(struct ipc_append_commit){ ++s->rig->seq });
 	do

@@ -12,7 +12,7 @@ struct piece {
 	uint32_t flags;
 	const char *keywords;
 	int64_t date;
-	struct slice body, facts;
+	struct slice body, facts, header;
 };
 
 /* All in one append. */

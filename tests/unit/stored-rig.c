@@ -554,7 +554,7 @@ void rig_deliver(struct rig_client *post, uint32_t tag, const uint32_t *handles,
 {
 	uint8_t packed[4096];
 	struct ipc_post_begin b = { tag, body.n, slice_of(packed, 4 * n) };
-	struct ipc_post_commit c = { tag, facts, post->rig->thread };
+	struct ipc_post_commit c = { tag, facts, post->rig->thread, post->rig->header };
 
 	for (size_t i = 0; i < n; i++)
 		wire_store_u32(packed + 4 * i, handles[i]);
@@ -692,10 +692,11 @@ int rig_body(struct rig_client *s, uint32_t mbox, uint32_t uid, uint8_t **ret_p,
 	}
 }
 
-int rig_facts(struct rig_client *s, uint32_t mbox, uint32_t uid, struct slice *ret_facts)
+static int facts_get(struct rig_client *s, uint32_t mbox, uint32_t uid, enum ipc_facts_what what,
+    struct slice *ret_facts)
 {
 	uint8_t pair[8];
-	struct ipc_facts_get q = { ++s->rig->seq, mbox, slice_of(pair, 8) };
+	struct ipc_facts_get q = { ++s->rig->seq, mbox, slice_of(pair, 8), (uint32_t)what };
 	const struct ipc_facts_are *a;
 
 	wire_store_u32(pair, uid);
@@ -710,6 +711,16 @@ int rig_facts(struct rig_client *s, uint32_t mbox, uint32_t uid, struct slice *r
 	*ret_facts = slice_from(a->facts, 12);
 	assert_int_equal(wire_load_u32(a->facts.p + 8), ret_facts->n);
 	return (int)wire_load_u32(a->facts.p + 4);
+}
+
+int rig_facts(struct rig_client *s, uint32_t mbox, uint32_t uid, struct slice *ret_facts)
+{
+	return facts_get(s, mbox, uid, IPC_FACTS_ALL, ret_facts);
+}
+
+int rig_header(struct rig_client *s, uint32_t mbox, uint32_t uid, struct slice *ret_header)
+{
+	return facts_get(s, mbox, uid, IPC_FACTS_HEADER, ret_header);
 }
 
 int rig_expunge(struct rig_client *s, uint32_t mbox, uint32_t first, uint32_t last)

@@ -49,6 +49,7 @@ struct rig {
 	void (*on_foreign)(struct rig *r, const struct ipc_foreign_ask *m);
 	bool policy_waits;   /* it says so when rig_policy() is called, not when it is asked */
 	struct slice thread; /* of the messages delivered from now on (common/mail/threadid.h) */
+	struct slice header; /* of the next rig_deliver(): what is kept of it */
 	int dir_fd, log_fd;
 	char spec[64];
 };
@@ -106,6 +107,8 @@ struct slice rig_sets(void);
 int rig_body(struct rig_client *s, uint32_t mbox, uint32_t uid, uint8_t **ret_p, size_t *ret_n);
 /* Facts of one message, valid until the next call; their status. */
 int rig_facts(struct rig_client *s, uint32_t mbox, uint32_t uid, struct slice *ret_facts);
+/* What is kept of its header, the same way. */
+int rig_header(struct rig_client *s, uint32_t mbox, uint32_t uid, struct slice *ret_header);
 int rig_expunge(struct rig_client *s, uint32_t mbox, uint32_t first, uint32_t last);
 /* A channel of an administrator, or of that account. */
 struct rig_client *rig_admin(struct rig *r, uint64_t rights, uint64_t account);

@@ -268,6 +268,7 @@ static void damage_of_a_message_is_its_own(void **state)
 		struct slice out;
 
 		begin(&t);
+		t.world.no_headers = true;
 		world_deliver(&t.world, 1, SLICE("Subject: one\r\n\r\nfirst"));
 		world_deliver(&t.world, 1, SLICE("Subject: two\r\n\r\nsecond"));
 		d = select_damaged(&t, cases[i].status);
@@ -381,6 +382,51 @@ static void many_messages_come_in_order(void **state)
 	buf_fini(&body);
 }
 
+/* Kept, too long to be kept, from before headers were kept, and mixed in every way. */
+static void headers_are_the_same_kept_or_read(void **state)
+{
+	enum { N = 150 };
+	struct buf message = BUF_INIT(1 << 16), line = BUF_INIT(1 << 16);
+	struct fetch_test t;
+
+	begin(&t);
+	for (unsigned i = 0; i < N; i++) {
+		buf_reset(&message);
+		buf_printf(&message, "Subject: number %u\r\nX-Long: ", i);
+		for (unsigned k = 0; i % 7 == 3 && k < 2000; k++)
+			buf_puts(&message, "long line\r\n ");
+		buf_puts(&message, "end\r\n\r\nbody");
+		/* More than one question's worth of each kind, then one by one. */
+		t.world.no_headers = i < 80 ? i < 50 : i % 3 == 0;
+		world_deliver(&t.world, 1, buf_slice(&message));
+	}
+	select_inbox(&t);
+	for (int envelope = 0; envelope < 2; envelope++) {
+		struct slice out = ask(&t,
+		    envelope ? "c FETCH 1:* (ENVELOPE BODY.PEEK[HEADER.FIELDS (SUBJECT)])"
+			     : "c FETCH 1:* (BODY.PEEK[HEADER]<2.7> BODY.PEEK[HEADER.FIELDS.NOT "
+			       "(X-LONG)])");
+
+		for (unsigned i = 0; i < N; i++) {
+			size_t n = i < 10 ? 21 : i < 100 ? 22 : 23;
+
+			buf_reset(&line);
+			buf_printf(&line,
+			    envelope ? "BODY[HEADER.FIELDS (SUBJECT)] {%zu}\r\nSubject: number "
+				       "%u\r\n\r\n)"
+				     : "(BODY[HEADER]<2> {7}\r\nbject:  BODY[HEADER.FIELDS.NOT "
+				       "(X-LONG)] "
+				       "{%zu}\r\nSubject: number %u\r\n\r\n)",
+			    n, i);
+			has(out, buf_cstr(&line));
+		}
+		has(out, "c OK");
+	}
+	end(&t);
+	buf_fini(&message);
+	buf_fini(&line);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -391,6 +437,7 @@ int main(void)
 		cmocka_unit_test(damage_of_a_message_is_its_own),
 		cmocka_unit_test(half_a_literal_ends_the_connection),
 		cmocka_unit_test(many_messages_come_in_order),
+		cmocka_unit_test(headers_are_the_same_kept_or_read),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -29,8 +29,8 @@
 static void core_wants_the_announced_size(void **state)
 {
 	struct parse_core c;
-	struct buf out = BUF_INIT(FACTS_MAX);
-	struct slice m = SLICE(MESSAGE);
+	struct buf out = BUF_INIT(FACTS_MAX), header = BUF_INIT(1 + FACTS_HEADER_MAX);
+	struct slice m = SLICE(MESSAGE), kept;
 	struct facts_view v;
 
 	parse_core_init(&c);
@@ -40,19 +40,22 @@ static void core_wants_the_announced_size(void **state)
 	assert_int_equal(parse_core_data(&c, 1, slice_part(m, 0, 7)), 0);
 	assert_int_equal(parse_core_begin(&c, 2, m.n), 0);
 	assert_int_equal(parse_core_data(&c, 1, slice_from(m, 7)), 0);
-	assert_int_equal(parse_core_end(&c, 1, &out), 0);
+	assert_int_equal(parse_core_end(&c, 1, &out, &header), 0);
 	assert_int_equal(facts_view(buf_slice(&out), m.n, &v), 0);
 	assert_true(slice_eq(v.key[FACTS_BASE_SUBJECT], SLICE("hello")));
-	assert_int_equal(parse_core_end(&c, 1, &out), PARSE_UNKNOWN);
-	assert_int_equal(parse_core_end(&c, 2, &out), PARSE_SIZE);
+	assert_int_equal(facts_header(buf_slice(&header), m.n, &kept), 0);
+	assert_true(slice_eq(kept, slice_part(m, 0, v.body_start)));
+	assert_int_equal(parse_core_end(&c, 1, &out, &header), PARSE_UNKNOWN);
+	assert_int_equal(parse_core_end(&c, 2, &out, &header), PARSE_SIZE);
 	assert_int_equal(parse_core_begin(&c, 3, 2), 0);
 	assert_int_equal(parse_core_data(&c, 3, m), PARSE_SIZE);
-	assert_int_equal(parse_core_end(&c, 3, &out), PARSE_UNKNOWN);
+	assert_int_equal(parse_core_end(&c, 3, &out, &header), PARSE_UNKNOWN);
 	for (uint32_t i = 0; i < PARSED_JOBS_MAX; i++)
 		assert_int_equal(parse_core_begin(&c, i, 0), 0);
 	assert_int_equal(parse_core_begin(&c, 100, 0), PARSE_FULL);
 	parse_core_fini(&c);
 	buf_fini(&out);
+	buf_fini(&header);
 }
 
 /* ---- the relay
@@ -312,8 +315,8 @@ static void run_program(bool plain)
 		assert_int_equal(m.ctl_ready.missing.n, 0);
 	}
 	ipc_chan_set_state(c, IPC_IN_RUN);
-	ipc_send(
-	    c, IPC_ctl_peer, &(struct ipc_ctl_peer){ IPC_ROLE_STORED, IPC_CH_PARSE, 0, 0 }, &parse[1]);
+	ipc_send(c, IPC_ctl_peer, &(struct ipc_ctl_peer){ IPC_ROLE_STORED, IPC_CH_PARSE, 0, 0 },
+	    &parse[1]);
 	stored = ipc_chan_new(NULL, parse[0], IPC_CH_PARSE, true, &ops, NULL);
 	assert_int_equal(
 	    ipc_chan_hello(stored, IPC_ROLE_STORED, 6, IPC_ROLE_PARSED, IPC_IN_RUN), 0);

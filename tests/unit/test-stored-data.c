@@ -70,7 +70,8 @@ static void appends_keep_what_they_were_given(void **state)
 	struct rig_client *s = rig_session(r, 7, 1, NULL);
 	const struct piece p[] = {
 		{ IPC_FLAG_SEEN, "Work $Forwarded", 1000000000, SLICE("one"), SLICE("facts one") },
-		{ 0, "", INT64_MIN, slice_of(big, sizeof(big)), SLICE("facts two") },
+		{ 0, "", INT64_MIN, slice_of(big, sizeof(big)), SLICE("facts two"),
+		    SLICE("header two") },
 		{ IPC_FLAG_DRAFT, "work", -5, SLICE_NONE, SLICE_NONE },
 	};
 	struct ipc_append_done d;
@@ -113,6 +114,9 @@ static void appends_keep_what_they_were_given(void **state)
 		assert_int_equal(rig_facts(s, o.mbox, 2, &facts), IPC_ST_OK);
 		assert_true(slice_eq(facts, SLICE("facts two")));
 		assert_int_equal(rig_facts(s, o.mbox, 3, &facts), IPC_ST_NOTFOUND);
+		assert_int_equal(rig_header(s, o.mbox, 1, &facts), IPC_ST_NOTFOUND);
+		assert_int_equal(rig_header(s, o.mbox, 2, &facts), IPC_ST_OK);
+		assert_true(slice_eq(facts, SLICE("header two")));
 	}
 }
 
@@ -316,9 +320,9 @@ static void copies_are_the_same_message(void **state)
 	struct rig *r = *state;
 	struct rig_client *s = rig_session(r, 7, 1, NULL);
 	const struct piece p[] = {
-		{ IPC_FLAG_SEEN, "a b", 1000, SLICE("one"), SLICE("facts one") },
-		{ 0, "", 2000, SLICE("two"), SLICE("facts two") },
-		{ IPC_FLAG_FLAGGED, "c", 3000, SLICE("three"), SLICE("facts three") },
+		{ IPC_FLAG_SEEN, "a b", 1000, SLICE("one"), SLICE("facts one"), SLICE("h one") },
+		{ 0, "", 2000, SLICE("two"), SLICE("facts two"), SLICE("h two") },
+		{ IPC_FLAG_FLAGGED, "c", 3000, SLICE("three"), SLICE("facts three"), SLICE("h 3") },
 	};
 	const struct piece other = { 0, "B", 1, SLICE("there"), SLICE("f") };
 	struct ipc_mbox_opened o;
@@ -368,6 +372,8 @@ static void copies_are_the_same_message(void **state)
 			look_body(s, o.mbox, i + 2, p[i].body);
 			assert_int_equal(rig_facts(s, o.mbox, i + 2, &facts), IPC_ST_OK);
 			assert_true(slice_eq(facts, p[i].facts));
+			assert_int_equal(rig_header(s, o.mbox, i + 2, &facts), IPC_ST_OK);
+			assert_true(slice_eq(facts, p[i].header));
 		}
 		o = rig_open(s, "INBOX", 0);
 		assert_int_equal(o.exists, 4);
@@ -408,7 +414,8 @@ static void moves_leave_nothing_behind(void **state)
 
 	put_mailbox(s, "There");
 	for (size_t i = 0; i < 1000; i++)
-		p[i] = (struct piece){ i % 2, i % 3 ? "k" : "", 0, SLICE("xyz"), SLICE("facts") };
+		p[i] = (struct piece){ i % 2, i % 3 ? "k" : "", 0, SLICE("xyz"), SLICE("facts"),
+			SLICE("header") };
 	for (int i = 0; i < N / 1000; i++)
 		assert_int_equal(put_pieces(s, "INBOX", p, 1000).status, IPC_ST_OK);
 	o = rig_open(s, "INBOX", IPC_MBOX_EVENTS);
@@ -433,6 +440,8 @@ static void moves_leave_nothing_behind(void **state)
 		assert_int_equal(scan(s, o.mbox), N - 2);
 		look_body(s, o.mbox, 1, SLICE("xyz"));
 		assert_int_equal(rig_facts(s, o.mbox, N - 2, &facts), IPC_ST_OK);
+		assert_int_equal(rig_header(s, o.mbox, N - 2, &facts), IPC_ST_OK);
+		assert_true(slice_eq(facts, SLICE("header")));
 		rig_restart(r);
 		s = rig_session(r, 7, 1, NULL);
 	}

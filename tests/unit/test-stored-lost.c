@@ -129,7 +129,7 @@ struct piece {
 	uint32_t flags;
 	const char *keywords;
 	int64_t date;
-	struct slice body, facts;
+	struct slice body, facts, header;
 };
 
 static void append(struct rig_client *s, const char *name, const struct piece *p, size_t n)
@@ -142,7 +142,8 @@ static void append(struct rig_client *s, const char *name, const struct piece *p
 
 		rig_send(s, IPC_append_msg, &a);
 		rig_append_bytes(s, p[i].body);
-		rig_send(s, IPC_append_end, &(struct ipc_append_end){ p[i].facts });
+		rig_send(s, IPC_append_end,
+		    &(struct ipc_append_end){ p[i].facts, SLICE_NONE, p[i].header });
 	}
 	rig_send(s, IPC_append_commit, &(struct ipc_append_commit){ ++s->rig->seq });
 	for (;;) {
@@ -225,7 +226,8 @@ static void an_expunged_message_comes_back_as_it_was(void **state)
 	struct rig *r = *state;
 	struct rig_client *s = rig_session(r, 7, 1, NULL);
 	const struct piece p[] = {
-		{ IPC_FLAG_SEEN, "Work $Forwarded", 1000000000, SLICE("one"), SLICE("facts one") },
+		{ IPC_FLAG_SEEN, "Work $Forwarded", 1000000000, SLICE("one"), SLICE("facts one"),
+		    SLICE("header one") },
 		{ 0, "", 77, SLICE("two, longer"), SLICE("facts two") },
 		{ IPC_FLAG_FLAGGED, "work", -5, SLICE("three"), SLICE("facts three") },
 	};
@@ -280,6 +282,8 @@ static void an_expunged_message_comes_back_as_it_was(void **state)
 		body_is(s, o.mbox, 4, SLICE("one"));
 		assert_int_equal(rig_facts(s, o.mbox, 4, &facts), IPC_ST_OK);
 		assert_true(slice_eq(facts, SLICE("facts one")));
+		assert_int_equal(rig_header(s, o.mbox, 4, &facts), IPC_ST_OK);
+		assert_true(slice_eq(facts, SLICE("header one")));
 		body_is(s, o.mbox, 5, SLICE("two, longer"));
 		assert_int_equal(ask(s, IPC_LOST_COUNT, "", SLICE_NONE).count, 0);
 	}

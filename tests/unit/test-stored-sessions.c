@@ -260,6 +260,26 @@ static void facts_lie_beside_the_message(void **state)
 			break;
 	}
 	assert_true(slice_eq(facts, SLICE("made by parsed")));
+	/* It came before headers were kept: one that is asked for is made as soon as can be. */
+	assert_int_equal(rig_header(s, o.mbox, 1, &facts), IPC_ST_NOTFOUND);
+	do
+		m = rig_next(parsed, 5000, &type, NULL);
+	while (m != NULL && type != IPC_parse_begin);
+	assert_non_null(m);
+	handle = m->parse_begin.seq;
+	rig_wait(parsed, IPC_parse_data);
+	rig_wait(parsed, IPC_parse_end);
+	rig_send(parsed, IPC_parse_facts,
+	    &(struct ipc_parse_facts){
+		handle, IPC_ST_OK, SLICE("by parsed"), SLICE_NONE, SLICE("its header") });
+	for (int i = 0; i < 100; i++) {
+		rig_spin(r, 10);
+		if (rig_header(s, o.mbox, 1, &facts) == IPC_ST_OK)
+			break;
+	}
+	assert_true(slice_eq(facts, SLICE("its header")));
+	assert_int_equal(rig_facts(s, o.mbox, 1, &facts), IPC_ST_OK);
+	assert_true(slice_eq(facts, SLICE("by parsed")));
 }
 
 static void facts_keep_to_the_window(void **state)

@@ -82,6 +82,9 @@ static void begin(struct wire *w, int argc, char **argv)
 
 	w->split = 1 << 20;
 	w->control = -1;
+	/* Every transcript runs both ways: with headers that are kept, and read from bodies. */
+	for (int i = 2; i < argc; i++)
+		w->world.no_headers |= strcmp(argv[i], "--split") == 0;
 	for (int i = 2; i < argc; i++) {
 		if (strcmp(argv[i], "--tls-offered") == 0)
 			conf.tls_offered = true;

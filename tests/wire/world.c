@@ -71,9 +71,11 @@ void world_deliver(struct world *w, unsigned user, struct slice body)
 	assert(facts_maker_finish(maker, &facts) == 0);
 	assert(rig_target(&w->rig, w->sid, handle, user, 0) == IPC_ST_OK);
 	w->rig.thread = slice_of(thread, threadid_pack(buf_slice(&facts), thread));
+	if (!w->no_headers)
+		w->rig.header = facts_maker_header(maker);
 	rig_deliver(post, 1, &handle, 1, body, buf_slice(&facts));
 	assert(rig_wait(post, IPC_post_result)->post_result.status == IPC_ST_OK);
-	w->rig.thread = SLICE_NONE;
+	w->rig.thread = w->rig.header = SLICE_NONE;
 	rig_client_close(post);
 	facts_maker_free(&maker);
 	buf_fini(&facts);

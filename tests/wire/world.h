@@ -23,6 +23,7 @@ struct world {
 	struct world_session sessions[WORLD_SESSIONS];
 	unsigned n_sessions;
 	uint64_t sid, quota;
+	bool no_headers; /* deliveries as of before headers were kept */
 };
 
 void world_init(struct world *w, const char *engine);
