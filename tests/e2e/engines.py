@@ -11,6 +11,7 @@ and the log must name each that is missing. Root tries that as the user nobody, 
 that lies, for its eyes alone, where the build lies.
 """
 import concurrent.futures
+import fcntl
 import os
 import re
 import shutil
@@ -85,7 +86,9 @@ def with_copy(build):
         if not names:  # a tree without git
             names = [n for n in os.listdir(top) if not n.startswith("build") and not n.startswith(".")]
         names.append(os.path.relpath(build, top))
-        subprocess.run(["tar", "-C", top, "-cf", os.path.join(copy, "tar"), *names], check=True)
+        with open(build + ".lock", "a", encoding="ascii") as lock:  # scripts/run writes to the build, too
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            subprocess.run(["tar", "-C", top, "-cf", os.path.join(copy, "tar"), *names], check=True)
         tree = os.path.join(copy, "tree")
         os.mkdir(tree)
         subprocess.run(["tar", "-C", tree, "-xpf", os.path.join(copy, "tar")], check=True)
