@@ -6,18 +6,18 @@ too. Company holds the clients without which there would be no child to kill.
 import contextlib
 import imaplib
 import os
-import poplib
 import socket
 import subprocess
 import time
 
 import kill_check
 import lmtp
+import octets
 
 # Rows that are no process of a running suite.
 NOT_RUNNING = {"conf": "reads the configuration and ends, before anybody is started",
                "ctl-reader": "a process of gatehousectl's", "ctl-export": "a process of gatehousectl's"}
-FAILURES = (OSError, EOFError, poplib.error_proto, imaplib.IMAP4.error, lmtp.Refused,
+FAILURES = (OSError, EOFError, octets.Refused, imaplib.IMAP4.error, lmtp.Refused,
             subprocess.SubprocessError)
 
 
