@@ -1,12 +1,14 @@
 #!/usr/bin/python3
-"""kill_names - kill -9 of routerd, stored, authd and the master while accounts come, move and go.
+"""kill_names - kill -9 of routerd, stored, authd, front-ends and the master while a directory is changed in every way.
 
     kill_names.py BUILD [--long] [--changes N] [--kills N] [--seed N] [--port-offset N]
 
-Workers create, rename, move between domains and delete accounts, set passwords and deliver mail. What was
+Workers create accounts with settings and a password, rename them, move them between domains, delete them and deliver mail.
+Two more change all else that a directory has, by a model (names_model.py): aliases, settings, rights, passwords (NEWPASS, too),
+groups, forwarders, lists, the Router's table, domains with their addresses, names and state. What was
 answered 200 (or 250) must be there after every kill. What was not must have happened as a whole or not at all:
 an account is in the directory, the store and the secrets, or nowhere; it has one name, its number and its mail. At
-the end the three databases are read as they lie on the disk.
+the end the dump of the directory is what the models say, and the three databases are read as they lie on the disk.
 Mail sent during a rename finds the account under the old name or the new one.
 """
 import argparse
@@ -24,10 +26,11 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "e2e"))
 import suite  # noqa: E402
+from names_model import Shaper, dumped  # noqa: E402
 
 DOMAINS = (suite.DOMAIN, "second.test", "third.test")
 KINDS = ("routerd", "stored", "authd", "routerd", "admin", "authd", "stored", "master")
-WORKERS = 4
+WORKERS, SHAPERS = 4, 2
 PATIENCE_S = 60
 UNSETTLED = ("creating", "deleting")
 
@@ -118,12 +121,12 @@ class Worker(threading.Thread):
 
     @staticmethod
     def later(text):
-        return any(word in text for word in ("away", "later", "again", "full or failing", "stops"))
+        return any(word in text for word in ("away", "later", "again", "full or failing", "stops", "on its way", "under way"))
 
     def info(self, name):
         """(state, number), or None for no such account."""
         code, text = self.surely("GetAccountInfo " + name)
-        if code == 501 and "no such account" in text:
+        if code == 501 and "there is no such" in text:
             return None
         found = re.search(r"State=\"?(\w+)\"?;.*ID=#(\d+)", text)
         if not found:
@@ -135,6 +138,8 @@ class Worker(threading.Thread):
         self.anchored += 1
         code, text = self.surely("SetAccountAliases %s-anchor (%s-a%d)" % (self.prefix, self.prefix, self.anchored))
         suite.check(code == 200, "anchor: %s", text)
+        code, text = self.surely("SetAccountPassword %s-anchor PASSWORD a%d" % (self.prefix, self.anchored))
+        suite.check(code == 200, "password of the anchor: %s", text)
 
     def settled(self, name):
         """As info, when nothing is half done."""
@@ -160,6 +165,25 @@ class Worker(threading.Thread):
         suite.check(code == 0 or self.later(answer), "%s: %s %s", text, code, answer)
         self.barrier()
         return False
+
+    def newpass(self, name, old, new):
+        """As change(), by the owner of the account."""
+        code = 0
+        try:
+            with suite.Line((suite.A1, self.run_.suite.port(106)), timeout=PATIENCE_S) as c:
+                for text, start in ((None, "200"), ("USER " + name, "300"), ("PASS " + old, "200"), ("NEWPASS " + new, "200")):
+                    if text:
+                        c.send(text + "\r\n")
+                    code = 0
+                    code = int((c.line() or "")[:3] or 0)
+                    if not start.startswith(str(code)):
+                        break
+        except OSError:
+            code = 0
+        self.run_.count(code == 200)
+        if code != 200:
+            self.barrier()
+        return code == 200
 
     # ---- the changes ----
 
@@ -251,21 +275,35 @@ class Worker(threading.Thread):
         a = self.rng.choice(self.accounts)
         self.deliver_to(a, (a.name,))
 
+    def step(self):
+        r = self.rng.random()
+        if len(self.accounts) < 3 or (r < 0.25 and len(self.accounts) < 20):
+            self.create()
+        elif r < 0.6:
+            self.rename()
+        elif r < 0.75:
+            self.delete()
+        else:
+            self.deliver()
+
     def run(self):
         try:
             self.surely("CreateAccount %s-anchor" % self.prefix)
             while not self.run_.over():
-                r = self.rng.random()
-                if len(self.accounts) < 3 or (r < 0.25 and len(self.accounts) < 20):
-                    self.create()
-                elif r < 0.6:
-                    self.rename()
-                elif r < 0.75:
-                    self.delete()
-                else:
-                    self.deliver()
+                self.step()
         except Exception as e:  # whatever it is, the run has failed
             self.run_.fault("%s: %s: %s" % (self.prefix, type(e).__name__, e))
+
+
+class ShapeWorker(Worker):
+    """Changes everything but the existence of accounts, by a model."""
+
+    def __init__(self, run, number):
+        super().__init__(run, number)
+        self.shaper = Shaper(self, number, number == WORKERS)
+
+    def step(self):
+        self.shaper.step()
 
 
 class Run:
@@ -360,6 +398,17 @@ class Run:
                 l.command("RSET", 250)
                 l.command("MAIL FROM:<>", 250)
 
+    def check_models(self, shapers):
+        """The dump of their domains is what their models say, and there is no other domain."""
+        found, table = dumped(self.suite.ctl("dump"))
+        suite.equal({name for kind, name in found if kind == "domain"}, {*DOMAINS, *[s.model.domain() for s in shapers]},
+                    "the domains")
+        for s in shapers:
+            s.check(found)
+            suite.check(not s.with_table or table == s.model.table, "the table is %s, not %s", table, s.model.table)
+            missed = s.must_have_done() - s.acked if self.opt.changes >= 1000 else None
+            suite.check(not missed, "no %s was acknowledged in the whole run", missed)
+
     def check_databases(self):
         """The three databases of the stopped suite know the same accounts; each of ours has its secret."""
         out = subprocess.run([os.path.join(self.opt.build, "tests", "crash", "account-ids"),
@@ -376,7 +425,7 @@ class Run:
     def play(self):
         for d in DOMAINS[1:]:
             self.suite.ctl("domain", "create", d)
-        workers = [Worker(self, n) for n in range(WORKERS)]
+        workers = [Worker(self, n) for n in range(WORKERS)] + [ShapeWorker(self, WORKERS + n) for n in range(SHAPERS)]
         for w in workers:
             w.start()
         self.kills()
@@ -389,6 +438,7 @@ class Run:
                 break
             try:
                 self.check(workers)
+                self.check_models([w.shaper for w in workers[WORKERS:]])
             except (suite.Failed, OSError, poplib.error_proto) as e:
                 self.fault("%s: %s" % (when, e))
             self.suite.stop()
