@@ -103,6 +103,7 @@ static int start(struct proc *p, void *arg)
 	if (r != 0)
 		return r;
 	r = secrets_open(&g->a.secrets, g->db.engine);
+	g->a.secrets.refused = g->db.refused;
 	if (r != 0)
 		proc_fail(p, "the secrets cannot be read", r < 0 ? -r : 0);
 	return r == 0 ? 0 : -1;
@@ -236,6 +237,9 @@ static void on_peer(struct proc *p, void *arg, struct proc_peer *peer)
 		if (g->a.routerd != NULL)
 			routerd_gone(g, NULL, IPC_GONE_EOF);
 		g->a.routerd = proc_peer_open(p, peer, &routerd_ops, g);
+		if (g->db.refused && g->a.routerd != NULL)
+			ipc_send(g->a.routerd, IPC_secrets_refused, &(struct ipc_secrets_refused){},
+			    NULL);
 		break;
 	case IPC_CH_SOURCE:
 		if (g->a.source != NULL)
@@ -255,6 +259,11 @@ static void on_peer(struct proc *p, void *arg, struct proc_peer *peer)
 	}
 }
 
+static void on_reload(struct proc *p, void *arg, const struct conf *old)
+{
+	database_on_reload(&((struct program *)arg)->db, p);
+}
+
 static void on_count(struct proc *p, void *arg)
 {
 	metric_set(METRIC_login_workers, "", "", ((const struct program *)arg)->a.workers);
@@ -267,6 +276,7 @@ int main(int argc, char **argv)
 		.warm_up = warm_up,
 		.start = start,
 		.on_peer = on_peer,
+		.on_reload = on_reload,
 		.on_count = on_count };
 	static struct program program;
 

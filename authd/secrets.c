@@ -87,11 +87,11 @@ static size_t key_range(uint64_t account, uint8_t *ret_from, uint8_t *ret_to)
 
 void secrets_get(struct secrets *s, uint64_t account, secrets_fn *done, void *arg)
 {
-	struct getting *g = malloc(sizeof(*g));
+	struct getting *g = s->refused ? NULL : malloc(sizeof(*g));
 	uint8_t from[KEY_ID], to[KEY_ID];
 
 	if (g == NULL) {
-		done(arg, -ENOMEM, SLICE_NONE, SLICE_NONE);
+		done(arg, s->refused ? ENGINE_CORRUPT : -ENOMEM, SLICE_NONE, SLICE_NONE);
 		return;
 	}
 	*g = (struct getting){ done, arg };
@@ -102,14 +102,14 @@ void secrets_get(struct secrets *s, uint64_t account, secrets_fn *done, void *ar
 int secrets_put(struct secrets *s, uint64_t account, struct slice tag, struct slice stored,
     engine_done_fn *done, void *arg)
 {
-	struct engine_batch *b = engine_batch_new(s->group);
+	struct engine_batch *b = s->refused ? NULL : engine_batch_new(s->group);
 	struct buf val = BUF_INIT(1 + SECRET_STORED_MAX),
 		   key = BUF_INIT(KEY_ID + SECRETS_TAG_BYTES);
 	uint8_t from[KEY_ID], to[KEY_ID];
 	int rc;
 
 	if (b == NULL)
-		return -ENOMEM;
+		return s->refused ? ENGINE_CORRUPT : -ENOMEM;
 	buf_put(&key, slice_of(from, key_range(account, from, to)));
 	buf_put(&key, tag);
 	buf_putc(&val, VALUE_VERSION);

@@ -13,6 +13,7 @@
 struct secrets {
 	struct engine *engine;
 	struct engine_group *group;
+	bool refused; /* they are damaged, the engine is an empty one: nothing is read or written */
 };
 
 /* For start-up: waits for the engine. 0 or the engine's answer. */

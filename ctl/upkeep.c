@@ -65,8 +65,14 @@ static void last_line(const struct data *state, const char *what)
 
 static void show_state(const struct data *s)
 {
+	enum { REFUSED = 4 }; /* store_health() */
 	long long all = number(s, "file-bytes");
 
+	if (number(s, "health") == REFUSED) {
+		printf("the store is damaged, left as it is, and nothing of it is served: "
+		       "'gatehousectl check' says what helps\n");
+		return;
+	}
 	bytes_line("files", all, 0);
 	bytes_line("living", number(s, "live-bytes"), all);
 	bytes_line("dead", number(s, "dead-bytes"), all);

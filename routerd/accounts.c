@@ -251,6 +251,8 @@ void account_resume_all(struct routerd *rd)
 	struct op *op;
 	size_t at = 0;
 
+	if (rd->refused)
+		return;
 	while ((o = directory_next_account(&rd->db.dir, &at)) != NULL) {
 		if (o->in_flow || (!account_coming(o) && o->state != STATE_DELETING))
 			continue;

@@ -39,6 +39,10 @@ void verb_stat(struct request *q)
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		put_row(q, rows[i].name, rows[i].v);
+	if (rd->refused)
+		put_row(q, "directory.refused", 1);
+	if (rd->secrets_refused)
+		put_row(q, "secrets.refused", 1);
 	for (size_t i = 0; i < rd->n_figures; i++)
 		put_row(q, rd->figures[i].name, rd->figures[i].value);
 	done(q);

@@ -51,6 +51,12 @@ static void on_route_login(struct routerd *rd, struct ipc_chan *c, const struct 
 	struct addr local = { 0 };
 	struct ipc_route_login_reply reply = { .seq = m->seq };
 
+	if (rd->refused) {
+		reply.status = IPC_ROUTE_TRYLATER;
+		reply.text = slice_str(route_status_text(reply.status));
+		ipc_send(c, IPC_route_login_reply, &reply, NULL);
+		return;
+	}
 	addr_unpack(m->local, &local);
 	route_login(&rd->db.dir, m->name, m->domain, &local, r);
 	rd->stat.logins++;
@@ -88,7 +94,9 @@ static void on_may(struct routerd *rd, struct ipc_chan *c, const struct ipc_may_
 {
 	struct ipc_may_reply reply = { .seq = m->seq };
 
-	if (!rights_may(&rd->db.dir, m->who, m->what, m->target))
+	if (rd->refused)
+		reply.status = IPC_DIR_TRYLATER;
+	else if (!rights_may(&rd->db.dir, m->who, m->what, m->target))
 		reply.status = IPC_DIR_DENIED;
 	ipc_send(c, IPC_may_reply, &reply, NULL);
 }
@@ -97,7 +105,9 @@ void login_on_store_may(struct routerd *rd, struct ipc_chan *c, const struct ipc
 {
 	struct ipc_store_may_reply reply = { .seq = m->seq };
 
-	if (!rights_may(&rd->db.dir, m->who, m->what, m->target))
+	if (rd->refused)
+		reply.status = IPC_DIR_TRYLATER;
+	else if (!rights_may(&rd->db.dir, m->who, m->what, m->target))
 		reply.status = IPC_DIR_DENIED;
 	ipc_send(c, IPC_store_may_reply, &reply, NULL);
 }
@@ -126,6 +136,9 @@ void login_on_msg(
 		break;
 	case IPC_secret_taken:
 		account_on_secret_taken(rd, &m->secret_taken);
+		break;
+	case IPC_secrets_refused:
+		rd->secrets_refused = true;
 		break;
 	case IPC_account_new:
 		provision_on_new(rd, &m->account_new);

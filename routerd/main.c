@@ -46,11 +46,12 @@ static int start(struct proc *p, void *arg)
 
 	if (r != 0)
 		return r;
+	g->rd.refused = g->db.refused;
 	r = db_open(
 	    &g->rd.db, g->db.engine, slice_str(conf_get_str(proc_conf(p), CONF_main_domain)));
 	if (r != 0)
 		proc_fail(p, "the directory cannot be read", r < 0 ? -r : 0);
-	else
+	else if (!g->rd.refused)
 		tell_main_domain(&g->rd.db.dir, conf_get_str(proc_conf(p), CONF_main_domain));
 	return r == 0 ? 0 : -1;
 }
@@ -60,6 +61,8 @@ static void from_stored(
 {
 	struct program *g = arg;
 
+	if (g->rd.refused && type != IPC_store_may_ask)
+		return; /* what stored waits for comes with the next routerd */
 	if (type == IPC_account_done)
 		account_on_done(&g->rd, &m->account_done);
 	else if (type == IPC_post_target_done)
@@ -98,6 +101,7 @@ static void authd_gone(void *arg, struct ipc_chan *c, enum ipc_gone why)
 	struct program *g = arg;
 
 	ipc_chan_free(&g->rd.authd);
+	g->rd.secrets_refused = false;
 	account_on_peer_gone(&g->rd);
 	provision_on_authd_gone(&g->rd);
 }
@@ -146,6 +150,11 @@ static void on_peer(struct proc *p, void *arg, struct proc_peer *peer)
 	}
 }
 
+static void on_reload(struct proc *p, void *arg, const struct conf *old)
+{
+	database_on_reload(&((struct program *)arg)->db, p);
+}
+
 static void on_count(struct proc *p, void *arg)
 {
 	const struct routerd *rd = &((const struct program *)arg)->rd;
@@ -162,6 +171,7 @@ int main(int argc, char **argv)
 		.warm_up = warm_up,
 		.start = start,
 		.on_peer = on_peer,
+		.on_reload = on_reload,
 		.on_count = on_count };
 	static struct program program;
 

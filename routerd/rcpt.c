@@ -289,7 +289,9 @@ static void on_rcpt_ask(struct rcpt_conn *rc, const struct ipc_rcpt_ask *q)
 		return;
 	}
 	rc->rd->stat.recipients++;
-	if (q->report != 0)
+	if (rc->rd->refused)
+		answer(rc, q->seq, IPC_ROUTE_TRYLATER, NULL);
+	else if (q->report != 0)
 		find_reported(rc, q);
 	else
 		find_rcpt(rc, q, false);

@@ -20,6 +20,9 @@ struct op;
 struct routerd {
 	struct event_base *base;
 	struct db db;
+	bool
+	    refused; /* the directory is damaged, `db` is an empty one: everybody is told "later" */
+	bool secrets_refused;            /* authd says the same of its own */
 	struct ipc_chan *authd, *stored; /* NULL while away */
 	struct dir_conn *dir_conns;
 	struct rcpt_conn *rcpt_conns; /* by sid */

@@ -169,6 +169,10 @@ static void on_ask(struct dir_conn *dc, const struct ipc_dir_ask *m)
 		reply_error(&q, IPC_DIR_DENIED, "this needs a right that you do not have");
 	else if (q.n < verbs[m->verb].least || q.n > verbs[m->verb].most)
 		reply_error(&q, IPC_DIR_BAD, "wrong number of arguments");
+	else if (dc->rd->refused && verbs[m->verb].run != verb_stat)
+		reply_error(&q, IPC_DIR_TRYLATER,
+		    "the directory is damaged, and nothing of it is served; 'gatehousectl check' "
+		    "says what helps");
 	else
 		verbs[m->verb].run(&q);
 }

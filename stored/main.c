@@ -32,7 +32,7 @@ static int warm_up(struct proc *p, void *arg)
 	struct program *g = arg;
 
 	g->proc = p;
-	return database_open_or_refuse(&g->db, p, "store");
+	return database_open(&g->db, p, "store");
 }
 
 /* Only a new start helps: master gives us one. */
@@ -95,6 +95,11 @@ static void on_stop(struct proc *p, void *arg, unsigned deadline_ms)
 		proc_exit(p, 0);
 }
 
+static void on_reload(struct proc *p, void *arg, const struct conf *old)
+{
+	database_on_reload(&((struct program *)arg)->db, p);
+}
+
 static void on_count(struct proc *p, void *arg)
 {
 	const struct program *g = arg;
@@ -110,6 +115,7 @@ int main(int argc, char **argv)
 		.warm_up = warm_up,
 		.start = start,
 		.on_peer = on_peer,
+		.on_reload = on_reload,
 		.on_count = on_count,
 		.on_stop = on_stop };
 	static struct program program;

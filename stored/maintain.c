@@ -210,6 +210,7 @@ static void state_text(const struct store *st, struct buf *b)
 
 	upkeep_state(st->maintain->upkeep, &s);
 	engine_stats(store_engine(st), &e);
+	line(b, "health", store_health(st));
 	line(b, "file-bytes", e.file_bytes);
 	line(b, "live-bytes", e.live_bytes);
 	line(b, "dead-bytes", e.file_bytes > e.live_bytes ? e.file_bytes - e.live_bytes : 0);

@@ -7,7 +7,8 @@
 
 static const char damaged[] =
     "this database is damaged and left as it is; gatehousectl store rebuild makes its index anew "
-    "where only that is at fault, gatehousectl store salvage gets out of it what is left";
+    "where only that is at fault, gatehousectl store salvage gets out of it what is left; a reload "
+    "or a start looks again";
 
 /* An answer of the engine. */
 static int open_it(struct database *db, struct proc *p, const char *dir)
@@ -29,19 +30,12 @@ static int opened(struct proc *p, int r)
 		    "a newer version of gatehouse wrote this database, and it is left as it is; "
 		    "install that version again, or restore a backup from before it",
 		    0);
-	else if (r == ENGINE_CORRUPT)
-		proc_fail(p, damaged, 0);
 	else if (r != 0)
 		proc_fail(p, "the database cannot be opened", r < 0 ? -r : EIO);
 	return r == 0 ? 0 : -1;
 }
 
 int database_open(struct database *db, struct proc *p, const char *dir)
-{
-	return opened(p, open_it(db, p, dir));
-}
-
-int database_open_or_refuse(struct database *db, struct proc *p, const char *dir)
 {
 	int r = open_it(db, p, dir);
 
@@ -82,6 +76,14 @@ int database_start(struct database *db, struct proc *p)
 	if (r != 0)
 		proc_fail(p, "the database cannot start", -r);
 	return r == 0 ? 0 : -1;
+}
+
+void database_on_reload(struct database *db, struct proc *p)
+{
+	if (!db->refused)
+		return;
+	log_ev(LOG_NOTICE, "database.again", kv_s("name", db->name));
+	proc_exit(p, 1);
 }
 
 void database_close(struct database *db)

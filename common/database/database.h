@@ -19,12 +19,13 @@ struct database {
 };
 
 /* In warm_up: opens the engine that the configuration names in the directory `dir`. 0, or -1 after
- * proc_fail(). */
+ * proc_fail(). A damaged one is no failure, but db->refused, and left as it is: the owner goes on,
+ * to say so, and must not serve what is in the empty one. */
 int database_open(struct database *db, struct proc *p, const char *dir);
 
-/* The same; a damaged one is no failure, but db->refused, and left as it is. The owner goes on, to
- * say so, and must not serve what is in the empty one. */
-int database_open_or_refuse(struct database *db, struct proc *p, const char *dir);
+/* The owner's on_reload: one that was refused may have been repaired, and only a new process can
+ * look; master gives us one. */
+void database_on_reload(struct database *db, struct proc *p);
 
 /* In start: threads, callbacks from the loop, and upkeep by itself. 0, or -1 after proc_fail(). */
 int database_start(struct database *db, struct proc *p);

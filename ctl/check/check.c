@@ -92,6 +92,21 @@ static int64_t figure(const struct data *d, const char *name)
 	return v != NULL && v->kind == DATA_NUMBER ? v->number : -1;
 }
 
+#define REPAIR                                                                               \
+	"stop the suite; 'gatehousectl store rebuild' if the log says engine.refused, else " \
+	"'gatehousectl store salvage'; a running suite looks again at a reload"
+
+static void judge_names(struct check *k, const struct data *d)
+{
+	if (figure(d, "directory.refused") > 0)
+		check_row(k, CHECK_FAILED, "directory", "engine",
+		    "the directory is damaged, left as it is, and nothing of it is served", REPAIR);
+	if (figure(d, "secrets.refused") > 0)
+		check_row(k, CHECK_FAILED, "secrets", "engine",
+		    "the secrets are damaged, left as they are, and no password is checked",
+		    REPAIR);
+}
+
 static void judge_store(struct check *k, const struct data *d)
 {
 	static const char *const bad[] = { "",
@@ -102,9 +117,7 @@ static void judge_store(struct check *k, const struct data *d)
 	static const char *const advice[] = { NULL,
 		"look for errors of the disk ('dmesg') if this stays",
 		"free some space in the data directory",
-		"restart the suite; look for errors of the disk ('dmesg') first",
-		"stop the suite; 'gatehousectl store rebuild' if the log says engine.refused, else "
-		"'gatehousectl store salvage'" };
+		"restart the suite; look for errors of the disk ('dmesg') first", REPAIR };
 	int64_t health = figure(d, "engine-health"), failures = figure(d, "engine-sync-failures");
 
 	if (health < 0 || health > 4)
@@ -138,8 +151,10 @@ bool check_store(struct check *k)
 		check_say(k, CHECK_FAILED, "store", "figures",
 		    "look at the log: 'gatehousectl log' or the lines of stored", "%.*s",
 		    SLICE_FMT(r.text));
-	else
+	else {
+		judge_names(k, r.data);
 		judge_store(k, r.data);
+	}
 	buf_fini(&b);
 	return true;
 }

@@ -59,14 +59,15 @@ static void report(const char *what, struct mark from)
 	fflush(stdout);
 }
 
-/* The next message that is no event. */
-static const union ipc_any *next(enum ipc_type want)
+/* The next message that is no event. A million messages take their time on a busy disk. */
+static const union ipc_any *next_of(struct rig_client *c, enum ipc_type want)
 {
+	enum { LONG_MS = 900000 };
 	enum ipc_type type;
 	const union ipc_any *m;
 
 	do {
-		m = rig_next(s, 60000, &type, NULL);
+		m = rig_next(c, LONG_MS, &type, NULL);
 		if (m == NULL)
 			abort();
 		if (type == IPC_mbox_event)
@@ -75,6 +76,11 @@ static const union ipc_any *next(enum ipc_type want)
 	if (type != want)
 		abort();
 	return m;
+}
+
+static const union ipc_any *next(enum ipc_type want)
+{
+	return next_of(s, want);
 }
 
 static void append_all(size_t bytes)
@@ -215,7 +221,7 @@ static void restore_all(void)
 		struct mark m = mark();
 
 		rig_send(ad, IPC_undelete_ask, &q);
-		if (rig_wait(ad, IPC_undelete_done)->undelete_done.count != messages)
+		if (next_of(ad, IPC_undelete_done)->undelete_done.count != messages)
 			abort();
 		report(words[q.what], m);
 		if (q.what == IPC_LOST_RESTORE)

@@ -193,6 +193,7 @@ def temporary(s):
         equal(code // 100, 4, "LMTP's answer: %s" % text)
     check(DOMAIN in s.ctl("domain", "list"), "no list of domains")
     equal(json.loads(s.ctl("--json", "stat"))["engine-health"], 4, "what is told of the store")
+    check("nothing of it is served" in s.ctl("store", "stat"), "store stat does not tell it")
     check(s.ctl("store", "compact", ok=False)[0] == 1, "it is compacted")
     status, out, _ = s.ctl("--conf", s.conf, "check", ok=False)
     check(status == 1 and "store salvage" in out and "store rebuild" in out, "the check says %s", out)
@@ -225,6 +226,70 @@ def refused(s):
     tool(s, "rebuild", data(s))
     s.start_again()
     settle(s)
+
+
+def broken(s, database):
+    """Damages index and log of one of the three databases of a stopped suite; what undoes the log's part."""
+    here = os.path.join(s.dir, "data", database)
+    log = sorted(glob.glob(os.path.join(here, "log-*")))[0]
+    flip(os.path.join(here, "data.mdb"), 7, size=8192)
+    with open(log, "r+b") as f:
+        f.seek(300)
+        was = f.read(6)
+        f.seek(300)
+        f.write(b"damage")
+
+    def undo():
+        with open(log, "r+b") as f:
+            f.seek(300)
+            f.write(was)
+        tool(s, "rebuild", here)
+    return undo
+
+
+def sums_of(s, database):
+    return {n: hashlib.sha256(open(n, "rb").read()).hexdigest()
+            for n in glob.glob(os.path.join(s.dir, "data", database, "log-*"))}
+
+
+def repaired_and_reloaded(s, database, undo):
+    """With the suite running: the files are free; a reload looks again."""
+    undo()
+    again = said(s, "database.again")
+    os.kill(s.master(), signal.SIGHUP)
+    wait(lambda: said(s, "database.again") > again, 60, "a second look at the " + database)
+
+    def served():
+        with contextlib.suppress(Exception):
+            mail(s)
+            return True
+        return False
+    wait(served, 60, "the " + database)
+    settle(s)
+    status, out, _ = s.ctl("--conf", s.conf, "check", ok=False)
+    check("damaged" not in out, "after the repair the check says %s", out)
+
+
+@case("a damaged directory or damaged secrets: the suite runs, says 'later' and what helps; repaired beside it, a reload looks again", engines=("lmdb",))
+def names_refused(s):
+    for database in ("directory", "secrets", "store"):
+        s.stop()
+        undo = broken(s, database)
+        before = sums_of(s, database)
+        s.start_again()
+        suite.refused(s.pop, text="[SYS/TEMP]")
+        status, out, _ = s.ctl("--conf", s.conf, "check", ok=False)
+        check(status == 1 and "store salvage" in out and "store rebuild" in out and database in out, "the check says %s", out)
+        with s.lmtp() as l:
+            l.command("MAIL FROM:<>", 250)
+            equal(l.command("RCPT TO:<%s>" % U1)[0] // 100, 2 if database == "secrets" else 4, "the answer to RCPT TO")
+        if database == "directory":
+            status, _, err = s.ctl("domain", "list", ok=False)
+            check(status != 0 and "damaged" in err, "a list of domains: %s %s", status, err)
+        if database == "secrets":
+            check(s.ctl("password", "set", U1, stdin="other\n", ok=False)[0] != 0, "a password is set")
+        equal(sums_of(s, database), before, "the log of the " + database)
+        repaired_and_reloaded(s, database, undo)
 
 
 if __name__ == "__main__":
