@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <xxhash.h>
 
 unsigned table_takes_postmaster(const struct directory *d, const struct table *t)
 {
@@ -43,6 +44,67 @@ static unsigned table_gives_postmaster(
 	return line;
 }
 
+/* ---- changes that are not made yet ---- */
+
+bool guard_busy(const struct routerd *rd)
+{
+	return rd->changes_in_flight > 0 || rd->ops != NULL;
+}
+
+static void refuse_later(struct request *q)
+{
+	reply_error(q, IPC_DIR_TRYLATER, "another change is on its way: try again");
+}
+
+static bool refuse_memory(struct request *q)
+{
+	reply_error(q, IPC_DIR_TRYLATER, "out of memory");
+	return true;
+}
+
+static uint64_t way_by(const struct directory *d, const struct table *t, uint64_t seed)
+{
+	struct directory probe = *d;
+	struct route r;
+
+	probe.table = (struct table *)t;
+	route_init(&r);
+	r.want_trace = true;
+	for (int mode = 0; mode < ROUTE_MODES; mode++) {
+		route_address(&probe, SLICE("postmaster"), (enum route_mode)mode, &r);
+		seed = XXH3_64bits_withSeed(r.trace.p, r.trace.n, seed);
+		seed += r.account != NULL ? r.account->id : 0;
+	}
+	route_fini(&r);
+	return seed;
+}
+
+/* Every step on which postmaster is led, by the table and by one that is on its way, as a number.
+ */
+static uint64_t way(const struct routerd *rd)
+{
+	uint64_t sum = way_by(&rd->db.dir, rd->db.dir.table, 0);
+
+	return rd->table_next != NULL ? way_by(&rd->db.dir, rd->table_next, sum) : sum;
+}
+
+/*
+ * A change that leaves every step as it is does no harm beside any other. One that leads another
+ * way, be it a right one, is looked at in the directory of this moment: so nothing else may be on
+ * its way, and nothing else may begin until it is made.
+ */
+static bool moves_beside_others(struct request *q)
+{
+	bool moves = way(q->rd) != q->rd->guard_way;
+
+	if (guard_busy(q->rd) && (moves || q->rd->guard_moves)) {
+		refuse_later(q);
+		return true;
+	}
+	q->rd->guard_moves |= moves;
+	return false;
+}
+
 bool change_has_postmaster(struct request *q, const struct object *o)
 {
 	const struct directory *d = &q->rd->db.dir;
@@ -55,6 +117,11 @@ bool change_has_postmaster(struct request *q, const struct object *o)
 		line = table_gives_postmaster(d, d->table, o);
 	if (line == 0 && next != NULL && rights_has_master(d, o))
 		line = table_gives_postmaster(d, next, o);
+	if (line == 0 && rights_has_master(d, o) && guard_busy(q->rd) && q->rd->guard_moves) {
+		/* It could be the one that postmaster is about to be led to. */
+		refuse_later(q);
+		return true;
+	}
 	if (line == 0)
 		return false;
 	snprintf(why, sizeof(why),
@@ -92,14 +159,24 @@ static unsigned broken_line(const struct routerd *rd)
 						   : line;
 }
 
+/* Does any line lead postmaster? */
+static bool is_led(const struct routerd *rd)
+{
+	const struct directory *d = &rd->db.dir;
+
+	return table_has_postmaster(d, d->table) ||
+	       (rd->table_next != NULL && table_has_postmaster(d, rd->table_next));
+}
+
 bool guard_watches(struct request *q)
 {
-	const struct directory *d = &q->rd->db.dir;
-
-	if (!table_has_postmaster(d, d->table) &&
-	    (q->rd->table_next == NULL || !table_has_postmaster(d, q->rd->table_next)))
+	if (!is_led(q->rd))
 		return false;
-	return broken_line(q->rd) == 0;
+	if (broken_line(q->rd) != 0)
+		return false;
+	q->rd->guard_way = way(q->rd);
+	q->rd->guard_moves &= guard_busy(q->rd);
+	return true;
 }
 
 bool guard_broken(struct request *q)
@@ -108,7 +185,7 @@ bool guard_broken(struct request *q)
 	char why[120];
 
 	if (line == 0)
-		return false;
+		return moves_beside_others(q);
 	snprintf(why, sizeof(why),
 	    "line %u of the Router's table leads postmaster of the Main Domain through this", line);
 	reply_error(q, IPC_DIR_DENIED, why);
@@ -119,11 +196,14 @@ bool guard_broken(struct request *q)
 bool guard_refuses_name(struct request *q, struct domain *dom, struct slice name)
 {
 	struct directory *d = &q->rd->db.dir;
-	struct object *o = guard_watches(q) ? directory_hold(d, dom, name) : NULL;
+	struct object *o;
 	bool broken;
 
-	if (o == NULL)
+	if (!guard_watches(q))
 		return false;
+	o = directory_hold(d, dom, name);
+	if (o == NULL)
+		return refuse_memory(q);
 	o->state = STATE_ACTIVE;
 	broken = guard_broken(q);
 	directory_remove_object(d, o);
@@ -140,34 +220,39 @@ bool guard_refuses_domain(struct request *q, struct slice name)
 		return false;
 	dom = directory_add_domain(d, name, d->next_id, STATE_ACTIVE);
 	if (dom == NULL)
-		return false;
+		return refuse_memory(q);
 	broken = guard_broken(q);
 	directory_remove_domain(d, dom);
 	return broken;
 }
 
-bool guard_refuses_gone(struct request *q, struct object *o)
+/* As if the object, or the domain, were going. */
+static bool refuses_going(struct request *q, struct object *o, struct domain *dom)
 {
 	bool broken;
 
 	if (!guard_watches(q))
 		return false;
-	o->state = STATE_DELETING;
+	if (o != NULL)
+		o->state = STATE_DELETING;
+	else
+		dom->state = STATE_DELETING;
 	broken = guard_broken(q);
-	o->state = STATE_ACTIVE;
+	if (o != NULL)
+		o->state = STATE_ACTIVE;
+	else
+		dom->state = STATE_ACTIVE;
 	return broken;
+}
+
+bool guard_refuses_gone(struct request *q, struct object *o)
+{
+	return refuses_going(q, o, NULL);
 }
 
 bool guard_refuses_domain_gone(struct request *q, struct domain *dom)
 {
-	bool broken;
-
-	if (!guard_watches(q))
-		return false;
-	dom->state = STATE_DELETING;
-	broken = guard_broken(q);
-	dom->state = STATE_ACTIVE;
-	return broken;
+	return refuses_going(q, NULL, dom);
 }
 
 bool guard_refuses_suspended(struct request *q, struct domain *dom)
@@ -245,16 +330,22 @@ bool guard_refuses_rename(struct request *q, struct domain *dom, struct slice na
 	struct directory *d = &q->rd->db.dir;
 	uint8_t raw[DOMAIN_MAX_BYTES];
 	struct slice old = name_lower(dom->name, raw);
-	bool alias = directory_domain_any(d, name) == dom && !slice_ieq(name, old), broken;
+	bool alias = directory_domain_any(d, name) == dom && !slice_ieq(name, old), broken, later,
+	     led;
 
-	if (broken_line(q->rd) != 0 || directory_rename_domain(d, dom, name) != 0)
+	if (broken_line(q->rd) != 0)
 		return false;
+	led = guard_watches(q);
+	q->rd->guard_way = way(q->rd);
+	if (directory_rename_domain(d, dom, name) != 0)
+		return refuse_memory(q);
 	broken = broken_line(q->rd) != 0;
+	later = !broken && (led || is_led(q->rd)) && moves_beside_others(q);
 	if (directory_rename_domain(d, dom, old) != 0 ||
 	    (alias && directory_add_domain_alias(d, dom, name) != 0))
 		routerd_commit_failed(q->rd, -ENOMEM);
 	if (broken)
 		reply_error(q, IPC_DIR_BAD,
 		    "a record of the Router would lead postmaster of the Main Domain elsewhere");
-	return broken;
+	return broken || later;
 }

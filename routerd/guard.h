@@ -5,8 +5,9 @@
  *
  * Invariant: what leads right is not made to lead wrong, by a table nor by any change of what its
  * record leads through. A change is looked at in memory, as if it were made, before it is handed
- * in; nobody else looks meanwhile. What leads wrong already (a directory of an older version)
- * holds nobody up.
+ * in; nobody else looks meanwhile. One that leads postmaster another way is alone on its way to the
+ * disk, since two that are right each may be wrong together. What leads wrong already (a directory
+ * of an older version) holds nobody up.
  */
 #pragma once
 
@@ -20,6 +21,8 @@ bool table_has_postmaster(const struct directory *d, const struct table *t);
 /* The account is about to lose the name or the Master right: answers that it may not. */
 bool change_has_postmaster(struct request *q, const struct object *o);
 
+/* Something is on its way to the disk, or to the peers, that is not in the directory yet. */
+bool guard_busy(const struct routerd *rd);
 /* Is there something to watch over? To be asked before the directory is changed to look at it. */
 bool guard_watches(struct request *q);
 /* The directory is as if the change were made: answers, when it may not be. */

@@ -33,6 +33,8 @@ struct routerd {
 	bool names_in_flight; /* a change of domains' other names or addresses is on its way */
 	unsigned changes_in_flight; /* of all that a route depends on; and a table that is */
 	const struct table *table_next;
+	uint64_t guard_way; /* guard.c: how postmaster was led before the change that is looked at */
+	bool guard_moves;   /* a change that leads it another way may be among those in flight */
 	struct route route; /* scratch, one address at a time */
 	struct bounces bounces;
 	struct {

@@ -87,7 +87,7 @@ static void set_table(struct request *q, struct slice text)
 	if (rc < 0) {
 		reply_error(q, IPC_DIR_TRYLATER, "out of memory");
 	} else if (why == NULL && table_has_postmaster(&q->rd->db.dir, t) &&
-		   q->rd->changes_in_flight > 0) {
+		   guard_busy(q->rd)) {
 		/* What it leads through could be going. */
 		reply_error(q, IPC_DIR_TRYLATER, "another change is on its way: try again");
 	} else if (why != NULL) {

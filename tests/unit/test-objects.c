@@ -408,6 +408,54 @@ static void domains_that_lead_postmaster_stay(void **state)
 	assert_int_equal(ask(domain_delete, "d.example"), IPC_DIR_OK);
 }
 
+/* Each of the two is right in the directory as it is, and both together would take Master's name
+ * away: whoever is second is asked to try again, and then refused. */
+static void two_changes_at_once_do_not_lead_postmaster_away(void **state)
+{
+	static const char *const lead_to_second[] = { "domain", "d.example", "MailRerouteAddress",
+		"second@company.com", "AccessRerouteAddress", "second@company.com",
+		"SignalRerouteAddress", "second@company.com", NULL };
+	static const char *const none[] = { "second", NULL };
+	static const char *const other[] = { "other@d.example", NULL };
+
+	make_chief_everybody();
+	assert_int_equal(ask(account_create, "second"), IPC_DIR_OK);
+	assert_int_equal(ask(rights_set, "second", "Master"), IPC_DIR_OK);
+	assert_int_equal(ask(router_set_table, "<postmaster> = x@e.example"), IPC_DIR_OK);
+
+	rig_send(VERB_rights_set, none);
+	rig_ask(VERB_settings_update, lead_to_second); /* its answer is the first of the two */
+	rig_assert_route("postmaster", "mail", "LOCAL||chief@company.com|ok|");
+	assert_int_equal(rig_ask(VERB_settings_update, lead_to_second), IPC_DIR_DENIED);
+	assert_int_equal(ask(rights_set, "second", "Master"), IPC_DIR_OK);
+
+	rig_send(VERB_settings_update, lead_to_second);
+	rig_ask(VERB_rights_set, none);
+	rig_assert_route("postmaster", "mail", "LOCAL||second@company.com|ok|");
+	assert_int_equal(ask(rights_get, "second"), IPC_DIR_OK);
+	assert_data("Master");
+	assert_int_equal(rig_ask(VERB_rights_set, none), IPC_DIR_DENIED);
+
+	/* What is beside the way does not wait. */
+	rig_send(VERB_account_create, other);
+	assert_int_equal(ask(forwarder_create, "one@d.example", "a@b.example"), IPC_DIR_OK);
+	assert_int_equal(ask(account_info, "other@d.example"), IPC_DIR_OK);
+	rig_send(VERB_account_delete, other);
+	assert_int_equal(ask(forwarder_delete, "one@d.example"), IPC_DIR_OK);
+
+	/* An account that is being made takes the name of a record to come. */
+	assert_int_equal(ask(router_set_table, ""), IPC_DIR_OK);
+	rig.stored_mute = true;
+	rig_send(VERB_account_create, other);
+	assert_int_equal(ask(router_set_table, "<postmaster> = other@d.example"), IPC_DIR_TRYLATER);
+	rig.stored_mute = false;
+	rig_lose_stored();
+	rig_connect_stored();
+	rig_spin();
+	assert_int_equal(ask(account_info, "other@d.example"), IPC_DIR_OK);
+	assert_int_equal(ask(router_set_table, "<postmaster> = other@d.example"), IPC_DIR_BAD);
+}
+
 static void put_old_row(struct engine_batch *b, struct slice key, struct slice val)
 {
 	assert_int_equal(engine_put(b, key, val), 0);
@@ -529,6 +577,7 @@ int main(void)
 		CASE(what_leads_postmaster_stays),
 		CASE(names_that_lead_postmaster_are_not_taken),
 		CASE(domains_that_lead_postmaster_stay),
+		CASE(two_changes_at_once_do_not_lead_postmaster_away),
 		CASE(a_directory_of_an_older_version),
 		CASE(objects_are_listed_in_pages),
 		CASE(a_full_disk_changes_no_object),
