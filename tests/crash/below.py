@@ -12,6 +12,7 @@ import suite  # noqa: E402
 class Below(suite.Suite):
     """The master starts a shell that becomes stored, with the board's library loaded."""
 
+    small = False  # small_files() from the first start on
     trace_mib = 0  # room to write down what stored does to its disk
 
     def stopped(self):
@@ -30,13 +31,23 @@ class Below(suite.Suite):
         for name in os.listdir(where):
             if name != "stored":
                 os.symlink(os.path.join(where, name), os.path.join(shown, name))
-        with open(os.path.join(shown, "stored"), "w", encoding="utf-8") as f:
-            f.write("#!/bin/sh\nexport FAULTDISK='%s' LD_PRELOAD='%s'\nexec '%s' \"$@\"\n" % (
-                self.board.path, library, os.path.join(where, "stored")))
-        os.chmod(os.path.join(shown, "stored"), 0o755)
-        self.libexec = shown
+        self.libexec, self.library = shown, library
+        self.use(self.small_files() if self.small else os.path.join(where, "stored"))
         self.start_again()
         return self
+
+    def small_files(self):
+        """The program whose checkpoints and compactions always have something to do."""
+        return os.path.join(self.build, "tests", "crash", "stored-small-files")
+
+    def use(self, program):
+        """From its next start on this is stored."""
+        self.program = program
+        path = os.path.join(self.libexec, "stored")
+        with open(path + ".new", "w", encoding="utf-8") as f:
+            f.write("#!/bin/sh\nexport FAULTDISK='%s' LD_PRELOAD='%s'\nexec '%s' \"$@\"\n" % (self.board.path, self.library, program))
+        os.chmod(path + ".new", 0o755)
+        os.rename(path + ".new", path)
 
     def kill_all(self):
         """kill -9, top first, so that nobody is started again."""

@@ -32,12 +32,7 @@ static struct {
 	int (*fsync)(int);
 	int (*fdatasync)(int);
 	int (*ftruncate)(int, off_t);
-	int (*openat)(int, const char *, int, ...);
 	int (*open)(const char *, int, ...);
-	int (*unlinkat)(int, const char *, int);
-	int (*renameat)(int, const char *, int, const char *);
-	int (*mkdirat)(int, const char *, mode_t);
-	int (*linkat)(int, const char *, int, const char *, int);
 } real;
 
 #define REAL(call) (*(void **)&real.call = dlsym(RTLD_NEXT, #call))
@@ -45,11 +40,10 @@ static struct {
 /* Other libraries may begin before this one. */
 static void resolve(void)
 {
-	if (real.renameat != NULL)
+	if (real.open != NULL)
 		return;
 	REAL(pwritev), REAL(pwrite), REAL(writev), REAL(write), REAL(pread), REAL(preadv2);
-	REAL(fsync), REAL(fdatasync), REAL(ftruncate), REAL(openat), REAL(open), REAL(unlinkat);
-	REAL(mkdirat), REAL(linkat), REAL(renameat);
+	REAL(fsync), REAL(fdatasync), REAL(ftruncate), REAL(open);
 }
 
 /* A process that the program forks is another's affair, and may do nothing but read and write. */
@@ -90,13 +84,13 @@ __attribute__((constructor)) static void begin(void)
 }
 
 /* As kill -9 looks to the disk: nothing is flushed, no handler runs. */
-static void die(void)
+void fd_die(void)
 {
 	_exit(137);
 }
 
 /* What happens to this call. */
-static enum fd_act strike(enum fd_kind kind)
+enum fd_act fd_strike(enum fd_kind kind)
 {
 	uint64_t n;
 
@@ -111,11 +105,11 @@ static enum fd_act strike(enum fd_kind kind)
 		return FD_NOTHING;
 	fd_board->struck++;
 	if (fd_board->act == FD_DIE_BEFORE)
-		die();
+		fd_die();
 	return (enum fd_act)fd_board->act;
 }
 
-static int refused(void)
+int fd_refused(void)
 {
 	errno = (int)fd_board->error;
 	return -1;
@@ -148,13 +142,13 @@ static size_t flat(const struct iovec *v, int n, uint8_t **ret_p)
 static ssize_t file_write(int fd, const struct stat *st, const struct iovec *v, int n, off_t off)
 {
 	uint32_t dsync = (fcntl(fd, F_GETFL) & O_DSYNC) != 0;
-	enum fd_act act = strike(dsync ? FD_DSYNC : FD_WRITE);
+	enum fd_act act = fd_strike(dsync ? FD_DSYNC : FD_WRITE);
 	uint8_t *p = NULL;
 	size_t all;
 	ssize_t done;
 
 	if (act == FD_FAIL)
-		return refused();
+		return fd_refused();
 	all = flat(v, n, &p);
 	if (off < 0)
 		off = lseek(fd, 0, SEEK_CUR);
@@ -167,7 +161,7 @@ static ssize_t file_write(int fd, const struct stat *st, const struct iovec *v, 
 	fd_trace_unlock();
 	free(p);
 	if (act == FD_DIE_HALF || act == FD_DIE_AFTER)
-		die();
+		fd_die();
 	if (act == FD_FAIL_HALF)
 		fd_board->act = FD_FAIL;
 	return done;
@@ -234,9 +228,9 @@ static int any_sync(int fd, int (*call)(int))
 
 	if (!is_file(fd, &st))
 		return call(fd);
-	act = strike(FD_SYNC);
+	act = fd_strike(FD_SYNC);
 	if (act == FD_FAIL || act == FD_FAIL_HALF)
-		return refused();
+		return fd_refused();
 	before = fd_board->trace_n;
 	rc = call(fd);
 	if (fd_board->sync_us > 0)
@@ -248,7 +242,7 @@ static int any_sync(int fd, int (*call)(int))
 		fd_trace_unlock();
 	}
 	if (act != FD_NOTHING)
-		die();
+		fd_die();
 	return rc;
 }
 
@@ -262,7 +256,7 @@ int fdatasync(int fd)
 	return any_sync(fd, real.fdatasync);
 }
 
-/* ---- names and lengths ---- */
+/* ---- lengths ---- */
 
 int ftruncate(int fd, off_t n)
 {
@@ -272,180 +266,16 @@ int ftruncate(int fd, off_t n)
 
 	if (!is_file(fd, &st))
 		return real.ftruncate(fd, n);
-	act = strike(FD_TRUNCATE);
+	act = fd_strike(FD_TRUNCATE);
 	if (act == FD_FAIL || act == FD_FAIL_HALF)
-		return refused();
+		return fd_refused();
 	fd_trace_lock();
 	rc = real.ftruncate(fd, n);
 	if (rc == 0)
 		fd_trace(FD_EV_TRUNCATE, 0, st.st_ino, (uint64_t)n, NULL, 0);
 	fd_trace_unlock();
 	if (act != FD_NOTHING)
-		die();
-	return rc;
-}
-
-static const char *base(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash != NULL ? slash + 1 : path;
-}
-
-/* The directory in which a name is. */
-static uint64_t dir_ino(int dir, const char *path)
-{
-	size_t n = (size_t)(base(path) - path);
-	char name[4096] = ".";
-	struct stat st;
-
-	if (n >= sizeof(name))
-		_exit(94);
-	if (n > 0) {
-		memcpy(name, path, n);
-		name[n] = '\0';
-	}
-	return fstatat(dir, name, &st, 0) == 0 ? st.st_ino : 0;
-}
-
-static int any_open(int dir, const char *path, int flags, mode_t mode)
-{
-	enum fd_act act;
-	struct stat st;
-	int fd;
-
-	resolve();
-	if (fd_board == NULL || (flags & O_CREAT) == 0)
-		return real.openat(dir, path, flags, mode);
-	act = strike(FD_CREATE);
-	if (act == FD_FAIL || act == FD_FAIL_HALF)
-		return refused();
-	fd_trace_lock();
-	fd = real.openat(dir, path, flags | O_EXCL, mode);
-	if (fd >= 0 && fstat(fd, &st) == 0) {
-		fd_trace(
-		    FD_EV_CREATE, 0, st.st_ino, dir_ino(dir, path), base(path), strlen(base(path)));
-	} else if (fd < 0 && errno == EEXIST && (flags & O_EXCL) == 0) {
-		fd = real.openat(dir, path, flags & ~O_CREAT, mode);
-		if (fd >= 0 && (flags & O_TRUNC) != 0 && fstat(fd, &st) == 0)
-			fd_trace(FD_EV_TRUNCATE, 0, st.st_ino, 0, NULL, 0);
-	}
-	fd_trace_unlock();
-	if (act != FD_NOTHING)
-		die();
-	return fd;
-}
-
-int openat(int dir, const char *path, int flags, ...)
-{
-	mode_t mode = 0;
-	va_list ap;
-
-	va_start(ap, flags);
-	if ((flags & O_CREAT) != 0)
-		mode = va_arg(ap, mode_t);
-	va_end(ap);
-	return any_open(dir, path, flags, mode);
-}
-
-int open(const char *path, int flags, ...)
-{
-	mode_t mode = 0;
-	va_list ap;
-
-	va_start(ap, flags);
-	if ((flags & O_CREAT) != 0)
-		mode = va_arg(ap, mode_t);
-	va_end(ap);
-	return any_open(AT_FDCWD, path, flags, mode);
-}
-
-int unlinkat(int dir, const char *path, int flags)
-{
-	enum fd_act act = strike(FD_UNLINK);
-	int rc;
-
-	if (fd_board == NULL)
-		return real.unlinkat(dir, path, flags);
-	if (act == FD_FAIL || act == FD_FAIL_HALF)
-		return refused();
-	fd_trace_lock();
-	rc = real.unlinkat(dir, path, flags);
-	if (rc == 0)
-		fd_trace(FD_EV_UNLINK, 0, 0, dir_ino(dir, path), base(path), strlen(base(path)));
-	fd_trace_unlock();
-	if (act != FD_NOTHING)
-		die();
-	return rc;
-}
-
-int renameat(int from_dir, const char *from, int to_dir, const char *to)
-{
-	enum fd_act act = strike(FD_RENAME);
-	char names[600] = { 0 };
-	size_t a = strlen(base(from)) + 1, b = strlen(base(to)) + 1;
-	int rc;
-
-	if (fd_board == NULL)
-		return real.renameat(from_dir, from, to_dir, to);
-	if (act == FD_FAIL || act == FD_FAIL_HALF)
-		return refused();
-	memcpy(names, base(from), a);
-	memcpy(names + a, base(to), b);
-	fd_trace_lock();
-	rc = real.renameat(from_dir, from, to_dir, to);
-	if (rc == 0)
-		fd_trace(
-		    FD_EV_RENAME, 0, dir_ino(from_dir, from), dir_ino(to_dir, to), names, a + b);
-	fd_trace_unlock();
-	if (act != FD_NOTHING)
-		die();
-	return rc;
-}
-
-int mkdirat(int dir, const char *path, mode_t mode)
-{
-	enum fd_act act = strike(FD_CREATE);
-	struct stat st;
-	int rc;
-
-	if (fd_board == NULL)
-		return real.mkdirat(dir, path, mode);
-	if (act == FD_FAIL || act == FD_FAIL_HALF)
-		return refused();
-	fd_trace_lock();
-	rc = real.mkdirat(dir, path, mode);
-	if (rc == 0 && fstatat(dir, path, &st, AT_SYMLINK_NOFOLLOW) == 0)
-		fd_trace(
-		    FD_EV_MKDIR, 0, st.st_ino, dir_ino(dir, path), base(path), strlen(base(path)));
-	fd_trace_unlock();
-	if (act != FD_NOTHING)
-		die();
-	return rc;
-}
-
-int mkdir(const char *path, mode_t mode)
-{
-	return mkdirat(AT_FDCWD, path, mode);
-}
-
-int linkat(int from_dir, const char *from, int to_dir, const char *to, int flags)
-{
-	enum fd_act act = strike(FD_CREATE);
-	struct stat st;
-	int rc;
-
-	if (fd_board == NULL)
-		return real.linkat(from_dir, from, to_dir, to, flags);
-	if (act == FD_FAIL || act == FD_FAIL_HALF)
-		return refused();
-	fd_trace_lock();
-	rc = real.linkat(from_dir, from, to_dir, to, flags);
-	if (rc == 0 && fstatat(to_dir, to, &st, AT_SYMLINK_NOFOLLOW) == 0)
-		fd_trace(FD_EV_LINK, 0, st.st_ino, dir_ino(to_dir, to), base(to), strlen(base(to)));
-	fd_trace_unlock();
-	if (act != FD_NOTHING)
-		die();
+		fd_die();
 	return rc;
 }
 
@@ -455,8 +285,8 @@ ssize_t pread(int fd, void *p, size_t n, off_t off)
 {
 	struct stat st;
 
-	if (is_file(fd, &st) && strike(FD_READ) >= FD_DIE_AFTER)
-		return fd_board->act == FD_FAIL ? refused() : (die(), -1);
+	if (is_file(fd, &st) && fd_strike(FD_READ) >= FD_DIE_AFTER)
+		return fd_board->act == FD_FAIL ? fd_refused() : (fd_die(), -1);
 	return real.pread(fd, p, n, off);
 }
 
@@ -464,14 +294,12 @@ ssize_t preadv2(int fd, const struct iovec *v, int n, off_t off, int flags)
 {
 	struct stat st;
 
-	if (is_file(fd, &st) && strike(FD_READ) >= FD_DIE_AFTER)
-		return fd_board->act == FD_FAIL ? refused() : (die(), -1);
+	if (is_file(fd, &st) && fd_strike(FD_READ) >= FD_DIE_AFTER)
+		return fd_board->act == FD_FAIL ? fd_refused() : (fd_die(), -1);
 	return real.preadv2(fd, v, n, off, flags);
 }
 
 /* Libraries built with and without large-file names call different symbols; here they are equal. */
-int open64(const char *path, int flags, ...) __attribute__((alias("open")));
-int openat64(int dir, const char *path, int flags, ...) __attribute__((alias("openat")));
 ssize_t pwritev64(int fd, const struct iovec *v, int n, off64_t off)
     __attribute__((alias("pwritev")));
 ssize_t pwrite64(int fd, const void *p, size_t n, off64_t off) __attribute__((alias("pwrite")));

@@ -81,6 +81,12 @@ struct fd_event_head {
 
 extern struct fd_board *fd_board; /* NULL: the library is not in use */
 
+/* What happens to this call; it counts. fd_refused() is the answer of one that fails. */
+enum fd_act fd_strike(enum fd_kind kind);
+int fd_refused(void);
+/* As kill -9 looks to the disk: nothing is flushed, no handler runs. */
+void fd_die(void);
+
 /* Writing down; nothing without room for it. fd_trace_lock() goes around a call and its event. */
 void fd_trace_lock(void);
 void fd_trace_unlock(void);

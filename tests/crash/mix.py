@@ -4,8 +4,8 @@
     mix.py BUILD [--rounds 8] [--accounts 50] [--workers 5] [--seed N]
 
 In each round workers deliver, append, flag, copy, move, expunge, create, delete, rename, subscribe, restore and
-purge on some of their accounts, the second half of the time with compression, witnesses look on, sometimes a backup
-or a compaction goes on beside them, and something dies: stored by kill -9 at any moment, stored at a certain write,
+purge on some of their accounts, the second half of the time with compression and small segments, witnesses look on, sometimes
+a backup or a compaction goes on beside them, and something dies: stored by kill -9 at any moment, stored at a certain write,
 sync, or change of a name, before, in the middle of or behind it, or every process at once. Afterwards all accounts
 of the round are read (mix_account.py), in the end all, and every byte in the stopped store (look.py).
 """
@@ -185,6 +185,7 @@ class Run:
                 self.opt.rounds = number + 1  # the last one, which looks at everything
             if number == self.opt.rounds // 2:
                 self.s.ctl("domain", "settings", suite.DOMAIN, "CompressMessages=YES")
+                self.s.use(self.s.small_files())
             self.round(number)
             if number % 25 == 24:
                 print("round %d: %d operations, deaths %s, %d faults" % (
