@@ -4,6 +4,7 @@
 Times are printed; what is asserted is a wide bound, so that a busy machine does not fail the test.
 """
 import contextlib
+import imaplib
 import os
 import signal
 import subprocess
@@ -192,7 +193,20 @@ def worker_killed(s):
     check(not another, "the pool is another one")
 
 
-for door in ("pop3", "smtp", "admin"):
+def imap(s):
+    with imaplib.IMAP4("127.0.0.1", s.port(143), timeout=20) as c:
+        return c.login("u1", PASSWORD)
+
+
+def pwd(s):
+    with suite.Line(("127.0.0.1", s.port(106))) as l:
+        for text, start in ((None, "200 "), ("USER u1", "300 "), ("PASS " + PASSWORD, "200 ")):
+            l.want(text, start)
+        return True
+
+
+DOORS = {"pop3": (), "imap": (imap,), "smtp": (), "admin": (), "pwd": (pwd,)}
+for door in DOORS:
     @case("the acceptor of %s dies: no other door notices, and its listeners answer again soon" % door)
     def acceptor(s, name=door):
         settle(s)
@@ -208,7 +222,7 @@ for door in ("pop3", "smtp", "admin"):
             else:
                 # What the client of the dead door had begun may go on or end, but not hang.
                 quiet(lambda: l.command("NOOP"))
-            back(s, name, died, old, login, deliver, admin)
+            back(s, name, died, old, login, deliver, admin, *DOORS[name])
         equal(len(s.mail()), 0 if name == "smtp" else 1, "messages")
         s.empty("u2")
 
@@ -218,7 +232,8 @@ def all_at_once(s):
     settle(s)
     s.empty()
     s.deliver(U1, message("before"))
-    names = ("authd", "routerd", "authd-worker", "signer", "logd", "parsed", "stored", "pop3", "smtp", "admin")
+    names = ("authd", "routerd", "authd-worker", "signer", "logd", "parsed", "stored", "stored-external", "pop3", "imap", "smtp",
+             "admin", "pwd", "metrics")
     old = {n: s.pids(n) for n in names}
     died = time.monotonic()
     for pids in old.values():
@@ -226,7 +241,7 @@ def all_at_once(s):
             os.kill(pid, signal.SIGKILL)
     for n in names:
         back(s, n, died, old[n])
-    back(s, "stored", died, old["stored"], login, deliver, admin)
+    back(s, "stored", died, old["stored"], login, deliver, admin, imap, pwd)
     equal([behind_trace(m) for m in s.mail()], [message("before")], "messages")
     s.empty("u2")
 

@@ -3,6 +3,8 @@
 - includes point down: program -> common; a pure parser -> common/base only; programs never include each other.
 - master, stored and authd include nothing that parses what strangers wrote.
 - <lmdb.h> is included below common/engine/lmdb only.
+- what the suite keeps goes through common/engine: nothing else of it opens, writes through or locks a file.
+- every test that docs/architecture.md names is there.
 - every event and key that is logged is a row of common/base/events.def.
 - bytes of ours reach an IMAP client through protocols/imap/write.c only.
 - transcripts of IMAP and SMTP are named after RFC and section.
@@ -10,6 +12,7 @@
   docs/metrics.md with common/metrics/metrics.def, docs/log.md with common/base/events.def,
   docs/settings.md with common/settings/settings.def and common/ipc/rights.def.
 """
+import glob
 import os
 import re
 import subprocess
@@ -111,6 +114,33 @@ def privilege_errors():
                 yield "%s includes %s: it would parse what strangers wrote" % (path, target)
 
 
+# P7, P4: what is kept goes through the engine, and no file is locked for others to wait at. Outside of the processes of the
+# suite: an operator's programs. io.c reads limits of the kernel's, enter.c walks into the empty root.
+KEEPS = re.compile(r"\b(?:open|openat|openat2|creat|fopen|mkstemp|rename|renameat2?|mkdir|mkdirat|unlink|unlinkat|pwrite|ftruncate|"
+                   r"fsync|fdatasync|flock|lockf)\s*\(|\bF_(?:OFD_)?SETLKW?\b")
+MAY_KEEP = ("common/engine/", "common/base/io.c", "common/sandbox/enter.c", "stored/salvage/", "stored/backup/", "authd/pam/",
+            "master/", "ctl/")
+
+
+def keep_errors(files):
+    for path, text in files:
+        if path.endswith(".c") and not path.startswith(MAY_KEEP):
+            for call in KEEPS.findall(re.sub(r"/\*.*?\*/|\"[^\"\n]*\"", "", text, flags=re.S)):
+                yield "%s keeps something by itself, or locks it: %s" % (path, call)
+
+
+def shown_errors(text):
+    """Tests that a table of properties names and that are not there."""
+    for name in re.findall(r"`(tests/[^` ]+)", text):
+        if not glob.glob(os.path.join(ROOT, name)):
+            yield "docs/architecture.md names %s, which is not there" % name
+
+
+def architecture():
+    with open(os.path.join(ROOT, "docs/architecture.md"), encoding="utf-8") as f:
+        return f.read()
+
+
 def event_table():
     with open(os.path.join(ROOT, "common/base/events.def"), encoding="utf-8") as f:
         return {n: set(k.split()) for n, k in re.findall(r'EVENT\("([^"]+)",\s*"([^"]*)"', f.read())}
@@ -202,6 +232,11 @@ def self_errors():
                        ("protocols/imap/fetch.c", "buf_put(write_sink(&w), x);")):
         if not list(way_errors([(path, text)])):
             yield "the rule lets %s write past write.c by %s" % (path, text)
+    for text in ("fd = openat(dir, name, 0);", "fcntl(fd, F_SETLK, &l);", "if (flock (fd, LOCK_EX))"):
+        if not list(keep_errors([("routerd/x.c", text)])):
+            yield "the rule lets routerd keep files by %s" % text
+    if list(keep_errors([("routerd/x.c", "/* open() */ engine_open(e, \"open(\");")])) or not list(shown_errors("`tests/none.py`")):
+        yield "the rules about files and about names of tests see wrongly"
     for path, target in (("stored/post.c", "common/mail/mime.h"), ("authd/dialogue.c", "gsasl.h"),
                          ("master/main.c", "openssl/ssl.h")):
         if may_parse(path, target):
@@ -210,7 +245,8 @@ def self_errors():
 
 def main():
     passed = failed = 0
-    for name, errors in (("includes", include_errors()), ("privileged parse nothing", privilege_errors()), ("events", event_errors()),
+    for name, errors in (("includes", include_errors()), ("privileged parse nothing", privilege_errors()),
+                         ("what is kept", keep_errors(sources())), ("tests that are named", shown_errors(architecture())), ("events", event_errors()),
                          ("transcripts", transcript_errors()), ("one writer of IMAP", way_errors(sources())),
                          ("options", page_errors("options-doc")),
                          ("messages", page_errors("messages-doc")), ("metrics", page_errors("metrics-doc")),
