@@ -35,6 +35,8 @@ static const char *verb_of(const struct op *op)
 {
 	if (!op->setting)
 		return "password_check";
+	if (op->alone)
+		return "password_reset";
 	return op->tag[0] != '\0' ? "password_tag" : "password_set";
 }
 
@@ -162,8 +164,9 @@ void op_put(struct op *op, struct slice stored)
 		op_end(op, IPC_AUTH_DISABLED);
 	else if (op->tag[0] != '\0' && stored.n > SECRET_TAGGED_MAX)
 		op_end(op, IPC_AUTH_NOMECH);
-	else if (secrets_put(
-		     &op->a->secrets, op->account, slice_str(op->tag), stored, on_put, op) != 0)
+	else if ((op->alone ? secrets_put_alone(&op->a->secrets, op->account, stored, on_put, op)
+			    : secrets_put(&op->a->secrets, op->account, slice_str(op->tag), stored,
+				  on_put, op)) != 0)
 		op_end(op, IPC_AUTH_TRYLATER);
 }
 

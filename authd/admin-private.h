@@ -37,6 +37,7 @@ struct op {
 
 	/* of a tagged password: set one after the other, since the account has so many at most */
 	char tag[SECRETS_TAG_BYTES + 1];
+	bool alone; /* of the own one: no tagged one is left beside it */
 	TAILQ_ENTRY(op) tagging_link;
 	bool tagging;
 

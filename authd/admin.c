@@ -130,7 +130,9 @@ static void on_set(struct admin *ad, const struct ipc_secret_set *m)
 		return;
 	}
 	op->setting = true;
-	snprintf(op->tag, sizeof(op->tag), "%.*s", SLICE_FMT(m->tag));
+	op->alone = slice_eq(m->tag, SLICE("*"));
+	if (!op->alone)
+		snprintf(op->tag, sizeof(op->tag), "%.*s", SLICE_FMT(m->tag));
 	if (ad->account != 0)
 		ask_may(op, m->scheme, m->password);
 	else

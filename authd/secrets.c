@@ -99,8 +99,18 @@ void secrets_get(struct secrets *s, uint64_t account, secrets_fn *done, void *ar
 	    1 + SECRETS_TAGS_MAX, on_rows, g);
 }
 
-int secrets_put(struct secrets *s, uint64_t account, struct slice tag, struct slice stored,
-    engine_done_fn *done, void *arg)
+/* The tagged ones: their keys lie behind the account's own, which ends before them. */
+static int del_tagged(struct engine_batch *b, uint64_t account)
+{
+	uint8_t from[KEY_ID + 1] = { 0 }, to[KEY_ID];
+
+	(void)key_range(account, from, to);
+	return engine_del_range(b, slice_of(from, sizeof(from)), slice_of(to, sizeof(to)));
+}
+
+/* `alone`: nothing else of the account is left. */
+static int put(struct secrets *s, uint64_t account, struct slice tag, struct slice stored,
+    bool alone, engine_done_fn *done, void *arg)
 {
 	struct engine_batch *b = s->refused ? NULL : engine_batch_new(s->group);
 	struct buf val = BUF_INIT(1 + SECRET_STORED_MAX),
@@ -121,6 +131,8 @@ int secrets_put(struct secrets *s, uint64_t account, struct slice tag, struct sl
 	else
 		rc = tag.n > 0 ? engine_del(b, buf_slice(&key))
 			       : engine_del_range(b, buf_slice(&key), slice_of(to, KEY_ID));
+	if (rc == 0 && alone)
+		rc = del_tagged(b, account);
 	buf_fini(&key);
 	secret_wipe(val.p, val.n);
 	buf_fini(&val);
@@ -129,6 +141,18 @@ int secrets_put(struct secrets *s, uint64_t account, struct slice tag, struct sl
 	else
 		engine_commit(s->engine, &b, 1, done, arg);
 	return rc;
+}
+
+int secrets_put(struct secrets *s, uint64_t account, struct slice tag, struct slice stored,
+    engine_done_fn *done, void *arg)
+{
+	return put(s, account, tag, stored, false, done, arg);
+}
+
+int secrets_put_alone(
+    struct secrets *s, uint64_t account, struct slice stored, engine_done_fn *done, void *arg)
+{
+	return put(s, account, SLICE_NONE, stored, true, done, arg);
 }
 
 bool secrets_form_known(struct slice stored)

@@ -35,6 +35,9 @@ void secrets_get(struct secrets *s, uint64_t account, secrets_fn *done, void *ar
  */
 int secrets_put(struct secrets *s, uint64_t account, struct slice tag, struct slice stored,
     engine_done_fn *done, void *arg);
+/* The own password, and in the same commit every tagged one goes. */
+int secrets_put_alone(struct secrets *s, uint64_t account, struct slice stored,
+    engine_done_fn *done, void *arg) __attribute__((warn_unused_result));
 
 /* Letters, digits, '-', '_' and '.', at most SECRETS_TAG_BYTES. */
 bool secrets_tag_right(struct slice tag);

@@ -151,7 +151,7 @@ const struct command ctl_commands[] = {
 	    "command is refused, what comes after it is not begun unless --keep-going says so; the "
 	    "same file may be applied "
 	    "again." },
-	{ "password", "set", 1, 2, ctl_password_set, 0, "ACCOUNT [METHOD]", "tag=TAG check",
+	{ "password", "set", 1, 2, ctl_password_set, 0, "ACCOUNT [METHOD]", "tag=TAG check all",
 	    "from standard input; METHOD yescrypt, sha512crypt, bcrypt, scram-sha-256, plain, "
 	    "given",
 	    "The password is a line of standard input, so that no list of processes shows it; a "
@@ -159,7 +159,8 @@ const struct command ctl_commands[] = {
 	    "does not show it either. given: the line is a hash, and is stored as it is. With "
 	    "--tag it is one more password, for a program that fetches or sends mail, beside the "
 	    "own one; an account may have 8 of these. --check refuses one that is easily "
-	    "guessed." },
+	    "guessed. --all: every tagged one goes, as they should when somebody else may know "
+	    "them." },
 	{ "password", "check", 1, 1, ctl_password_check, 0, "ACCOUNT", "", "from standard input",
 	    "The own one; a tagged one is not taken for it." },
 	{ "password", "tags", 1, 1, ctl_password_tags, 0, "ACCOUNT", "",

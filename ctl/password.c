@@ -20,6 +20,8 @@ static void put_how(struct ctl *c, struct buf *b)
 	}
 	if (ctl_opt(c, "check") != NULL)
 		line_raw(b, "CHECK");
+	if (ctl_opt(c, "all") != NULL)
+		line_raw(b, "ALL");
 }
 
 static int with_password(struct ctl *c, const char *verb, bool sets)
@@ -47,6 +49,8 @@ int ctl_password_set(struct ctl *c)
 {
 	if (c->argc > 1 && ctl_opt(c, "tag") != NULL)
 		return ctl_refuse(c, "a tagged password is stored as password_hash says");
+	if (ctl_opt(c, "all") != NULL && ctl_opt(c, "tag") != NULL)
+		return ctl_refuse(c, "--all takes tagged passwords away, and --tag sets one");
 	return with_password(c, "SetAccountPassword", true);
 }
 

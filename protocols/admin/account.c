@@ -218,8 +218,8 @@ void run_get_account_info(struct cmd *c)
 
 /* ---- changing ---- */
 
-/* name [PASSWORD] password [METHOD method] [TAG tag] [CHECK] */
-enum { SET_PASSWORD = 2, SET_METHOD, SET_TAG, SET_CHECK };
+/* name [PASSWORD] password [METHOD method] [TAG tag] [CHECK] [ALL] */
+enum { SET_PASSWORD = 2, SET_METHOD, SET_TAG, SET_CHECK, SET_ALL };
 
 static bool tag_right(struct slice tag)
 {
@@ -235,7 +235,9 @@ static bool tag_right(struct slice tag)
 
 static void set_password(struct cmd *c)
 {
-	ask_tagged(c, cmd_text(c, SET_METHOD), cmd_text(c, SET_TAG), cmd_text(c, SET_PASSWORD));
+	struct slice tag = c->arg[SET_ALL] != NULL ? SLICE("*") : cmd_text(c, SET_TAG);
+
+	ask_tagged(c, cmd_text(c, SET_METHOD), tag, cmd_text(c, SET_PASSWORD));
 }
 
 static bool has_part(struct slice s, struct slice part)
@@ -284,7 +286,7 @@ void run_set_password(struct cmd *c)
 {
 	struct slice name = cmd_text(c, 0);
 
-	if (c->arg[SET_METHOD] != NULL && c->arg[SET_TAG] != NULL)
+	if (c->arg[SET_TAG] != NULL && (c->arg[SET_METHOD] != NULL || c->arg[SET_ALL] != NULL))
 		cmd_usage(c);
 	else if (!tag_right(cmd_text(c, SET_TAG)))
 		cmd_error(c, "a tag has letters, digits, '-', '_' and '.', at most 32");

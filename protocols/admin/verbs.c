@@ -86,7 +86,7 @@ const struct verb admin_verbs[] = {
 	{ "GetAccountInfo", "name [(keys)] [KEY key]", run_get_account_info },
 	{ "GetAccountLocation", "name", run_account_location },
 	{ "SetAccountType", "name type", run_dir, VERB_account_set_type },
-	{ "SetAccountPassword", "name [PASSWORD] password [METHOD method] [TAG tag] [CHECK]", run_set_password,
+	{ "SetAccountPassword", "name [PASSWORD] password [METHOD method] [TAG tag] [CHECK] [ALL]", run_set_password,
 	    .overlaps = ADMIN_PIPELINE_MAX },
 	{ "VerifyAccountPassword", "name PASSWORD password", run_verify_password },
 	{ "ListAccountPasswords", "name", run_list_passwords },

@@ -362,9 +362,22 @@ def tagged(s):
     check(works(s, "PLAIN", "pla", "pla's phone") is not None, "a removed one")
     equal(works(s, "PLAIN", "pla", "at home, by alp"), None, "the other one")
     equal(s.ctl("password", "tags", "pla").split(), ["pc"], "tags")
-    for name in ("yes", "pla"):
-        for tag in ("phone", "pc"):
-            s.ctl("password", "remove", name, tag)
+    s.ctl("password", "set", "pla", "plain", stdin=SECRET + "\n")
+    equal(works(s, "PLAIN", "pla", "at home, by alp"), None, "one that a new own password leaves")
+    with s.pop_line() as l:
+        by_plain(l, "pla", "at home, by alp")
+        s.ctl("password", "set", "pla", "plain", "--all", stdin=SECRET + "\n")
+        while l.line() is not None:
+            pass
+    equal(s.ctl("password", "tags", "pla").split(), [], "tags after a reset of all")
+    check(works(s, "PLAIN", "pla", "at home, by alp") is not None, "one that is reset")
+    equal(works(s, "PLAIN", "pla"), None, "the own one after it")
+    equal(s.ctl("password", "tags", "yes").split(), ["pc", "phone"], "another account's")
+    s.restart()
+    check(works(s, "PLAIN", "pla", "at home, by alp") is not None, "one that is reset, after a restart")
+    equal(works(s, "PLAIN", "pla"), None, "the own one after a restart")
+    for tag in ("phone", "pc"):
+        s.ctl("password", "remove", "yes", tag)
 
 
 @case("plaintext_login = never: no clear-text way without TLS, all of them with it; the challenge ways always",

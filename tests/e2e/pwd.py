@@ -118,6 +118,10 @@ def tagged(s):
     for tag in ["phone"] + ["t%d" % i for i in range(7)]:
         c.yes("SetAccountPassword * PASSWORD \"\" TAG " + tag)
     check(not opens(s, "u2", "long enough"), "a removed one opens the account")
+    c.yes("SetAccountPassword * PASSWORD \"long enough\" TAG phone")
+    c.no("SetAccountPassword * PASSWORD %s TAG phone ALL" % PASSWORD)
+    c.yes("SetAccountPassword * PASSWORD %s ALL" % PASSWORD)
+    equal(c.want("ListAccountPasswords *", "201 "), "201 ()", "the tags after a reset of all")
     c.close()
 
 
