@@ -164,6 +164,30 @@ void smtp_cmd_rcpt(struct smtp *s, struct slice arg)
 		rcpt_ask(s, &path);
 }
 
+/*
+ * One account that takes the mail of many names is told all of them: they are nobody else's to see.
+ * As soon as somebody else gets the message nobody is named.
+ */
+static void originals_add(
+    struct smtp_txn *t, const struct smtp_pending *p, uint32_t handle, bool group)
+{
+	struct buf field = BUF_INIT(2 * SMTP_PATH_MAX + 40);
+
+	t->apart |= handle == 0 || group || (t->n_rcpts > 0 && t->rcpts[0].handle != handle);
+	if (t->apart)
+		return;
+	buf_puts(&field, "X-Original-To: ");
+	buf_put(&field, buf_slice(&p->address));
+	buf_puts(&field, "\r\n");
+	if (t->same_rcpts.n == 0 ||
+	    memmem(t->same_rcpts.p, t->same_rcpts.n, field.p, field.n) == NULL) {
+		buf_put(&t->same_rcpts, buf_slice(&field));
+		t->n_names++;
+	}
+	t->apart = t->same_rcpts.overflow || field.overflow;
+	buf_fini(&field);
+}
+
 /* `more`: the handles of a group's other members, u32 each. */
 static int rcpt_accept(
     struct smtp *s, const struct smtp_pending *p, uint32_t handle, struct slice more)
@@ -184,6 +208,7 @@ static int rcpt_accept(
 	}
 	if (t->n_rcpts == 0)
 		buf_put(&t->only_rcpt, buf_slice(&p->address));
+	originals_add(t, p, handle, more.n > 0);
 	t->rcpts[t->n_rcpts++] = (struct smtp_rcpt){ .handle = handle };
 	for (; more.n >= 4; more = slice_from(more, 4))
 		t->rcpts[t->n_rcpts++] =

@@ -24,6 +24,8 @@
 #define SMTP_CHUNK_MAX 61440
 /* A trace header: two addresses, two names, an address, a date. */
 #define SMTP_TRACE_MAX 4096
+/* Of these, fields that name the recipients who are one account. */
+#define SMTP_ORIGINALS_MAX 1024
 /* Date and Message-ID. */
 #define SMTP_MISSING_MAX 512
 /* A header longer than this is passed on as it is, whatever it lacks. */

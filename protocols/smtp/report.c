@@ -289,6 +289,17 @@ void smtp_report_rcpt(struct smtp *s, const struct ipc_rcpt_reply *m)
 
 void smtp_report_result(struct smtp *s, const struct ipc_post_result *m)
 {
-	if (s->state == SMTP_REPORT && m->tag == s->tag)
-		smtp_report_over(s, m->status);
+	struct smtp_bounce *b = &s->txn.bounce;
+
+	if (s->state != SMTP_REPORT || m->tag != s->tag)
+		return;
+	/* The room that there was has gone to somebody else: for the header there may still be
+	 * some. */
+	if ((m->status == IPC_ST_OVERQUOTA || m->status == IPC_ST_TOOBIG) && b->n > 0 && b->full) {
+		b->full = false;
+		if (!post(s, b->handle))
+			smtp_report_over(s, IPC_ST_TRYLATER);
+		return;
+	}
+	smtp_report_over(s, m->status);
 }

@@ -96,6 +96,9 @@ struct smtp_txn {
 	struct smtp_rcpt *rcpts;
 	size_t n_rcpts, cap_rcpts; /* with every member of a group */
 	struct buf only_rcpt;      /* <address> of the first one */
+	struct buf same_rcpts;     /* a field for each, while all lead to the same account */
+	unsigned n_names;          /* of them, each once */
+	bool apart;                /* they do not */
 	struct buf report, envid;  /* report.c: fields of recipients; decoded */
 	struct buf sending;        /* the report, what of it stored has not got */
 	bool reported;             /* it has begun, if it was to */

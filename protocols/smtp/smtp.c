@@ -75,6 +75,7 @@ void smtp_txn_end(struct smtp *s)
 		front_send(s->port, FRONT_POST, IPC_post_abort, &m);
 	facts_maker_free(&t->facts);
 	buf_fini(&t->only_rcpt);
+	buf_fini(&t->same_rcpts);
 	buf_fini(&t->head);
 	buf_fini(&t->report);
 	buf_fini(&t->envid);
@@ -83,6 +84,7 @@ void smtp_txn_end(struct smtp *s)
 	buf_fini(&t->bounce.returned);
 	free(t->rcpts);
 	*t = (struct smtp_txn){ .only_rcpt = BUF_INIT(2 * SMTP_PATH_MAX + 16),
+		.same_rcpts = BUF_INIT(SMTP_ORIGINALS_MAX),
 		.head = BUF_INIT(SMTP_HEAD_MAX + 1),
 		.report = BUF_INIT(SMTP_REPORT_MAX),
 		.envid = BUF_INIT(SMTP_ENVID_MAX),
@@ -301,6 +303,7 @@ static void smtp_free(void *core)
 		buf_fini(&s->pending[i].reply);
 	}
 	buf_fini(&s->txn.only_rcpt);
+	buf_fini(&s->txn.same_rcpts);
 	buf_fini(&s->txn.head);
 	buf_fini(&s->chunk);
 	buf_fini(&s->login.refused);

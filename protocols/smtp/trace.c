@@ -1,7 +1,7 @@
 /*
  * trace - the two fields that go in front of a message (RFC 5321 4.4), and those of a submitted one
  * that its sender left out. One body serves all recipients, so that a recipient is named only where
- * there is no other.
+ * there is no other account that gets it.
  */
 #include "protocols/smtp/smtp-private.h"
 
@@ -68,6 +68,8 @@ void smtp_trace_put(const struct smtp *s, struct buf *out)
 	buf_puts(out, ";\r\n\t");
 	mail_date_print(&now, out);
 	buf_puts(out, "\r\n");
+	if (s->txn.n_names > 1 && !s->txn.apart)
+		buf_put(out, buf_slice(&s->txn.same_rcpts));
 }
 
 void smtp_missing_put(const struct smtp *s, struct buf *out)

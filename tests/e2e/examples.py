@@ -425,6 +425,15 @@ def r12(s):
         got = delivered(s, "anyone@client7.test", "client1@" + DOMAIN)
         check(b"for <anyone@client7.test>" in got[:600].replace(b"\r\n\t", b" "), "the trace is %r", got[:600])
         check("detail: anyone" in routed(s, "anyone@client7.test"), "the name is no detail")
+        names = ["anyone@client7.test", "someone@client7.test", "anyone@client7.test"]
+        for others, want in (([], names[:2]), (["john@" + DOMAIN], [])):
+            with s.lmtp() as l:
+                equal([r[0] for r in l.data(names + others, message("for several"))], [250] * (3 + len(others)), "answers")
+            for got in s.mail("client1@" + DOMAIN):
+                equal(re.findall(rb"^X-Original-To: <(.*)>\r$", got, re.M), [n.encode() for n in want], "whom it was for")
+                check(b" for <" not in got[:600], "one of several is named: %r", got[:600])
+            s.empty("client1@" + DOMAIN)
+        s.empty("john@" + DOMAIN)
 
 
 @row("R13", "another name of the Main Domain")

@@ -351,6 +351,26 @@ static void a_report_has_room_for_what_it_brings_back(void **state)
 	}
 }
 
+/* There was room for the whole message when it was asked for; now there is for its header. */
+static void a_report_without_room_brings_the_header(void **state)
+{
+	struct fake *f = fake_open(true, false);
+	struct slice m;
+
+	input(f, EHLO LOGIN);
+	fake_input(
+	    f, SLICE("MAIL FROM:<u1+shrunk@example.test> RET=FULL\r\n" BOUNCE TO("u2") "DATA\r\n"));
+	send_text(f, "Subject: a\r\n\r\nBODY\r\n", 9000);
+	assert_true(output_has(f, "250 2.0.0 delivered\r\n"));
+	assert_int_equal(fake_mail_count(f, 2), 1);
+	assert_int_equal(fake_mail_count(f, 0), 1);
+	m = fake_mail_get(f, 0, 0);
+	assert_non_null(memmem(m.p, m.n, "text/rfc822-headers", 19));
+	assert_non_null(memmem(m.p, m.n, "Subject: a", 10));
+	assert_null(memmem(m.p, m.n, "BODY", 4));
+	fake_free(&f);
+}
+
 /* The fake asserts the window; nothing is answered before the report is durable. */
 static void a_large_report_keeps_to_the_window(void **state)
 {
@@ -421,6 +441,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_report_brings_back_what_was_asked_for),
 		cmocka_unit_test(a_report_has_room_for_what_it_brings_back),
+		cmocka_unit_test(a_report_without_room_brings_the_header),
 		cmocka_unit_test(a_large_report_keeps_to_the_window),
 		cmocka_unit_test(the_store_dies_before_the_report),
 		cmocka_unit_test(routerd_does_not_say_where_the_sender_is),

@@ -4,9 +4,9 @@
  * Names that stand for a failure: at login "off" (service disabled), "later", "astray" (the
  * Router's text), "nobox" (the mailbox does not open); as recipients "nobody", "remote", "loop",
  * "off", "later", "policy" (over quota at RCPT), "refused", "null" (discarded), "tight" (no room
- * for more than 5000 octets), "u1+narrow" (for more than 20000), and those that fail at the store:
- * "quota" and "toobig", which it knows before, "full" and "ioerr", which it does not. As a sender
- * "later" and "off" fail in submission.
+ * for more than 5000 octets), "u1+narrow" (for more than 20000), "u1+shrunk" (for more than 5000,
+ * at the store only), and those that fail at the store: "quota" and "toobig", which it knows
+ * before, "full" and "ioerr", which it does not. As a sender "later" and "off" fail in submission.
  */
 #include "tests/wire/fake-private.h"
 
@@ -251,6 +251,7 @@ static const struct {
 	{ "quota", IPC_ROUTE_OK, IPC_ST_OVERQUOTA },
 	{ "tight", IPC_ROUTE_OK, IPC_ST_OK },
 	{ "u1+narrow", IPC_ROUTE_OK, IPC_ST_OK },
+	{ "u1+shrunk", IPC_ROUTE_OK, IPC_ST_OK },
 	{ "full", IPC_ROUTE_OK, IPC_ST_FULL },
 	{ "ioerr", IPC_ROUTE_OK, IPC_ST_TRYLATER },
 	{ "toobig", IPC_ROUTE_OK, IPC_ST_TOOBIG },
@@ -373,6 +374,9 @@ static void post_commit(struct fake *f)
 		struct ipc_post_result m = { .tag = f->post_tag, .handle = h, .index = i };
 
 		m.status = f->store_status != 0 ? f->store_status : f->handles[h - 1].status;
+		if (slice_eq(slice_str(f->handles[h - 1].name), SLICE("u1+shrunk")) &&
+		    f->post.n > 5000)
+			m.status = IPC_ST_OVERQUOTA;
 		if (m.status == IPC_ST_OK)
 			m.status = all;
 		if (m.status == IPC_ST_OK)
