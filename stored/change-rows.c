@@ -226,7 +226,7 @@ static bool expunge_lose(struct change *c, struct run_rec *run)
 	return engine_put(c->txn.batch, key_slice(&key), slice_of(val, sizeof(val))) == 0;
 }
 
-/* One run of neighbours goes by three range deletions, and one row of history; or is lost. */
+/* One run of neighbours goes by range deletions, and one row of history; or is lost. */
 static bool expunge_run(struct change *c, bool lose, struct run_rec *run)
 {
 	struct rec_key gone = key_gone(run->modseq, run->first);

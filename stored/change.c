@@ -281,7 +281,7 @@ static bool needs_cols(const struct change *c)
 	case CHANGE_HOLD:
 		return c->look;
 	default:
-		return c->kind == CHANGE_OPEN && c->mbox->pub.keywords > 0;
+		return c->kind == CHANGE_OPEN && !mbox_load_names(c->mbox);
 	}
 }
 
@@ -307,6 +307,8 @@ static bool change_step(struct mbox *m)
 		return false;
 	if (needs_cols(c))
 		r = cols_wait(m);
+	if (c->kind == CHANGE_OPEN && mbox_load_names(m))
+		r = IPC_ST_OK;
 	if (r == PORTION_UNDER_WAY)
 		return false;
 	if (c->kind == CHANGE_OPEN) {

@@ -53,9 +53,13 @@ enum {
 	ACCOUNT_MBOXES_MAX = 20000,
 	MBOX_NAME_MAX = 1024,
 	TREE_LEVELS_MAX = 64,
-	TREE_OPS_MAX = 1024,     /* changes of one account's names that wait */
-	INTENT_RETRY_MS = 60000, /* from one try to carry out what was left to the next */
-	LOAD_PAGES_MAX = 4,      /* scans of an index being loaded in one turn of the loop */
+	TREE_OPS_MAX = 1024,       /* changes of one account's names that wait */
+	INTENT_RETRY_MS = 60000,   /* from one try to carry out what was left to the next */
+	LOAD_PAGES_MAX = 4,        /* scans of an index being loaded in one turn of the loop */
+	EARLY_MESSAGES_MIN = 2048, /* a smaller mailbox is loaded as soon as looked at */
+	EARLY_GONE_MAX = 4096,     /* rows of history that are read for it */
+	EARLY_WINDOW_MIN = 512,    /* newest messages in which the first unseen one is looked for */
+	EARLY_WINDOW_MAX = 8192,
 	CHANGE_ROWS_MAX = 16384, /* messages in one batch of a flag change or an expunge */
 	/* an account's index of threads */
 	THREADS_ROWS = 16384,     /* of a generation; there are two */

@@ -3,7 +3,7 @@
  * and can be restored, messages below UIDNEXT that are in none of these, then changed flags, then
  * leftovers of views.
  */
-#include "stored/runs.h"
+#include "stored/early.h"
 #include "stored/store-private.h"
 
 #include "common/base/log.h"
@@ -14,7 +14,17 @@
 
 struct mbox_load {
 	struct mbox *m;
-	enum { LOAD_KEYWORDS, LOAD_RUNS, LOAD_MSGS, LOAD_FLAGS, LOAD_DOOMED, LOAD_DONE } step;
+	enum {
+		LOAD_KEYWORDS,
+		LOAD_RUNS,
+		LOAD_GONE,
+		LOAD_NEWEST,
+		LOAD_NEWEST_FLAGS,
+		LOAD_MSGS,
+		LOAD_FLAGS,
+		LOAD_DOOMED,
+		LOAD_DONE
+	} step;
 	int rc;
 	bool more;
 	unsigned pages;
@@ -25,6 +35,9 @@ struct mbox_load {
 	size_t n_late;
 	struct runs runs;
 	struct uid_ranges lost; /* expunged: their rows are read over */
+	struct mbox_head head;  /* when it began */
+	struct early early;
+	bool told_early; /* whoever waits for it was poked */
 };
 
 /* The message is expunged. */
@@ -55,13 +68,18 @@ static void names_take(struct mbox_load *l)
 
 static void load_begin_step(struct mbox_load *l)
 {
-	static const enum record_kind kinds[] = { REC_KEYWORDS, REC_RUN, REC_MSG, REC_FLAGS,
-		REC_DOOMED };
+	static const enum record_kind kinds[] = { REC_KEYWORDS, REC_RUN, REC_GONE, REC_MSG,
+		REC_FLAGS, REC_MSG, REC_FLAGS, REC_DOOMED };
 
 	if (l->step == LOAD_DONE)
 		return;
 	if (l->step == LOAD_RUNS && l->rc == ENGINE_OK)
 		names_take(l);
+	if (l->step == LOAD_NEWEST || l->step == LOAD_NEWEST_FLAGS) {
+		l->from = key_u32(kinds[l->step], l->early.from);
+		l->to = key_u32(kinds[l->step], l->early.to);
+		return;
+	}
 	if (l->step == LOAD_MSGS && l->rc == ENGINE_OK && runs_ranges(&l->runs, &l->lost) != 0)
 		l->rc = ENGINE_IO;
 	l->lost.at = 0;
@@ -144,6 +162,20 @@ static int load_flags(struct mbox_load *l, const struct engine_row *row)
 									     : ENGINE_IO;
 }
 
+/* Of the newest messages: what is told early. */
+static void load_newest(struct mbox_load *l, const struct engine_row *row)
+{
+	bool changed = l->step == LOAD_NEWEST_FLAGS;
+	struct flags_rec flags;
+	struct msg_rec msg;
+	uint32_t uid;
+
+	/* A damaged row is found out when all are loaded. */
+	if (key_get_u32(row->key, changed ? REC_FLAGS : REC_MSG, &uid) == 0 &&
+	    (changed ? flags_unpack(row->val, &flags) : msg_unpack(row->val, &msg)) == 0)
+		early_flags(&l->early, uid, changed ? flags.flags : msg.flags, changed);
+}
+
 static void load_after(struct mbox_load *l, struct slice key)
 {
 	uint32_t uid;
@@ -166,6 +198,10 @@ static void on_rows(void *arg, int rc, const struct engine_row *rows, size_t n, 
 			l->rc = load_keywords(l, &rows[i]);
 		else if (l->step == LOAD_RUNS)
 			l->rc = load_run(l, &rows[i]);
+		else if (l->step == LOAD_GONE)
+			early_gone(&l->early, rows[i].key, rows[i].val);
+		else if (l->step == LOAD_NEWEST || l->step == LOAD_NEWEST_FLAGS)
+			load_newest(l, &rows[i]);
 		else if (l->step == LOAD_MSGS)
 			l->rc = load_msg(l, &rows[i]);
 		else if (l->step == LOAD_FLAGS)
@@ -215,6 +251,7 @@ static void load_end(struct mbox_load *l)
 	keywords_fini(&l->names);
 	runs_fini(&l->runs);
 	uid_ranges_fini(&l->lost);
+	early_fini(&l->early);
 	free(l);
 	if (m->cols_state == COLS_READY && m->doomed_rows)
 		change_undoom(m, NULL, 0);
@@ -223,6 +260,22 @@ static void load_end(struct mbox_load *l)
 	m->load_failed = false;
 	a->st->in_flight--;
 	account_unref(a);
+}
+
+/* A step is over. What comes next depends on what can be told early, and whether it is. */
+static void load_next_step(struct mbox_load *l)
+{
+	if (l->step == LOAD_GONE)
+		early_settle(&l->early);
+	if (l->step == LOAD_NEWEST_FLAGS)
+		early_window_end(&l->early, &l->head);
+	if (l->step == LOAD_RUNS && !early_wanted(&l->head))
+		l->step = LOAD_MSGS;
+	else if (l->step == LOAD_GONE || l->step == LOAD_NEWEST_FLAGS)
+		l->step = early_window(&l->early, &l->head) ? LOAD_NEWEST : LOAD_MSGS;
+	else
+		l->step++;
+	load_begin_step(l);
 }
 
 static void load_steps(struct mbox_load *l);
@@ -237,20 +290,23 @@ static void on_rows_later(void *arg, int rc, const struct engine_row *rows, size
 static void load_steps(struct mbox_load *l)
 {
 	for (;;) {
+		bool early;
 		int r;
 
 		if (l->rc == ENGINE_OK && l->m->group == NULL)
 			l->rc = ENGINE_IO; /* it is being opened again */
 		if (l->rc != ENGINE_OK)
 			break;
-		if (!l->more) {
-			l->step++;
-			load_begin_step(l);
-		}
+		if (!l->more)
+			load_next_step(l);
 		if (l->rc != ENGINE_OK || l->step == LOAD_DONE)
 			break;
+		early = l->step == LOAD_MSGS && !l->told_early && early_wanted(&l->head);
+		l->told_early |= early;
+		if (early)
+			load_poke(l->m);
 		/* A large mailbox is not read in one go: others get their turn. */
-		r = ++l->pages % LOAD_PAGES_MAX == 0
+		r = early || ++l->pages % LOAD_PAGES_MAX == 0
 			? ENGINE_AGAIN
 			: engine_scan_now(
 			      l->m->group, key_slice(&l->from), key_slice(&l->to), 0, on_rows, l);
@@ -279,6 +335,7 @@ void mbox_load(struct mbox *m)
 		abort();
 	l->m = m;
 	l->uidnext = mbox_end(&m->pub);
+	l->head = m->pub;
 	m->load = l;
 	if (m->group == NULL || m->state != MBOX_READY) {
 		l->rc = ENGINE_IO;
@@ -289,6 +346,17 @@ void mbox_load(struct mbox *m)
 	l->more = true;
 	load_begin_step(l);
 	load_steps(l);
+}
+
+const struct uid_ranges *mbox_load_early(
+    const struct mbox_load *l, const struct mbox_head *h, uint32_t limit, uint32_t *ret_unseen)
+{
+	return early_known(&l->early, h, limit, ret_unseen) ? &l->early.holes : NULL;
+}
+
+bool mbox_load_names(struct mbox *m)
+{
+	return m->keywords.n >= m->pub.keywords;
 }
 
 int mbox_load_late(struct mbox_load *l, const struct cols_row *rows, size_t n)

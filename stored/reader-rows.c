@@ -2,6 +2,7 @@
  * reader-rows - listings of a view, from the columns alone: its uids, its rows.
  */
 #include "stored/pairs.h"
+#include "stored/runs.h"
 #include "stored/session-private.h"
 
 #include "common/base/wire.h"
@@ -28,32 +29,65 @@ static void uids_answer(struct session *s, const struct ipc_mbox_uids_are *a)
 		(void)ipc_send(s->chan, IPC_mbox_uids_are, a, NULL);
 }
 
+/* The answer before the index is loaded, if that is possible. */
+static bool uids_early(
+    const struct view *v, struct request *q, struct pairs_out *out, struct ipc_mbox_uids_are *a)
+{
+	const struct mbox *m = v->mbox;
+	const struct uid_ranges *holes;
+	uint32_t next = q->uid > 0 ? q->uid : 1, limit = v->see.uid_limit;
+
+	if (m->cols_state != COLS_LOADING || m->load == NULL)
+		return false;
+	holes = mbox_load_early(m->load, &m->pub, limit, &a->first_unseen);
+	if (holes == NULL)
+		return false;
+	for (size_t i = 0; i < holes->n && holes->v[i].first < limit; i++) {
+		if (holes->v[i].first > next && !pairs_add(out, next, holes->v[i].first - 1)) {
+			a->more = 1;
+			q->uid = next;
+			return true;
+		}
+		next = holes->v[i].last >= next ? holes->v[i].last + 1 : next;
+	}
+	if (next < limit && !pairs_add(out, next, limit - 1)) {
+		a->more = 1;
+		q->uid = next;
+	}
+	return true;
+}
+
+/* The same from the index. */
+static void uids_loaded(
+    const struct view *v, struct request *q, struct pairs_out *out, struct ipc_mbox_uids_are *a)
+{
+	struct cols_walk w;
+
+	for (cols_walk_from(&w, &v->mbox->cols, &v->see, q->uid); cols_walk_next(&w);)
+		if (!pairs_add(out, w.uid, w.uid)) {
+			a->more = 1;
+			q->uid = w.uid;
+			break;
+		}
+	if (a->more == 0)
+		a->first_unseen = first_unseen(v);
+}
+
 enum run run_uids(struct session *s, struct request *q)
 {
 	static struct pairs_out out;
 	struct ipc_mbox_uids_are a = { .seq = q->seq };
-	struct cols_walk w;
 	int status;
 	struct view *v = view_ready(s, q, &status);
 
-	if (v == NULL && status == IPC_ST_OK)
-		return RUN_WAIT;
-	a.status = (uint32_t)status;
-	if (v == NULL) {
-		uids_answer(s, &a);
-		return RUN_DONE;
-	}
 	out.n = out.first = 0;
-	for (cols_walk_from(&w, &v->mbox->cols, &v->see, q->uid); cols_walk_next(&w);)
-		if (!pairs_add(&out, w.uid, w.uid)) {
-			a.more = 1;
-			q->uid = w.uid;
-			break;
-		}
+	if (v != NULL)
+		uids_loaded(v, q, &out, &a);
+	else if (status == IPC_ST_OK && !uids_early(session_view(s, q->mbox), q, &out, &a))
+		return RUN_WAIT;
 	pairs_close(&out);
+	a.status = (uint32_t)status;
 	a.uids = slice_of(out.p, out.n * 8);
-	if (a.more == 0)
-		a.first_unseen = first_unseen(v);
 	uids_answer(s, &a);
 	return a.more ? RUN_AGAIN : RUN_DONE;
 }

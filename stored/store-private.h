@@ -387,6 +387,12 @@ void mbox_load(struct mbox *m);
 /* A message's row joins columns. ENGINE_OK, or ENGINE_IO without memory. */
 int mbox_load_row(struct cols *c, struct keysets *sets, uint32_t uid, const struct msg_rec *rec,
     const struct engine_loc *loc) __attribute__((warn_unused_result));
+/* The names of its keywords are all here. */
+bool mbox_load_names(struct mbox *m);
+/* What is known already of a mailbox being loaded, see early.h: which uids are not there, and the
+ * first unseen one. NULL: nothing. */
+const struct uid_ranges *mbox_load_early(
+    const struct mbox_load *l, const struct mbox_head *h, uint32_t limit, uint32_t *ret_unseen);
 /* Rows that became durable while the columns are being loaded. 0 or -ENOMEM. */
 int mbox_load_late(struct mbox_load *l, const struct cols_row *rows, size_t n)
     __attribute__((warn_unused_result));
