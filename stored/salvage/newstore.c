@@ -278,6 +278,8 @@ static int account_write(struct newstore *n, const struct sv_account *a)
 		rc = sync_commit(n->e, &b);
 	engine_batch_free(&b);
 	engine_group_close(&g);
+	if (rc == 0)
+		rc = threads_copy(n->model->raw, a->id, n->e);
 	return rc != 0 ? rc
 		       : sync_put(n->e, key_slice(&all), key_u64(REC_ACCOUNT, a->id),
 			     slice_of(shard, sizeof(shard)));

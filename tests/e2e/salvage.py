@@ -192,9 +192,13 @@ def as_store(s):
     s.start_again()
     before = dict(SENT)
     SENT.clear()
+    # Nobody has read anything yet: only the index of threads knows which chain this one answers to.
+    s.deliver(U1, message("late", "late", **{"Message-ID": "<late@x.example>", "In-Reply-To": "<m29@x.example>"}))
     i = imap(s)
     for box in ("INBOX", "Work", "Work/T&APw-b"):
         note(i, box)
+    late = [k for k in SENT if k not in before]
+    check(len(late) == 1 and SENT.pop(late[0])[3][1] in {ids[1] for _, _, _, ids in before.values()}, "the answer's thread is a new one")
     i.select("INBOX")
     least = int(i.response("UIDNEXT")[1][0])
     i.logout()
