@@ -7,6 +7,7 @@ import contextlib
 import imaplib
 import os
 import socket
+import ssl
 import subprocess
 import time
 
@@ -62,12 +63,14 @@ def running(root):
 
 
 class Door:
-    """One connection of lines."""
+    """One connection of lines; with a CA under TLS."""
 
-    def __init__(self, where, greeting):
+    def __init__(self, where, greeting, ca=None):
         self.sock = socket.socket(socket.AF_UNIX if isinstance(where, str) else socket.AF_INET)
         self.sock.settimeout(30)
         self.sock.connect(where)
+        if ca:
+            self.sock = ssl.create_default_context(cafile=ca).wrap_socket(self.sock, server_hostname="localhost")
         self.file = self.sock.makefile("rb")
         self.expect(greeting)
 
@@ -94,12 +97,16 @@ class Company:
         self.run = os.path.join(server.dir, "run")
         self.ports = dict(server.ports, pwd=server.base_port + 106)
         self.ways = {"pop3": self.pop3, "imap": self.imap, "smtp": self.smtp, "pwd": self.pwd, "admin": self.admin,
-                     "metrics": self.metrics}
+                     "metrics": self.metrics, "signer": self.tls}
         self.guests = {}
         self.letters = 0
 
     def pop3(self):
         return kill_check.login(self.ports["pop3"], "u1")
+
+    def tls(self):
+        c = Door(("127.0.0.1", self.server.base_port + 995), b"+OK", os.path.join(self.server.dir, "tls", "ca.pem"))
+        return c.ask(b"USER u1", b"+OK").ask(b"PASS " + kill_check.PASSWORD.encode(), b"+OK")
 
     def imap(self):
         c = imaplib.IMAP4("127.0.0.1", self.ports["imap"], timeout=30)
