@@ -75,8 +75,12 @@ static int run_open(struct store *s)
 
 	g->fd = openat(s->dir_fd, run_name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 	g->was_there = g->fd >= 0;
-	if (g->was_there)
-		return run_read(s);
+	if (g->was_there) {
+		int r = run_read(s);
+
+		/* Who wrote it may have died before it was synced. */
+		return r != 0 ? r : run_write(s);
+	}
 	if (errno == ENOENT)
 		g->fd =
 		    openat(s->dir_fd, run_name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
