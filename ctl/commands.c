@@ -3,8 +3,11 @@
 const struct command ctl_commands[] = {
 	{ "domain", "list", 0, 0, ctl_domain_list, 0, "", "", "names of all domains", "" },
 	{ "domain", "create", 1, 1, ctl_domain_create, 0, "NAME", "", "make a domain", "" },
-	{ "domain", "delete", 1, 1, ctl_domain_delete, 0, "NAME", "", "delete an empty domain",
-	    "The Main Domain stays; a domain with accounts is not deleted." },
+	{ "domain", "delete", 1, 1, ctl_domain_delete, 0, "NAME", "force", "delete an empty domain",
+	    "The Main Domain stays; a domain with objects is deleted with --force only: with all "
+	    "its "
+	    "accounts and their mail, which nothing brings back. It goes object by object; when it "
+	    "breaks off, the same command goes on with the rest." },
 	{ "domain", "aliases", 1, 100, ctl_domain_aliases, 0, "NAME [= [ALIAS...]]", "",
 	    "other names of a domain; with '=' they are set",
 	    "After = comes the new list in place of the old one." },

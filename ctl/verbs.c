@@ -64,7 +64,13 @@ int ctl_domain_create(struct ctl *c)
 
 int ctl_domain_delete(struct ctl *c)
 {
-	return do_word(c, "DeleteDomain");
+	struct buf b;
+
+	line_start(&b, "DeleteDomain");
+	line_word(&b, c->argv[0]);
+	if (ctl_opt(c, "force") != NULL)
+		line_raw(&b, "FORCE");
+	return ctl_do(c, &b);
 }
 
 static bool sets(const struct ctl *c)

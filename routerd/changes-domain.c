@@ -25,14 +25,25 @@ void verb_domain_delete(struct request *q)
 
 	if (dom == NULL || change_names_busy(q))
 		return;
-	if (dom == db->dir.main || dom->objects.n > 0) {
+	if (dom == db->dir.main || (dom->objects.n > 0 && q->n == 1)) {
 		reply_error(q, IPC_DIR_BAD,
 		    dom == db->dir.main ? "the Main Domain cannot be deleted"
 					: "the domain still has objects: delete them first");
 		return;
 	}
+	/* Its objects may go, which is asked with the name that is meant: nobody deletes them by
+	 * another name of the domain. */
+	if (q->n > 1 && !slice_ieq(q->args[0], dom->name)) {
+		reply_error(
+		    q, IPC_DIR_BAD, "this is another name of a domain: force takes its first");
+		return;
+	}
 	if (guard_refuses_domain_gone(q, dom))
 		return;
+	if (q->n > 1) {
+		done(q);
+		return;
+	}
 	ch = change_new(q);
 	if (ch == NULL)
 		return;

@@ -83,6 +83,7 @@ struct cmd {
 	bool beside, waits;   /* begun when others were under way; begins after them */
 	uint64_t account, sid;
 	size_t items;                /* of an answer that comes in parts */
+	unsigned step;               /* of a command of many */
 	void (*then)(struct cmd *c); /* the next step */
 	struct slice kept;           /* what a later step needs, in mem */
 };

@@ -12,14 +12,6 @@ void run_rename(struct cmd *c)
 		run_dir(c);
 }
 
-void run_delete_domain(struct cmd *c)
-{
-	if (c->arg[1] != NULL)
-		cmd_error(c, "FORCE is not possible: delete its objects first, then the domain");
-	else
-		run_dir(c);
-}
-
 bool cmd_pair(struct cmd *c, struct slice item, struct slice *ret_key)
 {
 	if (c->kept.p == NULL) {

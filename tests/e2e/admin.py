@@ -218,7 +218,7 @@ RenameDomain other.test into new.test PATH x
 SuspendDomain example.test
 SuspendDomain nowhere.test
 CreateDomain new.test SHARED
-DeleteDomain other.test FORCE
+DeleteDomain nowhere.test FORCE
 ListDomainObjects other.test
 ListDomainObjects other.test many
 ListDomainObjects other.test FILTER 10

@@ -150,7 +150,6 @@ CreateAccount s PATH mount
 CreateAccount s LEGACY
 CreateAccount s TextMailbox
 CreateAccount s AGrade
-DeleteDomain example.test force
 SetAccountType u1 TextMailbox
 SetRouterSettings {Setting=1;}
 SetAccountPassword u1 PASSWORD gatehouse METHOD plain TAG x

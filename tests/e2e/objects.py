@@ -182,5 +182,33 @@ def suspend_domain(s):
     s.empty("cat@" + SECOND)
 
 
+@case("a domain goes with all its objects by force; what is on hold stops it, and it goes on with the rest")
+def forced(s):
+    prepare(s)
+    before = s.ctl("dump")
+    say(s, "CreateDomain third.test", "SetDomainAliases third.test (drei.test)",
+        *("CreateAccount a%d@third.test" % n for n in range(30)), "SetAccountAliases a1@third.test (b1,c1)",
+        "CreateGroup g@third.test {Members=(a1,ben@%s);}" % DOMAIN, "CreateForwarder f@third.test TO a2@third.test",
+        "CreateList l@third.test FOR a3@third.test", "UpdateAccountSettings a4@third.test {Suspended=YES;}",
+        "SetRecoveryHold a9@third.test YES")
+    s.deliver("a1@third.test")
+    with Line(s.admin) as l:
+        l.want(None, "200")
+        l.want("INLINE", "200")
+        l.want("DeleteDomain third.test", "501 the domain still has objects")
+        l.want("DeleteDomain drei.test FORCE", "501 this is another name")
+        l.want("DeleteDomain %s FORCE" % DOMAIN, "501 the Main Domain")
+        l.want("DeleteDomain nowhere.test FORCE", "501 there is no such domain")
+        check("Accounts=#30;" in l.want("GetDomainInfo third.test", "20"), "not 30 accounts")
+        l.want("DeleteDomain third.test FORCE", "501 ")
+        check("Accounts=#0;" not in l.want("GetDomainInfo third.test", "20"), "the account on hold is gone")
+        l.want("SetRecoveryHold a9@third.test NO", "20")
+    s.ctl("domain", "delete", "third.test", "--force")
+    equal(s.ctl("dump"), before, "what is there afterwards")
+    equal(rcpt(s, "a1@third.test")[0], 550, "mail to what is gone")
+    say(s, "CreateDomain third.test", "CreateAccount a1@third.test")
+    s.ctl("domain", "delete", "--force", "third.test")
+
+
 if __name__ == "__main__":
     main(21800)
