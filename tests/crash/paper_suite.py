@@ -104,11 +104,14 @@ class Client(Account):
         return states, shown
 
 
-def beside(s, stop):
-    """Compactions, and now and then a backup; a failing disk may hit them."""
+def beside(s, stop, backups):
+    """Compactions, and now and then a backup, whose exit status is kept."""
+    program = os.path.join(s.root, "usr/lib/gatehouse/gatehouse-backup")
     for turn in itertools.count():
-        if turn % 8 == 1:
-            s.ctl("store", "backup", os.path.join(s.dir, "data"), os.path.join(s.dir, "backup"), "--keep=1", ok=False)
+        if turn % 8 == 0:
+            done = subprocess.run([program, "--json", "--keep=1", "backup", os.path.join(s.dir, "data"), os.path.join(s.dir, "backup")],
+                                  stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            backups.append(done.returncode)
         else:
             s.ctl("store", "compact", ok=False)
         if stop.wait(0.02):
@@ -133,7 +136,8 @@ def work(s, opt):
     client = Client(s, "u1", opt.seed)
     client.prepare()
     stop, rng = threading.Event(), random.Random("strikes %s" % opt.seed)
-    helper = threading.Thread(target=beside, args=(s, stop))
+    client.backups = []
+    helper = threading.Thread(target=beside, args=(s, stop, client.backups))
     helper.start()
     struck, compressed = 0, False
     try:
@@ -296,11 +300,11 @@ def run(opt, table):
         finally:
             cuts.close()
     states = sum(looked.values())
-    good = not wrong and not starts and (cuts.given_back > 0 or opt.operations < 150) and states > cuts.syncs // 2 and looked[paper.NOTHING] < states
+    good = not wrong and not starts and 0 in client.backups and (cuts.given_back > 0 or opt.operations < 150) and states > cuts.syncs // 2 and looked[paper.NOTHING] < states
     for line in (wrong + starts)[:5]:
         print("    " + line)
-    print("%s: %d operations, %d syncs, %d files made and %d given back, %d states after power cuts (%s), %d losses, the suite started on %d of them, %d wrong, seed %s, %.1f s" % (
-        "ok" if good else "FAILED", client.done, cuts.syncs, cuts.made, cuts.given_back, states, ", ".join("%s %d" % (paper.HOW[h], n) for h, n in sorted(looked.items())),
+    print("%s: %d operations, %d syncs, %d files made and %d given back, %d backups, %d states after power cuts (%s), %d losses, the suite started on %d of them, %d wrong, seed %s, %.1f s" % (
+        "ok" if good else "FAILED", client.done, cuts.syncs, cuts.made, cuts.given_back, client.backups.count(0), states, ", ".join("%s %d" % (paper.HOW[h], n) for h, n in sorted(looked.items())),
         len(wrong), opt.starts, len(starts), opt.seed, time.monotonic() - began), flush=True)
     return good
 
