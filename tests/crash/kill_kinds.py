@@ -52,6 +52,15 @@ def kind_of(pid):
     return title[1] if leads or title[1].endswith(("-child", "-fork")) else title[1] + "-child"
 
 
+def lives(pid):
+    """A zombie does not: whoever reaps what the master leaves behind may take a second."""
+    try:
+        with open("/proc/%d/stat" % pid, encoding="latin-1") as f:
+            return f.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 def running(root):
     """{kind: [pids]}"""
     out = {"master": [root]} if os.path.exists("/proc/%d" % root) else {}

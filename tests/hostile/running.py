@@ -162,7 +162,7 @@ def check_suite(master_pid, children):
             if ROOT and not p.is_master:
                 bad += check_inside(p) + check_fds(p)
         except (FileNotFoundError, ProcessLookupError):
-            if not ended(p.pid):
+            if kill_kinds.lives(p.pid):
                 raise
             everyone.remove(p)
             continue
@@ -181,13 +181,6 @@ def check_suite(master_pid, children):
         print("not root: descriptors, roots and namespaces were not looked at")
     print("looked at: " + " ".join(sorted(p.name for p in everyone)))
     return passed, failed
-
-
-def ended(pid):
-    try:
-        return read("/proc/%d/stat" % pid).rsplit(")", 1)[1].split()[0] == "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return True
 
 
 def master_of(run_dir):
