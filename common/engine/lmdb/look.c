@@ -68,13 +68,15 @@ static void hear(int fd, pid_t pid, int budget_ms, uint64_t file_bytes, struct l
 	if (n == 0) {
 		ret->rc = LOOK_TIME_UP;
 		ret->bytes = file_bytes;
-		kill(pid, SIGKILL);
 	} else if (read(fd, &a, sizeof(a)) == (ssize_t)sizeof(a)) {
 		*ret = a;
 	} else {
 		ret->rc = LOOK_DAMAGED;
 		snprintf(ret->why, sizeof(ret->why), "it ended the process that read it");
 	}
+	/* Its exit is that of one thread only: a sanitizer's own would live on, and we wait for
+	 * ever. */
+	kill(pid, SIGKILL);
 	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
 		;
 }
