@@ -2,14 +2,15 @@
 #pragma once
 
 enum {
-	NAME_MAX_BYTES = 128,      /* name of an object inside a domain */
-	DOMAIN_MAX_BYTES = 255,    /* RFC 1035 section 2.3.4 */
-	ADDRESS_MAX_BYTES = 1024,  /* any address, before and between rewrites */
-	ROUTE_STEPS_MAX = 30,      /* rewrites of one address before it counts as a loop */
-	TABLE_BYTES_MAX = 1 << 20, /* the Router table as text */
-	TABLE_RECORDS_MAX = 10000,
+	NAME_MAX_BYTES = 128,       /* name of an object inside a domain */
+	DOMAIN_MAX_BYTES = 255,     /* RFC 1035 section 2.3.4 */
+	ADDRESS_MAX_BYTES = 1024,   /* any address, before and between rewrites */
+	ROUTE_STEPS_MAX = 30,       /* rewrites of one address before it counts as a loop */
+	TABLE_BYTES_MAX = 10 << 20, /* the Router table as text */
+	TABLE_RECORDS_MAX = 100000,
+	TABLE_STEP_LINES = 1000,  /* compiled at a time, before others are served */
 	TABLE_LINE_MAX = 2200,    /* two addresses and their prefixes */
-	TABLE_MEM_MAX = 32 << 20, /* of a compiled table */
+	TABLE_MEM_MAX = 96 << 20, /* of a compiled table */
 	DOMAIN_IPS_MAX = 200,
 	ALIASES_PER_OBJECT_MAX = 200,
 	GROUP_MEMBERS_MAX = 1000,  /* of one group, as they are written down */

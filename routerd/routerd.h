@@ -14,6 +14,7 @@
 
 struct dir_conn;
 struct settings_ops;
+struct table_job;
 struct rcpt_conn;
 struct op;
 
@@ -33,8 +34,10 @@ struct routerd {
 	bool names_in_flight; /* a change of domains' other names or addresses is on its way */
 	unsigned changes_in_flight; /* of all that a route depends on; and a table that is */
 	const struct table *table_next;
-	uint64_t guard_way; /* guard.c: how postmaster was led before the change that is looked at */
-	bool guard_moves;   /* a change that leads it another way may be among those in flight */
+	struct table_job *table_job; /* one that is compiled */
+	uint64_t
+	    guard_way;    /* guard.c: how postmaster was led before the change that is looked at */
+	bool guard_moves; /* a change that leads it another way may be among those in flight */
 	struct route route; /* scratch, one address at a time */
 	struct bounces bounces;
 	struct {
@@ -103,6 +106,9 @@ void provision_on_authd_gone(struct routerd *rd);
 void dir_on_open(struct routerd *rd, const struct ipc_dir_open *m, int take_fd);
 /* Whoever logged in as `account` has to do it again, but the connection `except_sid`. */
 void dir_on_logout(struct routerd *rd, uint64_t account, uint64_t except_sid);
+
+/* table-verbs.c: a table that is compiled is given up, with nobody told; for the end of tests. */
+void table_job_end(struct routerd *rd);
 
 /* ---- conns.c: connections that routerd knows, for administrators ---- */
 

@@ -7,7 +7,9 @@
 #include "routerd/limits.h"
 #include "routerd/rights.h"
 
+#include <event2/event.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 static void table_apply(struct change *ch)
 {
@@ -70,38 +72,111 @@ static struct slice without_end(struct slice text)
 	return text;
 }
 
-static void set_table(struct request *q, struct slice text)
-{
-	struct table *t = NULL;
-	struct buf refusal = BUF_INIT(200);
-	const char *why = NULL;
-	unsigned line = 0;
-	int rc = table_compile(without_end(text), &t, &line, &why);
+/* ---- a new table: compiled in steps, since nobody is answered during one ---- */
 
-	if (rc == 0 && (line = table_takes_postmaster(&q->rd->db.dir, t)) > 0)
-		why = "postmaster of the Main Domain may only lead to an account with the Master "
-		      "right";
-	if (rc == 0 && why == NULL && (line = dead_line(&q->rd->db.dir, t)) > 0)
-		why = "this is a name of the Main Domain, which is taken off before the table is "
-		      "looked at";
-	if (rc < 0) {
-		reply_error(q, IPC_DIR_TRYLATER, "out of memory");
-	} else if (why == NULL && table_has_postmaster(&q->rd->db.dir, t) &&
-		   guard_busy(q->rd)) {
+struct table_job {
+	struct routerd *rd;
+	struct dir_answer answer;
+	struct table_build build;
+	struct event *ev;
+};
+
+static void job_free(struct table_job **jp)
+{
+	struct table_job *job = *jp;
+
+	*jp = NULL;
+	if (job == NULL)
+		return;
+	if (job->ev != NULL)
+		event_free(job->ev);
+	table_free(&job->build.table);
+	free(job);
+}
+
+static void refuse(struct request *q, unsigned line, const char *why)
+{
+	struct buf text = BUF_INIT(200);
+
+	if (line > 0)
+		buf_printf(&text, "line %u: %s", line, why);
+	else
+		buf_puts(&text, why);
+	reply_error(q, IPC_DIR_BAD, buf_cstr(&text));
+	buf_fini(&text);
+}
+
+/* The whole table, against what the directory is at this moment. */
+static void check_and_commit(struct request *q, struct table *take_table)
+{
+	const struct directory *d = &q->rd->db.dir;
+	struct table *t = take_table;
+	unsigned line;
+
+	if ((line = table_takes_postmaster(d, t)) > 0) {
+		refuse(q, line,
+		    "postmaster of the Main Domain may only lead to an account with the Master "
+		    "right");
+	} else if ((line = dead_line(d, t)) > 0) {
+		refuse(q, line,
+		    "this is a name of the Main Domain, which is taken off before the table is "
+		    "looked at");
+	} else if (table_has_postmaster(d, t) && guard_busy(q->rd)) {
 		/* What it leads through could be going. */
 		reply_error(q, IPC_DIR_TRYLATER, "another change is on its way: try again");
-	} else if (why != NULL) {
-		if (line > 0)
-			buf_printf(&refusal, "line %u: %s", line, why);
-		else
-			buf_puts(&refusal, why);
-		reply_error(q, IPC_DIR_BAD, buf_cstr(&refusal));
 	} else {
 		table_commit(q, t);
 		t = NULL;
 	}
 	table_free(&t);
-	buf_fini(&refusal);
+}
+
+static void on_step(evutil_socket_t fd, short what, void *arg)
+{
+	static const struct timeval at_once = { 0, 0 };
+	struct table_job *job = arg;
+	struct request q = { .rd = job->rd, .answer = job->answer };
+	struct table *t;
+	int rc = table_step(&job->build, TABLE_STEP_LINES);
+
+	if (rc == TABLE_MORE && event_add(job->ev, &at_once) == 0)
+		return;
+	if (rc == TABLE_WRONG)
+		refuse(&q, job->build.line, job->build.why);
+	else if (rc != 0)
+		reply_error(&q, IPC_DIR_TRYLATER, "out of memory");
+	t = rc == 0 ? job->build.table : NULL;
+	if (rc == 0)
+		job->build.table = NULL;
+	job_free(&job->rd->table_job);
+	if (t != NULL)
+		check_and_commit(&q, t);
+}
+
+static void set_table(struct request *q, struct slice text)
+{
+	struct table_job *job;
+
+	if (q->rd->table_job != NULL || q->rd->table_next != NULL) {
+		reply_error(q, IPC_DIR_TRYLATER, "another table is on its way: try again");
+		return;
+	}
+	job = calloc(1, sizeof(*job));
+	if (job == NULL || table_begin(without_end(text), &job->build) != 0 ||
+	    (job->ev = evtimer_new(q->rd->base, on_step, job)) == NULL) {
+		job_free(&job);
+		reply_error(q, IPC_DIR_TRYLATER, "out of memory");
+		return;
+	}
+	job->rd = q->rd;
+	job->answer = q->answer;
+	q->rd->table_job = job;
+	on_step(-1, 0, job);
+}
+
+void table_job_end(struct routerd *rd)
+{
+	job_free(&rd->table_job);
 }
 
 void verb_router_set_table(struct request *q)

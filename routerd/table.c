@@ -1,17 +1,20 @@
 #include "routerd/table.h"
 
 #include "routerd/limits.h"
+#include "routerd/names.h"
 #include "routerd/record.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <uthash.h>
 
 struct row {
 	struct record rec;
-	struct pattern local, domain;
 	bool whole_domain;
 	struct row *next; /* a later line of the same list */
+	/* Of literal records there is nothing behind this: they are the many. */
+	struct pattern local, domain;
 };
 
 /* Rows in the order of their lines. */
@@ -30,10 +33,18 @@ struct list {
 	UT_hash_handle hh;
 };
 
+/* The first line that spells out this domain: any, and one for all of its addresses; 0: none. */
+struct domain_line {
+	struct slice domain;
+	unsigned any, whole;
+	UT_hash_handle hh;
+};
+
 struct table {
 	struct arena mem;
 	struct slice text;
 	struct list *literal, *by_domain;
+	struct domain_line *domains;
 	/* The domain has wildcards: by the byte that the local part must begin with, if there is
 	 * one. */
 	struct rows any_domain, any_by_byte[256];
@@ -64,6 +75,7 @@ void table_free(struct table **tp)
 		return;
 	HASH_CLEAR(hh, t->literal);
 	HASH_CLEAR(hh, t->by_domain);
+	HASH_CLEAR(hh, t->domains);
 	arena_fini(&t->mem);
 	free(t);
 }
@@ -107,19 +119,54 @@ static struct list *list_of(struct table *t, struct list **all, struct slice key
 	return l;
 }
 
+static struct row *row_new(struct table *t, const struct record_line *line, bool literal)
+{
+	struct row *row =
+	    arena_alloc(&t->mem, literal ? offsetof(struct row, local) : sizeof(*row));
+
+	if (row == NULL)
+		return NULL;
+	row->rec = line->rec;
+	row->whole_domain = line->whole_domain;
+	row->next = NULL;
+	if (!literal) {
+		row->local = line->local_pattern;
+		row->domain = line->domain_pattern;
+	}
+	return row;
+}
+
+/* For table_line_for(), which is asked about each other name of the Main Domain. */
+static const char *note_domain(struct table *t, const struct row *row, struct slice domain)
+{
+	struct domain_line *l;
+
+	if (domain.p == NULL || (row->whole_domain && row->rec.right.n == 0))
+		return NULL;
+	HASH_FIND(hh, t->domains, domain.p, domain.n, l);
+	if (l == NULL) {
+		l = arena_alloc(&t->mem, sizeof(*l));
+		if (l == NULL)
+			return "out of memory";
+		*l = (struct domain_line){ .domain = domain };
+		HASH_ADD_KEYPTR(hh, t->domains, l->domain.p, l->domain.n, l);
+	}
+	if (l->any == 0)
+		l->any = row->rec.line;
+	if (l->whole == 0 && row->whole_domain)
+		l->whole = row->rec.line;
+	return NULL;
+}
+
 static const char *row_add(struct table *t, const struct record_line *line)
 {
 	bool literal = !line->wild_local && !line->wild_domain;
 	struct slice key = literal ? key_join(&t->mem, line->local, line->domain) : line->domain;
-	struct row *row = arena_alloc(&t->mem, sizeof(*row));
+	struct row *row = row_new(t, line, literal);
 	struct list *l;
 
 	if (row == NULL || (literal && key.p == NULL))
 		return "out of memory";
-	*row = (struct row){ .rec = line->rec,
-		.local = line->local_pattern,
-		.domain = line->domain_pattern,
-		.whole_domain = line->whole_domain };
 	t->count++;
 	t->wild += !literal;
 	if (line->wild_domain) {
@@ -137,7 +184,7 @@ static const char *row_add(struct table *t, const struct record_line *line)
 		return NULL;
 	l->modes |= literal ? line->rec.modes : 0;
 	rows_add(&l->rows, row);
-	return NULL;
+	return note_domain(t, row, line->domain);
 }
 
 static const char *line_compile(struct table *t, struct slice text, unsigned number)
@@ -158,67 +205,69 @@ static const char *line_compile(struct table *t, struct slice text, unsigned num
 	return row_add(t, &line);
 }
 
-int table_compile(struct slice text, struct table **ret, unsigned *ret_line, const char **ret_why)
+int table_begin(struct slice text, struct table_build *ret)
 {
 	struct table *t = calloc(1, sizeof(*t));
-	struct slice rest;
 
+	*ret = (struct table_build){ .table = t };
 	if (t == NULL)
 		return -ENOMEM;
 	arena_init(&t->mem, TABLE_MEM_MAX);
-	*ret_line = 0;
-	*ret_why = text.n > TABLE_BYTES_MAX ? "the table is too long" : NULL;
-	if (*ret_why == NULL)
-		t->text = arena_copy(&t->mem, text);
-	rest = t->text;
-	while (*ret_why == NULL && rest.n > 0) {
-		struct slice line = slice_take(&rest, '\n');
-
-		*ret_why = line_compile(t, line, ++*ret_line);
+	if (text.n > TABLE_BYTES_MAX) {
+		ret->why = "the table is too long";
+		return 0;
 	}
-	if (*ret_why != NULL) {
-		table_free(&t);
-		return 1;
+	t->text = arena_copy(&t->mem, text);
+	if (t->text.p == NULL && text.n > 0) {
+		table_free(&ret->table);
+		return -ENOMEM;
 	}
-	*ret = t;
+	ret->rest = t->text;
 	return 0;
+}
+
+int table_step(struct table_build *b, unsigned lines)
+{
+	while (b->why == NULL && b->rest.n > 0 && lines-- > 0) {
+		struct slice line = slice_take(&b->rest, '\n');
+
+		b->why = line_compile(b->table, line, ++b->line);
+	}
+	if (b->why != NULL) {
+		table_free(&b->table);
+		return TABLE_WRONG;
+	}
+	return b->rest.n > 0 ? TABLE_MORE : 0;
+}
+
+int table_compile(struct slice text, struct table **ret, unsigned *ret_line, const char **ret_why)
+{
+	struct table_build b;
+	int rc = table_begin(text, &b);
+
+	if (rc == 0)
+		rc = table_step(&b, UINT32_MAX);
+	*ret_line = b.line;
+	*ret_why = b.why;
+	if (rc == 0)
+		*ret = b.table;
+	return rc;
 }
 
 /* ---- looking up ---- */
 
-/* Of one list, whose rows are in the order of their lines. */
-static unsigned list_line_for(const struct list *l, bool whole)
-{
-	for (const struct row *row = l->rows.first; row != NULL; row = row->next)
-		if (row->whole_domain ? row->rec.right.n > 0 : !whole)
-			return row->rec.line;
-	return 0;
-}
-
-static unsigned lists_line_for(struct list *all, struct slice domain, bool whole)
-{
-	unsigned first = 0, line;
-	struct list *l, *tmp;
-
-	HASH_ITER(hh, all, l, tmp)
-	{
-		ptrdiff_t at = slice_rfind(l->key, '@');
-
-		if (!slice_ieq(slice_from(l->key, (size_t)(at + 1)), domain))
-			continue;
-		line = list_line_for(l, whole);
-		if (line > 0 && (first == 0 || line < first))
-			first = line;
-	}
-	return first;
-}
-
 unsigned table_line_for(const struct table *t, struct slice domain, bool whole)
 {
-	unsigned literal = t != NULL ? lists_line_for(t->literal, domain, whole) : 0;
-	unsigned wild = t != NULL ? lists_line_for(t->by_domain, domain, whole) : 0;
+	uint8_t low[DOMAIN_MAX_BYTES];
+	struct domain_line *l = NULL;
 
-	return wild == 0 || (literal > 0 && literal < wild) ? literal : wild;
+	if (t == NULL || domain.n > sizeof(low))
+		return 0;
+	domain = name_lower(domain, low);
+	HASH_FIND(hh, t->domains, domain.p, domain.n, l);
+	if (l == NULL)
+		return 0;
+	return whole ? l->whole : l->any;
 }
 
 static bool better(const struct row *row, const struct subject *s, const struct table_hit *hit)

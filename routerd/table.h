@@ -53,6 +53,20 @@ struct table;
 int table_compile(struct slice text, struct table **ret, unsigned *ret_line, const char **ret_why);
 void table_free(struct table **t);
 
+/* The same in steps, for who has others to serve meanwhile. */
+struct table_build {
+	struct table *table; /* owned by who began; NULL after TABLE_WRONG */
+	struct slice rest;
+	unsigned line;
+	const char *why; /* what is wrong in this line; line 0: with the whole */
+};
+enum { TABLE_WRONG = 1, TABLE_MORE = 2 };
+
+/* 0 or -ENOMEM. `text` is copied. */
+int table_begin(struct slice text, struct table_build *ret);
+/* So many lines. TABLE_MORE, TABLE_WRONG; 0: it is whole. */
+int table_step(struct table_build *b, unsigned lines);
+
 struct slice table_text(const struct table *t);
 size_t table_records(const struct table *t);
 size_t table_wild_records(const struct table *t);

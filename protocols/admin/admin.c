@@ -233,7 +233,7 @@ static void *start(struct front_port *p, const void *conf)
 		return NULL;
 	*a = (struct admin){ .port = p, .conf = conf };
 	a->tail = &a->head;
-	buf_init(&a->start, ADMIN_LINE_MAX);
+	buf_init(&a->start, a->conf->pwd ? PWD_COMMAND_MAX : ADMIN_LINE_MAX);
 	/* Listings are long, and who asks for them is trusted with more memory than a stranger. */
 	p->out.max = ADMIN_OUT_MAX;
 	if (a->conf->pwd) {

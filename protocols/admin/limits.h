@@ -2,8 +2,10 @@
 #pragma once
 
 enum {
-	/* One command with its data: the Router's table as a string is the longest. */
-	ADMIN_LINE_MAX = 1200 << 10,
+	/* One command with its data: the Router's table as a string is the longest. Whoever logged
+	 * in by the PWD port need not be an administrator. */
+	ADMIN_LINE_MAX = 12 << 20,
+	PWD_COMMAND_MAX = 1200 << 10,
 	ADMIN_CHUNK =
 	    32
 	    << 10, /* what waits for its end is taken over from this on; less than FRONT_IN_MAX */
@@ -14,7 +16,8 @@ enum {
 	ADMIN_ALIASES_MAX = 64,      /* of those, SetAccountAliases, whose names are compared */
 	ADMIN_COMPARED_MAX = 64,     /* names in one of them; one with more is worked on alone */
 	ADMIN_OUT_MAX = 16 << 20,    /* one reply; a listing of several hundred thousand names */
-	ADMIN_MEM_MAX = 4 << 20,     /* what a command's parsed data may take */
+	ADMIN_MEM_MAX = 36 << 20,    /* what a command's parsed data may take */
+	PWD_MEM_MAX = 4 << 20,       /* the same, of who logged in */
 	CHECKED_PASSWORD_MIN = 8,    /* of a new password, where CHECK asks for a good one */
 	IDENTITY_ADDRESSES_MAX = 32, /* in one From */
 

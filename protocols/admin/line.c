@@ -19,7 +19,7 @@ static struct cmd *cmd_new(struct admin *a)
 	if (c == NULL)
 		return NULL;
 	c->a = a;
-	arena_init(&c->mem, ADMIN_MEM_MAX);
+	arena_init(&c->mem, a->conf->pwd ? PWD_MEM_MAX : ADMIN_MEM_MAX);
 	c->data = BUF_INIT(ADMIN_OUT_MAX);
 	c->ask = BUF_INIT(IPC_ASK_MAX);
 	c->text = BUF_INIT(ADMIN_LINE_MAX);

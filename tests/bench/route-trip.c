@@ -40,7 +40,7 @@ static void serve(int fds[2], unsigned domains, int ready_fd)
 	    "a directory");
 	route_init(&rd.route);
 	world_fill(&rd.db.dir, domains);
-	world_table(&rd.db.dir, 100);
+	world_table(&rd.db.dir, WORLD_RECORDS, 100);
 	for (int i = 0; i < 2; i++)
 		world_must(
 		    ipc_chan_new(rd.base, fds[i], IPC_CH_AUTH_ROUTE, false, &ops, &rd) != NULL,

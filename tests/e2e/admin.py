@@ -295,7 +295,7 @@ def endless(s):
     other = Cli(s)
     c = Cli(s)
     try:
-        c.send("CreateAccount \"" + "x" * (1 << 21))
+        c.send("CreateAccount \"" + "x" * (13 << 20))
     except OSError:
         pass
     answer = None

@@ -30,9 +30,9 @@ def prepare(s):
     s.ctl("alias", "set", "info@client1.test", "office")
 
 
-@case("a table of 10,000 records is set at once, read back, and one more record or a lost postmaster refused")
+@case("a table of 100,000 records is set at once, read back, and one more record or a lost postmaster refused")
 def big_table(s):
-    text = "".join("<name%05d@some.domain.example> = john.doe%05d@another.example\n" % (i, i) for i in range(9998))
+    text = "".join("<name%05d@some.domain.example> = john.doe%05d@another.example\n" % (i, i) for i in range(99998))
     text += "<big> = u1\n<*big> = u2\n"
     s.ctl("router", "set", "-", stdin=text)
     try:
@@ -40,7 +40,7 @@ def big_table(s):
         equal((s.opened("big"), s.opened("xbig")), ("u1@" + DOMAIN, "u2@" + DOMAIN), "the accounts opened")
         steps = s.ctl("route", "test", "name00077@some.domain.example", "mail")
         check("table line 78" in steps and "taken from anybody" in steps, "the steps: %s", steps)
-        for bad, why in ((text + "<a> = b\n", "line 10001: too many records"),
+        for bad, why in ((text + "<a> = b\n", "line 100001: too many records"),
                          (";\n<postmaster> = u1\n", "line 2: postmaster of the Main Domain")):
             status, _, err = s.ctl("router", "set", "-", stdin=bad, ok=False)
             check(status == 1 and why in err, "status %d: %s", status, err)

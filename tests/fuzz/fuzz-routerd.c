@@ -265,6 +265,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	ipc_chan_free(&w->stored.chan);
 	ipc_chan_free(&w->authd.chan);
 	ipc_chan_free(&w->far_acceptor.chan);
+	table_job_end(&w->rd);
 	db_close(&w->rd.db);
 	engine_close(&w->engine);
 	route_fini(&w->rd.route);

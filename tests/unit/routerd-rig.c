@@ -262,6 +262,7 @@ int rig_teardown(void **state)
 	ipc_chan_free(&rig.admin_end);
 	ipc_chan_free(&rig.rcpt_end);
 	rig_spin();
+	table_job_end(&rig.rd);
 	rig_lose_stored();
 	rig_lose_authd();
 	db_close(&rig.rd.db);

@@ -423,7 +423,7 @@ static void long_lines_come_in_pieces(void **state)
 	assert_non_null(strstr(buf_cstr(&rig.port.out), "501 "));
 	assert_non_null(strstr(buf_cstr(&rig.port.out), "200 done"));
 	buf_reset(&rig.port.out);
-	for (int i = 0; i < 20 && !rig.port.want_close; i++)
+	for (int i = 0; i < 130 && !rig.port.want_close; i++)
 		type_in(text);
 	replies("501 the line is too long\r\n");
 	assert_true(rig.port.want_close);

@@ -5,7 +5,8 @@
 
 static void accounts_live_only_when_all_have_them(void **state)
 {
-	assert_int_equal(ask(account_create, "Ann@company.com", "", "MaxAccountSize", "1000"), IPC_DIR_OK);
+	assert_int_equal(
+	    ask(account_create, "Ann@company.com", "", "MaxAccountSize", "1000"), IPC_DIR_OK);
 	assert_int_equal(rig.makes, 2);
 	assert_int_equal(ask(account_create, "ann"), IPC_DIR_EXISTS);
 	assert_int_equal(ask(account_info, "ann"), IPC_DIR_OK);
@@ -86,7 +87,8 @@ static void everything_survives_a_restart(void **state)
 	    ask(domain_set_aliases, "client1.com", "mail.client1.com", "c1.example"), IPC_DIR_OK);
 	assert_int_equal(
 	    ask(domain_set_ips, "client1.com", "192.0.0.2", "2001:db8::2"), IPC_DIR_OK);
-	assert_int_equal(ask(account_create, "info@c1.example", "", "MaxAccountSize", "77"), IPC_DIR_OK);
+	assert_int_equal(
+	    ask(account_create, "info@c1.example", "", "MaxAccountSize", "77"), IPC_DIR_OK);
 	assert_int_equal(ask(account_set_aliases, "info@client1.com", "office"), IPC_DIR_OK);
 	assert_int_equal(ask(router_set_table, "<x> = office@c1.example\nlocalhost ="), IPC_DIR_OK);
 	assert_int_equal(ask(router_set_table, "<x> = y\n*=*.*"), IPC_DIR_BAD);
@@ -345,6 +347,39 @@ static void a_full_disk_changes_nothing(void **state)
 	assert_int_equal(ask(domain_set_aliases, "", "other.example"), IPC_DIR_OK);
 }
 
+/* A long table is compiled in steps: who asks meanwhile has his answer before it. */
+static void a_long_table_holds_nobody_up(void **state)
+{
+	static const char busy[] = "another table is on its way: try again";
+	struct buf text = BUF_INIT(60000);
+
+	rig_prepare();
+	for (int i = 0; i < 3500; i++)
+		buf_printf(&text, "<n%d> = ann\n", i);
+	buf_puts(&text, "wrong");
+	for (int wrong = 1; wrong >= 0; wrong--) {
+		if (!wrong)
+			text.n -= 5;
+		rig.replies = 0;
+		buf_reset(&rig.data);
+		rig_send(VERB_router_set_table, (const char *const[]){ buf_cstr(&text), NULL });
+		rig_send(VERB_router_set_table, (const char *const[]){ "<n1> = ben", NULL });
+		rig_send(VERB_route, (const char *const[]){ "ben", "mail", NULL });
+		rig_spin();
+		assert_int_equal(rig.replies, 3);
+		assert_int_equal(rig.status, wrong ? IPC_DIR_BAD : IPC_DIR_OK);
+		assert_non_null(memmem(rig.data.p, rig.data.n, busy, sizeof(busy) - 1));
+		assert_null(rig.rd.table_job);
+		rig_assert_route(
+		    "n3499", "mail", wrong ? "|||no such user here" : "LOCAL||ann@company.com|ok");
+	}
+	rig_restart();
+	rig_assert_route("n3499", "mail", "LOCAL||ann@company.com|ok");
+	assert_int_equal(ask(router_set_table, "<n1> = ben"), IPC_DIR_OK);
+	rig_assert_route("n1", "mail", "LOCAL||ben@company.com|ok");
+	buf_fini(&text);
+}
+
 static void long_listings_come_in_parts(void **state)
 {
 	char name[140];
@@ -385,6 +420,8 @@ int main(void)
 		cmocka_unit_test(reports_have_a_limit),
 		cmocka_unit_test_setup_teardown(
 		    a_full_disk_changes_nothing, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(
+		    a_long_table_holds_nobody_up, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(
 		    long_listings_come_in_parts, rig_setup, rig_teardown),
 	};
