@@ -1,7 +1,7 @@
 /*
- * Any messages of the schema on a session and a post channel, in any order, against stored's core
- * on the memory engine, with faults: no assert falls, no memory is touched that is not ours, and at
- * the end the mailbox's header counts what a scan finds.
+ * Any messages of the schema on a session, a post and an administrator's channel, in any order,
+ * against stored's core on the memory engine, with faults: no assert falls, no memory is touched
+ * that is not ours, and at the end the mailbox's header counts what a scan finds.
  *
  * Input: a byte of engine faults, then operations: a byte that names a message (or one of the other
  * operations below), then its fields: a number is a byte below 0xf0 as it is or 0xf0 and raw bytes;
@@ -30,7 +30,7 @@ struct world {
 	struct event_base *base;
 	struct engine *engine;
 	struct store *store;
-	struct far_end authd, routerd, acceptor, parsed, session[2], post;
+	struct far_end authd, routerd, acceptor, parsed, session[2], post, admin;
 	int fd, opened, rows_came;
 	struct ipc_mbox_opened last_open;
 	size_t rows;
@@ -48,7 +48,9 @@ static const enum ipc_type more_messages[] = { IPC_mbox_uids, IPC_gone_get, IPC_
 	IPC_keyword_make, IPC_append_begin, IPC_append_msg, IPC_append_data, IPC_append_end,
 	IPC_append_commit, IPC_append_abort, IPC_msg_copy, IPC_quota_get, IPC_mbox_list,
 	IPC_mbox_create, IPC_mbox_delete, IPC_mbox_rename, IPC_mbox_subscribe, IPC_mbox_status,
-	IPC_parts_get, IPC_lost_ask, IPC_foreign_is };
+	IPC_parts_get, IPC_lost_ask, IPC_foreign_is, IPC_mbox_place, IPC_append_place,
+	IPC_session_alerted, IPC_sess_list, IPC_sess_kick, IPC_stat_ask, IPC_sess_open,
+	IPC_undelete_ask };
 
 enum {
 	N_MESSAGES = sizeof(messages) / sizeof(messages[0]),
@@ -88,12 +90,23 @@ static void foreign(struct ipc_chan *c, const struct ipc_foreign_ask *m)
 	(void)ipc_send(c, IPC_foreign_is, &is, NULL);
 }
 
+static const struct ipc_ops ops;
+
 static void on_msg(
     void *arg, struct ipc_chan *c, enum ipc_type type, const union ipc_any *m, int *fds)
 {
 	struct far_end *e = arg;
 
-	if (type == IPC_session_opened) {
+	if (type == IPC_sess_opened) {
+		/* An administrator's own takes the place of the second. */
+		ipc_chan_free(&e->w->session[1].chan);
+		e->w->session[1].chan = ipc_chan_new(
+		    e->w->base, fds[0], IPC_CH_SESSION, false, &ops, &e->w->session[1]);
+		fds[0] = -1;
+		if (e->w->session[1].chan != NULL)
+			(void)ipc_chan_hello(
+			    e->w->session[1].chan, IPC_ROLE_NONE, 0, IPC_ROLE_STORED, IPC_IN_RUN);
+	} else if (type == IPC_session_opened) {
 		/* One that was given up may have ended since. */
 		if (m->session_opened.seq != e->w->session_seq)
 			return;
@@ -189,6 +202,18 @@ static void post_start(struct world *w)
 	target(w, 1, 0);
 }
 
+static void admin_start(struct world *w)
+{
+	int fds[2];
+
+	if (ipc_pair(fds) != 0)
+		abort();
+	w->admin.w = w;
+	(void)ipc_send(w->authd.chan, IPC_store_open,
+	    &(struct ipc_store_open){ .name = SLICE("root"), .rights = IPC_RIGHT_MASTER }, &fds[1]);
+	w->admin.chan = ipc_chan_new(w->base, fds[0], IPC_CH_ADMIN_STORE, false, &ops, &w->admin);
+}
+
 static uint64_t number(struct wire_reader *r, bool wide)
 {
 	uint8_t b = wire_get_u8(r);
@@ -271,6 +296,17 @@ static void message_likely(enum ipc_type type, union ipc_any *m)
 	case IPC_facts_get:
 		pairs_set(&m->facts_get.uids);
 		break;
+	case IPC_mbox_place:
+		name_set(&m->mbox_place.name);
+		break;
+	case IPC_sess_open:
+		m->sess_open.account = ACCOUNT + m->sess_open.account % 2;
+		break;
+	case IPC_undelete_ask:
+		m->undelete_ask.account = ACCOUNT + m->undelete_ask.account % 2;
+		m->undelete_ask.until = INT64_MAX;
+		pairs_set(&m->undelete_ask.uids);
+		break;
 	case IPC_lost_ask:
 		m->lost_ask.what = 1 + m->lost_ask.what % 3;
 		m->lost_ask.until = INT64_MAX;
@@ -292,6 +328,7 @@ static void message(struct world *w, enum ipc_type type, struct wire_reader *r, 
 			     : d->channel == IPC_CH_PARSE       ? &w->parsed
 			     : d->channel == IPC_CH_ROUTE_STORE ? &w->routerd
 			     : d->channel == IPC_CH_AUTH_STORE  ? &w->authd
+			     : d->channel == IPC_CH_ADMIN_STORE ? &w->admin
 								: s;
 
 	for (const struct ipc_field *f = d->fields; f->kind != IPC_KIND_END; f++) {
@@ -437,6 +474,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	session_start(&w, &w.session[0]);
 	session_start(&w, &w.session[1]);
 	post_start(&w);
+	admin_start(&w);
 	(void)ipc_send(w.session[0].chan, IPC_mbox_create,
 	    &(struct ipc_mbox_create){ 1, SLICE("There"), 0 }, NULL);
 	spin(&w, 4);
@@ -449,6 +487,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	ipc_chan_free(&w.session[0].chan);
 	ipc_chan_free(&w.session[1].chan);
 	ipc_chan_free(&w.post.chan);
+	ipc_chan_free(&w.admin.chan);
 	ipc_chan_free(&w.parsed.chan);
 	ipc_chan_free(&w.authd.chan);
 	ipc_chan_free(&w.routerd.chan);

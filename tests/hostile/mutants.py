@@ -1,11 +1,12 @@
 #!/usr/bin/python3
 """Break the sandbox on purpose, one way at a time, and see that the tests notice each.
 
-usage: mutants.py BUILD [--all]
+usage: mutants.py BUILD [--all [--part K/N]]
 
 Every row of the table is deleted once, every layer is left out once, and of the lines of sys.def
-one in twenty is deleted (all with --all). Each mutant of common/sandbox is compiled on its own and
-compared with the reviewed lists by probe.py; one that passes is a hole in the tests.
+one in twenty is deleted (with --all each; with --part only the K-th of N shares). Each mutant of
+common/sandbox is compiled on its own and compared with the reviewed lists by probe.py; one that
+passes is a hole in the tests.
 """
 import concurrent.futures
 import os
@@ -91,21 +92,22 @@ def try_mutant(tmp, build, common, number, what, name, text, rows):
 
 def main():
     build = os.path.abspath(sys.argv[1])
-    passed, failed = 0, []
+    share = sys.argv[sys.argv.index("--part") + 1] if "--part" in sys.argv else "1/1"
+    part, parts = map(int, share.split("/"))
+    chosen = list(enumerate(mutants("--all" in sys.argv)))[part - 1::parts]
+    passed = failed = 0
     with tempfile.TemporaryDirectory(prefix="gh-mutants-") as tmp:
         os.chmod(tmp, 0o755)
         common = compile_common(tmp, build)
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
             jobs = [pool.submit(try_mutant, tmp, build, common, i, *m)
-                    for i, m in enumerate(mutants("--all" in sys.argv))]
+                    for i, m in chosen]
             for job in jobs:
-                if job.result() is None:
-                    passed += 1
-                else:
-                    failed.append(job.result())
-    for f in failed:
-        print("FAIL " + f)
-    print("%d passed, %d failed" % (passed, len(failed)))
+                why = job.result()
+                passed, failed = passed + (why is None), failed + (why is not None)
+                if why is not None:
+                    print("FAIL " + why, flush=True)
+    print("%d passed, %d failed" % (passed, failed))
     return 1 if failed else 0
 
 
