@@ -56,6 +56,10 @@ class Traced(below.Below):
             shutil.copy(os.path.join(self.store, name), self.disk_before)
         self.plain = self.libexec
 
+    def oldest(self):
+        """The first segment of the log that there is."""
+        return min(name for name in os.listdir(self.store) if name.startswith("log-"))
+
     def disk(self, without=None):
         disk = paper.Disk(without)
         disk.base(self.disk_before)
@@ -139,13 +143,14 @@ def work(s, opt):
     client.backups = []
     helper = threading.Thread(target=beside, args=(s, stop, client.backups))
     helper.start()
-    struck, compressed = 0, False
+    struck, compressed, oldest = 0, False, s.oldest()
     try:
-        while client.done < opt.operations:
+        # In the long forms until a compaction gave something back, which takes its time on a busy machine.
+        while client.done < opt.operations or (opt.operations >= 150 and s.oldest() == oldest and client.done < 20 * opt.operations):
             if client.done * 2 > opt.operations and not compressed:
                 compressed = True
                 s.ctl("domain", "settings", suite.DOMAIN, "CompressMessages=YES")
-            if client.done > (struck + 1) * opt.operations // (len(STRIKES) + 1):
+            if struck < len(STRIKES) and client.done > (struck + 1) * opt.operations // (len(STRIKES) + 1):
                 s.board.strike(rng.randrange(1, 4), *STRIKES[struck % len(STRIKES)], error=5)
                 struck += 1
             one(client)
