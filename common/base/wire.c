@@ -1,32 +1,5 @@
 #include "common/base/wire.h"
 
-struct slice wire_get_raw(struct wire_reader *r, size_t n)
-{
-	struct slice s;
-
-	if (r->bad || n > wire_left(r)) {
-		r->bad = true;
-		return SLICE_NONE;
-	}
-	s = slice_of(r->p, n);
-	r->p += n;
-	return s;
-}
-
-uint8_t wire_get_u8(struct wire_reader *r)
-{
-	struct slice s = wire_get_raw(r, 1);
-
-	return s.n == 1 ? s.p[0] : 0;
-}
-
-uint16_t wire_get_u16(struct wire_reader *r)
-{
-	struct slice s = wire_get_raw(r, 2);
-
-	return s.n == 2 ? (uint16_t)(s.p[0] | s.p[1] << 8) : 0;
-}
-
 uint32_t wire_get_u32(struct wire_reader *r)
 {
 	struct slice s = wire_get_raw(r, 4);

@@ -29,9 +29,32 @@ static inline bool wire_done(const struct wire_reader *r)
 	return !r->bad && r->p == r->end;
 }
 
-struct slice wire_get_raw(struct wire_reader *r, size_t n);
-uint8_t wire_get_u8(struct wire_reader *r);
-uint16_t wire_get_u16(struct wire_reader *r);
+static inline struct slice wire_get_raw(struct wire_reader *r, size_t n)
+{
+	const uint8_t *p = r->p;
+
+	if (r->bad || n > wire_left(r)) {
+		r->bad = true;
+		return SLICE_NONE;
+	}
+	r->p += n;
+	return slice_of(p, n);
+}
+
+static inline uint8_t wire_get_u8(struct wire_reader *r)
+{
+	struct slice s = wire_get_raw(r, 1);
+
+	return s.n == 1 ? s.p[0] : 0;
+}
+
+static inline uint16_t wire_get_u16(struct wire_reader *r)
+{
+	struct slice s = wire_get_raw(r, 2);
+
+	return s.n == 2 ? (uint16_t)(s.p[0] | s.p[1] << 8) : 0;
+}
+
 uint32_t wire_get_u32(struct wire_reader *r);
 uint64_t wire_get_u64(struct wire_reader *r);
 

@@ -29,6 +29,7 @@ enum {
 /* A text is length u16 and octets. Fields are a mask u16 of those present and a text for each. */
 void facts_put_text(struct buf *b, struct slice s);
 struct slice facts_get_text(struct wire_reader *r);
+/* Into fields of which none is set. */
 void facts_get_fields(struct wire_reader *r, struct slice field[FACTS_FIELD_COUNT]);
 
 /* Numbers in parts: seven bits an octet, lowest first, the top bit says that more follow. */

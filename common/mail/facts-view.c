@@ -39,20 +39,24 @@ uint64_t facts_get_number(struct wire_reader *r)
 	return 0;
 }
 
+/* A mask and a text for each of its bits, into `text`, which has nothing yet and room for n. */
+static void get_texts(struct wire_reader *r, struct slice *text, unsigned n)
+{
+	unsigned mask = wire_get_u16(r);
+
+	if (mask >> n != 0)
+		r->bad = true;
+	for (; mask != 0 && !r->bad; mask &= mask - 1)
+		text[__builtin_ctz(mask)] = facts_get_text(r);
+}
+
 void facts_get_fields(struct wire_reader *r, struct slice field[FACTS_FIELD_COUNT])
 {
-	uint16_t mask = wire_get_u16(r);
-
-	for (unsigned i = 0; i < FACTS_FIELD_COUNT; i++)
-		field[i] = mask & 1u << i ? facts_get_text(r) : SLICE_NONE;
-	if (mask >> FACTS_FIELD_COUNT != 0)
-		r->bad = true;
+	get_texts(r, field, FACTS_FIELD_COUNT);
 }
 
 static void get_part(struct wire_reader *r, struct facts_part *p)
 {
-	uint16_t mask;
-
 	*p = (struct facts_part){ 0 };
 	p->depth = wire_get_u8(r);
 	p->kind = wire_get_u8(r);
@@ -62,11 +66,7 @@ static void get_part(struct wire_reader *r, struct facts_part *p)
 	p->end = p->body_start + facts_get_number(r);
 	p->header_lines = facts_get_number(r);
 	p->body_lines = facts_get_number(r);
-	mask = wire_get_u16(r);
-	for (unsigned i = 0; i < MIME_FIELD_COUNT; i++)
-		p->text[i] = mask & 1u << i ? facts_get_text(r) : SLICE_NONE;
-	if (mask >> MIME_FIELD_COUNT != 0)
-		r->bad = true;
+	get_texts(r, p->text, MIME_FIELD_COUNT);
 	facts_get_fields(r, p->field);
 }
 

@@ -128,6 +128,7 @@ static void names_parse(struct parse *p, struct fetch_item *i, struct writer *la
 		write_astring(label, s);
 		name[n++] = s;
 		i->names.lengths |= 1ull << (s.n < 63 ? s.n : 63);
+		i->names.firsts |= s.n > 0 ? sift_first(s.p[0]) : 0;
 	} while (parse_try(p, ' '));
 	parse_char(p, ')');
 	write_close(label);

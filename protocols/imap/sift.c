@@ -143,13 +143,15 @@ static size_t pass_line(struct sift *s, struct slice line)
 
 	if (n == 0 || line.p[0] <= ' ')
 		return 0;
+	s->keep = false;
+	if (!(s->names->firsts & sift_first(line.p[0])))
+		return n;
 	colon = memchr(line.p, ':', n);
 	name = colon != NULL ? (size_t)(colon - line.p) : 0;
 	while (name > 0 && (line.p[name - 1] == ' ' || line.p[name - 1] == '\t'))
 		name--;
 	if (name > 0 && is_named(s->names, slice_part(line, 0, name)))
 		return 0;
-	s->keep = false;
 	return n;
 }
 

@@ -16,7 +16,14 @@ struct sift_names {
 	const struct slice *name; /* in lower case */
 	unsigned n;
 	uint64_t lengths; /* bit n: there is a name of n octets; bit 63: or longer */
+	uint32_t firsts;  /* sift_first() of each */
 };
+
+/* A bit for the octet that a name begins with: of a letter in any case its own. */
+static inline uint32_t sift_first(uint8_t c)
+{
+	return ascii_alpha(c) ? 1u << (ascii_lower(c) - 'a') : 1u << 31;
+}
 
 enum sift_how {
 	SIFT_ALL,
