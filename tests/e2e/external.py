@@ -133,12 +133,23 @@ def pwd(s, user, password):
         c.want("PASS " + password, "200 ")
 
 
+def served(door, s):
+    """A busy machine may be too slow for a helper's time: that is "try later", and counts as nothing asked."""
+    before = len(helper.asked)
+    try:
+        door(s, "u2", "else where")
+        return True
+    except (suite.poplib.error_proto, imaplib.IMAP4.error, smtplib.SMTPException, suite.Failed):
+        del helper.asked[before:]
+        return False
+
+
 @case("every door asks the helper, with the account's name, the service and the client's address")
 def doors(s):
     settled(s)
     helper.passwords = {U2: "else where"}
     for door in (pop, imap, submission, pwd):
-        door(s, "u2", "else where")
+        wait(lambda: served(door, s), 60, "the yes by " + door.__name__)
     equal([a[:4] for a in helper.asked],
           [("CHECK", U2, service, A1) for service in ("pop3", "imap", "smtp", "pwd")], "questions")
 

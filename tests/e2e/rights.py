@@ -368,7 +368,10 @@ def moved(s):
     with login(s, "out") as c:
         equal(c.yes("GetAccountRights *"), [], "rights of who came back")
         check(denied(c.command("SetAccountRights out (Master)")), "it is Master again")
-    line = [x for x in s.log_text().splitlines() if "admin.rights" in x and "object=out@two.test" in x]
+    def told():
+        return [x for x in s.log_text().splitlines() if "admin.rights" in x and "object=out@two.test" in x]
+    suite.wait(told, 60, "its line in the log")
+    line = told()
     check(len(line) == 1 and "from=out@" + DOMAIN in line[0] and "rights=Master" in line[0], "the log has %s", line)
     for name in ("out", "over@two.test"):
         root.yes("DeleteAccount " + name)
