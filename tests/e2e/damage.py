@@ -215,7 +215,9 @@ def refused(s):
         return [hashlib.sha256(open(n, "rb").read()).hexdigest() for n in names]
     before = sums()
     for _ in range(2):
+        told = said(s, "database.refused")
         s.start_again()
+        wait(lambda: said(s, "database.refused") > told and s.log_text().endswith("\n"), 60, "the word about it in the log")
         check("store salvage" in s.log_text().rsplit("database.refused", 1)[1], "no word about salvage")
         temporary(s)
         s.stop()
