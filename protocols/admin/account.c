@@ -83,6 +83,8 @@ static void on_created(struct cmd *c, enum ipc_type type, const union ipc_any *m
 {
 	struct ipc_secret_forget forget = { .seq = c->seq };
 
+	/* One before it may be what is under way with this name. */
+	c->again = m->dir_reply.status == IPC_DIR_TRYLATER;
 	if (!cmd_dir_failed(c, m))
 		cmd_ok(c);
 	else if (c->items > 0)

@@ -81,6 +81,7 @@ struct cmd {
 	bool first, has_data; /* writing lists; the reply carries data */
 	bool passes;          /* and a descriptor */
 	bool beside, waits;   /* begun when others were under way; begins after them */
+	bool again;           /* it failed, and by what is under way: as verb.again */
 	uint64_t account, sid;
 	size_t items;                /* of an answer that comes in parts */
 	unsigned step;               /* of a command of many */

@@ -86,14 +86,14 @@ void overlap_run(struct cmd *c)
 
 void overlap_first(struct cmd *c)
 {
-	bool failed = c->verb != NULL && c->verb->again && c->beside && c->status != NULL &&
-		      c->status[0] == '5';
+	bool failed = c->verb != NULL && (c->verb->again || c->again) && c->beside &&
+		      c->status != NULL && c->status[0] == '5';
 
 	if (c->waits)
 		c->a->waiting = false;
 	if (!c->waits && !failed)
 		return;
-	c->waits = c->beside = false;
+	c->waits = c->beside = c->again = false;
 	c->status = NULL;
 	c->verb->run(c);
 }

@@ -277,7 +277,8 @@ def aliases(s):
         l.command("DATA", 354)
         l.send(message("once") + b".\r\n")
         equal([l.reply()[0] for _ in range(2)], [250, 250], "the answers")
-    equal(mails(s), [message("once")], "messages")
+    names = "".join("X-Original-To: <%s>\r\n" % x for x in (U1, "first@" + DOMAIN)).encode()
+    equal(mails(s), [names + message("once")], "messages")
 
 
 @case("recipients beyond the limit are put off, those before it get their mail")
