@@ -35,11 +35,17 @@ static struct op *newcomer(struct admin *ad, uint32_t seq)
 	return op;
 }
 
+/* Workers of strangers' logins are not counted: they must not keep accounts from being made. */
+static bool may_hash(const struct authd *a)
+{
+	return a->hashing < NEW_WORKERS_MAX && a->workers < WORKERS_MAX;
+}
+
 void newcomer_next(struct authd *a)
 {
 	struct op *op;
 
-	while (a->workers < NEW_WORKERS_MAX && (op = TAILQ_FIRST(&a->want_worker)) != NULL) {
+	while (!a->closing && may_hash(a) && (op = TAILQ_FIRST(&a->want_worker)) != NULL) {
 		struct secret password = op->password;
 
 		TAILQ_REMOVE(&a->want_worker, op, tagging_link);
@@ -62,7 +68,7 @@ void newcomer_bring(struct admin *ad, const struct ipc_secret_new *m)
 		return;
 	}
 	op->brought = true;
-	if (ad->a->workers < NEW_WORKERS_MAX) {
+	if (may_hash(ad->a)) {
 		op_set(op, m->scheme, m->password);
 		return;
 	}
@@ -87,6 +93,8 @@ void newcomers_close(struct admin *ad)
 {
 	struct op *op, *next;
 
+	/* A worker that is let go would begin, and may end, any of them. */
+	ad->a->closing = true;
 	for (op = TAILQ_FIRST(&ad->newcomers); op != NULL; op = next) {
 		next = TAILQ_NEXT(op, newcomer_link);
 		if (!op->taken)
@@ -94,6 +102,8 @@ void newcomers_close(struct admin *ad)
 		else if (!op->brought)
 			op_end(op, IPC_AUTH_TRYLATER);
 	}
+	ad->a->closing = false;
+	newcomer_next(ad->a);
 }
 
 /* ---- routerd ---- */

@@ -75,6 +75,13 @@ static struct op *first_tagging(const struct authd *a, uint64_t account)
 
 static void on_tags(void *arg, int rc, struct slice stored, struct slice tagged);
 
+/* Before the worker goes, which begins the next. */
+static void work_over(struct op *op)
+{
+	op->a->hashing -= op->newcomer && op->work != NULL;
+	work_free(&op->work);
+}
+
 void op_free(struct op *op)
 {
 	struct admin *ad = op->admin;
@@ -97,7 +104,7 @@ void op_free(struct op *op)
 	LIST_REMOVE(op, change_link);
 	secret_fini(&op->password);
 	secret_fini(&op->form);
-	work_free(&op->work);
+	work_over(op);
 	free(op);
 	ad->ops--;
 	admin_release(ad);
@@ -106,7 +113,7 @@ void op_free(struct op *op)
 void op_end(struct op *op, enum ipc_auth_status status)
 {
 	if (op->newcomer && !op->taken) {
-		work_free(&op->work);
+		work_over(op);
 		op->over = true;
 		op->outcome = status;
 		return;
@@ -150,15 +157,35 @@ static void on_put(void *arg, int rc)
 	op_end(op, rc == 0 ? IPC_AUTH_OK : IPC_AUTH_TRYLATER);
 }
 
+/* From the moment that it is handed in, and also those whose channel is closed already: what they
+ * asked for before must not be put behind it. */
+static void shut_others(const struct op *op)
+{
+	uint64_t self = op->admin->account == op->account ? op->admin->sid : 0;
+	struct admin *ad;
+	struct op *o;
+
+	if (op->account == 0)
+		return;
+	LIST_FOREACH(o, &op->a->changes, change_link)
+	if (o->admin->account == op->account && o->admin->sid != self)
+		o->admin->shut = true;
+	LIST_FOREACH(ad, &op->a->admins, link)
+	if (ad->account == op->account && ad->sid != self)
+		ad->shut = true;
+}
+
 /* The worker has done its part: its end must not end a request that waits for the disk. */
 void op_put(struct op *op, struct slice stored)
 {
-	work_free(&op->work);
+	work_over(op);
 	if (op->newcomer && !op->taken) {
 		if (secret_init(&op->form, stored) != 0)
 			op_end(op, IPC_AUTH_TRYLATER);
 		return;
 	}
+	if (!op->adds && !op->admin->shut && !op->dropped)
+		shut_others(op);
 	/* Who was shut out must not come back by what he had asked for before. */
 	if (op->admin->shut || op->dropped)
 		op_end(op, IPC_AUTH_DISABLED);
@@ -217,6 +244,7 @@ static void set(struct op *op, struct slice scheme, struct slice password)
 		secret_wipe(plain, sizeof(plain));
 	} else {
 		op->work = work_new(op->a, &hash_work, op);
+		op->a->hashing += op->newcomer && op->work != NULL;
 		if (op->work == NULL || work_send(op->work, IPC_work_hash, &hash) != 0)
 			op_end(op, IPC_AUTH_TRYLATER);
 	}

@@ -46,6 +46,8 @@ struct authd {
 	LIST_HEAD(, op) asking;             /* their requests that wait for routerd's word */
 	TAILQ_HEAD(, op) tagging;           /* those that set a tagged password, in order */
 	TAILQ_HEAD(, op) want_worker;       /* new accounts' passwords that wait for a worker */
+	unsigned hashing;                   /* workers that have one */
+	bool closing;                       /* none gets one: a channel's are gone through */
 	LIST_HEAD(, op) changes;            /* all requests of administrators */
 };
 

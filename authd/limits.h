@@ -19,7 +19,8 @@ enum {
 	SOURCE_WAIT_MS = 25000,   /* authd-external's: a helper's time, and some more */
 	ADMIN_OPS_MAX = 20000,    /* requests of one administrator under way */
 	MAY_OPS_MAX = 8,          /* of one who logged in with a password */
-	NEW_WORKERS_MAX = 32, /* workers busy, over which new accounts' passwords wait for theirs */
+	NEW_WORKERS_MAX =
+	    32, /* workers that hash new accounts' passwords; others wait for theirs */
 	FAILURES_MAX = 20000, /* accounts with failed logins that are remembered */
 	SECRET_STORED_MAX = 4096,
 	SECRETS_TAGS_MAX = 8, /* tagged passwords of an account: each costs a wrong one a hash */

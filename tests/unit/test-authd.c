@@ -1223,30 +1223,24 @@ static void a_channel_of_pwd_ends_when_others_change_the_password(void **state)
 	assert_int_equal(seen.except_sid, 0);
 }
 
-/* What was asked before takes effect after the others' change, or would. */
-static void who_is_shut_out_leaves_no_password_behind(void **state)
+/* He asks for a tagged password, and routerd says nothing yet. */
+static void ask_for_one_more(struct ipc_chan *mine)
 {
-	struct ipc_chan *mine = login_by_pwd();
 	struct ipc_secret_set m = { .account = 7, .tag = SLICE("mine"), .password = SLICE("x") };
-	struct ipc_secret_set none = { .account = 7 };
-	struct ipc_may_reply may = { .status = IPC_DIR_OK };
 
-	ipc_chan_free(&door);
-	door = mine;
 	seen.may_asked = 0;
 	seen.may_status = UINT32_MAX; /* it is silent */
 	ipc_send(mine, IPC_secret_set, &m, NULL);
 	for (int i = 0; i < 60000 && seen.may_asked == 0; i++)
 		event_base_loop(a.base, EVLOOP_NONBLOCK);
 	assert_int_equal(seen.may_asked, 1);
-	ipc_send(admin, IPC_secret_set, &none, NULL);
-	for (int i = 0; i < 60000 && door != NULL; i++) {
-		event_base_loop(a.base, EVLOOP_NONBLOCK);
-		engine_dispatch(engine, 0);
-		poll(NULL, 0, 1);
-	}
-	assert_null(door);
-	may.seq = seen.may.seq;
+}
+
+/* Now it does, and he is too late. */
+static void assert_none_more(void)
+{
+	struct ipc_may_reply may = { .seq = seen.may.seq, .status = IPC_DIR_OK };
+
 	admin_on_may(&a, &may);
 	assert_false(TAILQ_EMPTY(&a.tagging));
 	for (int i = 0; i < 60000 && !TAILQ_EMPTY(&a.tagging); i++) {
@@ -1256,6 +1250,38 @@ static void who_is_shut_out_leaves_no_password_behind(void **state)
 	}
 	assert_true(TAILQ_EMPTY(&a.tagging));
 	assert_tags(admin, 7, "");
+}
+
+/* What was asked before takes effect after the others' change, or would. */
+static void who_is_shut_out_leaves_no_password_behind(void **state)
+{
+	struct ipc_chan *mine = login_by_pwd();
+	struct ipc_secret_set none = { .account = 7 };
+
+	ipc_chan_free(&door);
+	door = mine;
+	ask_for_one_more(mine);
+	ipc_send(admin, IPC_secret_set, &none, NULL);
+	for (int i = 0; i < 60000 && door != NULL; i++) {
+		event_base_loop(a.base, EVLOOP_NONBLOCK);
+		engine_dispatch(engine, 0);
+		poll(NULL, 0, 1);
+	}
+	assert_null(door);
+	assert_none_more();
+}
+
+/* The same, and he has closed the channel himself: nothing is left of it to be ended. */
+static void who_left_leaves_no_password_behind(void **state)
+{
+	struct ipc_chan *mine = login_by_pwd();
+
+	ask_for_one_more(mine);
+	ipc_chan_free(&mine);
+	for (int i = 0; i < 1000; i++)
+		event_base_loop(a.base, EVLOOP_NONBLOCK);
+	assert_int_equal(ask_secret(admin, 7, "", ""), IPC_AUTH_OK);
+	assert_none_more();
 }
 
 static void a_routerd_that_goes_leaves_nobody_waiting(void **state)
@@ -1418,6 +1444,7 @@ int main(void)
 		CASE(who_logs_in_by_pwd_has_the_rights_of_the_account),
 		CASE(a_channel_of_pwd_ends_when_others_change_the_password),
 		CASE(who_is_shut_out_leaves_no_password_behind),
+		CASE(who_left_leaves_no_password_behind),
 		CASE(a_routerd_that_goes_leaves_nobody_waiting),
 	};
 

@@ -236,7 +236,7 @@ static void what_is_dropped_is_not_put(void **state)
 {
 	struct ipc_secret_drop drop = { .seq = 9, .account = 11 };
 
-	rig.a.workers = NEW_WORKERS_MAX;
+	rig.a.hashing = NEW_WORKERS_MAX;
 	bring(1, "", "one");
 	take(11, SID, 1);
 	spin();
@@ -244,15 +244,48 @@ static void what_is_dropped_is_not_put(void **state)
 	ipc_send(rig.routerd_end, IPC_secret_drop, &drop, NULL);
 	spin();
 	assert_int_equal(rig.dropped, 1);
-	rig.a.workers = 0;
+	rig.a.hashing = 0;
 	newcomer_next(&rig.a);
 	answered(1, 11, IPC_AUTH_DISABLED);
 	stored_is(11, ";");
 }
 
+static void no_msg(
+    void *arg, struct ipc_chan *c, enum ipc_type type, const union ipc_any *m, int *fds)
+{
+}
+
+/* The worker of the one is free when the channel ends, and the other, which that begins, is over at
+ * once. */
+static void a_channel_ends_while_one_is_hashed(void **state)
+{
+	static const struct ipc_ops silent = { no_msg, no_gone, NULL };
+	struct ipc_chan *far;
+	int sv[2];
+
+	assert_int_equal(ipc_pair(sv), 0);
+	rig.a.pool = ipc_chan_new(rig.a.base, sv[0], IPC_CH_WORK_POOL, true, &silent, NULL);
+	far = ipc_chan_new(rig.a.base, sv[1], IPC_CH_WORK_POOL, false, &silent, NULL);
+	rig.a.worker_ms = 60000;
+	rig.a.hashing = NEW_WORKERS_MAX - 1;
+	bring(1, "yescrypt", "x");
+	spin();
+	assert_int_equal(rig.a.hashing, NEW_WORKERS_MAX);
+	bring(2, "given", "no known form");
+	take(12, SID, 2);
+	spin();
+	assert_int_equal(rig.taken, 0);
+	ipc_chan_free(&rig.admin);
+	answered(1, 12, IPC_AUTH_SYNTAX);
+	assert_int_equal(rig.a.hashing, NEW_WORKERS_MAX - 1);
+	rig.a.hashing = 0;
+	ipc_chan_free(&rig.a.pool);
+	ipc_chan_free(&far);
+}
+
 static void crowds_wait_for_workers(void **state)
 {
-	rig.a.workers = NEW_WORKERS_MAX;
+	rig.a.hashing = NEW_WORKERS_MAX;
 	for (uint32_t i = 1; i <= 100; i++) {
 		bring(i, "", "x");
 		take(10 + i, SID, i);
@@ -261,7 +294,7 @@ static void crowds_wait_for_workers(void **state)
 	assert_int_equal(rig.taken, 0);
 	ipc_chan_free(&rig.admin); /* what is taken goes on */
 	spin();
-	rig.a.workers = 0;
+	rig.a.hashing = 0;
 	newcomer_next(&rig.a);
 	spin();
 	assert_int_equal(rig.taken, 100);
@@ -276,7 +309,7 @@ int main(void)
 		CASE(what_cannot_be_kept_is_said), CASE(is_it_there),
 		CASE(who_goes_takes_along_what_is_not_taken), CASE(one_is_forgotten),
 		CASE(a_number_is_used_once), CASE(what_is_dropped_is_not_put),
-		CASE(crowds_wait_for_workers) };
+		CASE(a_channel_ends_while_one_is_hashed), CASE(crowds_wait_for_workers) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
