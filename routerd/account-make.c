@@ -107,16 +107,17 @@ void account_op_make(struct op *op)
 	};
 	bool secret = o->state == STATE_PROMISED;
 
+	const char *away = secret ? "a server is away; try again"
+				  : "a server is away; the account follows when it is back";
+
 	if (rd->stored == NULL || (secret && rd->authd == NULL)) {
-		account_op_end(
-		    op, IPC_DIR_TRYLATER, "a server is away; the account follows when it is back");
+		account_op_end(op, IPC_DIR_TRYLATER, away);
 		return;
 	}
 	op->waits = secret ? WAITS_STORED | WAITS_AUTHD : WAITS_STORED;
 	if (ipc_send(rd->stored, IPC_account_make, &make, NULL) != 0 ||
 	    (secret && ipc_send(rd->authd, IPC_secret_take, &take, NULL) != 0))
-		account_op_end(
-		    op, IPC_DIR_TRYLATER, "a server is away; the account follows when it is back");
+		account_op_end(op, IPC_DIR_TRYLATER, away);
 }
 
 /* ---- the beginning ---- */

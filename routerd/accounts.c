@@ -239,9 +239,14 @@ void account_on_peer_gone(struct routerd *rd)
 
 	HASH_ITER(hh, rd->ops, op, tmp)
 	{
+		const struct object *o = directory_account(&rd->db.dir, op->account);
+		bool promised = o != NULL && o->state == STATE_PROMISED;
+
+		/* Without the password, which nobody has on a disk, the account goes again. */
 		if (op->waits != 0)
-			account_op_end(
-			    op, IPC_DIR_TRYLATER, "a server went away; it follows when it is back");
+			account_op_end(op, IPC_DIR_TRYLATER,
+			    promised ? "a server went away; try again"
+				     : "a server went away; it follows when it is back");
 	}
 }
 

@@ -14,9 +14,10 @@
 void foreign_on_ask(struct routerd *rd, struct ipc_chan *c, const struct ipc_foreign_ask *m)
 {
 	const struct directory *d = &rd->db.dir;
-	const struct object *who = directory_account(d, m->who);
+	const struct object *who = rd->refused ? NULL : directory_account(d, m->who);
 	struct buf name = BUF_INIT(NAME_MAX_BYTES + 1 + DOMAIN_MAX_BYTES);
-	struct ipc_foreign_is is = { .seq = m->seq, .status = IPC_DIR_DENIED };
+	struct ipc_foreign_is is = { .seq = m->seq,
+		.status = rd->refused ? IPC_DIR_TRYLATER : IPC_DIR_DENIED };
 	struct route *r = &rd->route;
 
 	/* A simple name is one of his own domain, whatever address he has reached. */

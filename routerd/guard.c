@@ -280,7 +280,7 @@ bool guard_refuses_aliases(
     struct request *q, struct domain *dom, const struct slice *names, size_t n)
 {
 	struct domain_alias *a, *tmp;
-	bool broken = false;
+	bool broken = false, moves;
 
 	if (!guard_watches(q))
 		return false;
@@ -295,8 +295,11 @@ bool guard_refuses_aliases(
 		if (a->domain == NULL)
 			a->domain = dom;
 	}
+	moves = q->rd->guard_moves;
 	for (size_t i = 0; i < n && !broken; i++)
 		broken = guard_refuses_domain(q, names[i]);
+	/* Which each look forgets, as nothing is on its way yet. */
+	q->rd->guard_moves |= moves;
 	return broken;
 }
 

@@ -61,7 +61,7 @@ static void from_stored(
 {
 	struct program *g = arg;
 
-	if (g->rd.refused && type != IPC_store_may_ask)
+	if (g->rd.refused && type != IPC_store_may_ask && type != IPC_foreign_ask)
 		return; /* what stored waits for comes with the next routerd */
 	if (type == IPC_account_done)
 		account_on_done(&g->rd, &m->account_done);

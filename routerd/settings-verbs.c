@@ -199,7 +199,9 @@ static bool breaks_postmaster(
 		rc = settings_put(
 		    &next, ch->ops.op[i].key, settings_op_value(&ch->ops, &ch->ops.op[i]));
 	*h->at = next;
-	broken = rc == 0 && guard_broken(q);
+	if (rc != 0)
+		reply_error(q, IPC_DIR_TRYLATER, "out of memory");
+	broken = rc != 0 || guard_broken(q);
 	*h->at = was;
 	settings_free(&next);
 	return broken;

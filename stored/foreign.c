@@ -230,7 +230,7 @@ void foreign_is(struct store *st, const struct ipc_foreign_is *m)
 	if (slice_dup(m->name, &f->object) != 0)
 		settle(f, NULL, IPC_ST_TRYLATER); /* nobody goes in without a line in the log */
 	else if (m->status != IPC_DIR_OK)
-		settle(f, NULL, IPC_ST_DENIED);
+		settle(f, NULL, m->status == IPC_DIR_TRYLATER ? IPC_ST_TRYLATER : IPC_ST_DENIED);
 	else
 		account_get(st, m->account, 0, on_account, f);
 }

@@ -456,6 +456,29 @@ static void two_changes_at_once_do_not_lead_postmaster_away(void **state)
 	assert_int_equal(ask(router_set_table, "<postmaster> = other@d.example"), IPC_DIR_BAD);
 }
 
+/* The same when it is the names of a domain that lead it. */
+static void names_on_their_way_lead_postmaster(void **state)
+{
+	static const char *const names[] = { "company.com", "new.example", NULL };
+	static const char *const none[] = { "second", NULL };
+
+	make_chief_everybody();
+	assert_int_equal(ask(account_create, "second"), IPC_DIR_OK);
+	assert_int_equal(ask(rights_set, "second", "Master"), IPC_DIR_OK);
+	assert_int_equal(ask(domain_set_aliases, "company.com", "old.test"), IPC_DIR_OK);
+	assert_int_equal(
+	    ask(router_set_table, "<postmaster> = chief@old.test\n<*@*.test> = second"),
+	    IPC_DIR_OK);
+	rig_assert_route("postmaster", "mail", "LOCAL||chief@company.com|ok|");
+
+	rig_send(VERB_domain_set_aliases, names);
+	rig_ask(VERB_rights_set, none); /* its answer is the first of the two */
+	rig_assert_route("postmaster", "mail", "LOCAL||second@company.com|ok|");
+	assert_int_equal(ask(rights_get, "second"), IPC_DIR_OK);
+	assert_data("Master");
+	assert_int_equal(rig_ask(VERB_rights_set, none), IPC_DIR_DENIED);
+}
+
 static void put_old_row(struct engine_batch *b, struct slice key, struct slice val)
 {
 	assert_int_equal(engine_put(b, key, val), 0);
@@ -578,6 +601,7 @@ int main(void)
 		CASE(names_that_lead_postmaster_are_not_taken),
 		CASE(domains_that_lead_postmaster_stay),
 		CASE(two_changes_at_once_do_not_lead_postmaster_away),
+		CASE(names_on_their_way_lead_postmaster),
 		CASE(a_directory_of_an_older_version),
 		CASE(objects_are_listed_in_pages),
 		CASE(a_full_disk_changes_no_object),
