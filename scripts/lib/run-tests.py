@@ -143,8 +143,8 @@ class Schedule:
             result = 0, 1, "%s: %s" % (type(e).__name__, e)
         with self.changed:
             self.running.remove(row)
-            self.count(row, time.monotonic() - began, *result)
             self.changed.notify()
+            self.count(row, time.monotonic() - began, *result)
 
     def count(self, row, seconds, ok, not_ok, why):
         self.passed, self.failed = self.passed + ok, self.failed + not_ok

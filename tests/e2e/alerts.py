@@ -164,9 +164,11 @@ def impersonate(s):
     admin(s, "UpdateAccountSettings ann@d.test {Suspended=YES;}")
     check(isinstance(acting(s, "ann@d.test", "boss@d.test"), str), "a suspended account was opened")
     admin(s, "UpdateAccountSettings ann@d.test {Suspended=NO;}")
-    lines = [l for l in s.log_text().splitlines() if "auth.acting" in l and "who=boss@d.test" in l]
-    check(any("object=ann@d.test" in l and "result=ok" in l for l in lines), "the log has %s", lines)
-    check(any("object=eve@other.test" in l and "result=denied" in l for l in lines), "the log has %s", lines)
+
+    def told(what, how):
+        return any("auth.acting" in l and "who=boss@d.test" in l and what in l and how in l for l in s.log_text().splitlines())
+    wait(lambda: told("object=ann@d.test", "result=ok") and told("object=eve@other.test", "result=denied"), 60,
+         "the lines of the log")
 
 
 @case("who acts for an account by POP, submission and PWD is that account, with its rights and no others")

@@ -275,7 +275,7 @@ def sessions(s):
         check(all(abs(r["Since"] - time.time()) < 20 for r in rows), "since %r", rows)
         mine = [r for r in rows if r["Account"].startswith("u1")][0]
         equal((mine["Protocol"], mine["Address"]), ("pop3", "127.0.0.1"), "service and peer")
-        check("sid=" + mine["SID"] in s.log_text(), "%s is not in the log", mine["SID"])
+        wait(lambda: "sid=" + mine["SID"] in s.log_text(), 60, mine["SID"] + " in the log")
         table = s.ctl("session", "list")
         equal(table.split("\n")[0].split(), ["SESSION", "ACCOUNT", "SERVICE", "PEER", "SINCE"], "heading")
         check(mine["SID"] in table, "no %s in the table", mine["SID"])

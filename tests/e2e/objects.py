@@ -160,7 +160,7 @@ def rename_domain(s):
         equal(s.opened("ann"), "ann@main.test", "the account opened")
         equal(s.opened("postmaster@main.test"), "postmaster@main.test", "postmaster")
         equal(rcpt(s, "ann@" + DOMAIN)[0], 550, "the code for the old name")
-        check("route.main" in s.log_text(), "the log says nothing of the configuration's name")
+        wait(lambda: "route.main" in s.log_text(), 60, "the log's word of the configuration's name")
     finally:
         say(s, "RenameDomain third.test INTO " + SECOND, "RenameDomain main.test INTO " + DOMAIN)
     s.empty("cat@" + SECOND)
