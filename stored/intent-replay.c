@@ -240,6 +240,10 @@ static void on_head(void *arg, int rc, const struct engine_row *rows, size_t n, 
 	struct store *st = w->st;
 
 	st->in_flight--;
+	/* Only now: while it was told of the account, its load had it still. */
+	if (w->visitor)
+		account_let_go(st, w->account);
+	w->visitor = false;
 	if (rc != ENGINE_OK || n == 0) {
 		round_end(w, rc);
 		return;
@@ -265,9 +269,6 @@ static void round_step(struct intent_round *w)
 	struct rec_key to = key_kind_end(REC_INTENT);
 	struct store *st = w->st;
 
-	if (w->visitor)
-		account_let_go(st, w->account);
-	w->visitor = false;
 	if (st->meta == NULL || st->stopping) {
 		round_end(w, ENGINE_IO);
 		return;

@@ -85,7 +85,7 @@ static bool lacks(const struct view *v, const struct cols_walk *w, const struct 
 	bool idle = v->mbox->account->st->n_jobs == 0;
 
 	if (out.kind == REC_HEADER)
-		return row == NULL && idle && out.n_lack == 0;
+		return row == NULL && idle;
 	return row == NULL || (thread == 0 && row->key.p[5] != FACTS_PARSED && idle);
 }
 
@@ -148,9 +148,13 @@ static void lacking_are_asked_for(void)
 	struct view *v = out.v;
 	struct cols_row row;
 
-	for (size_t i = 0; v != NULL && i < out.n_lack; i++)
+	for (size_t i = 0; v != NULL && i < out.n_lack; i++) {
+		/* One header for each question; of which none can be made does not count. */
+		if (out.kind == REC_HEADER && v->mbox->account->st->n_jobs > 0)
+			break;
 		if (cols_find(&v->mbox->cols, &v->see, out.lack[i], &row) == 0)
 			parse_want(v->mbox, row.uid, &row.loc, row.size);
+	}
 }
 
 /* The answer of one scan goes out. */

@@ -283,7 +283,7 @@ static struct facts_maker *maker_new(size_t field_max, size_t envelope_max, size
 	buf_init(&m->keys, FACTS_KEY_COUNT * (FACTS_KEY_MAX + 2));
 	buf_init(&m->thread, FACTS_REFS_MAX);
 	buf_init(&m->header, 1 + FACTS_HEADER_MAX + 1);
-	buf_putc(&m->header, FACTS_HEADER_VERSION);
+	m->header_over = buf_putc(&m->header, FACTS_HEADER_VERSION) != 0;
 	buf_init(&m->inner_text, blob_max);
 	buf_init(&m->plain.raw, FACTS_PREVIEW_PLAIN);
 	buf_init(&m->html.raw, FACTS_PREVIEW_HTML);
@@ -327,8 +327,9 @@ static void header_keep(struct facts_maker *m, struct slice bytes)
 	m->header_over = m->header_seen;
 	if (m->header_seen)
 		bytes = slice_part(bytes, 0, mime_part(m->mime, 0)->body_start - kept);
-	buf_put(&m->header, slice_part(bytes, 0, m->header.max - m->header.n));
-	if (m->header.n == m->header.max) {
+	/* Without memory as if it were too long: it is read from the message. */
+	if (buf_put(&m->header, slice_part(bytes, 0, m->header.max - m->header.n)) != 0 ||
+	    m->header.n == m->header.max) {
 		m->header_over = true;
 		buf_trunc(&m->header, 1);
 	}

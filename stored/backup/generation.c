@@ -52,8 +52,11 @@ int dir_open(const char *path, int *ret_fd)
 	if (fd < 0)
 		return -errno;
 	up = openat(fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	/* An operator may be given a directory in one that he may not read. */
-	rc = up < 0 ? (errno == EACCES ? 0 : -errno) : fsync(up) != 0 ? -errno : 0;
+	/* An operator may be given a directory in one that he may not read; an automounter's, or one
+	 * that nobody can write to, has no name to keep. */
+	rc = up < 0 ? (errno == EACCES ? 0 : -errno)
+	     : fsync(up) != 0 && errno != EINVAL && errno != EROFS ? -errno
+								   : 0;
 	fd_close(&up);
 	if (rc != 0)
 		fd_close(&fd);
