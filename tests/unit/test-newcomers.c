@@ -7,6 +7,7 @@
 
 #include "authd/authd.h"
 #include "authd/limits.h"
+#include "common/base/io.h"
 
 #include <event2/event.h>
 
@@ -250,22 +251,25 @@ static void what_is_dropped_is_not_put(void **state)
 	stored_is(11, ";");
 }
 
-static void no_msg(
+/* A worker that has its channel and says nothing. */
+static void pool_msg(
     void *arg, struct ipc_chan *c, enum ipc_type type, const union ipc_any *m, int *fds)
 {
+	*(int *)arg = fds[0];
+	fds[0] = -1;
 }
 
 /* The worker of the one is free when the channel ends, and the other, which that begins, is over at
  * once. */
 static void a_channel_ends_while_one_is_hashed(void **state)
 {
-	static const struct ipc_ops silent = { no_msg, no_gone, NULL };
+	static const struct ipc_ops silent = { pool_msg, no_gone, NULL };
 	struct ipc_chan *far;
-	int sv[2];
+	int sv[2], worker = -1;
 
 	assert_int_equal(ipc_pair(sv), 0);
-	rig.a.pool = ipc_chan_new(rig.a.base, sv[0], IPC_CH_WORK_POOL, true, &silent, NULL);
-	far = ipc_chan_new(rig.a.base, sv[1], IPC_CH_WORK_POOL, false, &silent, NULL);
+	rig.a.pool = ipc_chan_new(rig.a.base, sv[0], IPC_CH_WORK_POOL, true, &silent, &worker);
+	far = ipc_chan_new(rig.a.base, sv[1], IPC_CH_WORK_POOL, false, &silent, &worker);
 	rig.a.worker_ms = 60000;
 	rig.a.hashing = NEW_WORKERS_MAX - 1;
 	bring(1, "yescrypt", "x");
@@ -281,6 +285,7 @@ static void a_channel_ends_while_one_is_hashed(void **state)
 	rig.a.hashing = 0;
 	ipc_chan_free(&rig.a.pool);
 	ipc_chan_free(&far);
+	fd_close(&worker);
 }
 
 static void crowds_wait_for_workers(void **state)
