@@ -27,22 +27,6 @@ static void create_active(void *arg, int rc)
 	account_op_end(op, IPC_DIR_OK, id);
 }
 
-/* The row with another state, which memory gets when it is durable. */
-static void commit_state(
-    struct op *op, struct object *o, enum object_state state, engine_done_fn *then)
-{
-	enum object_state was = o->state;
-	struct engine_batch *b = db_begin(&op->rd->db);
-	int rc = 0;
-
-	if (b != NULL) {
-		o->state = state;
-		rc = db_put_object(b, o);
-		o->state = was;
-	}
-	account_op_commit(op, b, rc, then);
-}
-
 /* ---- it cannot be whole ---- */
 
 static void unmake_noted(void *arg, int rc)
@@ -86,12 +70,12 @@ void account_op_made(struct op *op, unsigned who, bool ok)
 	if (op->waits != 0)
 		return;
 	if (op->refusal != NULL)
-		commit_state(op, o, STATE_DELETING, unmake_noted);
+		account_op_commit_state(op, o, STATE_DELETING, unmake_noted);
 	else if (op->failed != 0)
 		account_op_end(
 		    op, IPC_DIR_TRYLATER, "a server cannot do it now; the account follows later");
 	else
-		commit_state(op, o, STATE_ACTIVE, create_active);
+		account_op_commit_state(op, o, STATE_ACTIVE, create_active);
 }
 
 void account_op_make(struct op *op)

@@ -26,6 +26,10 @@ struct op *account_op_new(struct routerd *rd, struct object *o, struct dir_answe
 void account_op_end(struct op *op, enum ipc_dir_status status, const char *text);
 /* Hands a batch in, or answers for it: `done` is called in every case but that. */
 void account_op_commit(struct op *op, struct engine_batch *b, int rc, engine_done_fn *done);
+/* The same with its row in another state, which memory gets when `done` is told that it is durable.
+ */
+void account_op_commit_state(
+    struct op *op, struct object *o, enum object_state state, engine_done_fn *done);
 /* An unknown outcome ends the process. */
 void account_op_check(const struct op *op, int rc);
 

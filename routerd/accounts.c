@@ -46,6 +46,21 @@ void account_op_commit(struct op *op, struct engine_batch *b, int rc, engine_don
 	engine_commit(op->rd->db.engine, &b, 1, done, op);
 }
 
+void account_op_commit_state(
+    struct op *op, struct object *o, enum object_state state, engine_done_fn *done)
+{
+	enum object_state was = o->state;
+	struct engine_batch *b = db_begin(&op->rd->db);
+	int rc = 0;
+
+	if (b != NULL) {
+		o->state = state;
+		rc = db_put_object(b, o);
+		o->state = was;
+	}
+	account_op_commit(op, b, rc, done);
+}
+
 void account_op_check(const struct op *op, int rc)
 {
 	if (rc == ENGINE_UNKNOWN || rc == ENGINE_STALE || rc < 0)
@@ -155,15 +170,7 @@ static void delete_undone(void *arg, int rc)
 /* Its mail must stay: everything is as it was. */
 static void delete_refused(struct op *op, struct object *o)
 {
-	struct engine_batch *b = db_begin(&op->rd->db);
-	int rc = 0;
-
-	if (b != NULL) {
-		o->state = STATE_ACTIVE;
-		rc = db_put_object(b, o);
-		o->state = STATE_DELETING;
-	}
-	account_op_commit(op, b, rc, delete_undone);
+	account_op_commit_state(op, o, STATE_ACTIVE, delete_undone);
 }
 
 static void delete_dropped(struct op *op, struct object *o)
