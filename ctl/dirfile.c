@@ -149,12 +149,17 @@ static void put_canonical(struct buf *b, const struct data *d, bool sorted)
 	buf_putc(b, d->kind == DATA_ARRAY ? ')' : '}');
 }
 
-static void lower_texts(struct data *list)
+/* A word of the list may lie in the text that was parsed, which is not ours to write to. */
+static bool lower_texts(struct arena *mem, struct data *list)
 {
-	for (struct data *e = list->first; e != NULL; e = e->next)
-		if (e->kind == DATA_STRING)
-			for (size_t i = 0; i < e->text.n; i++)
-				((uint8_t *)e->text.p)[i] = ascii_lower(e->text.p[i]);
+	for (struct data *e = list->first; e != NULL; e = e->next) {
+		if (e->kind != DATA_STRING || e->text.n == 0)
+			continue;
+		e->text = lower_copy(mem, e->text);
+		if (e->text.p == NULL)
+			return false;
+	}
+	return true;
 }
 
 /* Addresses as the server shows them, so that other ways to write them are no difference. */
@@ -183,8 +188,8 @@ bool dirfile_set(struct dirfile *f, struct dir_entry *e, size_t part, const stru
 	if (value == NULL ||
 	    ((value->kind == DATA_ARRAY || value->kind == DATA_DICT) && value->first == NULL))
 		return true;
-	if (names)
-		lower_texts((struct data *)value);
+	if (names && !lower_texts(&f->mem, (struct data *)value))
+		return false;
 	if (strcmp(p->key, "IPAddresses") == 0)
 		one_form(&f->mem, (struct data *)value);
 	put_canonical(&b, value, p->value == 'a');
