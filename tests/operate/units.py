@@ -115,7 +115,7 @@ def test_the_unit_lets_every_row_of_the_sandbox_work(root):
 
 def programs():
     """What the master starts, by the names of its files."""
-    names = dict(re.findall(r'\[IPC_ROLE_(\w+)\] = "([a-z0-9-]+)"', read("common/ipc/chan.c")))
+    names = dict(re.findall(r'\[IPC_ROLE_(\w+)\] = "([a-z0-9-]+)"', read("common/ipc/names.c")))
     return [names[role] for role in re.findall(r"\{ IPC_ROLE_(\w+), PROC_", read("master/programs.c"))]
 
 
