@@ -246,11 +246,13 @@ static void ask_for_unknown(struct rcpt_conn *rc, const struct ipc_rcpt_ask *q, 
 		answer(rc, q->seq, status, NULL);
 }
 
-/* Who is to get a report of failure. Nobody's account is made for that. */
+/* Who is to get a report. Nobody's account is made for that. */
 static void find_reported(struct rcpt_conn *rc, const struct ipc_rcpt_ask *q)
 {
 	const struct object *o;
-	enum ipc_route_status status = sender_reported(rc->rd, q->address, &o);
+	enum ipc_route_status status = q->report == 1
+					   ? sender_reported(rc->rd, q->address, &o)
+					   : sender_told(rc->rd, q->address, rc->account, &o);
 
 	if (status == IPC_ROUTE_OK)
 		ask_for_all(rc, q, &o->id, 1, SLICE_NONE);

@@ -17,3 +17,10 @@ enum ipc_route_status sender_status(struct routerd *rd, uint64_t account, struct
  */
 enum ipc_route_status sender_reported(
     struct routerd *rd, struct slice address, const struct object **ret_account);
+
+/*
+ * The same for a report of success. `login` (0: nobody logged in) asked for it himself: he gets it
+ * where the address, which he may use, leads to nobody else here, and as often as he asks.
+ */
+enum ipc_route_status sender_told(
+    struct routerd *rd, struct slice address, uint64_t login, const struct object **ret_account);

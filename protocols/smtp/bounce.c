@@ -1,6 +1,7 @@
 /*
  * bounce - names that nobody has, whose domain takes mail for them and reports the failure (RFC
- * 3464): who may have such a report, and what of the message it brings back.
+ * 3464): who may have such a report, and what of the message it brings back. On port 25 the same
+ * holds for a report of success.
  *
  * A recipient is taken only when the report can be stored here: the sender's address must lead to
  * one account of this server, which routerd says at the first such recipient of a message. Else it
@@ -24,10 +25,11 @@ static uint64_t report_size(const struct smtp_txn *t)
 	return SMTP_REPORT_LIKELY + (back < SMTP_RETURN_MAX ? back : SMTP_RETURN_MAX);
 }
 
-static void ask(struct smtp *s)
+/* `report`: as in rcpt_ask. */
+static void ask(struct smtp *s, uint32_t report)
 {
 	struct buf address = BUF_INIT(2 * SMTP_PATH_MAX);
-	struct ipc_rcpt_ask m = { .seq = ++s->seq, .size = report_size(&s->txn), .report = 1 };
+	struct ipc_rcpt_ask m = { .seq = ++s->seq, .size = report_size(&s->txn), .report = report };
 	struct smtp_bounce *b = &s->txn.bounce;
 
 	smtp_path_plain(&s->txn.sender, &address);
@@ -41,18 +43,16 @@ static void ask(struct smtp *s)
 	buf_fini(&address);
 }
 
-uint32_t smtp_bounce_status(struct smtp *s, const struct smtp_pending *p)
+/* `good` if a report can be stored for the sender of this message. */
+static uint32_t sender_status(struct smtp *s, uint32_t report, uint32_t good)
 {
 	struct smtp_bounce *b = &s->txn.bounce;
 
-	/* Who wants no report of failure is refused: nothing is to vanish without a word. */
-	if (s->txn.sender.kind == SMTP_PATH_NULL || (p->notify & SMTP_NOTIFY_NO_FAILURE) != 0)
-		return IPC_ROUTE_UNKNOWN;
 	if (b->sender == BOUNCE_UNKNOWN)
-		ask(s);
+		ask(s, report);
 	switch (b->sender) {
 	case BOUNCE_HERE:
-		return IPC_ROUTE_BOUNCED;
+		return good;
 	case BOUNCE_ELSEWHERE:
 		return IPC_ROUTE_UNKNOWN;
 	case BOUNCE_LATER:
@@ -60,6 +60,24 @@ uint32_t smtp_bounce_status(struct smtp *s, const struct smtp_pending *p)
 	default:
 		return SMTP_BOUNCE_WAITS;
 	}
+}
+
+uint32_t smtp_bounce_status(struct smtp *s, const struct smtp_pending *p)
+{
+	/* Who wants no report of failure is refused: nothing is to vanish without a word. */
+	if (s->txn.sender.kind == SMTP_PATH_NULL || (p->notify & SMTP_NOTIFY_NO_FAILURE) != 0)
+		return IPC_ROUTE_UNKNOWN;
+	return sender_status(s, 1, IPC_ROUTE_BOUNCED);
+}
+
+/*
+ * Who sends from another server has the report from there, as we do not offer any (RFC 3461 5.2.2).
+ * Asked for one all the same, for a sender who cannot have it, we refuse the recipient: taken, the
+ * wish would be lost without a word.
+ */
+uint32_t smtp_bounce_wish(struct smtp *s)
+{
+	return sender_status(s, 2, IPC_ROUTE_OK);
 }
 
 bool smtp_bounce_told(struct smtp *s, const struct ipc_rcpt_reply *m)
@@ -102,10 +120,10 @@ bool smtp_bounce_add(struct smtp *s, const struct smtp_pending *p)
 void smtp_bounce_keep(struct smtp *s, struct slice text)
 {
 	struct smtp_bounce *b = &s->txn.bounce;
-	size_t max = b->full ? SMTP_RETURN_MAX : SMTP_RETURN_HEAD_MAX;
+	size_t max = b->full && b->n > 0 ? SMTP_RETURN_MAX : SMTP_RETURN_HEAD_MAX;
 	struct slice part = slice_part(text, 0, max - b->returned.n);
 
-	if (b->n > 0)
+	if (s->txn.report.n > 0)
 		b->cut |= buf_put(&b->returned, part) != 0 || part.n < text.n;
 }
 
@@ -131,7 +149,9 @@ struct slice smtp_bounce_returned(const struct smtp *s, struct slice boundary, b
 	const struct smtp_bounce *b = &s->txn.bounce;
 	struct slice text = buf_slice(&b->returned);
 
-	*ret_whole = b->full && !b->cut && memmem(text.p, text.n, boundary.p, boundary.n) == NULL;
+	/* RFC 3461 4.3: RET is for a report that tells of a failure. */
+	*ret_whole = b->n > 0 && b->full && !b->cut &&
+		     memmem(text.p, text.n, boundary.p, boundary.n) == NULL;
 	return *ret_whole ? text : header_of(text);
 }
 

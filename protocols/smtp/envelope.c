@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 static const char too_many[] = "452 4.5.3 too many recipients";
+static const char no_report[] = "555 5.5.4 this sender cannot have a report of success from us";
 
 /* Takes "FROM:" or "TO:" off; blanks after the colon are passed over by the path parser. */
 static bool take_word(struct slice *arg, struct slice word)
@@ -131,19 +132,56 @@ static const char *rcpt_check(struct smtp *s, struct slice arg, struct smtp_path
 	return refusal;
 }
 
-static void rcpt_ask(struct smtp *s, const struct smtp_path *path)
+static const char *not_local_text(enum smtp_mode mode)
 {
-	struct smtp_pending *p = smtp_pending_add(s);
+	if (mode == SMTP_LMTP)
+		return "550 5.7.1 this address leads away from here, and we do not relay";
+	if (mode == SMTP_MX)
+		return "550 5.7.1 relaying is not available";
+	return "550 5.7.1 not an address of this server, and it does not send to others yet";
+}
+
+static const char *route_text(enum smtp_mode mode, uint32_t status)
+{
+	switch (status) {
+	case IPC_ROUTE_OK:
+	case IPC_ROUTE_DISCARD:
+	case IPC_ROUTE_BOUNCED:
+		return "250 2.1.5 recipient taken";
+	case IPC_ROUTE_UNKNOWN:
+		return "550 5.1.1 no such user here";
+	case IPC_ROUTE_NOTLOCAL:
+		return not_local_text(mode);
+	case IPC_ROUTE_SYNTAX:
+		return "553 5.1.3 not an address";
+	case IPC_ROUTE_LOOP:
+		return "550 5.4.6 this address leads in a circle";
+	case IPC_ROUTE_DISABLED:
+		return "550 5.2.1 this account takes no mail";
+	case IPC_ROUTE_OFF:
+		return "450 4.2.1 mail is switched off for this account now";
+	case IPC_ROUTE_OVERQUOTA:
+		return "452 4.2.2 the mailbox is over its quota";
+	case IPC_ROUTE_REFUSED:
+		return "550 5.7.1 refused";
+	default:
+		return "451 4.3.0 not known now, try again";
+	}
+}
+
+static struct smtp_pending *pending_at(struct smtp *s, unsigned i)
+{
+	return &s->pending[(s->pending_head + i) % SMTP_PENDING_MAX];
+}
+
+static void rcpt_ask(struct smtp *s, const struct smtp_pending *p, const struct smtp_path *path)
+{
 	struct buf address = BUF_INIT(2 * SMTP_PATH_MAX);
-	struct ipc_rcpt_ask m = { .seq = p->seq = ++s->seq };
+	struct ipc_rcpt_ask m = { .seq = p->seq };
 
 	/* One answer for all: who has no room for it is to be found out now, not after the body. */
 	if (s->mode != SMTP_LMTP && s->txn.declared > 0)
 		m.size = s->txn.declared + SMTP_TRACE_MAX;
-	smtp_path_print(path, &p->address);
-	p->notify = s->notify;
-	buf_reset(&p->orcpt);
-	buf_put(&p->orcpt, s->orcpt);
 	smtp_path_plain(path, &address);
 	m.address = buf_slice(&address);
 	if (front_send(s->port, FRONT_RCPT, IPC_rcpt_ask, &m) != 0) {
@@ -151,6 +189,58 @@ static void rcpt_ask(struct smtp *s, const struct smtp_path *path)
 		smtp_rcpt_give_up(s);
 	}
 	buf_fini(&address);
+}
+
+static void pending_answer(struct smtp *s, struct smtp_pending *p, const char *line)
+{
+	buf_puts(&p->reply, line);
+	buf_puts(&p->reply, "\r\n");
+	p->seq = 0;
+}
+
+/* Whether a report of success can be made is known before the recipient is asked for. */
+static bool wish_granted(struct smtp *s, struct smtp_pending *p)
+{
+	uint32_t status = IPC_ROUTE_OK;
+
+	if (s->mode == SMTP_MX && (p->notify & SMTP_NOTIFY_SUCCESS) != 0 &&
+	    s->txn.sender.kind != SMTP_PATH_NULL)
+		status = smtp_bounce_wish(s);
+	p->held = status == SMTP_BOUNCE_WAITS;
+	if (status == IPC_ROUTE_UNKNOWN)
+		pending_answer(s, p, no_report);
+	else if (status == IPC_ROUTE_TRYLATER)
+		pending_answer(s, p, route_text(s->mode, status));
+	s->rcpts_refused += status == IPC_ROUTE_UNKNOWN;
+	return status == IPC_ROUTE_OK;
+}
+
+static void rcpt_begin(struct smtp *s, const struct smtp_path *path)
+{
+	struct smtp_pending *p = smtp_pending_add(s);
+
+	p->seq = ++s->seq;
+	smtp_path_print(path, &p->address);
+	p->notify = s->notify;
+	buf_reset(&p->orcpt);
+	buf_put(&p->orcpt, s->orcpt);
+	if (wish_granted(s, p))
+		rcpt_ask(s, p, path);
+	smtp_pending_flush(s);
+}
+
+/* Those who waited for what is known of the sender now. */
+static void held_release(struct smtp *s)
+{
+	for (unsigned i = 0; i < s->pending_n; i++) {
+		struct smtp_pending *p = pending_at(s, i);
+		struct smtp_path path;
+		struct slice rest;
+
+		if (p->held && wish_granted(s, p) &&
+		    smtp_path_parse(buf_slice(&p->address), &path, &rest) == 0)
+			rcpt_ask(s, p, &path);
+	}
 }
 
 void smtp_cmd_rcpt(struct smtp *s, struct slice arg)
@@ -161,7 +251,7 @@ void smtp_cmd_rcpt(struct smtp *s, struct slice arg)
 	if (refusal != NULL)
 		smtp_error(s, refusal);
 	else
-		rcpt_ask(s, &path);
+		rcpt_begin(s, &path);
 }
 
 /*
@@ -214,43 +304,6 @@ static int rcpt_accept(
 		t->rcpts[t->n_rcpts++] =
 		    (struct smtp_rcpt){ .handle = wire_load_u32(more.p), .joined = true };
 	return 0;
-}
-
-static const char *not_local_text(enum smtp_mode mode)
-{
-	if (mode == SMTP_LMTP)
-		return "550 5.7.1 this address leads away from here, and we do not relay";
-	if (mode == SMTP_MX)
-		return "550 5.7.1 relaying is not available";
-	return "550 5.7.1 not an address of this server, and it does not send to others yet";
-}
-
-static const char *route_text(enum smtp_mode mode, uint32_t status)
-{
-	switch (status) {
-	case IPC_ROUTE_OK:
-	case IPC_ROUTE_DISCARD:
-	case IPC_ROUTE_BOUNCED:
-		return "250 2.1.5 recipient taken";
-	case IPC_ROUTE_UNKNOWN:
-		return "550 5.1.1 no such user here";
-	case IPC_ROUTE_NOTLOCAL:
-		return not_local_text(mode);
-	case IPC_ROUTE_SYNTAX:
-		return "553 5.1.3 not an address";
-	case IPC_ROUTE_LOOP:
-		return "550 5.4.6 this address leads in a circle";
-	case IPC_ROUTE_DISABLED:
-		return "550 5.2.1 this account takes no mail";
-	case IPC_ROUTE_OFF:
-		return "450 4.2.1 mail is switched off for this account now";
-	case IPC_ROUTE_OVERQUOTA:
-		return "452 4.2.2 the mailbox is over its quota";
-	case IPC_ROUTE_REFUSED:
-		return "550 5.7.1 refused";
-	default:
-		return "451 4.3.0 not known now, try again";
-	}
 }
 
 /* What the group `more` adds must go into one post_begin with all the others. */
@@ -316,11 +369,6 @@ void smtp_pending_flush(struct smtp *s)
 	}
 }
 
-static struct smtp_pending *pending_at(struct smtp *s, unsigned i)
-{
-	return &s->pending[(s->pending_head + i) % SMTP_PENDING_MAX];
-}
-
 static void bounced_answer(struct smtp *s)
 {
 	for (unsigned i = 0; i < s->pending_n; i++)
@@ -332,8 +380,10 @@ static void bounced_answer(struct smtp *s)
 void smtp_rcpt_msg(struct smtp *s, const struct ipc_rcpt_reply *m)
 {
 	smtp_report_rcpt(s, m);
-	if (smtp_bounce_told(s, m))
+	if (smtp_bounce_told(s, m)) {
 		bounced_answer(s);
+		held_release(s);
+	}
 	for (unsigned i = 0; i < s->pending_n; i++) {
 		struct smtp_pending *p = pending_at(s, i);
 
@@ -352,9 +402,11 @@ void smtp_rcpt_give_up(struct smtp *s)
 	if (s->state == SMTP_REPORT)
 		smtp_report_over(s, IPC_ST_TRYLATER);
 	smtp_bounce_give_up(s);
-	for (unsigned i = 0; i < s->pending_n; i++)
+	for (unsigned i = 0; i < s->pending_n; i++) {
+		pending_at(s, i)->held = false;
 		if (pending_at(s, i)->seq != 0)
 			rcpt_answer(
 			    s, pending_at(s, i), IPC_ROUTE_TRYLATER, 0, SLICE_NONE, SLICE_NONE);
+	}
 	smtp_pending_flush(s);
 }

@@ -57,8 +57,8 @@ void smtp_cmd_hello(struct smtp *s, struct slice arg)
 	buf_put(out, s->port->facts->host);
 	buf_puts(out, "\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250-CHUNKING\r\n"
 		      "250-ENHANCEDSTATUSCODES\r\n");
-	/* From anybody: a report could go nowhere, and the server that sends to us makes one if we
-	 * do not say that we do (RFC 3461 5.2.2). */
+	/* Who offers it makes reports for every sender (RFC 3461 5.2.3). Not we, for those of other
+	 * servers: the one that sends to us makes them if we do not say that we do (5.2.2). */
 	if (s->mode == SMTP_SUBMISSION)
 		buf_puts(out, "250-DSN\r\n");
 	if (s->port->facts->tls_offered && !s->port->facts->tls)

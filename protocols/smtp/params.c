@@ -1,6 +1,7 @@
 /*
  * params - what follows the address of MAIL and RCPT: a table of parameters for each. All are
- * checked; those of RFC 3461 ask for reports (report.c, docs/smtp.md).
+ * checked; those of RFC 3461 ask for reports (report.c, docs/smtp.md), and are
+ * known on port 25 too, though not offered there.
  */
 #include "protocols/smtp/smtp-private.h"
 
@@ -135,13 +136,13 @@ static const struct param mail_table[PARAMS_MAX] = {
 	{ "BODY", ALL, take_body },
 	{ "SMTPUTF8", ALL, take_smtputf8 },
 	{ "AUTH", SMTP_SUBMISSION, take_auth },
-	{ "RET", SMTP_SUBMISSION, take_ret },
-	{ "ENVID", SMTP_SUBMISSION, take_envid },
+	{ "RET", ESMTP, take_ret },
+	{ "ENVID", ESMTP, take_envid },
 };
 
 static const struct param rcpt_table[PARAMS_MAX] = {
-	{ "NOTIFY", SMTP_SUBMISSION, take_notify },
-	{ "ORCPT", SMTP_SUBMISSION, take_orcpt },
+	{ "NOTIFY", ESMTP, take_notify },
+	{ "ORCPT", ESMTP, take_orcpt },
 };
 
 static const char *take_one(

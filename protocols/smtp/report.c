@@ -5,7 +5,8 @@
  * before the client hears so.
  *
  * It has no return path and is made of no message that has none, so that it is never answered by
- * another one. A sender who is not of this server gets none, as nothing is sent out yet.
+ * another one. As nothing is sent out yet, a sender who is not of this server gets none: on port 25
+ * his wish is refused (bounce.c), on submission whoever logged in has the report.
  */
 #include "protocols/smtp/smtp-private.h"
 
@@ -165,15 +166,12 @@ static void put_status(const struct smtp *s, struct slice host, struct buf *out)
 	buf_put(out, report);
 }
 
-/* RFC 3461 4.3: a report of success alone brings nothing back. */
 static void put_returned(const struct smtp *s, struct slice boundary, struct buf *out)
 {
 	bool whole;
 	struct slice text = smtp_bounce_returned(s, boundary, &whole);
 	const char *all = s->txn.utf8 ? "message/global" : "message/rfc822";
 
-	if (s->txn.bounce.n == 0)
-		return;
 	put_boundary(boundary, out, "");
 	if (whole)
 		put_type(out, all, all, text);
@@ -250,14 +248,14 @@ void smtp_report_credit(struct smtp *s)
 		smtp_report_over(s, IPC_ST_TRYLATER);
 }
 
-/* Who is to have it is known when a recipient was bounced, and asked for now else. */
+/* Who is to have it may be known since a recipient was taken, and is asked for now else. */
 static bool begin(struct smtp *s)
 {
 	struct buf address = BUF_INIT(2 * SMTP_PATH_MAX);
-	struct ipc_rcpt_ask m = { .seq = ++s->seq };
+	struct ipc_rcpt_ask m = { .seq = ++s->seq, .report = 2 };
 	bool sent;
 
-	if (s->txn.bounce.n > 0)
+	if (s->txn.bounce.sender == BOUNCE_HERE)
 		return post(s, s->txn.bounce.handle);
 	smtp_path_plain(&s->txn.sender, &address);
 	m.address = buf_slice(&address);
@@ -282,7 +280,6 @@ void smtp_report_rcpt(struct smtp *s, const struct ipc_rcpt_reply *m)
 {
 	if (s->state != SMTP_REPORT || m->seq != s->report_seq)
 		return;
-	/* A group's other members, if a sender can be one, have not asked for anything. */
 	if (m->status != IPC_ROUTE_OK || m->handle == 0 || !post(s, m->handle))
 		smtp_report_over(s, IPC_ST_TRYLATER);
 }

@@ -123,6 +123,7 @@ struct smtp_pending {
 	struct buf reply;
 	unsigned notify;  /* enum smtp_notify */
 	bool bounced;     /* nobody has the name; routerd is asked where the sender is */
+	bool held;        /* the same, before it is asked for the name: wish of a report */
 	struct buf orcpt; /* as it was sent */
 };
 
@@ -203,6 +204,8 @@ void smtp_report_over(struct smtp *s, uint32_t status);
  * _UNKNOWN, _TRYLATER. */
 #define SMTP_BOUNCE_WAITS UINT32_MAX
 uint32_t smtp_bounce_status(struct smtp *s, const struct smtp_pending *p);
+/* NOTIFY=SUCCESS on port 25: OK, _TRYLATER, _UNKNOWN (no report can be made), or it waits. */
+uint32_t smtp_bounce_wish(struct smtp *s);
 /* True: this is it, ask again. */
 bool smtp_bounce_told(struct smtp *s, const struct ipc_rcpt_reply *m);
 void smtp_bounce_give_up(struct smtp *s);
@@ -210,7 +213,7 @@ void smtp_bounce_give_up(struct smtp *s);
 bool smtp_bounce_add(struct smtp *s, const struct smtp_pending *p);
 /* Text of the message, in its order. */
 void smtp_bounce_keep(struct smtp *s, struct slice text);
-/* What of it comes back: all, or its header. */
+/* What of it comes back: its header, or all. */
 struct slice smtp_bounce_returned(const struct smtp *s, struct slice boundary, bool *ret_whole);
 /* The answer after the message, by what became of the report (IPC_ST_...). */
 const char *smtp_bounce_text(uint32_t status);

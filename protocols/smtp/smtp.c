@@ -10,7 +10,7 @@ struct smtp_pending *smtp_pending_add(struct smtp *s)
 	struct smtp_pending *p = &s->pending[(s->pending_head + s->pending_n++) % SMTP_PENDING_MAX];
 
 	p->seq = 0;
-	p->bounced = false;
+	p->bounced = p->held = false;
 	buf_reset(&p->address);
 	buf_reset(&p->reply);
 	return p;

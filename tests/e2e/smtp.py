@@ -263,18 +263,47 @@ def reports(s):
     check(whole["Reporting-MTA"].startswith("dns;"), "MTA %s", whole["Reporting-MTA"])
     equal({k: one[k] for k in one.keys()}, {"Original-Recipient": "rfc822;Who+@else.example", "Final-Recipient": "rfc822;" + U2,
                                             "Action": "delivered", "Status": "2.0.0"}, "the recipient")
-    for to, sender in (([(U2, "")], U1), ([(U2, " NOTIFY=FAILURE")], U1), ([(U2, " NOTIFY=SUCCESS")], "x@far.example")):
+    equal((len(m.get_payload()), m.get_payload()[2].get_content_type()), (3, "text/rfc822-headers"), "the third part")
+    back = m.get_payload()[2].get_payload()
+    check("\nSubject: " in back and "reported" not in back.split("\nSubject: ")[1].partition("\n")[2], "what came back is %r", back)
+    for to, sender in (([(U2, "")], U1), ([(U2, " NOTIFY=FAILURE")], U1), ([(U2, " NOTIFY=SUCCESS")], "")):
         equal(send(to, sender), [], "reports of %s by %s" % (to, sender))
+    # An address that is not here: who logged in has asked, and who has the address cannot be told.
+    m = email.message_from_bytes(send([(U2, " NOTIFY=SUCCESS")], "x@far.example")[0])
+    equal((m["To"], m.get_payload()[1].get_payload()[1]["Final-Recipient"]), ("<x@far.example>", "rfc822;" + U2), "the report")
     found = send([(group, " NOTIFY=SUCCESS"), (U1, " NOTIFY=SUCCESS")])
     equal(len(found), 2, "messages to a sender who is a recipient")
     actions = [p["Action"] for p in email.message_from_bytes(found[1]).get_payload()[1].get_payload()[1:]]
     equal(actions, ["expanded", "delivered"], "what happened")
-    equal([len(mails(s, u)) for u in ("u2", "u3")], [5, 2], "messages of the others")
+    equal([len(mails(s, u)) for u in ("u2", "u3")], [6, 2], "messages of the others")
     admin(s, "DeleteGroup " + group, "UpdateAccountSettings u1 {SenderAddresses=default;}")
     with Smtp(s, port=25) as c:
         check("DSN" not in [f.split()[0] for f in c.features[1]], "port 25 offers %s", c.features)
-        c.command("MAIL FROM:<a@b.example>", 250)
-        c.command("RCPT TO:<%s> NOTIFY=SUCCESS" % U1, 555)
+        c.command("MAIL FROM:<a@b.example> RET=HDRS", 250)
+        c.command("RCPT TO:<%s> NOTIFY=SUCCESS" % U2, 555)
+        c.command("RCPT TO:<%s> NOTIFY=FAILURE,DELAY ORCPT=rfc822;a@b.example" % U2, 250)
+
+
+@case("NOTIFY=SUCCESS on port 25: a sender who is here has the report; others are refused at RCPT")
+def reports_on_25(s):
+    wish = [(U2, " NOTIFY=SUCCESS ORCPT=rfc822;two@old.example"), (U3, " NOTIFY=FAILURE")]
+    equal(sent_by(s, "smtp", wish, U1, " RET=FULL ENVID=e2", "wished"), ([250, 250], [250]), "answers")
+    found = s.mail("u1")
+    s.empty("u1")
+    equal((len(found), len(mails(s, "u2")), len(mails(s, "u3"))), (1, 1, 1), "messages")
+    m = email.message_from_bytes(found[0])
+    equal((m["Return-Path"], m["To"], m.get_content_type()), ("<>", "<%s>" % U1, "multipart/report"), "the report")
+    words, status, back = m.get_payload()
+    whole, one = status.get_payload()
+    equal((whole["Original-Envelope-Id"], dict(one.items())), ("e2", {"Original-Recipient": "rfc822;two@old.example",
+          "Final-Recipient": "rfc822;" + U2, "Action": "delivered", "Status": "2.0.0"}), "what it says")
+    check("Message-ID: <1@client.example>" in back.get_payload() and "wished" not in back.get_payload(), "back came %r", back.get_payload())
+    for sender in ("s@else.example", NOBODY, "null@" + DOMAIN):
+        equal(sent_by(s, "smtp", wish[:1], sender), ([555], []), "answers to " + sender)
+    equal(sent_by(s, "smtp", wish, ""), ([250, 250], [250]), "answers to <>")
+    s.empty("u2")
+    s.empty("u3")
+    equal(s.mail("u1"), [], "mail of u1")
 
 
 class Bounced:

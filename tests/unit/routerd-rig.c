@@ -334,6 +334,12 @@ uint32_t rig_report(const char *address)
 	    (struct ipc_rcpt_ask){ .seq = 3, .address = slice_str(address), .report = 1 });
 }
 
+uint32_t rig_told(const char *address)
+{
+	return rcpt_ask(
+	    (struct ipc_rcpt_ask){ .seq = 3, .address = slice_str(address), .report = 2 });
+}
+
 void rig_submit(uint64_t account)
 {
 	static uint64_t sid = 100;

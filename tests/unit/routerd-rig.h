@@ -72,6 +72,8 @@ uint32_t rig_ask(uint32_t verb, const char *const *args);
 uint32_t rig_rcpt(const char *address);
 /* The same for a sender who is to get a report. */
 uint32_t rig_report(const char *address);
+/* The same if it is one of success. */
+uint32_t rig_told(const char *address);
 /* authd wants this account: rig.new_status, when it has spun. */
 void rig_account_new(const char *name);
 /* Of a connection for submission, rig_submit() first. */

@@ -261,6 +261,37 @@ static void who_is_bounced_and_who_is_told(void **state)
 	assert_int_equal(rig_report("ann@company.com"), IPC_ROUTE_TRYLATER);
 }
 
+/* On port 25 as often as one of failure; a login has it himself if it is nobody else's here. */
+static void who_is_told_of_success(void **state)
+{
+	static const char *const nobody[] = { "", "nobody@company.com", "far@company.com",
+		"team@company.com", "ann@elsewhere.example", "null" };
+	enum { SHARE = BOUNCES_PER_MINUTE };
+	unsigned left = 0;
+	uint32_t handle;
+
+	rig_prepare();
+	assert_int_equal(ask(group_create, "team", "Members", "ann", "Members", "ben"), IPC_DIR_OK);
+	assert_int_equal(ask(forwarder_create, "far", "ann@elsewhere.example"), IPC_DIR_OK);
+	for (size_t i = 0; i < sizeof(nobody) / sizeof(nobody[0]); i++)
+		assert_int_equal(rig_told(nobody[i]), IPC_ROUTE_NOTLOCAL);
+	while (left <= SHARE && rig_told("ann@company.com") == IPC_ROUTE_OK)
+		left++;
+	assert_in_range(left, 1, SHARE);
+	assert_int_equal(rig.status, IPC_ROUTE_REFUSED);
+
+	rig_submit(rig_id("ann"));
+	assert_int_equal(rig_sender("ann@company.com"), IPC_ROUTE_OK);
+	assert_int_equal(rig_told("ann@company.com"), IPC_ROUTE_OK);
+	handle = rig.handle;
+	for (size_t i = 0; i < sizeof(nobody) / sizeof(nobody[0]); i++) {
+		assert_int_equal(rig_told(nobody[i]), IPC_ROUTE_OK);
+		assert_int_equal(rig.handle, handle);
+	}
+	assert_int_equal(rig_told("ben@company.com"), IPC_ROUTE_OK);
+	assert_int_not_equal(rig.handle, handle);
+}
+
 /* The connection with mail is a new one, of this service, from 192.0.2.`host`. */
 static void attach_from(const char *service, uint8_t host)
 {
@@ -417,6 +448,7 @@ int main(void)
 		    who_is_bounced_and_who_is_told, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(
 		    mail_of_black_listed_hosts_goes_another_way, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(who_is_told_of_success, rig_setup, rig_teardown),
 		cmocka_unit_test(reports_have_a_limit),
 		cmocka_unit_test_setup_teardown(
 		    a_full_disk_changes_nothing, rig_setup, rig_teardown),

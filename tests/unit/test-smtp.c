@@ -327,6 +327,44 @@ static void a_report_brings_back_what_was_asked_for(void **state)
 	}
 }
 
+/* RFC 3461 4.3: RET says nothing of a report without a failure. */
+static void a_report_of_success_brings_the_header(void **state)
+{
+	static const char *const froms[] = { OWN, FULL };
+
+	for (int submission = 0; submission < 2; submission++) {
+		for (size_t i = 0; i < sizeof(froms) / sizeof(froms[0]); i++) {
+			struct fake *f = fake_open(submission, false);
+
+			input(f, submission ? EHLO LOGIN : EHLO);
+			fake_input(f, slice_str(froms[i]));
+			fake_input(f, SLICE("RCPT TO:<u2@example.test> NOTIFY=SUCCESS\r\nDATA\r\n"
+					    "Subject: a\r\n\r\nBODY\r\n.\r\n"));
+			assert_true(output_has(f, "250 2.0.0 delivered\r\n"));
+			assert_int_equal(fake_mail_count(f, 1), 1);
+			assert_true(report_has(f, "\r\nContent-Type: text/rfc822-headers\r\n\r\n"
+						  "Return-Path: <u1@"));
+			assert_true(report_has(f, "Subject: a\r\n"));
+			assert_true(report_has(f, "\r\nAction: delivered\r\n"));
+			assert_false(report_has(f, "BODY"));
+			fake_free(&f);
+		}
+	}
+}
+
+/* The recipient was held back until the sender is known. */
+static void routerd_dies_before_it_tells_of_the_sender(void **state)
+{
+	struct fake *f = fake_open(false, true);
+
+	fake_input(f, SLICE(EHLO OWN "RCPT TO:<u2@example.test> NOTIFY=SUCCESS\r\n" TO("u3")));
+	assert_false(output_has(f, "2.1.5"));
+	fake_lose(f, FRONT_RCPT);
+	assert_true(output_has(f, "451 4.3.0 not known now, try again\r\n"
+				  "451 4.3.0 not known now, try again\r\n"));
+	fake_free(&f);
+}
+
 /* Else it would fail when the others have the message, who would get it with every new try. */
 static void a_report_has_room_for_what_it_brings_back(void **state)
 {
@@ -440,6 +478,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_report_brings_back_what_was_asked_for),
+		cmocka_unit_test(a_report_of_success_brings_the_header),
+		cmocka_unit_test(routerd_dies_before_it_tells_of_the_sender),
 		cmocka_unit_test(a_report_has_room_for_what_it_brings_back),
 		cmocka_unit_test(a_report_without_room_brings_the_header),
 		cmocka_unit_test(a_large_report_keeps_to_the_window),
