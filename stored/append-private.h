@@ -49,7 +49,8 @@ struct append {
 	uint64_t bytes;
 	TAILQ_HEAD(append_msgs, append_msg) msgs;
 	struct keywords keywords;
-	uint32_t place; /* of the message to come; behind the last one: what uidnext is at least */
+	uint32_t place;  /* of the message to come; behind the last one: what uidnext is at least */
+	uint64_t thread; /* of the message to come; 0: it has none yet */
 };
 
 /* append.c: frees it; answered before. */

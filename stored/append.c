@@ -257,7 +257,9 @@ static void on_append_msg(struct session *s, const struct ipc_append_msg *q)
 	m->append = a;
 	m->flags = q->flags;
 	m->place = a->place;
+	m->ids.thread = a->thread;
 	a->place = 0;
+	a->thread = 0;
 	m->date = q->date;
 	STAILQ_INIT(&m->pieces);
 	TAILQ_INSERT_TAIL(&a->msgs, m, link);
@@ -280,15 +282,17 @@ static void on_append_msg(struct session *s, const struct ipc_append_msg *q)
 		engine_body_pack(m->body);
 }
 
-static void on_place(struct session *s, uint32_t uid)
+static void on_place(struct session *s, const struct ipc_append_place *q)
 {
 	struct append *a = s->append;
 
-	if (!s->admin || a == NULL || a->state != APPEND_OPEN || last_open(a) != NULL || uid == 0) {
+	if (!s->admin || a == NULL || a->state != APPEND_OPEN || last_open(a) != NULL ||
+	    q->uid == 0) {
 		refuse(s, "place out of turn");
 		return;
 	}
-	a->place = uid;
+	a->place = q->uid;
+	a->thread = q->thread;
 }
 
 static void piece_keep(struct append_msg *m, struct slice data)
@@ -395,7 +399,7 @@ bool append_on_msg(
 		on_append_msg(s, &m->append_msg);
 		return true;
 	case IPC_append_place:
-		on_place(s, m->append_place.uid);
+		on_place(s, &m->append_place);
 		return true;
 	case IPC_append_data:
 		on_data(s, m->append_data.data);

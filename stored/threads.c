@@ -27,7 +27,7 @@ struct thread_ask {
 
 void thread_ids_take(struct slice packed, struct thread_ids *ret_ids)
 {
-	*ret_ids = (struct thread_ids){ 0 };
+	*ret_ids = (struct thread_ids){ .thread = ret_ids->thread };
 	if (packed.n % 8 != 0 || packed.n > 8 * IPC_THREAD_NUMBERS)
 		return;
 	for (size_t i = 0; i < packed.n / 8; i++) {
@@ -228,10 +228,12 @@ static void ask_end(struct thread_ask *k)
 {
 	struct account *a = k->account;
 	uint64_t thread = k->thread != 0 ? k->thread : k->ids.v[1];
+	/* Answers to a message that is restored go where it is. */
+	uint64_t noted = k->ids.thread != 0 ? k->ids.thread : thread;
 	unsigned n = k->at;
 
 	for (k->at = 0; k->at < n; k->at++)
-		note(&a->threads, number_at(k), thread);
+		note(&a->threads, number_at(k), noted);
 	STAILQ_REMOVE_HEAD(&a->threads.asks, link);
 	k->fn(k->arg, thread);
 	free(k);

@@ -25,6 +25,7 @@ struct thread_note;
 struct thread_ids {
 	unsigned n; /* 0: nothing is known */
 	uint64_t v[IPC_THREAD_NUMBERS];
+	uint64_t thread; /* that the message has already, elsewhere; 0: it is to be found */
 };
 
 /* Of an account. */
@@ -38,6 +39,7 @@ struct threads {
 	size_t n, cap, n_writing;       /* n_writing: in the batch under way */
 };
 
+/* The numbers; `thread` stays. */
 void thread_ids_take(struct slice packed, struct thread_ids *ret_ids);
 
 void threads_init(struct account *a);
@@ -53,6 +55,8 @@ void threads_find(struct account *a, const struct thread_ids *ids, threads_fn *f
 /* The thread of message `id` when threads_find() said `found`; 0: not known yet. */
 static inline uint64_t threads_id(const struct thread_ids *ids, uint64_t found, uint64_t id)
 {
+	if (ids->thread != 0)
+		return ids->thread;
 	if (ids->n == 0)
 		return 0;
 	return found != 0 ? found : id;

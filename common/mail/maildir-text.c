@@ -120,7 +120,28 @@ int uidlist_begin(struct slice text, struct uidlist *ret)
 	return ret->uidvalidity != 0 ? 0 : MAILDIR_BAD;
 }
 
-int uidlist_next(struct uidlist *l, uint32_t *ret_uid, struct slice *ret_base)
+static int hex_value(uint8_t c)
+{
+	c = ascii_lower(c);
+	return ascii_digit(c) ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* Nothing that is not as uidlist_put() writes it. */
+static uint64_t thread_of(struct slice word)
+{
+	uint64_t v = 0;
+
+	if (word.n != 17 || word.p[0] != 'T')
+		return 0;
+	for (size_t i = 1; i < word.n; i++) {
+		if (hex_value(word.p[i]) < 0)
+			return 0;
+		v = v << 4 | (uint64_t)hex_value(word.p[i]);
+	}
+	return v;
+}
+
+int uidlist_next(struct uidlist *l, struct uidlist_line *ret)
 {
 	while (l->rest.n > 0) {
 		struct slice line = slice_take(&l->rest, '\n'), uid = slice_take(&line, ' ');
@@ -128,18 +149,22 @@ int uidlist_next(struct uidlist *l, uint32_t *ret_uid, struct slice *ret_base)
 		struct maildir_name name;
 
 		/* Between uid and name stand fields of which none begins with a colon. */
+		ret->thread = 0;
 		if (l->version == 3) {
-			while (line.n > 0 && line.p[0] != ':')
-				slice_take(&line, ' ');
+			while (line.n > 0 && line.p[0] != ':') {
+				uint64_t thread = thread_of(slice_take(&line, ' '));
+
+				ret->thread = thread != 0 ? thread : ret->thread;
+			}
 			colon = line.n > 0 ? 1 : -1;
 		}
-		if (!word_u32(uid, ret_uid) || *ret_uid == 0 || colon < 0 ||
+		if (!word_u32(uid, &ret->uid) || ret->uid == 0 || colon < 0 ||
 		    line.n <= (size_t)colon) {
 			l->bad++;
 			continue;
 		}
 		maildir_name_parse(slice_from(line, (size_t)colon), &name);
-		*ret_base = name.base;
+		ret->base = name.base;
 		return 0;
 	}
 	return MAILDIR_END;
@@ -150,10 +175,13 @@ void uidlist_put_head(struct buf *out, uint32_t uidvalidity, uint32_t uidnext)
 	buf_printf(out, "3 V%u N%u\n", uidvalidity, uidnext);
 }
 
-void uidlist_put(struct buf *out, uint32_t uid, struct slice base)
+void uidlist_put(struct buf *out, const struct uidlist_line *line)
 {
-	buf_printf(out, "%u :", uid);
-	buf_put(out, base);
+	buf_printf(out, "%u ", line->uid);
+	if (line->thread != 0)
+		buf_printf(out, "T%016llx ", (unsigned long long)line->thread);
+	buf_putc(out, ':');
+	buf_put(out, line->base);
 	buf_putc(out, '\n');
 }
 
@@ -173,12 +201,6 @@ void maildir_keywords_parse(struct slice text, struct slice ret[MAILDIR_LETTERS]
 }
 
 /* ---- folders ---- */
-
-static int hex_value(uint8_t c)
-{
-	c = ascii_lower(c);
-	return ascii_digit(c) ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
 
 /* One level: UTF-7 (or UTF-8, which Dovecot can be told to use), then its escapes. */
 static int level_decode(struct slice level, struct buf *out)

@@ -49,11 +49,22 @@ struct uidlist {
 
 /* 0, or MAILDIR_BAD: nothing of it can be used. */
 int uidlist_begin(struct slice text, struct uidlist *ret);
-/* The next message, by the base of its file's name: 0, or MAILDIR_END. */
-int uidlist_next(struct uidlist *l, uint32_t *ret_uid, struct slice *ret_base);
+/* A message, by the base of its file's name. */
+struct uidlist_line {
+	struct slice base;
+	uint32_t uid;
+	uint64_t thread; /* 0: none is told */
+};
+
+/* The next one: 0, or MAILDIR_END. */
+int uidlist_next(struct uidlist *l, struct uidlist_line *ret);
 
 void uidlist_put_head(struct buf *out, uint32_t uidvalidity, uint32_t uidnext);
-void uidlist_put(struct buf *out, uint32_t uid, struct slice base);
+/*
+ * A thread is our own field: T and 16 hexadecimal digits; Dovecot passes over a letter that it does
+ * not know.
+ */
+void uidlist_put(struct buf *out, const struct uidlist_line *line);
 
 /* ---- dovecot-keywords ---- */
 

@@ -8,15 +8,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* A line of dovecot-uidlist. */
-struct listed {
-	struct slice base;
-	uint32_t uid;
-};
-
 static int by_base(const void *a, const void *b)
 {
-	const struct listed *x = a, *y = b;
+	const struct uidlist_line *x = a, *y = b;
 
 	return slice_cmp(x->base, y->base);
 }
@@ -64,11 +58,11 @@ static struct slice base_of(const struct source_box *b, const struct tree_entry 
 	return slice_from(e->key, b->path.n > 0 ? b->path.n + 1 : 0);
 }
 
-static struct listed *uidlist_load(
+static struct uidlist_line *uidlist_load(
     struct source *s, struct source_box *b, uint8_t **ret_text, size_t *ret_n)
 {
 	struct tree *t = tree_of(s);
-	struct listed *v = NULL;
+	struct uidlist_line *v = NULL;
 	struct uidlist l;
 	size_t n = 0;
 	uint32_t last = 0;
@@ -84,9 +78,9 @@ static struct listed *uidlist_load(
 	b->uidvalidity = l.uidvalidity;
 	b->uidnext = l.uidnext;
 	for (;;) {
-		struct listed one;
+		struct uidlist_line one;
 
-		if (uidlist_next(&l, &one.uid, &one.base) != 0)
+		if (uidlist_next(&l, &one) != 0)
 			break;
 		if ((*ret_n & (*ret_n - 1)) == 0)
 			v = reallocarray(v, *ret_n > 0 ? *ret_n * 2 : 1, sizeof(*v));
@@ -123,7 +117,7 @@ static int by_uid(const void *a, const void *b)
 int maildir_open(struct source *s, struct source_box *b)
 {
 	struct tree *t = tree_of(s);
-	struct listed *list, *hit;
+	struct uidlist_line *list, *hit;
 	uint8_t *text;
 	size_t n = 0;
 
@@ -134,10 +128,11 @@ int maildir_open(struct source *s, struct source_box *b)
 		return 1;
 	list = uidlist_load(s, b, &text, &n);
 	for (size_t i = 0; i < t->n_entry; i++) {
-		struct listed key = { .base = base_of(b, &t->entry[i]) };
+		struct uidlist_line key = { .base = base_of(b, &t->entry[i]) };
 
 		hit = n > 0 ? bsearch(&key, list, n, sizeof(*list), by_base) : NULL;
 		t->entry[i].uid = hit != NULL ? hit->uid : own_uid(b, key.base);
+		t->entry[i].thread = hit != NULL ? hit->thread : 0;
 	}
 	free(list);
 	free(text);
@@ -182,6 +177,7 @@ int maildir_next(struct source *s, struct source_box *b, struct item *ret)
 	*ret = (struct item){ .index = t->at++,
 		.key = e->key,
 		.uid = e->uid,
+		.thread = e->thread,
 		.flags = m.flags,
 		.keywords = keywords_of(t, &m) };
 	return 0;

@@ -15,7 +15,8 @@ static void row_put(struct export *e, size_t at, const uint8_t *p, struct slice 
 		.flags = wire_load_u32(p + 4),
 		.keywords = { set.bits, set.more.n > 0 ? port_dup(set.more) : SLICE_NONE },
 		.size = wire_load_u64(p + 16),
-		.date_s = (int64_t)wire_load_u64(p + 24) };
+		.date_s = (int64_t)wire_load_u64(p + 24),
+		.thread = wire_load_u64(p + 56) };
 }
 
 static int by_uid(const void *a, const void *b)

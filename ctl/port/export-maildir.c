@@ -132,7 +132,7 @@ static void maildir_listed(struct export *e, const struct export_row *row)
 
 	maildir_name(e, row);
 	maildir_name_parse(buf_slice(&e->out), &m);
-	uidlist_put(&e->list, row->uid, m.base);
+	uidlist_put(&e->list, &(struct uidlist_line){ m.base, row->uid, row->thread });
 }
 
 /* What is there may have other flags by now: its name tells them. */

@@ -12,6 +12,7 @@ struct export_row {
 	struct keyset keywords; /* its list is owned */
 	uint64_t size;
 	int64_t date_s;
+	uint64_t thread; /* 0: not known yet */
 };
 
 /* A file that is there from an earlier run. */

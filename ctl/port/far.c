@@ -19,7 +19,8 @@ void far_item_fini(struct far_item *i)
 	free((void *)i->key.p);
 	free((void *)i->keywords.p);
 	buf_fini(&i->text);
-	i->key = i->keywords = SLICE_NONE;
+	free((void *)i->ids.p);
+	i->key = i->keywords = i->ids = SLICE_NONE;
 }
 
 bool far_is_url(const char *from)
@@ -326,6 +327,7 @@ int far_next(struct far *f, uint64_t skip, struct far_item *ret)
 		.flags = m->flags,
 		.date_s = m->date,
 		.size = m->size,
+		.thread = m->thread,
 		.text = BUF_INIT(FAR_KEEP_BYTES) };
 	return FAR_OK;
 }
@@ -355,7 +357,12 @@ static int take_bytes(struct far *f, struct far_item *i)
 	} while (!f->m.port_data.last);
 	EVP_DigestFinal_ex(md, i->hash, NULL);
 	EVP_MD_CTX_free(md);
-	return r;
+	if (r == FAR_OK)
+		r = wait_for(f, IPC_port_thread);
+	if (r != FAR_OK)
+		return r;
+	i->ids = port_dup(f->m.port_thread.thread);
+	return FAR_OK;
 }
 
 int far_load(struct far *f, struct far_item *i, bool bytes)

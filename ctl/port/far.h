@@ -25,11 +25,13 @@ enum { FAR_KEEP_BYTES = 1 << 20 };
 struct far_item {
 	struct slice key, keywords; /* owned */
 	uint32_t uid, flags;
+	uint64_t thread; /* that it had; 0: none is known */
 	int64_t date_s;
 	uint64_t size; /* before it is loaded: as the source has it; then: as stored */
 	uint8_t hash[STATE_HASH_BYTES]; /* as stored */
 	bool kept;
 	struct buf text;
+	struct slice ids; /* owned, with the hash: the thread of append_end */
 };
 
 void far_item_fini(struct far_item *i);

@@ -34,7 +34,8 @@ static int put_bytes(void *link, struct slice data)
 static int send_one(struct import *im, struct batch_item *b)
 {
 	struct link *l = &im->port.link;
-	struct ipc_append_place place = { b->uid };
+	struct ipc_append_place place = { b->uid, b->item.thread };
+	struct ipc_append_end end = { .thread = b->item.ids };
 	struct ipc_append_msg m = { .flags = b->item.flags,
 		.keywords = b->item.keywords,
 		.date = b->item.date_s,
@@ -45,7 +46,7 @@ static int send_one(struct import *im, struct batch_item *b)
 	if ((b->item.kept ? link_append_data(l, buf_slice(&b->item.text))
 			  : far_bytes(&im->far, put_bytes, l)) != 0)
 		return 1;
-	return link_send(l, IPC_append_end, &(struct ipc_append_end){ 0 });
+	return link_send(l, IPC_append_end, &end);
 }
 
 /* 0 with the store's status, or IMPORT_BROKEN. `uidnext`: 0, or the mailbox's next. */
@@ -54,7 +55,7 @@ static int append(
 {
 	struct link *l = &im->port.link;
 	struct ipc_append_begin begin = { .name = im->box->name };
-	struct ipc_append_place place = { uidnext };
+	struct ipc_append_place place = { .uid = uidnext };
 	struct ipc_append_commit commit = { 0 };
 
 	if (link_ask(l, IPC_append_begin, &begin, IPC_append_ready) != 0)

@@ -1,7 +1,9 @@
 #include "ctl/port/reader.h"
 
 #include "common/base/log.h"
+#include "common/mail/facts.h"
 #include "common/mail/header.h"
+#include "common/mail/threadid.h"
 #include "common/sandbox/sandbox.h"
 #include "ctl/port/reach.h"
 #include "ctl/port/source.h"
@@ -95,11 +97,13 @@ static void on_next(struct reader *r, uint64_t skip)
 		m.keywords = slice_part(r->item.keywords, 0, KEYWORDS_BYTES);
 		m.date = r->item.date_s;
 		m.size = r->item.size;
+		m.thread = r->item.thread;
 	}
 	reach_send(IPC_port_item, &m);
 }
 
-static void send_bytes(struct reader *r)
+/* `facts`: of the bytes; NULL: they were told before. */
+static void send_bytes(struct reader *r, struct facts_maker *facts)
 {
 	static uint8_t piece[PIECE];
 	struct unpack u = r->item.unpack;
@@ -112,8 +116,26 @@ static void send_bytes(struct reader *r)
 		n = unpack_next(&u, piece, PIECE);
 		m.data = slice_of(piece, n);
 		m.last = n == 0;
+		if (facts != NULL)
+			facts_maker_feed(facts, m.data);
 		reach_send(IPC_port_data, &m);
 	} while (n > 0);
+}
+
+/* With what its thread is found by: the facts themselves are made by parsed. */
+static void send_with_thread(struct reader *r)
+{
+	struct facts_maker *maker = facts_maker_new();
+	struct buf facts = BUF_INIT(FACTS_MAX);
+	struct ipc_port_thread m = { 0 };
+	uint8_t thread[THREADID_BYTES_MAX];
+
+	send_bytes(r, maker);
+	if (maker != NULL && facts_maker_finish(maker, &facts) == 0)
+		m.thread = slice_of(thread, threadid_pack(buf_slice(&facts), thread));
+	reach_send(IPC_port_thread, &m);
+	buf_fini(&facts);
+	facts_maker_free(&maker);
 }
 
 static struct slice without_brackets(struct slice s)
@@ -153,7 +175,7 @@ static void on_load(struct reader *r, bool bytes)
 			.size = r->item.size };
 	reach_send(IPC_port_loaded, &m);
 	if (n == 0 && bytes)
-		send_bytes(r);
+		send_with_thread(r);
 }
 
 static void serve(struct reader *r)
@@ -177,7 +199,7 @@ static void serve(struct reader *r)
 		case IPC_port_again:
 			if (!r->has_item)
 				_exit(1);
-			send_bytes(r);
+			send_bytes(r, NULL);
 			break;
 		case IPC_port_shut:
 			shut_box(r);

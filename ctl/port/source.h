@@ -16,6 +16,7 @@ struct item {
 	size_t index;
 	struct slice key; /* of the source's memory, until its mailbox is closed */
 	uint32_t uid;     /* 0: none */
+	uint64_t thread;  /* that it had; 0: none is known */
 	uint32_t flags;
 	struct slice keywords; /* owned; blanks between */
 	int64_t date_s;

@@ -14,6 +14,7 @@ struct tree_entry {
 	struct slice name; /* owned: "cur/..." or the file's name */
 	struct slice key;  /* owned: path of the mailbox and what stays the same of the name */
 	uint32_t uid;
+	uint64_t thread; /* 0: none is told */
 };
 
 struct tree {

@@ -312,6 +312,15 @@ static int put_damaged(struct maildir *d, const struct sv_msg *m)
 	return renameat(d->tmp_fd, d->base, d->damaged_fd, name) != 0 ? -errno : 0;
 }
 
+static void uid_line(struct maildir *d, const struct sv_msg *m)
+{
+	struct buf b = BUF_INIT(2 * NAME_BYTES);
+
+	uidlist_put(&b, &(struct uidlist_line){ slice_str(d->base), m->uid, m->rec.thread });
+	fprintf(d->uids, "%.*s", SLICE_FMT(buf_slice(&b)));
+	buf_fini(&b);
+}
+
 static int on_end(void *arg, const struct sv_msg *m, bool whole)
 {
 	struct maildir *d = arg;
@@ -334,7 +343,7 @@ static int on_end(void *arg, const struct sv_msg *m, bool whole)
 			rc = -errno;
 	}
 	if (rc == 0 && whole) {
-		fprintf(d->uids, "%u :%s\n", m->uid, d->base);
+		uid_line(d, m);
 		manifest_line(d, m);
 		if (ferror(d->uids) || ferror(d->out->manifest))
 			rc = -ENOSPC;

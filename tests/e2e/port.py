@@ -333,6 +333,11 @@ def hostile(s):
              b"Subject: nul\r\n\r\n\0\0\0\r\n\0"])], "lengths")
 
 
+def threadless(path):
+    """tree_of() for what came over IMAP, which tells no threads: a message without an id is alone in each account."""
+    return {name: (re.sub(rb" T[0-9a-f]{16} ", b" ", data), when) for name, (data, when) in tree_of(path).items()}
+
+
 @case("from another IMAP server, over TLS: flags, keywords, dates, uids, subscriptions; killed and continued")
 def from_imap(s):
     name = account(s, "from1")
@@ -362,7 +367,7 @@ def from_imap(s):
         equal(take(to, *ca)[0]["already"], 121, "again")
         export_json(s, name, d + "/out1")
         export_json(s, to, d + "/out2")
-        equal(tree_of(d + "/out2"), tree_of(d + "/out1"), "what came")
+        equal(threadless(d + "/out2"), threadless(d + "/out1"), "what came")
         equal(read_box(d + "/out2")[0], want["INBOX"][0], "INBOX")
         r = random.Random(10)
         to, kills = account(s, "to2"), 0
@@ -379,7 +384,7 @@ def from_imap(s):
                 kills += 1
         equal(p.returncode, 0, "status: %r" % err)
         export_json(s, to, d + "/out3")
-        equal(tree_of(d + "/out3"), tree_of(d + "/out1"), "after %d kills" % kills)
+        equal(threadless(d + "/out3"), threadless(d + "/out1"), "after %d kills" % kills)
 
 
 @case("the quota holds: what is beyond it is told, and moved once there is room")

@@ -3,6 +3,7 @@
 import contextlib
 import imaplib
 import os
+import re
 import time
 
 import suite
@@ -130,6 +131,56 @@ def accounts(s):
     said = back(s, "--from=u1@" + DOMAIN, account="u2")
     equal(held(s, "u2"), GENERATIONS[0][1], "moved in for another")
     equal(counts(back(s, "--from=u1@" + DOMAIN, account="u2"))[0], 0, "moved twice")
+
+
+def conversation(i, *refs):
+    """Number i, which answers the last of `refs`; one that was cut names no other."""
+    head = "In-Reply-To: <c%d@b.example>\r\n" % refs[-1] if refs else ""
+    if len(refs) > 1:
+        head += "References: %s\r\n" % " ".join("<c%d@b.example>" % k for k in refs)
+    return ("From: a@b.example\r\nMessage-ID: <c%d@b.example>\r\n%sSubject: talk\r\n\r\nnumber %d\r\n" % (i, head, i)).encode()
+
+
+def talk(s, user):
+    """{Message-ID: thread id} of INBOX."""
+    with imap(s, user) as c:
+        c.select("INBOX", readonly=True)
+        rows = [r for r in c.fetch("1:*", "(THREADID BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])")[1] if isinstance(r, tuple)]
+    return {re.search(rb"<(.*)@", r[1]).group(1).decode(): re.search(rb"THREADID \((\w+)\)", r[0]).group(1).decode() for r in rows}
+
+
+def made_anew(s):
+    s.ctl("account", "import", "-", stdin="talk@%s:{PLAIN}%s\n" % (DOMAIN, PASSWORD))
+
+
+def say(s, user, *messages):
+    with imap(s, user) as c:
+        for m in messages:
+            equal(c.append("INBOX", "", None, conversation(*m))[0], "OK", "append")
+
+
+@case("thread ids: as they were in the account that is there and in one that is made anew, and what is answered later joins")
+def threads(s):
+    made_anew(s)
+    say(s, "talk", (1,), (2, 1), (3, 2), (4, 3), (5,))
+    was = talk(s, "talk")
+    equal(len({was["c%d" % i] for i in range(1, 5)}), 1, "threads of the conversation")
+    said = tool(s, "backup", data(s), target(s))
+    GENERATIONS.append((os.path.join(target(s), said["generation"]), None))
+    with imap(s, "talk") as c:
+        c.select("INBOX")
+        c.store("3:5", "+FLAGS", "(\\Deleted)")
+        c.expunge()
+    equal(counts(back(s, account="talk", generation=-1)), (3, 2, []), "restored")
+    equal(talk(s, "talk"), was, "threads of the account")
+    say(s, "talk", (6, 4))
+    equal(talk(s, "talk")["c6"], was["c1"], "the answer's thread")
+    s.ctl("account", "delete", "talk@" + DOMAIN)
+    made_anew(s)
+    equal(counts(back(s, "--mailbox=INBOX", "--uid=4", account="talk", generation=-1)), (1, 0, []), "one of it")
+    equal(counts(back(s, "--message-id=c3@b.example", account="talk", generation=-1)), (1, 0, []), "another")
+    say(s, "talk", (7, 4))
+    equal(talk(s, "talk"), {"c%d" % i: was["c1"] for i in (3, 4, 7)}, "threads of the account that was made anew")
 
 
 @case("what is not in it is said, nothing is changed, and no copy is left")

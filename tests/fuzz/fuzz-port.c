@@ -74,13 +74,14 @@ static void one_pack(struct slice in)
 static void one_uidlist(struct slice in)
 {
 	struct uidlist l;
-	struct slice base, words[MAILDIR_LETTERS];
-	uint32_t uid;
+	struct uidlist_line line;
+	struct slice words[MAILDIR_LETTERS];
 
 	maildir_keywords_parse(in, words);
 	if (uidlist_begin(in, &l) == 0)
-		while (uidlist_next(&l, &uid, &base) == 0)
-			assert(uid > 0 && base.p >= in.p && base.p + base.n <= in.p + in.n);
+		while (uidlist_next(&l, &line) == 0)
+			assert(line.uid > 0 && line.base.p >= in.p &&
+			       line.base.p + line.base.n <= in.p + in.n);
 }
 
 static void one_folder(struct slice in, uint8_t sep)

@@ -74,32 +74,42 @@ static void uidlists(void **state)
 	static const char v3[] = "3 V1275660208 N25022 G3085f01b7f11094c501100008c4a11c1\n"
 				 "25006 :1276528487.M364837P9451.kurkku,S=1355,W=1394:2,\n"
 				 "25017 W2481 :1276533073.M242911P3632.kurkku:2,F\n"
-				 "nonsense\n0 :zero\n25018 W2481\n25019 :x y\n";
+				 "nonsense\n0 :zero\n25018 W2481\n25019 :x y\n"
+				 "25020 T00000000000000AB W1 T12 :t\n25021 T0000000000000Xab :u\n";
+	struct buf b = BUF_INIT(200);
+	struct uidlist_line line;
 	struct uidlist l;
-	struct slice base;
-	uint32_t uid;
 
 	assert_int_equal(uidlist_begin(slice_str(v3), &l), 0);
 	assert_true(l.uidvalidity == 1275660208 && l.uidnext == 25022);
-	assert_int_equal(uidlist_next(&l, &uid, &base), 0);
-	assert_int_equal(uid, 25006);
-	assert_slice(base, "1276528487.M364837P9451.kurkku,S=1355,W=1394");
-	assert_int_equal(uidlist_next(&l, &uid, &base), 0);
-	assert_slice(base, "1276533073.M242911P3632.kurkku");
-	assert_int_equal(uidlist_next(&l, &uid, &base), 0);
-	assert_int_equal(uid, 25019);
-	assert_slice(base, "x y");
-	assert_int_equal(uidlist_next(&l, &uid, &base), MAILDIR_END);
+	assert_int_equal(uidlist_next(&l, &line), 0);
+	assert_int_equal(line.uid, 25006);
+	assert_slice(line.base, "1276528487.M364837P9451.kurkku,S=1355,W=1394");
+	assert_int_equal(uidlist_next(&l, &line), 0);
+	assert_slice(line.base, "1276533073.M242911P3632.kurkku");
+	assert_int_equal(uidlist_next(&l, &line), 0);
+	assert_int_equal(line.uid, 25019);
+	assert_slice(line.base, "x y");
+	assert_int_equal(uidlist_next(&l, &line), 0);
+	assert_true(line.uid == 25020 && line.thread == 0xab);
+	assert_int_equal(uidlist_next(&l, &line), 0);
+	assert_true(line.uid == 25021 && line.thread == 0);
+	assert_int_equal(uidlist_next(&l, &line), MAILDIR_END);
 	assert_int_equal(l.bad, 3);
 	assert_int_equal(uidlist_begin(SLICE("1 77 5\n1 a\n4 b:2,S\n"), &l), 0);
 	assert_true(l.uidvalidity == 77 && l.uidnext == 5);
-	assert_int_equal(uidlist_next(&l, &uid, &base), 0);
-	assert_int_equal(uidlist_next(&l, &uid, &base), 0);
-	assert_slice(base, "b");
+	assert_int_equal(uidlist_next(&l, &line), 0);
+	assert_int_equal(uidlist_next(&l, &line), 0);
+	assert_slice(line.base, "b");
 	assert_int_equal(uidlist_begin(SLICE("2 V1 N1\n"), &l), MAILDIR_BAD);
 	assert_int_equal(uidlist_begin(SLICE("3 N1\n"), &l), MAILDIR_BAD);
 	assert_int_equal(uidlist_begin(SLICE("3 V99999999999\n"), &l), MAILDIR_BAD);
 	assert_int_equal(uidlist_begin(SLICE_NONE, &l), MAILDIR_BAD);
+	uidlist_put_head(&b, 5, 9);
+	uidlist_put(&b, &(struct uidlist_line){ SLICE("one"), 7, 0 });
+	uidlist_put(&b, &(struct uidlist_line){ SLICE("two"), 8, UINT64_MAX });
+	assert_slice(buf_slice(&b), "3 V5 N9\n7 :one\n8 Tffffffffffffffff :two\n");
+	buf_fini(&b);
 }
 
 static void folders(void **state)

@@ -127,13 +127,13 @@ static struct ipc_append_done append(
 	rig_send(s, IPC_append_begin, &(struct ipc_append_begin){ 3, slice_str(name) });
 	assert_int_equal(rig_wait(s, IPC_append_ready)->append_ready.status, IPC_ST_OK);
 	for (; *uids != 0; uids++) {
-		rig_send(s, IPC_append_place, &(struct ipc_append_place){ *uids });
+		rig_send(s, IPC_append_place, &(struct ipc_append_place){ .uid = *uids });
 		rig_send(s, IPC_append_msg, &(struct ipc_append_msg){ 0, SLICE_NONE, 1000, 3 });
 		rig_append_bytes(s, SLICE("abc"));
 		rig_send(s, IPC_append_end, &(struct ipc_append_end){ SLICE("facts") });
 	}
 	if (uidnext != 0)
-		rig_send(s, IPC_append_place, &(struct ipc_append_place){ uidnext });
+		rig_send(s, IPC_append_place, &(struct ipc_append_place){ .uid = uidnext });
 	rig_send(s, IPC_append_commit, &(struct ipc_append_commit){ 4 });
 	do
 		m = rig_next(s, 10000, &type, NULL);
@@ -210,6 +210,51 @@ static void a_new_mailbox_takes_a_uidvalidity(void **state)
 	expect_uids(s, "Old", one);
 }
 
+/* One message with its numbers, and the thread that it had; 0: it is to be found. The thread that
+ * it has in the end. */
+static uint64_t append_thread(
+    struct rig_client *s, uint32_t uid, uint64_t had, const uint64_t *numbers, size_t n)
+{
+	struct ipc_append_end end = { .facts = SLICE("facts") };
+	uint8_t packed[8 * IPC_THREAD_NUMBERS], rows[20 * IPC_ROW_BYTES];
+	size_t n_rows = 0;
+
+	for (size_t i = 0; i < n; i++)
+		wire_store_u64(packed + 8 * i, numbers[i]);
+	end.thread = slice_of(packed, 8 * n);
+	rig_send(s, IPC_append_begin, &(struct ipc_append_begin){ 3, SLICE("INBOX") });
+	assert_int_equal(rig_wait(s, IPC_append_ready)->append_ready.status, IPC_ST_OK);
+	rig_send(s, IPC_append_place, &(struct ipc_append_place){ uid, had });
+	rig_send(s, IPC_append_msg, &(struct ipc_append_msg){ 0, SLICE_NONE, 1000, 3 });
+	rig_append_bytes(s, SLICE("abc"));
+	rig_send(s, IPC_append_end, &end);
+	rig_send(s, IPC_append_commit, &(struct ipc_append_commit){ 4 });
+	assert_int_equal(rig_wait(s, IPC_append_done)->append_done.status, IPC_ST_OK);
+	assert_int_equal(
+	    rig_scan(s, rig_open(s, "INBOX", IPC_MBOX_READONLY).mbox, uid, rows, 20, &n_rows),
+	    IPC_ST_OK);
+	assert_int_equal(n_rows, 1);
+	return wire_load_u64(rows + 56);
+}
+
+/* The one that a message had stays, whatever would be found; and answers to it go there, too. */
+static void a_thread_is_placed_and_goes_on(void **state)
+{
+	static const uint64_t first[] = { 11, 10 }, answer[] = { 12, 11 }, later[] = { 13, 12 },
+			      none[] = { 0 }, other[] = { 14, 13 };
+	struct rig *r = *state;
+	struct rig_client *s = opened(r);
+
+	assert_int_equal(append_thread(s, 5, 77, first, 2), 77);
+	assert_int_equal(append_thread(s, 6, 0, answer, 2), 77);
+	assert_int_equal(append_thread(s, 7, 78, none, 0), 78);
+	assert_int_equal(append_thread(s, 8, 0, later, 2), 77);
+	rig_restart(r);
+	s = opened(r);
+	assert_int_equal(append_thread(s, 9, 79, other, 2), 79);
+	assert_int_equal(append_thread(s, 10, 0, first, 1), 11);
+}
+
 static void others_place_nothing(void **state)
 {
 	struct rig *r = *state;
@@ -220,7 +265,7 @@ static void others_place_nothing(void **state)
 	s = rig_session(r, 7, 6, NULL);
 	rig_send(s, IPC_append_begin, &(struct ipc_append_begin){ 3, SLICE("INBOX") });
 	rig_wait(s, IPC_append_ready);
-	rig_send(s, IPC_append_place, &(struct ipc_append_place){ 5 });
+	rig_send(s, IPC_append_place, &(struct ipc_append_place){ .uid = 5 });
 	assert_int_equal(rig_wait(s, IPC_session_bye)->session_bye.why, IPC_BYE_PROTOCOL);
 }
 
@@ -232,6 +277,7 @@ int main(int argc, char **argv)
 		CASE(who_does_not_greet_is_ended),
 		CASE(uids_are_placed_and_stay),
 		CASE(a_new_mailbox_takes_a_uidvalidity),
+		CASE(a_thread_is_placed_and_goes_on),
 		CASE(others_place_nothing),
 	};
 
