@@ -66,7 +66,7 @@ void imap_cmd_create(struct imap *s, struct parse *p)
 	bool dir, known = true;
 
 	parse_sp(p);
-	m.name = parse_mailbox_dir(p, &dir);
+	m.name = parse_mailbox_new(p, &dir);
 	m.attrs = dir ? IPC_ATTR_NOSELECT : 0;
 	if (parse_try(p, ' '))
 		known = create_params(p, &m.attrs);

@@ -1,5 +1,8 @@
 #include "protocols/imap/match.h"
 
+/* What is below INBOX is so in any case of its letters, as CREATE and SELECT have it. */
+#define INBOX_TREE SLICE("INBOX/")
+
 /* Which places of the pattern the name read so far may have led to. */
 struct places {
 	uint8_t at[MATCH_PATTERN_MAX + 1];
@@ -42,10 +45,15 @@ static bool step(
 	return next->first <= next->last;
 }
 
+static bool in_inbox(struct slice name)
+{
+	return slice_ieq(name, SLICE("INBOX")) || slice_istarts(name, INBOX_TREE);
+}
+
 bool match_name(struct slice pattern, struct slice name)
 {
 	struct places a, b, *now = &a, *next = &b;
-	bool fold = slice_ieq(name, SLICE("INBOX"));
+	size_t fold = in_inbox(name) ? sizeof("INBOX") - 1 : 0;
 
 	if (pattern.n > MATCH_PATTERN_MAX)
 		return false;
@@ -56,7 +64,7 @@ bool match_name(struct slice pattern, struct slice name)
 	for (size_t i = 0; i < name.n; i++) {
 		struct places *t = now;
 
-		if (!step(now, next, pattern, name.p[i], fold))
+		if (!step(now, next, pattern, name.p[i], i < fold))
 			return false;
 		now = next;
 		next = t;
@@ -72,7 +80,7 @@ struct slice match_prefix(struct slice pattern)
 		n++;
 	pattern.n = n;
 	/* It could be INBOX in other letters. */
-	if (n <= 5 && slice_ieq(pattern, slice_part(SLICE("INBOX"), 0, n)))
+	if (n <= 5 && slice_ieq(pattern, slice_part(INBOX_TREE, 0, n)))
 		pattern.n = 0;
-	return pattern;
+	return slice_istarts(pattern, INBOX_TREE) ? INBOX_TREE : pattern;
 }

@@ -1,6 +1,7 @@
 /*
  * match - names against the patterns of LIST (RFC 3501 6.3.8): "*" is anything, "%" anything
- * without the separator. INBOX is matched in any case.
+ * without the separator. INBOX is matched in any case, also
+ * where others are below it.
  *
  * The work for a name is its length times that of the pattern at most.
  */

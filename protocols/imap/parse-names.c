@@ -63,6 +63,29 @@ struct slice parse_mailbox(struct parse *p)
 	return name;
 }
 
+/* RFC 6855 3: what a name must not have, though UTF-8 can. Of those that are there none is hidden.
+ */
+static bool is_new_name(struct slice name)
+{
+	uint32_t c;
+
+	for (unsigned n; name.n > 0; name = slice_from(name, n)) {
+		n = utf8_get(name, &c);
+		if (n == 0 || (c >= 0x80 && c < 0xa0) || c == 0x2028 || c == 0x2029)
+			return false;
+	}
+	return true;
+}
+
+struct slice parse_mailbox_new(struct parse *p, bool *ret_dir)
+{
+	struct slice name = ret_dir != NULL ? parse_mailbox_dir(p, ret_dir) : parse_mailbox(p);
+
+	if (parse_ok(p) && !is_new_name(name))
+		parse_refuse(p, "not a mailbox name");
+	return name;
+}
+
 struct slice parse_list_mailbox(struct parse *p)
 {
 	uint8_t c = parse_peek(p);

@@ -72,6 +72,9 @@ void parse_uid_set(struct parse *p, struct set *ret_set);
 struct slice parse_mailbox(struct parse *p);
 /* The same; `*ret_dir` when it ended with "/" (CREATE). */
 struct slice parse_mailbox_dir(struct parse *p, bool *ret_dir);
+/* The same of one that is to be made, which RFC 6855 3 allows less; `ret_dir` NULL: as
+ * parse_mailbox. */
+struct slice parse_mailbox_new(struct parse *p, bool *ret_dir);
 /* list-mailbox: a pattern, UTF-8, wildcards kept; p is NULL when no name can match it. */
 struct slice parse_list_mailbox(struct parse *p);
 

@@ -8,7 +8,7 @@ void imap_cmd_rename(struct imap *s, struct parse *p)
 	parse_sp(p);
 	m.from = parse_mailbox(p);
 	parse_sp(p);
-	m.to = parse_mailbox(p);
+	m.to = parse_mailbox_new(p, NULL);
 	if (!parse_end(p)) {
 		imap_bad(s, p);
 		return;

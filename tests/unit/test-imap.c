@@ -232,6 +232,10 @@ static void patterns_match_names(void **state)
 		{ "a*c", "abcd", false },
 		{ "inbox", "INBOX", true },
 		{ "inbox", "Inbox2", false },
+		{ "Inbox/%", "INBOX/a", true },
+		{ "inb*", "INBOX/a", true },
+		{ "inbox/A", "INBOX/a", false },
+		{ "inb", "INB", false },
 		{ "foo", "Foo", false },
 		{ "", "", true },
 		{ "", "a", false },
@@ -244,6 +248,7 @@ static void patterns_match_names(void **state)
 		    cases[i].want);
 	assert_true(slice_eq(match_prefix(SLICE("foo/%")), SLICE("foo/")));
 	assert_int_equal(match_prefix(SLICE("inb*")).n, 0);
+	assert_true(slice_eq(match_prefix(SLICE("inbox/Sub/%")), SLICE("INBOX/")));
 }
 
 /* The work is bounded by both lengths, also where a wildcard follows the other. */
