@@ -96,6 +96,9 @@ static void on_control_msg(
 		ipc_chan_set_state(chan, IPC_IN_RUN);
 		master_on_ready(c, msg->ctl_ready.missing);
 		break;
+	case IPC_ctl_progress:
+		watch_on_progress(c);
+		break;
 	case IPC_ctl_failed:
 		snprintf(c->why, sizeof(c->why), "%.*s", SLICE_FMT(msg->ctl_failed.why));
 		break;
@@ -234,6 +237,7 @@ int child_start(struct child *c)
 	c->why[0] = '\0';
 	c->restart_wanted = c->told_silent = false;
 	c->ready_at_ms = c->ping_at_ms = 0;
+	c->moved_at_ms = clock_mono_ms();
 	c->instance = master_next_instance(c->m);
 	metric_add(METRIC_process_restarts, program_name(c->prog), "", c->started ? 1 : 0);
 	c->started = true;
@@ -275,6 +279,7 @@ void child_stop(struct child *c, unsigned deadline_ms)
 		return;
 	}
 	c->state = CHILD_STOPPING;
+	c->moved_at_ms = clock_mono_ms();
 	c->timer = event_new(c->m->base, -1, 0, on_deadline, c);
 	if (c->timer != NULL)
 		event_add(c->timer, &tv);

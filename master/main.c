@@ -63,7 +63,7 @@ static int check(struct master *m)
 	int r = readconf(m->conf_path, m->empty_fd, &m->conf, &errors);
 
 	if (r == 0) {
-		r = outside_check(m, &errors);
+		r = outside_check(&m->conf, &errors);
 		if (r == 0)
 			r = key_files_take(m, &m->conf, &m->keys, &errors);
 		key_files_fini(&m->keys);

@@ -303,7 +303,7 @@ static int open_all(struct master *m, struct buf *why)
 	int r = readconf(m->conf_path, m->empty_fd, &m->conf, why);
 
 	if (r == 0)
-		r = outside_check(m, why);
+		r = outside_check(&m->conf, why);
 	if (r == 0)
 		r = files_pid_open(m, why);
 	for (int i = 0; i < PROGRAMS && r == 0; i++) {

@@ -74,11 +74,12 @@ struct child {
 	unsigned delay_ms, quick_deaths;
 	unsigned crashes;                /* in a row: deaths by a bad access to memory */
 	int64_t ready_at_ms, ping_at_ms; /* 0: none */
-	bool restart_wanted;             /* a stop that is part of a restart */
-	bool told_silent;                /* that it does not answer is in the log */
-	bool started;                    /* before: the next start is a restart */
-	bool counted;                    /* has told its figures to the collection under way */
-	char why[256];                   /* its own last words */
+	int64_t moved_at_ms; /* started, got on with its start, or was told to stop: the last */
+	bool restart_wanted; /* a stop that is part of a restart */
+	bool told_silent;    /* that it does not answer is in the log */
+	bool started;        /* before: the next start is a restart */
+	bool counted;        /* has told its figures to the collection under way */
+	char why[256];       /* its own last words */
 };
 
 /* It has ended: takes note of a bad access to memory. */
@@ -225,9 +226,9 @@ int readconf(const char *path, int empty_fd, struct conf *ret, struct buf *error
 /* As root: the users of all processes. 0, or -ENOENT after a sentence for each that is missing. */
 int outside_check_users(struct buf *errors);
 
-/* What m->conf needs of the machine (key files, owners of sockets): 0, or -ENOENT after a sentence
- * in `errors` for each that is missing. */
-int outside_check(const struct master *m, struct buf *errors);
+/* What it needs of the machine (key files, owners of sockets): 0, or -ENOENT after a sentence in
+ * `errors` for each that is missing. */
+int outside_check(const struct conf *c, struct buf *errors);
 
 /* --- groups.c: connections whose acceptor died --- */
 
@@ -256,6 +257,9 @@ void scrape_fini(struct master *m);
 
 /* From now on, while the loop turns: 0 or -ENOMEM. */
 int watch_start(struct master *m);
+
+/* A process that is not ready yet says that it is at work. */
+void watch_on_progress(struct child *c);
 
 /* --- notify.c: what systemd is told; nothing without it --- */
 void notify_state(const char *state);

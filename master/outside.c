@@ -23,8 +23,10 @@ static bool check_file(const struct conf_section *s, enum conf_key key, struct b
 	struct stat st;
 
 	if (fd < 0)
-		buf_printf(errors, "certificate %s: cannot open its %s %s: %s\n", s->name,
-		    conf_rows[key].name, path, strerror(errno));
+		buf_printf(errors,
+		    "certificate %s: cannot open its %s %s: %s; put it there, or name another in "
+		    "the section\n",
+		    s->name, conf_rows[key].name, path, strerror(errno));
 	else if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
 		buf_printf(errors, "certificate %s: its %s %s is no file\n", s->name,
 		    conf_rows[key].name, path);
@@ -79,9 +81,8 @@ int outside_check_users(struct buf *errors)
 	return good ? 0 : -ENOENT;
 }
 
-int outside_check(const struct master *m, struct buf *errors)
+int outside_check(const struct conf *c, struct buf *errors)
 {
-	const struct conf *c = &m->conf;
 	bool good = true;
 
 	for (size_t i = 0; i < c->n_sections; i++) {

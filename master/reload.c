@@ -114,7 +114,9 @@ void master_reload(struct master *m)
 	notify_reloading();
 	r = readconf(m->conf_path, m->empty_fd, &conf, &errors);
 	if (r == 0) {
-		r = listeners_open(&conf, &m->sockets, &m->listeners, &ls, &errors);
+		r = outside_check(&conf, &errors);
+		if (r == 0)
+			r = listeners_open(&conf, &m->sockets, &m->listeners, &ls, &errors);
 		if (r == 0)
 			r = key_files_take(m, &conf, &keys, &errors);
 		if (r == 0)

@@ -10,11 +10,19 @@ static const char damaged[] =
     "where only that is at fault, gatehousectl store salvage gets out of it what is left; a reload "
     "or a start looks again";
 
+static void on_progress(void *arg, uint64_t done, uint64_t of)
+{
+	proc_progress(arg);
+}
+
 /* An answer of the engine. */
 static int open_it(struct database *db, struct proc *p, const char *dir)
 {
 	bool memory = conf_is_word(proc_conf(p), CONF_engine, "memory");
-	const struct engine_conf conf = { .hold_threads = true, .crashes = proc_crashes(p) };
+	const struct engine_conf conf = { .hold_threads = true,
+		.crashes = proc_crashes(p),
+		.progress = on_progress,
+		.progress_arg = p };
 
 	db->name = dir;
 	return engine_open(

@@ -90,7 +90,8 @@ struct engine_conf {
 	uint64_t scrub_bytes_s;   /* pace of a scrub; 0 = default (16 MiB/s) */
 	unsigned crashes; /* how often in a row this process has died of a bad access to memory */
 	bool fresh_index; /* an operator asks: the index is made anew from the log */
-	/* During the open: segments of the log that were read, of those that will be. */
+	/* During the open, often: segments of the log that were read, of those that will be (none
+	 * while the index is looked at). */
 	void (*progress)(void *arg, uint64_t done, uint64_t of);
 	void *progress_arg;
 };

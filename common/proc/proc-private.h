@@ -15,6 +15,7 @@ enum {
 	PROC_KEYS_MAX = 512,
 	PROC_CHILD_KEEP_MAX = 64,
 	PROC_PEERS_MAX = 64,            /* that arrive before ready */
+	PROC_PROGRESS_MS = 200,         /* at most one word in that time */
 	PROC_ORPHAN_DEADLINE_MS = 5000, /* without master, on_stop has this long */
 };
 
@@ -35,6 +36,7 @@ struct proc {
 	struct event *orphan_timer;
 	struct ipc_chan *control;
 	uint64_t instance;
+	int64_t progress_ms; /* when master was last told that we get on */
 	uint32_t sid_count, crashes;
 	bool in_child, running, stopping, have_conf;
 	int status;

@@ -1,5 +1,6 @@
 #include "common/proc/proc-private.h"
 
+#include "common/base/clock.h"
 #include "common/base/io.h"
 #include "common/base/log.h"
 #include "common/sandbox/leaks.h"
@@ -151,6 +152,16 @@ void proc_fail(struct proc *p, const char *why, int err)
 	if (p->control != NULL)
 		ipc_send(
 		    p->control, IPC_ctl_failed, &(struct ipc_ctl_failed){ slice_str(text) }, NULL);
+}
+
+void proc_progress(struct proc *p)
+{
+	int64_t now_ms = clock_mono_ms();
+
+	if (p->running || p->control == NULL || now_ms - p->progress_ms < PROC_PROGRESS_MS)
+		return;
+	p->progress_ms = now_ms;
+	ipc_send(p->control, IPC_ctl_progress, &(struct ipc_ctl_progress){}, NULL);
 }
 
 void proc_scrape(struct proc *p)

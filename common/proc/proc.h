@@ -103,6 +103,10 @@ struct ipc_chan *proc_peer_open(
 /* Says to master (and so to the log and to whoever started it) why this process cannot go on. */
 void proc_fail(struct proc *p, const char *why, int err);
 
+/* In warm_up and start, as often as you like while something long goes on: master must not take it
+ * for hanging (start_timeout). Never around a wait for one thing. */
+void proc_progress(struct proc *p);
+
 /* The metrics door alone: asks master to collect everybody's figures, see on_scraped. One at a
  * time. */
 void proc_scrape(struct proc *p);

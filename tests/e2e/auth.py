@@ -304,6 +304,41 @@ def not_trusted(s):
         l.tls(s.ca(), "mail." + DOMAIN)
 
 
+@case("a reload without the file of a key is refused and says so; TLS goes on with the old one, with a new signer too")
+def key_away(s):
+    def seen():
+        with s.pop_line_tls() as l:
+            return l.sock.getpeercert(True)
+
+    def known(word):
+        return len([line for line in s.log_text().split("\n") if word in line])
+
+    old, kept, loaded = seen(), known("conf.kept"), known("conf.reload")
+    key = os.path.join(s.dir, "tls", "key.pem")
+    os.rename(key, key + ".away")
+    try:
+        os.kill(s.master(), signal.SIGHUP)
+        wait(lambda: known("conf.kept") > kept, 60, "the refusal")
+        check("cannot open its key %s: No such file or directory; put it there" % key in s.log_text(), "no word of the file")
+        equal(seen(), old, "the certificate")
+        signer = s.pids("signer")
+        os.kill(signer[0], signal.SIGKILL)
+        wait(lambda: s.pids("signer") not in ([], signer), 60, "another signer")
+
+        def again():
+            try:
+                return seen() == old
+            except (OSError, Failed):
+                return False
+
+        wait(again, 60, "TLS with the old key")
+    finally:
+        os.rename(key + ".away", key)
+    os.kill(s.master(), signal.SIGHUP)
+    wait(lambda: known("conf.reload") > loaded, 60, "the reload")
+    equal(seen(), old, "the certificate")
+
+
 @case("LMTP STARTTLS: verified, nothing carried over, and the Received field says so")
 def lmtp(s):
     with s.lmtp() as l:

@@ -466,6 +466,58 @@ def test_a_process_that_cannot_be_set_up_holds_up_no_stop(s):
     expect(s.stop() == 0, "stop", s)
 
 
+def test_a_process_that_hangs_before_it_is_ready_is_tried_again(s):
+    s.lines["start_timeout"] = "1s"
+    s.start()
+    others = s.children()
+    s.lines["host_name"] = "hangs-early"
+    s.reload()
+    # Each of them is ended and started anew, and again after that.
+    for name in ("pop3", "admin"):
+        s.wait_log(r'master\.killed name=%s why="is not ready and does not get on"' % name, 2, 60)
+    s.wait_log(r'master\.fault name=pop3 why="it hangs: not ready, and no progress, for [12] s \(start_timeout\); look at ', 2)
+    expect(s.ready_count("pop3") == 1, "a process that hangs is ready", s)
+    expect(s.children()["authd-worker"] == others["authd-worker"], "somebody else was replaced", s)
+    del s.lines["host_name"]
+    s.reload()
+    for name in ("pop3", "smtp", "admin", "metrics", "authd"):
+        s.wait_log(r"master\.child name=%s " % name, 2, 60)
+    s.wait_all(60)
+    expect(s.stop() == 0, "stop", s)
+
+
+def test_a_process_that_hangs_at_the_start_ends_it(s):
+    s.lines["start_timeout"], s.lines["host_name"] = "1s", "hangs-early"
+    s.write_conf()
+    text = s.run().stdout.decode()
+    expect(re.search(r"gatehouse: \S+ did not start: it hangs: not ready, and no progress, for ", text), text)
+
+
+def test_who_says_that_it_gets_on_is_waited_for(s):
+    s.lines["start_timeout"], s.lines["host_name"] = "1s", "long-early"
+    s.start()
+    expect("master.killed" not in s.log(), "somebody was ended", s)
+    expect(s.stop() == 0, "stop", s)
+
+
+def test_figures_say_who_cannot_be_set_up(s):
+    s.use_short()
+    s.lines["host_name"] = "counts"
+    s.start()
+    s.reload()
+    s.wait_log(r"stub\.up name=smtp up=1$")
+    with s.short_of("ipc_chan_new 0"):
+        os.kill(s.children()["smtp"], signal.SIGKILL)
+        s.wait_log(r"proc\.fail name=smtp why=", 2, 60)
+        s.reload()
+        s.wait_log(r"stub\.up name=smtp up=0$", 1, 60)
+        expect(len(re.findall(r"stub\.up name=pop3 up=1$", s.log(), re.M)) == 2, "pop3 is not up", s)
+    s.wait_log(r"master\.child name=smtp ", 2, 60)
+    s.reload()
+    s.wait_log(r"stub\.up name=smtp up=1$", 2, 60)
+    expect(s.stop() == 0, "stop", s)
+
+
 def test_later_fault_is_told_and_tried_again(s):
     s.start()
     s.lines["host_name"] = "dies-early"

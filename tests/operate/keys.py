@@ -5,6 +5,7 @@
 Uses the suite of tests/master (stand-ins for the daemons) with the real program keycheck.
 """
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -96,6 +97,27 @@ def test_a_reload_with_a_wrong_pair_changes_nothing(s):
     s.wait_log(r"conf\.kept")
     expect(s.children() == before and "stub.reload" not in s.log(), "somebody was told", s)
     shutil.copyfile(s.dir + "/c2", s.dir + "/chain")
+    s.reload()
+    s.wait_log(r"conf\.reload")
+    expect(s.stop() == 0, "stop", s)
+
+
+def test_a_reload_without_a_key_keeps_the_old_pair(s):
+    make(s)
+    s.start()
+    before = s.children()
+    os.rename(s.dir + "/key", s.dir + "/away")
+    s.reload()
+    s.wait_log(r'conf\.bad why="certificate c: cannot open its key %s/key: No such file or directory; '
+               r'put it there, or name another in the section"' % s.dir)
+    s.wait_log(r"conf\.kept")
+    expect(s.children() == before and "stub.reload" not in s.log(), "somebody was told", s)
+    # What starts meanwhile has the old pair.
+    for name in ("signer", "pop3"):
+        seen = len(re.findall(r"%s info stub\.start .*keys=1" % name, s.log()))
+        os.kill(before[name], signal.SIGKILL)
+        s.wait_log(r"%s info stub\.start .*keys=1" % name, seen + 1)
+    os.rename(s.dir + "/away", s.dir + "/key")
     s.reload()
     s.wait_log(r"conf\.reload")
     expect(s.stop() == 0, "stop", s)

@@ -612,6 +612,45 @@ static void test_killed_reader_holds_nothing(void **state)
 	engine_close(&v->e);
 }
 
+struct told {
+	unsigned calls;
+	uint64_t done, of;
+};
+
+static void on_progress(void *arg, uint64_t done, uint64_t of)
+{
+	struct told *t = arg;
+
+	assert_true(of == 0 || done < of);
+	assert_true(of == 0 || of >= t->of);
+	t->calls++;
+	t->done = done;
+	t->of = of;
+}
+
+/* A supervisor ends who says nothing for long: not once a segment, but with every frame. */
+static void test_open_says_that_it_works(void **state)
+{
+	struct env *v = *state;
+	struct told t = { 0 };
+	const struct engine_conf conf = {
+		.fresh_index = true, .progress = on_progress, .progress_arg = &t
+	};
+	struct engine_stats st;
+	unsigned calls;
+
+	make(v);
+	v->e = store_open("lmdb", v->dir, &conf);
+	engine_stats(v->e, &st);
+	assert_true(st.replayed_frames > 2);
+	assert_in_range(t.calls, st.replayed_frames, 100 * st.replayed_frames);
+	assert_int_equal(t.of, 1);
+	calls = t.calls;
+	fill(v->e, 1, 0, ROWS);
+	engine_close(&v->e);
+	assert_int_equal(t.calls, calls);
+}
+
 static int all(void)
 {
 	const struct CMUnitTest cases[] = {
@@ -626,6 +665,7 @@ static int all(void)
 		cmocka_unit_test_setup_teardown(test_rebuild_that_fails, env_open, env_close),
 		cmocka_unit_test_setup_teardown(
 		    test_killed_reader_holds_nothing, env_open, env_close),
+		cmocka_unit_test_setup_teardown(test_open_says_that_it_works, env_open, env_close),
 	};
 
 	return cmocka_run_group_tests(cases, NULL, NULL);

@@ -339,6 +339,7 @@ int bodies_sweep(struct store *s)
 			continue;
 		if (no >= s->next_file)
 			s->next_file = no + 1;
+		store_works(s);
 		wire_store_u64be(k.from + 2, no);
 		r = rows_find(s, s->owner_reader, &k, file_adopted, &keep);
 		if (r == ENGINE_NOTFOUND)

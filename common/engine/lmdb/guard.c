@@ -183,12 +183,17 @@ int guard_set_aside(struct store *s, const char *why)
 
 /* ---- before, behind ---- */
 
+static void on_tick(void *arg)
+{
+	store_works(arg);
+}
+
 static int look(struct store *s, bool unclean)
 {
 	int budget_ms = s->conf.crashes > 0 ? SUSPECT_MS : unclean ? UNCLEAN_MS : CLEAN_MS;
 	int64_t from_ms = clock_mono_ms();
 	struct look_answer a;
-	int r = look_at_index(s->dir_fd, budget_ms, &a);
+	int r = look_at_index(s->dir_fd, budget_ms, on_tick, s, &a);
 
 	if (r != 0)
 		return store_rc("look", -r);

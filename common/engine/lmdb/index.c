@@ -265,7 +265,10 @@ static void pace(struct store *s, unsigned n)
 {
 	struct timespec t = { 0, PACE_NS };
 
-	if (n % PACE_ROWS == PACE_ROWS - 1 && !s->hurry)
+	if (n % PACE_ROWS != PACE_ROWS - 1)
+		return;
+	store_works(s);
+	if (!s->hurry)
 		nanosleep(&t, NULL);
 }
 

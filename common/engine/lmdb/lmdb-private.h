@@ -168,12 +168,15 @@ struct store {
 	_Atomic uint64_t n_commits, n_frames, n_frame_bytes, n_syncs, n_checkpoints,
 	    n_checkpoint_rows, n_sync_failures;
 	uint64_t n_replayed, n_cut, n_reads_now, n_reads_pool;
+	uint64_t segs_done, segs; /* of the replay, for conf.progress */
 };
 
 /* store.c */
 void store_answer(struct engine *e, struct engine_done *d); /* any thread */
 void store_thread_ready(struct store *s);                   /* says a thread of itself */
-int store_rc(const char *what, int err);                    /* logs, errno or LMDB's -> ENGINE_* */
+/* During the open: whoever waits for it hears that it goes on. */
+void store_works(struct store *s);
+int store_rc(const char *what, int err); /* logs, errno or LMDB's -> ENGINE_* */
 int thread_start(pthread_t *t, void *(*fn)(void *), void *arg);
 
 /* log.c: 0 or ENGINE_* */

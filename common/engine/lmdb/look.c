@@ -18,7 +18,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { ANSWER_FD = 3, AHEAD_BYTES = 256 << 20 };
+enum { ANSWER_FD = 3, AHEAD_BYTES = 256 << 20, TICK_MS = 1000 };
+
+/* How long it may take, and who is told that it goes on. */
+struct patience {
+	int budget_ms;
+	void (*tick)(void *arg);
+	void *arg;
+};
 
 /* From here on: read, write, exit. */
 static void confine(void)
@@ -53,18 +60,20 @@ static _Noreturn void child(int fd, struct slice file, struct check_room *room)
 }
 
 /* An answer in time, or what the lack of one says. */
-static void hear(int fd, pid_t pid, int budget_ms, uint64_t file_bytes, struct look_answer *ret)
+static void hear(
+    int fd, pid_t pid, const struct patience *pt, uint64_t file_bytes, struct look_answer *ret)
 {
-	int64_t end_ms = clock_mono_ms() + budget_ms;
+	int64_t end_ms = clock_mono_ms() + pt->budget_ms, left_ms;
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 	struct look_answer a;
 	int n;
 
 	do {
-		int64_t left_ms = end_ms - clock_mono_ms();
-
-		n = poll(&p, 1, left_ms > 0 ? (int)left_ms : 0);
-	} while (n < 0 && errno == EINTR);
+		pt->tick(pt->arg);
+		left_ms = end_ms - clock_mono_ms();
+		left_ms = left_ms > TICK_MS ? TICK_MS : left_ms > 0 ? left_ms : 0;
+		n = poll(&p, 1, (int)left_ms);
+	} while ((n < 0 && errno == EINTR) || (n == 0 && left_ms > 0));
 	if (n == 0) {
 		ret->rc = LOOK_TIME_UP;
 		ret->bytes = file_bytes;
@@ -82,7 +91,7 @@ static void hear(int fd, pid_t pid, int budget_ms, uint64_t file_bytes, struct l
 }
 
 static int look_in_child(
-    struct slice file, struct check_room *room, int budget_ms, struct look_answer *ret)
+    struct slice file, struct check_room *room, const struct patience *pt, struct look_answer *ret)
 {
 	int fds[2];
 	pid_t pid;
@@ -94,13 +103,15 @@ static int look_in_child(
 		child(fds[1], file, room);
 	fd_close(&fds[1]);
 	if (pid > 0)
-		hear(fds[0], pid, budget_ms, file.n, ret);
+		hear(fds[0], pid, pt, file.n, ret);
 	fd_close(&fds[0]);
 	return pid > 0 ? 0 : -EAGAIN;
 }
 
-int look_at_index(int dir_fd, int budget_ms, struct look_answer *ret)
+int look_at_index(
+    int dir_fd, int budget_ms, void (*tick)(void *arg), void *arg, struct look_answer *ret)
 {
+	const struct patience pt = { budget_ms, tick, arg };
 	int fd = openat(dir_fd, "data.mdb", O_RDONLY | O_CLOEXEC | O_NOFOLLOW), r = 0;
 	struct check_room room = { 0 };
 	struct stat st;
@@ -122,7 +133,7 @@ int look_at_index(int dir_fd, int budget_ms, struct look_answer *ret)
 	if (r == 0) {
 		r = check_room_init(&room, (uint64_t)st.st_size);
 		if (r == 0)
-			r = look_in_child(slice_of(p, (size_t)st.st_size), &room, budget_ms, ret);
+			r = look_in_child(slice_of(p, (size_t)st.st_size), &room, &pt, ret);
 		check_room_fini(&room);
 		munmap(p, (size_t)st.st_size);
 	}

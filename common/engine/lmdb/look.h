@@ -14,5 +14,7 @@ struct look_answer {
 	char why[64];
 };
 
-/* `dir_fd` holds data.mdb. 0 or -errno: nothing could be found out. */
-int look_at_index(int dir_fd, int budget_ms, struct look_answer *ret);
+/* `dir_fd` holds data.mdb; `tick` is called about once a second while it takes time. 0 or -errno:
+ * nothing could be found out. */
+int look_at_index(
+    int dir_fd, int budget_ms, void (*tick)(void *arg), void *arg, struct look_answer *ret);

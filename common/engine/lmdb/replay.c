@@ -184,6 +184,9 @@ static int walk_segment(struct walk *w)
 	while ((r = frame_read(w, &w->cur)) == 0) {
 		struct frame f = w->cur;
 
+		if (w->s != NULL)
+			store_works(w->s);
+
 		if ((r = last_apply(w)) != 0)
 			return r;
 		w->cur = w->last;
@@ -371,9 +374,9 @@ static int walk_all(struct walk *w, const struct log_pos *from)
 	for (;;) {
 		struct log_pos end;
 
-		if (w->s->conf.progress != NULL)
-			w->s->conf.progress(
-			    w->s->conf.progress_arg, w->pos.seg - from->seg, last - from->seg + 1);
+		w->s->segs_done = w->pos.seg - from->seg;
+		w->s->segs = last - from->seg + 1;
+		store_works(w->s);
 		if ((r = walk_segment(w)) != 0)
 			return r;
 		end = w->pos;

@@ -44,6 +44,12 @@ int store_rc(const char *what, int err)
 	return err == MDB_VERSION_MISMATCH ? ENGINE_VERSION : ENGINE_IO;
 }
 
+void store_works(struct store *s)
+{
+	if (s->conf.progress != NULL)
+		s->conf.progress(s->conf.progress_arg, s->segs_done, s->segs);
+}
+
 /* ---- answers ---- */
 
 void store_answer(struct engine *e, struct engine_done *d)
@@ -382,6 +388,7 @@ static int load_parts(struct store *s)
 		return r;
 	guard_opened(s);
 	index_look(s);
+	s->conf.progress = NULL; /* from now on threads would call it */
 	return 0;
 }
 
