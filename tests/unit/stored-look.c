@@ -6,6 +6,8 @@
 
 #include "tests/unit/stored-look.h"
 
+#include "common/base/wire.h"
+
 #include <stdlib.h>
 
 void look_body(struct rig_client *s, uint32_t mbox, uint32_t uid, struct slice want)
@@ -58,6 +60,26 @@ struct ipc_append_done put_pieces(
 	assert_non_null(m);
 	assert_int_equal(m->append_done.seq, s->rig->seq);
 	return m->append_done;
+}
+
+static uint8_t rows[IPC_ROW_BYTES * 20000];
+
+size_t look_scan(struct rig_client *s, uint32_t mbox)
+{
+	size_t n = 0;
+
+	assert_int_equal(rig_scan(s, mbox, 1, rows, 20000, &n), IPC_ST_OK);
+	return n;
+}
+
+uint32_t look_u32(size_t row, unsigned at)
+{
+	return wire_load_u32(rows + row * IPC_ROW_BYTES + at);
+}
+
+uint64_t look_u64(size_t row, unsigned at)
+{
+	return wire_load_u64(rows + row * IPC_ROW_BYTES + at);
 }
 
 void put_mailbox(struct rig_client *s, const char *name)

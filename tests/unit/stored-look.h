@@ -19,3 +19,9 @@ struct piece {
 struct ipc_append_done put_pieces(
     struct rig_client *s, const char *name, const struct piece *p, size_t n);
 void put_mailbox(struct rig_client *s, const char *name);
+
+/* Reads the mailbox's rows, 20000 at most: how many there are; their fields, as the schema has
+ * them. */
+size_t look_scan(struct rig_client *s, uint32_t mbox);
+uint32_t look_u32(size_t row, unsigned at);
+uint64_t look_u64(size_t row, unsigned at);

@@ -70,6 +70,15 @@ void rig_crash(struct rig *r);
 bool rig_restart_amid(struct rig *r, const struct engine_faults *f);
 void rig_spin(struct rig *r, int ms);
 
+/*
+ * For cmocka: a rig for each case as *state, on the engine that rig_spec names ("mem"; a program
+ * that is for every engine takes it from its argument). Empty, or with an account 7.
+ */
+extern const char *rig_spec;
+int rig_setup(void **state);
+int rig_setup_account(void **state);
+int rig_teardown(void **state);
+
 struct rig_client *rig_attach(struct rig *r, enum ipc_ch kind);
 /* A client at an end of a pair that was made elsewhere. */
 struct rig_client *rig_adopt(struct rig *r, int take_fd, enum ipc_ch kind);

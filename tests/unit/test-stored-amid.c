@@ -12,8 +12,6 @@
 
 #include "common/base/wire.h"
 
-#include <stdlib.h>
-
 enum { ACCOUNT = 7, FEW = 5, MAILS = 6, SEEDS = 60, MANY = 5000, APPEND = 1000, PORTION = 4096 };
 
 static const char *spec = "mem:one_group=1";

@@ -10,8 +10,6 @@
 #include "stored/keywords.h"
 #include "stored/record.h"
 
-#include <stdlib.h>
-
 static void fill(struct cols *c, uint32_t first, uint32_t last)
 {
 	for (uint32_t uid = first; uid <= last; uid++)

@@ -14,14 +14,10 @@
 #include "common/ipc/types.h"
 #include "stored/store-private.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* 2^15 messages: nine portions. */
 enum { DOUBLINGS = 15, N = 1 << DOUBLINGS };
-
-static const char *spec = "mem";
 
 static uint8_t rows[IPC_ROW_BYTES * (4 * N + 10)];
 
@@ -103,28 +99,6 @@ static struct rig_client *fill(struct rig *r)
 	return s;
 }
 
-static struct rig *setup_rig(void)
-{
-	struct rig *r = malloc(sizeof(*r));
-
-	rig_init(r, spec);
-	rig_account(r, 7, IPC_account_make);
-	return r;
-}
-
-static int setup(void **state)
-{
-	*state = setup_rig();
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	rig_fini(*state);
-	free(*state);
-	return 0;
-}
-
 /* What is in the mailbox is what its header says, and its uids are in order. */
 static uint32_t look(struct rig_client *s, const char *name)
 {
@@ -188,7 +162,7 @@ static void nothing_when_it_fails(void **state)
 	struct rig_client *s;
 	unsigned failed = 0, done = 0, there = 0;
 
-	if (spec[0] != 'm')
+	if (rig_spec[0] != 'm')
 		return;
 	r = *state;
 	s = fill(r);
@@ -285,7 +259,7 @@ static void kill_9(void **state)
 	struct rig_client *s;
 	uint32_t there = 0, killed = 0;
 
-	rig_init_process(&r, spec);
+	rig_init_process(&r, rig_spec);
 	rig_account(&r, 7, IPC_account_make);
 	s = fill(&r);
 	for (int round = 0; round < 16; round++) {
@@ -317,7 +291,7 @@ static void kill_9(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define CASE(f) cmocka_unit_test_setup_teardown(f, rig_setup_account, rig_teardown)
 		CASE(all_of_them_at_once),
 		CASE(nothing_when_it_fails),
 		CASE(mail_waits),
@@ -326,8 +300,8 @@ int main(int argc, char **argv)
 	const struct CMUnitTest kills[] = { cmocka_unit_test(kill_9) };
 
 	if (argc > 1)
-		spec = argv[1];
-	if (strchr(spec, '/') != NULL)
+		rig_spec = argv[1];
+	if (strchr(rig_spec, '/') != NULL)
 		return cmocka_run_group_tests(kills, NULL, NULL);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,50 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static const char *spec = "mem";
-
-static int setup(void **state)
-{
-	struct rig *r = malloc(sizeof(*r));
-
-	rig_init(r, spec);
-	rig_account(r, 7, IPC_account_make);
-	*state = r;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	rig_fini(*state);
-	free(*state);
-	return 0;
-}
-
-static uint8_t rows[IPC_ROW_BYTES * 10000];
-
-static size_t scan(struct rig_client *s, uint32_t mbox)
-{
-	size_t n = 0;
-
-	assert_int_equal(rig_scan(s, mbox, 1, rows, 10000, &n), IPC_ST_OK);
-	return n;
-}
-
-static uint32_t row_uid(size_t i)
-{
-	return wire_load_u32(rows + i * IPC_ROW_BYTES);
-}
-
-static uint32_t row_flags(size_t i)
-{
-	return wire_load_u32(rows + i * IPC_ROW_BYTES + 4);
-}
-
-static uint64_t row_u64(size_t i, unsigned at)
-{
-	return wire_load_u64(rows + i * IPC_ROW_BYTES + at);
-}
-
 enum { AT_KEYWORDS = 8, AT_SIZE = 16, AT_DATE = 24, AT_SAVED = 32, AT_MODSEQ = 40, AT_ID = 48 };
 
 /* ---- appends ---- */
@@ -98,16 +54,16 @@ static void appends_keep_what_they_were_given(void **state)
 		assert_int_equal(o.bytes, 3 + sizeof(big));
 		assert_int_equal(d.uidvalidity, o.uidvalidity);
 		assert_true(slice_eq(o.keywords, SLICE("\4\0\0\0Work\12\0\0\0$Forwarded")));
-		assert_int_equal(scan(s, o.mbox), 3);
-		assert_int_equal(row_flags(0), IPC_FLAG_SEEN);
-		assert_true(row_u64(0, AT_MODSEQ) > 1);
-		assert_int_equal(row_u64(0, AT_KEYWORDS), 3);
-		assert_int_equal(row_u64(0, AT_DATE), 1000000000);
-		assert_true(row_u64(0, AT_SAVED) > 1600000000);
-		assert_int_equal(row_u64(1, AT_DATE), row_u64(1, AT_SAVED));
-		assert_int_equal(row_u64(1, AT_SIZE), sizeof(big));
-		assert_int_equal((int64_t)row_u64(2, AT_DATE), -5);
-		assert_int_equal(row_u64(2, AT_KEYWORDS), 1);
+		assert_int_equal(look_scan(s, o.mbox), 3);
+		assert_int_equal(look_u32(0, 4), IPC_FLAG_SEEN);
+		assert_true(look_u64(0, AT_MODSEQ) > 1);
+		assert_int_equal(look_u64(0, AT_KEYWORDS), 3);
+		assert_int_equal(look_u64(0, AT_DATE), 1000000000);
+		assert_true(look_u64(0, AT_SAVED) > 1600000000);
+		assert_int_equal(look_u64(1, AT_DATE), look_u64(1, AT_SAVED));
+		assert_int_equal(look_u64(1, AT_SIZE), sizeof(big));
+		assert_int_equal((int64_t)look_u64(2, AT_DATE), -5);
+		assert_int_equal(look_u64(2, AT_KEYWORDS), 1);
 		look_body(s, o.mbox, 1, SLICE("one"));
 		look_body(s, o.mbox, 2, slice_of(big, sizeof(big)));
 		look_body(s, o.mbox, 3, SLICE_NONE);
@@ -209,9 +165,9 @@ static void keywords_have_bits(void **state)
 	o = rig_open(s, "INBOX", IPC_MBOX_READONLY);
 	assert_true(
 	    slice_starts(o.keywords, SLICE("\3\0\0\0One\3\0\0\0two\5\0\0\0three\2\0\0\0k0")));
-	assert_int_equal(scan(s, o.mbox), 1);
-	assert_int_equal(row_uid(0), 1);
-	assert_int_equal(row_u64(0, AT_KEYWORDS), 4);
+	assert_int_equal(look_scan(s, o.mbox), 1);
+	assert_int_equal(look_u32(0, 0), 1);
+	assert_int_equal(look_u64(0, AT_KEYWORDS), 4);
 	assert_int_equal(make(s, o.mbox, "one", &bits), IPC_ST_DENIED);
 	buf_fini(&left);
 }
@@ -262,9 +218,9 @@ static void flags_are_stored_if_unchanged(void **state)
 	assert_int_equal(left.n, 8 * N / 2);
 	for (uint32_t i = 0; i < N / 2; i++)
 		assert_int_equal(wire_load_u32(left.p + 8 * i), 2 * i + 1);
-	assert_int_equal(scan(s, o.mbox), N);
+	assert_int_equal(look_scan(s, o.mbox), N);
 	for (uint32_t i = 0; i < N; i++)
-		assert_int_equal(row_flags(i), i % 2 ? IPC_FLAG_FLAGGED : IPC_FLAG_SEEN);
+		assert_int_equal(look_u32(i, 4), i % 2 ? IPC_FLAG_FLAGGED : IPC_FLAG_SEEN);
 	buf_fini(&left);
 }
 
@@ -333,9 +289,9 @@ static void copies_are_the_same_message(void **state)
 	put_pieces(s, "INBOX", p, 3);
 	put_pieces(s, "There", &other, 1);
 	o = rig_open(s, "INBOX", 0);
-	assert_int_equal(scan(s, o.mbox), 3);
+	assert_int_equal(look_scan(s, o.mbox), 3);
 	for (int i = 0; i < 3; i++)
-		ids[i] = row_u64(i, AT_ID);
+		ids[i] = look_u64(i, AT_ID);
 	copy(s, o.mbox, "Nowhere", 1, 3, false);
 	assert_int_equal(copied.status, IPC_ST_NOTFOUND);
 	copy(s, o.mbox, "There", 7, 9, false);
@@ -360,15 +316,15 @@ static void copies_are_the_same_message(void **state)
 		assert_int_equal(o.unseen, 3);
 		assert_int_equal(o.bytes, 5 + 3 + 3 + 5);
 		assert_true(slice_eq(o.keywords, SLICE("\1\0\0\0B\1\0\0\0a\1\0\0\0c")));
-		assert_int_equal(scan(s, o.mbox), 4);
-		assert_int_equal(row_u64(1, AT_KEYWORDS), 3);
-		assert_int_equal(row_u64(3, AT_KEYWORDS), 4);
+		assert_int_equal(look_scan(s, o.mbox), 4);
+		assert_int_equal(look_u64(1, AT_KEYWORDS), 3);
+		assert_int_equal(look_u64(3, AT_KEYWORDS), 4);
 		for (uint32_t i = 0; i < 3; i++) {
-			assert_int_equal(row_uid(i + 1), i + 2);
-			assert_int_equal(row_flags(i + 1), p[i].flags);
-			assert_int_equal(row_u64(i + 1, AT_ID), ids[i]);
-			assert_int_equal(row_u64(i + 1, AT_DATE), p[i].date);
-			assert_true(row_u64(i + 1, AT_SAVED) > 1600000000);
+			assert_int_equal(look_u32(i + 1, 0), i + 2);
+			assert_int_equal(look_u32(i + 1, 4), p[i].flags);
+			assert_int_equal(look_u64(i + 1, AT_ID), ids[i]);
+			assert_int_equal(look_u64(i + 1, AT_DATE), p[i].date);
+			assert_true(look_u64(i + 1, AT_SAVED) > 1600000000);
 			look_body(s, o.mbox, i + 2, p[i].body);
 			assert_int_equal(rig_facts(s, o.mbox, i + 2, &facts), IPC_ST_OK);
 			assert_true(slice_eq(facts, p[i].facts));
@@ -425,7 +381,7 @@ static void moves_leave_nothing_behind(void **state)
 	assert_int_equal(copied.events, N - 2);
 	for (uint32_t i = 0; i < N - 2; i++)
 		assert_true(copied.here[i] == i + 2 && copied.there[i] == i + 1);
-	assert_int_equal(scan(s, o.mbox), 2);
+	assert_int_equal(look_scan(s, o.mbox), 2);
 	/* From a mailbox into itself. */
 	copy(s, o.mbox, "INBOX", 1, N, true);
 	assert_true(copied.n == 2 && copied.there[0] == N + 1 && copied.there[1] == N + 2);
@@ -433,11 +389,11 @@ static void moves_leave_nothing_behind(void **state)
 		o = rig_open(s, "INBOX", 0);
 		assert_int_equal(o.exists, 2);
 		assert_int_equal(o.bytes, 6);
-		assert_int_equal(scan(s, o.mbox), 2);
-		assert_int_equal(row_uid(0), N + 1);
+		assert_int_equal(look_scan(s, o.mbox), 2);
+		assert_int_equal(look_u32(0, 0), N + 1);
 		o = rig_open(s, "There", 0);
 		assert_int_equal(o.exists, N - 2);
-		assert_int_equal(scan(s, o.mbox), N - 2);
+		assert_int_equal(look_scan(s, o.mbox), N - 2);
 		look_body(s, o.mbox, 1, SLICE("xyz"));
 		assert_int_equal(rig_facts(s, o.mbox, N - 2, &facts), IPC_ST_OK);
 		assert_int_equal(rig_header(s, o.mbox, N - 2, &facts), IPC_ST_OK);
@@ -484,7 +440,7 @@ static void quota_binds_a_session(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define CASE(f) cmocka_unit_test_setup_teardown(f, rig_setup_account, rig_teardown)
 		CASE(appends_keep_what_they_were_given),
 		CASE(keywords_have_bits),
 		CASE(flags_are_stored_if_unchanged),
@@ -495,6 +451,6 @@ int main(int argc, char **argv)
 	};
 
 	if (argc > 1)
-		spec = argv[1];
+		rig_spec = argv[1];
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,28 +12,8 @@
 #include "tests/unit/stored-rig.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 enum { ACCOUNT = 7, SID = 50 };
-
-static const char *spec = "mem";
-
-static int setup(void **state)
-{
-	struct rig *r = malloc(sizeof(*r));
-
-	rig_init(r, spec);
-	rig_account(r, ACCOUNT, IPC_account_make);
-	*state = r;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	rig_fini(*state);
-	free(*state);
-	return 0;
-}
 
 static int done(struct rig_client *s)
 {
@@ -191,14 +171,15 @@ static void mail_is_not_lost_beside_changes_of_the_tree(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(mail_goes_where_its_target_says, setup, teardown),
 		cmocka_unit_test_setup_teardown(
-		    a_mailbox_that_is_gone_is_the_inbox, setup, teardown),
+		    mail_goes_where_its_target_says, rig_setup_account, rig_teardown),
 		cmocka_unit_test_setup_teardown(
-		    mail_is_not_lost_beside_changes_of_the_tree, setup, teardown),
+		    a_mailbox_that_is_gone_is_the_inbox, rig_setup_account, rig_teardown),
+		cmocka_unit_test_setup_teardown(
+		    mail_is_not_lost_beside_changes_of_the_tree, rig_setup_account, rig_teardown),
 	};
 
 	if (argc > 1)
-		spec = argv[1];
+		rig_spec = argv[1];
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,7 +9,6 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* ---- pure: any mailbox, compared with what it is ---- */
@@ -213,34 +212,16 @@ static void the_store_says_the_same_early_and_late(void **state)
 	}
 }
 
-static const char *spec = "mem";
-
-static int setup(void **state)
-{
-	static struct rig r;
-
-	rig_init(&r, spec);
-	assert_int_equal(rig_account(&r, 7, IPC_account_make), IPC_ST_OK);
-	*state = &r;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	rig_fini(*state);
-	return 0;
-}
-
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_known_is_true),
 		cmocka_unit_test(what_does_not_add_up_is_not_known),
 		cmocka_unit_test_setup_teardown(
-		    the_store_says_the_same_early_and_late, setup, teardown),
+		    the_store_says_the_same_early_and_late, rig_setup_account, rig_teardown),
 	};
 
 	if (argc > 1)
-		spec = argv[1];
+		rig_spec = argv[1];
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

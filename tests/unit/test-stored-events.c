@@ -12,38 +12,6 @@
 
 #include "common/base/wire.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-
-static const char *spec = "mem";
-
-static int setup(void **state)
-{
-	struct rig *r = malloc(sizeof(*r));
-
-	rig_init(r, spec);
-	rig_account(r, 7, IPC_account_make);
-	*state = r;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	rig_fini(*state);
-	free(*state);
-	return 0;
-}
-
-static uint8_t rows[IPC_ROW_BYTES * 10000];
-
-static size_t scan(struct rig_client *s, uint32_t mbox)
-{
-	size_t n = 0;
-
-	assert_int_equal(rig_scan(s, mbox, 1, rows, 10000, &n), IPC_ST_OK);
-	return n;
-}
-
 /* ---- listings ---- */
 
 static void uids_of_many_runs(void **state)
@@ -352,7 +320,7 @@ static void a_long_expunge_is_known_at_its_end(void **state)
 	}
 	look_body(s, here.mbox, 4000, SLICE("m"));
 	rig_send(s, IPC_mbox_told, &(struct ipc_mbox_told){ here.mbox, modseq });
-	assert_int_equal(scan(s, here.mbox), 0);
+	assert_int_equal(look_scan(s, here.mbox), 0);
 }
 
 static void a_message_is_recent_once(void **state)
@@ -448,7 +416,7 @@ static void answers_wait_for_their_events(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define CASE(f) cmocka_unit_test_setup_teardown(f, rig_setup_account, rig_teardown)
 		CASE(uids_of_many_runs),
 		CASE(rows_can_be_picked),
 		CASE(what_is_gone_can_be_asked_for),
@@ -460,6 +428,6 @@ int main(int argc, char **argv)
 	};
 
 	if (argc > 1)
-		spec = argv[1];
+		rig_spec = argv[1];
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

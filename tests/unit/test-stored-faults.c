@@ -15,8 +15,6 @@
 
 enum { STEPS = 400 };
 
-static const char *spec = "mem";
-
 static void step(struct model *w)
 {
 	uint32_t what = model_random(w, 10);
@@ -41,7 +39,7 @@ static void run(const struct engine_faults *faults, uint64_t seed)
 	struct engine_faults f = *faults;
 
 	assert_non_null(w);
-	rig_init(&w->rig, spec);
+	rig_init(&w->rig, rig_spec);
 	model_begin(w, seed, true);
 	f.seed = seed;
 	assert_int_equal(engine_faults_set(w->rig.engine, &f), 0);
@@ -53,7 +51,8 @@ static void run(const struct engine_faults *faults, uint64_t seed)
 	rig_restart(&w->rig);
 	model_check(w);
 	/* The faults were really there, and there was work all the same. */
-	assert_true(w->acked > STEPS / 80); /* how much, the machine decides: unknown outcomes take time */
+	assert_true(
+	    w->acked > STEPS / 80); /* how much, the machine decides: unknown outcomes take time */
 	if (f.full + f.io + f.unknown > 0)
 		assert_true(w->refused > 0);
 	rig_fini(&w->rig);
@@ -126,6 +125,6 @@ int main(int argc, char **argv)
 	};
 
 	if (argc > 1)
-		spec = argv[1];
+		rig_spec = argv[1];
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

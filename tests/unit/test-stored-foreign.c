@@ -14,10 +14,7 @@
 #include "common/engine/engine.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-static const char *spec = "mem";
 
 enum { ADMIN = 7, THEIRS = 8, THIRD = 9, NOBODY = 5 };
 
@@ -49,22 +46,15 @@ static void routerd(struct rig *r, const struct ipc_foreign_ask *m)
 
 static int setup(void **state)
 {
-	struct rig *r = malloc(sizeof(*r));
+	struct rig *r;
 
-	rig_init(r, spec);
+	rig_setup(state);
+	r = *state;
 	r->on_foreign = routerd;
 	r->service = "imap";
 	asked = 0;
 	for (uint64_t id = ADMIN; id <= THIRD; id++)
 		assert_int_equal(rig_account(r, id, IPC_account_make), IPC_ST_OK);
-	*state = r;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	rig_fini(*state);
-	free(*state);
 	return 0;
 }
 
@@ -293,7 +283,7 @@ static void quotas_are_the_owners(void **state)
 	    append(me, "~their@example.test/INBOX", "0123456789012345678901234567890123456789")
 		.status,
 	    IPC_ST_OVERQUOTA);
-	if (strstr(spec, "one_group") == NULL)
+	if (strstr(rig_spec, "one_group") == NULL)
 		assert_int_equal(
 		    copy(me, box.mbox, true, "~their@example.test/INBOX").status, IPC_ST_OVERQUOTA);
 	assert_int_equal(quota(me, "~their@example.test").bytes, 80);
@@ -308,7 +298,7 @@ static void messages_cross(void **state)
 	struct ipc_mbox_opened here, there;
 	struct ipc_copy_done d;
 	uint8_t rows[IPC_ROW_BYTES * 8];
-	bool atomic = strstr(spec, "one_group") == NULL;
+	bool atomic = strstr(rig_spec, "one_group") == NULL;
 	size_t n;
 
 	assert_int_equal(append(me, "INBOX", "one").status, IPC_ST_OK);
@@ -533,7 +523,7 @@ static void many_accounts(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, rig_teardown)
 		CASE(everything_is_done_there),
 		CASE(names_are_made_and_listed_there),
 		CASE(quotas_are_the_owners),
@@ -548,6 +538,6 @@ int main(int argc, char **argv)
 	};
 
 	if (argc > 1)
-		spec = argv[1];
+		rig_spec = argv[1];
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,49 +8,18 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "tests/unit/stored-rig.h"
+#include "tests/unit/stored-look.h"
 
 #include "common/base/keyset.h"
 #include "common/base/wire.h"
 #include "common/ipc/types.h"
 #include "stored/store-private.h"
 
-#include <stdlib.h>
-
-static const char *spec = "mem";
-
-static int setup(void **state)
-{
-	static struct rig r;
-
-	r = (struct rig){ 0 };
-	rig_init(&r, spec);
-	rig_account(&r, 7, IPC_account_make);
-	*state = &r;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	rig_fini(*state);
-	return 0;
-}
-
 enum { NAMES = 2000, MSGS = 50 };
-
-static uint8_t rows[IPC_ROW_BYTES * 10000];
-
-static size_t scan(struct rig_client *s, uint32_t mbox)
-{
-	size_t n = 0;
-
-	assert_int_equal(rig_scan(s, mbox, 1, rows, 10000, &n), IPC_ST_OK);
-	return n;
-}
 
 static struct keyset row_set(size_t i)
 {
-	return keyset_of(wire_load_u64(rows + i * IPC_ROW_BYTES + 8), rig_sets());
+	return keyset_of(look_u64(i, 8), rig_sets());
 }
 
 /* Names first..last of the list, with a space between them. */
@@ -169,7 +138,7 @@ static void thousands_are_kept(void **state)
 	struct keyset set;
 	struct wire_reader told;
 
-	assert_int_equal(scan(s, o.mbox), MSGS);
+	assert_int_equal(look_scan(s, o.mbox), MSGS);
 	for (unsigned i = 0; i < MSGS; i++)
 		set_is(row_set(i), by_remainder, i);
 	rig_restart(r);
@@ -182,7 +151,7 @@ static void thousands_are_kept(void **state)
 		assert_true(slice_eq(name, slice_part(want, 0, want.n - 1)));
 	}
 	assert_true(wire_done(&told));
-	assert_int_equal(scan(s, o.mbox), MSGS);
+	assert_int_equal(look_scan(s, o.mbox), MSGS);
 	for (unsigned i = 0; i < MSGS; i++)
 		set_is(row_set(i), by_remainder, i);
 	/* In any case the same, and one by one. */
@@ -190,7 +159,7 @@ static void thousands_are_kept(void **state)
 	assert_true(set.bits == 1 << 5 && slice_eq(set.more, SLICE("\xcf\x07")));
 	store(s, o.mbox, IPC_FLAGS_ADD, set, 1, MSGS);
 	store(s, o.mbox, IPC_FLAGS_REMOVE, set, 2, MSGS);
-	assert_int_equal(scan(s, o.mbox), MSGS);
+	assert_int_equal(look_scan(s, o.mbox), MSGS);
 	for (unsigned i = 1; i < MSGS; i++) {
 		struct keyset got = row_set(i);
 
@@ -199,7 +168,7 @@ static void thousands_are_kept(void **state)
 	}
 	append(s, names(1990, 2010));
 	o = rig_open(s, "INBOX", 0);
-	assert_int_equal(scan(s, o.mbox), MSGS + 1);
+	assert_int_equal(look_scan(s, o.mbox), MSGS + 1);
 	set = row_set(MSGS);
 	for (int i = 1990; i <= 2010; i++)
 		assert_int_equal(keyset_take(&set), i);
@@ -238,7 +207,7 @@ static void the_limit_is_an_answer(void **state)
 	rig_restart(r);
 	s = rig_session(r, 7, 1, NULL);
 	o = rig_open(s, "INBOX", 0);
-	assert_int_equal(scan(s, o.mbox), 2);
+	assert_int_equal(look_scan(s, o.mbox), 2);
 	set = row_set(0);
 	assert_int_equal(keyset_take(&set), 9);
 	assert_int_equal(keyset_take(&set), 4095);
@@ -284,7 +253,7 @@ static void names_go_along(void **state)
 	assert_int_equal(copy(s, o.mbox, 0, 2, 20), IPC_ST_OK);
 	assert_int_equal(copy(s, o.mbox, 1, 21, 30), IPC_ST_OK);
 	to = rig_open(s, "There", 0);
-	assert_int_equal(scan(s, to.mbox), 30);
+	assert_int_equal(look_scan(s, to.mbox), 30);
 	for (unsigned i = 0; i < 30; i++)
 		set_is(row_set(i), there, i);
 	/* Expunged, and brought back with all they had. */
@@ -296,7 +265,7 @@ static void names_go_along(void **state)
 		.seq = 3, .what = IPC_LOST_RESTORE, .name = SLICE("There"), .until = INT64_MAX });
 	assert_int_equal(rig_wait(s, IPC_lost_done)->lost_done.status, IPC_ST_OK);
 	to = rig_open(s, "There", 0);
-	assert_int_equal(scan(s, to.mbox), 30);
+	assert_int_equal(look_scan(s, to.mbox), 30);
 	for (unsigned i = 0; i < 30; i++)
 		set_is(row_set(i), there, i);
 }
@@ -345,7 +314,7 @@ static void large_sets_come_in_parts(void **state)
 			assert_true(keyset_has(got, 64 + (unsigned)told) == (told < N / 2));
 		}
 	}
-	assert_int_equal(scan(s, o.mbox), N);
+	assert_int_equal(look_scan(s, o.mbox), N);
 	for (unsigned i = 0; i < N / 2; i++)
 		set_is(row_set(i), all, i);
 	for (unsigned i = N / 2; i < N; i++)
@@ -414,7 +383,7 @@ static void old_sets_are_forgotten(void **state)
 	/* 400 sets of some 3.6 KB, if they stayed. */
 	a = idmap_get(&r->store->accounts, 7);
 	assert_in_range(a->inbox->sets.n_bytes, 10 << 10, 200 << 10);
-	assert_int_equal(scan(s, o.mbox), MSGS);
+	assert_int_equal(look_scan(s, o.mbox), MSGS);
 	for (unsigned i = 1; i < MSGS; i++)
 		set_is(row_set(i), by_remainder, i);
 }
@@ -422,7 +391,7 @@ static void old_sets_are_forgotten(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define CASE(f) cmocka_unit_test_setup_teardown(f, rig_setup_account, rig_teardown)
 		cmocka_unit_test(equal_sets_are_one_word),
 		cmocka_unit_test(lists_of_others_are_not_trusted),
 		CASE(thousands_are_kept),
@@ -433,6 +402,6 @@ int main(int argc, char **argv)
 	};
 
 	if (argc > 1)
-		spec = argv[1];
+		rig_spec = argv[1];
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

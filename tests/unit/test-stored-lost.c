@@ -8,31 +8,9 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "tests/unit/stored-rig.h"
+#include "tests/unit/stored-look.h"
 
 #include "common/base/wire.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-
-static const char *spec = "mem";
-
-static int setup(void **state)
-{
-	struct rig *r = malloc(sizeof(*r));
-
-	rig_init(r, spec);
-	rig_account(r, 7, IPC_account_make);
-	*state = r;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	rig_fini(*state);
-	free(*state);
-	return 0;
-}
 
 /* ---- what is asked ---- */
 
@@ -125,37 +103,9 @@ static uint64_t figure(struct rig_client *ad, const char *name)
 
 /* ---- what is done ---- */
 
-struct piece {
-	uint32_t flags;
-	const char *keywords;
-	int64_t date;
-	struct slice body, facts, header;
-};
-
 static void append(struct rig_client *s, const char *name, const struct piece *p, size_t n)
 {
-	rig_send(s, IPC_append_begin, &(struct ipc_append_begin){ ++s->rig->seq, slice_str(name) });
-	assert_int_equal(rig_wait(s, IPC_append_ready)->append_ready.status, IPC_ST_OK);
-	for (size_t i = 0; i < n; i++) {
-		struct ipc_append_msg a = { p[i].flags, slice_str(p[i].keywords), p[i].date,
-			p[i].body.n };
-
-		rig_send(s, IPC_append_msg, &a);
-		rig_append_bytes(s, p[i].body);
-		rig_send(s, IPC_append_end,
-		    &(struct ipc_append_end){ p[i].facts, SLICE_NONE, p[i].header });
-	}
-	rig_send(s, IPC_append_commit, &(struct ipc_append_commit){ ++s->rig->seq });
-	for (;;) {
-		enum ipc_type type;
-		const union ipc_any *m = rig_next(s, 10000, &type, NULL);
-
-		assert_non_null(m);
-		if (type != IPC_append_done)
-			continue;
-		assert_int_equal(m->append_done.status, IPC_ST_OK);
-		return;
-	}
+	assert_int_equal(put_pieces(s, name, p, n).status, IPC_ST_OK);
 }
 
 static void append_many(struct rig_client *s, const char *name, size_t n)
@@ -187,37 +137,7 @@ static int names(struct rig_client *s, enum ipc_type type, const char *name)
 	}
 }
 
-static uint8_t rows[IPC_ROW_BYTES * 20000];
-
-static size_t scan(struct rig_client *s, uint32_t mbox)
-{
-	size_t n = 0;
-
-	assert_int_equal(rig_scan(s, mbox, 1, rows, 20000, &n), IPC_ST_OK);
-	return n;
-}
-
-static uint32_t row_u32(size_t i, unsigned at)
-{
-	return wire_load_u32(rows + i * IPC_ROW_BYTES + at);
-}
-
-static uint64_t row_u64(size_t i, unsigned at)
-{
-	return wire_load_u64(rows + i * IPC_ROW_BYTES + at);
-}
-
 enum { AT_FLAGS = 4, AT_KEYWORDS = 8, AT_SIZE = 16, AT_DATE = 24, AT_ID = 48 };
-
-static void body_is(struct rig_client *s, uint32_t mbox, uint32_t uid, struct slice want)
-{
-	uint8_t *p = NULL;
-	size_t n = 0;
-
-	assert_int_equal(rig_body(s, mbox, uid, &p, &n), IPC_ST_OK);
-	assert_true(slice_eq(slice_of(p, n), want));
-	free(p);
-}
 
 /* ---- cases ---- */
 
@@ -240,8 +160,8 @@ static void an_expunged_message_comes_back_as_it_was(void **state)
 	assert_int_equal(
 	    rig_flags(s, o.mbox, 1, 1, IPC_FLAGS_ADD, IPC_FLAG_ANSWERED | IPC_FLAG_DELETED),
 	    IPC_ST_OK);
-	assert_int_equal(scan(s, o.mbox), 3);
-	id = row_u64(0, AT_ID);
+	assert_int_equal(look_scan(s, o.mbox), 3);
+	id = look_u64(0, AT_ID);
 	assert_int_equal(rig_expunge(s, o.mbox, 1, 2), IPC_ST_OK);
 	for (int pass = 0; pass < 2; pass++) {
 		struct ipc_lost_done d = ask(s, IPC_LOST_LIST, "", SLICE_NONE);
@@ -260,7 +180,7 @@ static void an_expunged_message_comes_back_as_it_was(void **state)
 			rig_restart(r);
 			s = rig_session(r, 7, 1, NULL);
 			o = rig_open(s, "INBOX", 0);
-			assert_int_equal(scan(s, o.mbox), 1);
+			assert_int_equal(look_scan(s, o.mbox), 1);
 		}
 	}
 	assert_int_equal(ask(s, IPC_LOST_RESTORE, "inbox", SLICE_NONE).count, 2);
@@ -270,21 +190,21 @@ static void an_expunged_message_comes_back_as_it_was(void **state)
 			s = rig_session(r, 7, 1, NULL);
 		}
 		o = rig_open(s, "INBOX", 0);
-		assert_int_equal(scan(s, o.mbox), 3);
+		assert_int_equal(look_scan(s, o.mbox), 3);
 		assert_int_equal(o.exists, 3);
 		assert_int_equal(o.bytes, 19);
 		assert_int_equal(o.uidnext, 6);
-		assert_int_equal(row_u32(1, 0), 4);
-		assert_int_equal(row_u32(1, AT_FLAGS), IPC_FLAG_SEEN | IPC_FLAG_ANSWERED);
-		assert_int_equal(row_u64(1, AT_KEYWORDS), 3);
-		assert_int_equal(row_u64(1, AT_DATE), 1000000000);
-		assert_int_equal(row_u64(1, AT_ID), id);
-		body_is(s, o.mbox, 4, SLICE("one"));
+		assert_int_equal(look_u32(1, 0), 4);
+		assert_int_equal(look_u32(1, AT_FLAGS), IPC_FLAG_SEEN | IPC_FLAG_ANSWERED);
+		assert_int_equal(look_u64(1, AT_KEYWORDS), 3);
+		assert_int_equal(look_u64(1, AT_DATE), 1000000000);
+		assert_int_equal(look_u64(1, AT_ID), id);
+		look_body(s, o.mbox, 4, SLICE("one"));
 		assert_int_equal(rig_facts(s, o.mbox, 4, &facts), IPC_ST_OK);
 		assert_true(slice_eq(facts, SLICE("facts one")));
 		assert_int_equal(rig_header(s, o.mbox, 4, &facts), IPC_ST_OK);
 		assert_true(slice_eq(facts, SLICE("header one")));
-		body_is(s, o.mbox, 5, SLICE("two, longer"));
+		look_body(s, o.mbox, 5, SLICE("two, longer"));
 		assert_int_equal(ask(s, IPC_LOST_COUNT, "", SLICE_NONE).count, 0);
 	}
 }
@@ -318,9 +238,9 @@ static void a_deleted_mailbox_comes_back(void **state)
 	append(s, "Papers/2020", &(struct piece){ 0, "Fourth", 1, SLICE("4"), SLICE("f") }, 1);
 	assert_int_equal(ask(s, IPC_LOST_RESTORE, "", SLICE_NONE).count, 3);
 	o = rig_open(s, "Papers/2020", 0);
-	assert_int_equal(scan(s, o.mbox), 4);
+	assert_int_equal(look_scan(s, o.mbox), 4);
 	for (size_t i = 1; i < 4; i++) {
-		uint64_t bits = row_u64(i, AT_KEYWORDS);
+		uint64_t bits = look_u64(i, AT_KEYWORDS);
 
 		assert_true(bits != 0 && (bits & 1) == 0 && (bits & (bits - 1)) == 0);
 	}
@@ -329,14 +249,14 @@ static void a_deleted_mailbox_comes_back(void **state)
 	assert_int_equal(names(s, IPC_mbox_delete, "Papers/2020"), IPC_ST_OK);
 	assert_int_equal(ask(s, IPC_LOST_RESTORE, "Papers/2020", SLICE_NONE).count, 4);
 	o = rig_open(s, "Papers/2020", 0);
-	assert_int_equal(scan(s, o.mbox), 4);
+	assert_int_equal(look_scan(s, o.mbox), 4);
 	rig_send(s, IPC_mbox_list, &(struct ipc_mbox_list){ 9, SLICE("Papers/2020") });
 	assert_true(wire_load_u32(rig_wait(s, IPC_mbox_list_rows)->mbox_list_rows.rows.p + 8) &
 		    IPC_ATTR_ARCHIVE);
 	rig_restart(r);
 	s = rig_session(r, 7, 1, NULL);
 	o = rig_open(s, "Papers/2020", 0);
-	assert_int_equal(scan(s, o.mbox), 4);
+	assert_int_equal(look_scan(s, o.mbox), 4);
 	assert_int_equal(ask(s, IPC_LOST_COUNT, "", SLICE_NONE).count, 0);
 }
 
@@ -365,8 +285,8 @@ static void what_is_moved_is_not_lost(void **state)
 	assert_int_equal(rig_expunge(s, o.mbox, 1, 9), IPC_ST_OK);
 	assert_int_equal(ask(s, IPC_LOST_COUNT, "", SLICE_NONE).count, 1);
 	assert_int_equal(ask(s, IPC_LOST_RESTORE, "", SLICE_NONE).count, 1);
-	assert_int_equal(scan(s, rig_open(s, "There", 0).mbox), 3);
-	assert_int_equal(scan(s, rig_open(s, "INBOX", 0).mbox), 1);
+	assert_int_equal(look_scan(s, rig_open(s, "There", 0).mbox), 3);
+	assert_int_equal(look_scan(s, rig_open(s, "INBOX", 0).mbox), 1);
 }
 
 /* What is moved or removed for good around a lost message leaves that alone. */
@@ -394,9 +314,9 @@ static void what_lies_between_stays(void **state)
 	assert_int_equal(rig_expunge(s, o.mbox, 5, 7), IPC_ST_OK);
 	assert_int_equal(ask(s, IPC_LOST_RESTORE, "", SLICE_NONE).count, 2);
 	o = rig_open(s, "INBOX", 0);
-	assert_int_equal(scan(s, o.mbox), 3);
-	body_is(s, o.mbox, 8, SLICE("m"));
-	body_is(s, o.mbox, 9, SLICE("m"));
+	assert_int_equal(look_scan(s, o.mbox), 3);
+	look_body(s, o.mbox, 8, SLICE("m"));
+	look_body(s, o.mbox, 9, SLICE("m"));
 }
 
 static void some_of_them_come_back(void **state)
@@ -428,10 +348,10 @@ static void some_of_them_come_back(void **state)
 	s = rig_session(r, 7, 1, NULL);
 	ad = rig_admin(r, IPC_RIGHT_MASTER, 0);
 	o = rig_open(s, "INBOX", 0);
-	assert_int_equal(scan(s, o.mbox), 25);
-	assert_int_equal(row_u32(8, 0), 9);
-	assert_int_equal(row_u32(9, 0), 91);
-	assert_int_equal(row_u32(19, 0), 101);
+	assert_int_equal(look_scan(s, o.mbox), 25);
+	assert_int_equal(look_u32(8, 0), 9);
+	assert_int_equal(look_u32(9, 0), 91);
+	assert_int_equal(look_u32(19, 0), 101);
 	assert_int_equal(figure(ad, "recoverable"), 75);
 	/* The first three are the oldest. */
 	assert_int_equal(ask(s, IPC_LOST_LIST, "", SLICE_NONE).count, 75);
@@ -441,7 +361,7 @@ static void some_of_them_come_back(void **state)
 	assert_int_equal(figure(ad, "recoverable"), 0);
 	assert_int_equal(figure(ad, "recoverable-bytes"), 0);
 	assert_int_equal(ask(s, IPC_LOST_LIST, "", SLICE_NONE).count, 0);
-	assert_int_equal(scan(s, o.mbox), 25);
+	assert_int_equal(look_scan(s, o.mbox), 25);
 }
 
 /* Every other message, in both directions: as many runs as messages. */
@@ -464,9 +384,9 @@ static void many_runs(void **state)
 	assert_int_equal(rig_wait(s, IPC_store_done)->store_done.count, N - 1);
 	assert_int_equal(rig_expunge(s, o.mbox, 1, N), IPC_ST_OK);
 	for (int pass = 0; pass < 2; pass++) {
-		assert_int_equal(scan(s, o.mbox), N / 2 + 1);
+		assert_int_equal(look_scan(s, o.mbox), N / 2 + 1);
 		for (size_t i = 0; i < N / 2; i++)
-			assert_int_equal(row_u32(i, 0), N + 1 + 2 * i);
+			assert_int_equal(look_u32(i, 0), N + 1 + 2 * i);
 		assert_int_equal(ask(s, IPC_LOST_COUNT, "", SLICE_NONE).count, N + N / 2 - 1);
 		rig_restart(r);
 		s = rig_session(r, 7, 1, NULL);
@@ -476,9 +396,9 @@ static void many_runs(void **state)
 	rig_restart(r);
 	s = rig_session(r, 7, 1, NULL);
 	o = rig_open(s, "INBOX", 0);
-	assert_int_equal(scan(s, o.mbox), 2 * N);
+	assert_int_equal(look_scan(s, o.mbox), 2 * N);
 	for (size_t i = 1; i < 2 * N; i++)
-		assert_true(row_u32(i - 1, 0) < row_u32(i, 0));
+		assert_true(look_u32(i - 1, 0) < look_u32(i, 0));
 	assert_int_equal(ask(s, IPC_LOST_COUNT, "", SLICE_NONE).count, 0);
 }
 
@@ -535,7 +455,7 @@ static void a_user_restores_so_many_a_day(void **state)
 	assert_int_equal(asked_of_routerd(r, IPC_LOST_RELEASE, IPC_DIR_OK), IPC_ST_OK);
 	ad = rig_admin(r, IPC_RIGHT_MASTER, 0);
 	assert_int_equal(undelete(ad, IPC_LOST_RESTORE, "", 0, INT64_MAX).count, 6000);
-	assert_int_equal(scan(s, rig_open(s, "INBOX", 0).mbox), 6000);
+	assert_int_equal(look_scan(s, rig_open(s, "INBOX", 0).mbox), 6000);
 	/* An end while routerd is asked leaves nothing behind. */
 	rig_send(rig_admin(r, 0, 8), IPC_undelete_ask,
 	    &(struct ipc_undelete_ask){ .seq = 1, .what = IPC_LOST_COUNT, .account = 7 });
@@ -646,7 +566,7 @@ static void a_hold_waits_for_what_was_handed_in(void **state)
 		there = figure(ad, "messages") + figure(ad, "recoverable");
 		assert_int_equal(rig_wait(s, IPC_store_done)->store_done.status, IPC_ST_OK);
 		assert_int_equal(figure(ad, "messages") + figure(ad, "recoverable"), there);
-		if (strncmp(spec, "mem", 3) == 0) {
+		if (strncmp(rig_spec, "mem", 3) == 0) {
 			f = (struct engine_faults){ .seed = 1 };
 			assert_int_equal(engine_faults_set(r->engine, &f), 0);
 			f = (struct engine_faults){ .delay_ms = 30, .reorder = true };
@@ -678,7 +598,7 @@ static void what_is_too_old_goes(void **state)
 	assert_int_equal(figure(ad, "recoverable-bytes"), 0);
 	assert_int_equal(figure(ad, "deleted-mailboxes"), 0);
 	s = rig_session(r, 7, 1, NULL);
-	assert_int_equal(scan(s, rig_open(s, "INBOX", 0).mbox), 6);
+	assert_int_equal(look_scan(s, rig_open(s, "INBOX", 0).mbox), 6);
 }
 
 static void a_view_keeps_what_is_purged(void **state)
@@ -693,10 +613,10 @@ static void a_view_keeps_what_is_purged(void **state)
 	o = rig_open(other, "INBOX", 0);
 	assert_int_equal(rig_expunge(other, o.mbox, 2, 2), IPC_ST_OK);
 	assert_int_equal(undelete(ad, IPC_LOST_PURGE, "", 0, INT64_MAX).count, 1);
-	assert_int_equal(scan(s, here.mbox), 3);
-	body_is(s, here.mbox, 2, SLICE("m"));
+	assert_int_equal(look_scan(s, here.mbox), 3);
+	look_body(s, here.mbox, 2, SLICE("m"));
 	rig_client_close(s);
-	assert_int_equal(scan(other, o.mbox), 2);
+	assert_int_equal(look_scan(other, o.mbox), 2);
 	assert_int_equal(figure(ad, "recoverable"), 0);
 }
 
@@ -737,7 +657,7 @@ static void restoring_needs_room(void **state)
 	d = ask(s, IPC_LOST_RESTORE, "", SLICE_NONE);
 	assert_int_equal(d.status, IPC_ST_OVERQUOTA);
 	assert_int_equal(d.count, 0);
-	assert_int_equal(scan(s, rig_open(s, "INBOX", 0).mbox), 5);
+	assert_int_equal(look_scan(s, rig_open(s, "INBOX", 0).mbox), 5);
 	assert_int_equal(ask(s, IPC_LOST_COUNT, "", SLICE_NONE).count, 8);
 }
 
@@ -760,7 +680,7 @@ static void others_are_told(void **state)
 	assert_int_equal(wire_load_u32(m->mbox_event.rows.p + 4), 4);
 }
 
-#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define CASE(f) cmocka_unit_test_setup_teardown(f, rig_setup_account, rig_teardown)
 
 int main(int argc, char **argv)
 {
@@ -783,6 +703,6 @@ int main(int argc, char **argv)
 	};
 
 	if (argc > 1)
-		spec = argv[1];
-	return cmocka_run_group_tests_name(spec, tests, NULL, NULL);
+		rig_spec = argv[1];
+	return cmocka_run_group_tests_name(rig_spec, tests, NULL, NULL);
 }

@@ -12,27 +12,6 @@
 
 #include "common/base/wire.h"
 
-#include <stdlib.h>
-
-static const char *spec = "mem";
-
-static int setup(void **state)
-{
-	struct rig *r = malloc(sizeof(*r));
-
-	rig_init(r, spec);
-	rig_account(r, 7, IPC_account_make);
-	*state = r;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	rig_fini(*state);
-	free(*state);
-	return 0;
-}
-
 static struct rig_client *admin(struct rig *r, uint64_t rights)
 {
 	int fds[2];
@@ -272,7 +251,7 @@ static void others_place_nothing(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define CASE(f) cmocka_unit_test_setup_teardown(f, rig_setup_account, rig_teardown)
 		CASE(only_masters_get_one),
 		CASE(who_does_not_greet_is_ended),
 		CASE(uids_are_placed_and_stay),
@@ -282,6 +261,6 @@ int main(int argc, char **argv)
 	};
 
 	if (argc > 1)
-		spec = argv[1];
+		rig_spec = argv[1];
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,32 +11,22 @@
 #include "tests/unit/stored-rig.h"
 
 #include "common/base/clock.h"
-#include "common/base/wire.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-static const char *spec = "mem";
 
 enum { K = 100 };
 
 static int setup(void **state)
 {
-	struct rig *r = malloc(sizeof(*r));
+	struct rig *r;
 
-	rig_init(r, spec);
+	rig_setup(state);
+	r = *state;
 	r->notice = 50;
 	r->alert = 80;
 	r->quota = 1000 * K;
 	rig_account(r, 7, IPC_account_make);
-	*state = r;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	rig_fini(*state);
-	free(*state);
 	return 0;
 }
 
@@ -281,7 +271,7 @@ static void passed_before_the_settings_came(void **state)
 	assert_int_equal(told(s, 1), 0);
 }
 
-#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, rig_teardown)
 
 int main(int argc, char **argv)
 {
@@ -296,6 +286,6 @@ int main(int argc, char **argv)
 	};
 
 	if (argc > 1)
-		spec = argv[1];
-	return cmocka_run_group_tests_name(spec, tests, NULL, NULL);
+		rig_spec = argv[1];
+	return cmocka_run_group_tests_name(rig_spec, tests, NULL, NULL);
 }

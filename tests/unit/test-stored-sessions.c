@@ -12,26 +12,6 @@
 
 #include "common/base/wire.h"
 
-#include <stdlib.h>
-
-static const char *spec = "mem";
-
-static int setup(void **state)
-{
-	struct rig *r = malloc(sizeof(*r));
-
-	rig_init(r, spec);
-	*state = r;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	rig_fini(*state);
-	free(*state);
-	return 0;
-}
-
 static void senseless_requests_end_a_session(void **state)
 {
 	struct rig *r = *state;
@@ -415,7 +395,7 @@ static void poison_is_not_asked_for_again(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define CASE(f) cmocka_unit_test_setup_teardown(f, rig_setup, rig_teardown)
 		CASE(senseless_requests_end_a_session),
 		CASE(identity_changes_end_the_sessions_of_that_account),
 		CASE(a_session_that_waits_for_its_account_ends_too),
@@ -429,6 +409,6 @@ int main(int argc, char **argv)
 	};
 
 	if (argc > 1)
-		spec = argv[1];
+		rig_spec = argv[1];
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,27 +14,6 @@
 #include "common/base/wire.h"
 #include "stored/store-private.h"
 
-#include <stdlib.h>
-
-static const char *spec = "mem";
-
-static int setup(void **state)
-{
-	struct rig *r = malloc(sizeof(*r));
-
-	rig_init(r, spec);
-	rig_account(r, 7, IPC_account_make);
-	*state = r;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	rig_fini(*state);
-	free(*state);
-	return 0;
-}
-
 enum { NOBODY = 0, A = 101, B, C, D, E, F, MAX = 8 };
 
 /* A message's numbers: its own, then its references; the list ends with a 0 behind the first. */
@@ -395,7 +374,7 @@ static void the_index_is_bounded(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define CASE(f) cmocka_unit_test_setup_teardown(f, rig_setup_account, rig_teardown)
 		CASE(the_oldest_reference_names_the_thread),
 		CASE(what_has_no_id_is_alone),
 		CASE(answers_to_answers_stay_together),
@@ -409,6 +388,6 @@ int main(int argc, char **argv)
 	};
 
 	if (argc > 1)
-		spec = argv[1];
+		rig_spec = argv[1];
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

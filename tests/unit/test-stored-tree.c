@@ -12,29 +12,9 @@
 
 #include "common/base/wire.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-static const char *spec = "mem";
-
 enum { ACCOUNT = 7 };
-
-static int setup(void **state)
-{
-	struct rig *r = malloc(sizeof(*r));
-
-	rig_init(r, spec);
-	rig_account(r, ACCOUNT, IPC_account_make);
-	*state = r;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	rig_fini(*state);
-	free(*state);
-	return 0;
-}
 
 static struct rig_client *session(struct rig *r)
 {
@@ -375,7 +355,7 @@ static void a_new_account_has_its_first_mailboxes(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define CASE(f) cmocka_unit_test_setup_teardown(f, rig_setup_account, rig_teardown)
 		CASE(names_are_made_with_their_parents),
 		CASE(names_that_cannot_be_are_refused),
 		CASE(inbox_is_always_there),
@@ -390,6 +370,6 @@ int main(int argc, char **argv)
 	};
 
 	if (argc > 1)
-		spec = argv[1];
+		rig_spec = argv[1];
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

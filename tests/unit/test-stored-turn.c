@@ -6,7 +6,6 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { DOUBLINGS = 16, QUESTIONS = 900, BODY = 300000 };

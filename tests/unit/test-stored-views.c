@@ -15,24 +15,6 @@
 
 #include <stdlib.h>
 
-static const char *spec = "mem";
-
-static int setup(void **state)
-{
-	struct rig *r = malloc(sizeof(*r));
-
-	rig_init(r, spec);
-	*state = r;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	rig_fini(*state);
-	free(*state);
-	return 0;
-}
-
 static size_t count_messages(struct rig_client *s, uint32_t mbox)
 {
 	static uint8_t rows[IPC_ROW_BYTES * 10000];
@@ -456,7 +438,7 @@ static void the_feed_catches_up_with_a_slow_reader(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define CASE(f) cmocka_unit_test_setup_teardown(f, rig_setup, rig_teardown)
 		CASE(flags_and_expunges_stay),
 		CASE(large_mailboxes_go_in_portions),
 		CASE(a_view_keeps_what_others_expunge),
@@ -469,6 +451,6 @@ int main(int argc, char **argv)
 	};
 
 	if (argc > 1)
-		spec = argv[1];
+		rig_spec = argv[1];
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

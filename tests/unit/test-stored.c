@@ -14,24 +14,6 @@
 
 #include <stdlib.h>
 
-static const char *spec = "mem";
-
-static int setup(void **state)
-{
-	struct rig *r = malloc(sizeof(*r));
-
-	rig_init(r, spec);
-	*state = r;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	rig_fini(*state);
-	free(*state);
-	return 0;
-}
-
 static void an_account_is_made_once_and_dropped_once(void **state)
 {
 	struct rig *r = *state;
@@ -505,7 +487,7 @@ static void a_declared_size_counts_against_the_quota(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define CASE(f) cmocka_unit_test_setup_teardown(f, rig_setup, rig_teardown)
 		CASE(an_account_is_made_once_and_dropped_once),
 		CASE(dropping_an_account_ends_its_sessions),
 		CASE(messages_come_back_as_they_were),
@@ -523,6 +505,6 @@ int main(int argc, char **argv)
 	};
 
 	if (argc > 1)
-		spec = argv[1];
+		rig_spec = argv[1];
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
