@@ -49,9 +49,9 @@ struct dialogue {
 	uint32_t seq;       /* of the question to routerd or stored */
 	bool in_table;
 	uint64_t sid, quota, rights;
-	uint64_t account; /* that a worker may open by its yes; 0: none */
-	uint64_t asked;   /* that routerd named and whose settings allow the login; 0: none */
-	uint32_t flags, uid;
+	uint64_t account;    /* that a worker may open by its yes; 0: none */
+	uint64_t asked;      /* that routerd named and whose settings allow the login; 0: none */
+	uint32_t flags, uid; /* flags: IPC_CONN_... of the beginning */
 	char service[33], mech[33], domain[256];
 	bool tagged;                            /* it was a tagged password */
 	char source[4 + SECRETS_TAG_BYTES + 1]; /* whose password it was, for the log */

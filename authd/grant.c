@@ -24,6 +24,12 @@ static void log_granted(const struct dialogue *d)
 	metric_add(METRIC_logins, d->service, "ok", 1);
 }
 
+/* How the connection came, for those who look at sessions. */
+static uint32_t link_of(const struct dialogue *d)
+{
+	return (d->flags & IPC_CONN_PROXIED) | (d->tls ? IPC_CONN_TLS : 0);
+}
+
 static void ask_session(struct dialogue *d)
 {
 	struct ipc_session_open ask = { .sid = d->sid,
@@ -31,7 +37,8 @@ static void ask_session(struct dialogue *d)
 		.name = buf_slice(&d->name),
 		.service = slice_str(d->service),
 		.peer = buf_slice(&d->peer),
-		.quota = d->quota };
+		.quota = d->quota,
+		.flags = link_of(d) };
 
 	d->state = DLG_SESSION;
 	ask.seq = dialogue_ask_seq(d);
@@ -42,7 +49,7 @@ static void ask_session(struct dialogue *d)
 /* Who sends mail needs no mailbox: a front-end that is taken over finds none in its hands. */
 static void tell_post(struct dialogue *d)
 {
-	struct ipc_post_login m = { .sid = d->sid, .account = d->account };
+	struct ipc_post_login m = { .sid = d->sid, .account = d->account, .flags = link_of(d) };
 
 	d->state = DLG_POST;
 	m.seq = dialogue_ask_seq(d);
@@ -140,7 +147,8 @@ static bool open_channels(struct dialogue *d, const struct ipc_auth_admin *m, in
 		.name = m->name,
 		.rights = m->rights,
 		.account = m->account,
-		.peer = buf_slice(&d->peer) };
+		.peer = buf_slice(&d->peer),
+		.flags = link_of(d) };
 	struct ipc_store_open store = { .sid = d->sid,
 		.name = m->name,
 		.rights = m->account != 0 ? d->rights : m->rights,

@@ -159,6 +159,7 @@ CTL(ctl_password_check);
 CTL(ctl_password_tags);
 CTL(ctl_password_remove);
 CTL(ctl_session_list);
+CTL(ctl_session_find);
 CTL(ctl_session_kick);
 CTL(ctl_stat);
 CTL(ctl_figure_set);

@@ -13,12 +13,25 @@ static struct slice text_of(const struct data *row, const char *key)
 	return d != NULL ? d->text : SLICE_NONE;
 }
 
+/* By which a session is looked for: the option, the command's word, where the list has it. In the
+ * command's order. */
+static const struct facet {
+	const char *option, *word, *key;
+} facets[] = { { "peer", "ADDRESS", "Address" }, { "for", "FOR", "Address" },
+	{ "service", "PROTOCOL", "Protocol" }, { "transport", "TRANSPORT", "Transport" },
+	{ "client", "CLIENT", "Client" } };
+
+enum { FACETS = sizeof(facets) / sizeof(facets[0]) };
+
 static bool wanted(const struct ctl *c, const struct data *row)
 {
-	const char *service = ctl_opt(c, "service"), *peer = ctl_opt(c, "peer");
+	for (size_t i = 0; i < FACETS; i++) {
+		const char *value = ctl_opt(c, facets[i].option);
 
-	return (service == NULL || slice_ieq(text_of(row, "Protocol"), slice_str(service))) &&
-	       (peer == NULL || slice_ieq(text_of(row, "Address"), slice_str(peer)));
+		if (value != NULL && !slice_ieq(text_of(row, facets[i].key), slice_str(value)))
+			return false;
+	}
+	return ctl_opt(c, "for") == NULL || text_of(row, "Proxied").n > 0;
 }
 
 /* Takes the rows that are not wanted out of the list. */
@@ -54,7 +67,8 @@ static void show_sessions(struct ctl *c, struct data *list)
 {
 	static const struct column columns[] = { { "SESSION", "SID", false },
 		{ "ACCOUNT", "Account", false }, { "SERVICE", "Protocol", false },
-		{ "PEER", "Address", false }, { "SINCE", "from", true }, { "", "lasted", true } };
+		{ "PEER", "Address", false }, { "LINK", "Transport", false },
+		{ "SINCE", "from", true }, { "", "lasted", true }, { "CLIENT", "Client", false } };
 	int64_t now_s = clock_wall_s();
 	char since[40], lasted[40];
 
@@ -89,6 +103,30 @@ int ctl_session_list(struct ctl *c)
 	else
 		show_sessions(c, (struct data *)r.data);
 	return CTL_DONE;
+}
+
+int ctl_session_find(struct ctl *c)
+{
+	struct buf b;
+	struct reply r;
+	int status;
+
+	line_start(&b, "FindAccountSession");
+	line_word(&b, c->argv[0]);
+	for (size_t i = 0; i < FACETS; i++) {
+		const char *value = ctl_opt(c, facets[i].option);
+
+		if (value == NULL)
+			continue;
+		line_word(&b, facets[i].word);
+		line_word(&b, value);
+	}
+	status = ctl_ask(c, &b, &r);
+	if (status == CTL_DONE && r.data != NULL && c->json)
+		print_json(r.data);
+	else if (status == CTL_DONE && r.data != NULL)
+		printf("%.*s\n", SLICE_FMT(r.data->text));
+	return status;
 }
 
 /* A number, or two hexadecimal ones with '-' between: everything else is an account. */

@@ -42,6 +42,8 @@ static void put_row(void *arg, const struct conn_row *row)
 	wire_put_bytes(&b, buf_slice(&name));
 	wire_put_bytes(&b, slice_str(row->service));
 	wire_put_bytes(&b, row->peer);
+	wire_put_u32(&b, row->flags);
+	wire_put_bytes(&b, SLICE_NONE);
 	item(l->q, buf_slice(&b));
 	buf_fini(&name);
 	buf_fini(&b);

@@ -86,7 +86,7 @@ static void on_post_login(struct routerd *rd, struct ipc_chan *c, const struct i
 {
 	struct ipc_post_login_reply reply = { .seq = m->seq };
 
-	reply.status = rcpt_on_login(rd, m->sid, m->account);
+	reply.status = rcpt_on_login(rd, m->sid, m->account, m->flags);
 	ipc_send(c, IPC_post_login_reply, &reply, NULL);
 }
 

@@ -56,6 +56,7 @@ struct rcpt_conn {
 	bool login;       /* for submission: asks nothing before authd has named the account */
 	bool sender;      /* the last sender asked for is the account's */
 	uint64_t account; /* 0: none yet */
+	uint32_t flags;   /* IPC_CONN_TLS, _PROXIED, when there is one */
 	int64_t since_s;
 	char service[33];
 	uint8_t peer[ADDR_PACKED_MAX];
@@ -384,7 +385,8 @@ void rcpt_on_attach(
 }
 
 /* One login for the life of a connection; which connection, the acceptor has told both of us. */
-enum ipc_route_status rcpt_on_login(struct routerd *rd, uint64_t sid, uint64_t account)
+enum ipc_route_status rcpt_on_login(
+    struct routerd *rd, uint64_t sid, uint64_t account, uint32_t flags)
 {
 	struct rcpt_conn *rc = conn_of(rd, sid);
 	const struct object *o = directory_account(&rd->db.dir, account);
@@ -394,6 +396,7 @@ enum ipc_route_status rcpt_on_login(struct routerd *rd, uint64_t sid, uint64_t a
 	if (!rc->login || rc->account != 0)
 		return IPC_ROUTE_REFUSED;
 	rc->account = account;
+	rc->flags = flags;
 	return IPC_ROUTE_OK;
 }
 
@@ -412,7 +415,7 @@ void rcpt_conns_each(struct routerd *rd, conn_fn *fn, void *arg)
 
 	for (rc = rd->rcpt_conns; rc != NULL; rc = rc->hh.next)
 		fn(arg, &(struct conn_row){ rc->sid, rc->account, rc->since_s, rc->service,
-			    slice_of(rc->peer, rc->npeer) });
+			    slice_of(rc->peer, rc->npeer), rc->flags });
 }
 
 bool rcpt_kick(struct routerd *rd, uint64_t sid)

@@ -75,7 +75,8 @@ void alerts_tell_new(struct routerd *rd, unsigned scope, uint64_t id);
 void rcpt_on_attach(
     struct routerd *rd, struct ipc_chan *c, const struct ipc_rcpt_attach *m, int *fd);
 /* authd: this connection's login; IPC_ROUTE_OK, or why it cannot be. */
-enum ipc_route_status rcpt_on_login(struct routerd *rd, uint64_t sid, uint64_t account);
+enum ipc_route_status rcpt_on_login(
+    struct routerd *rd, uint64_t sid, uint64_t account, uint32_t flags);
 /* Whoever logged in as `account` has to do it again: its connections may ask no more. */
 void rcpt_on_logout(struct routerd *rd, uint64_t account);
 void rcpt_on_target_done(struct routerd *rd, const struct ipc_post_target_done *m);
@@ -117,6 +118,7 @@ struct conn_row {
 	int64_t since_s;
 	const char *service;
 	struct slice peer; /* packed */
+	uint32_t flags;    /* IPC_CONN_TLS, _PROXIED; of nobody's connection not known */
 };
 typedef void conn_fn(void *arg, const struct conn_row *row);
 

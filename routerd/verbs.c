@@ -23,6 +23,7 @@ struct dir_conn {
 	struct ipc_chan *chan;
 	uint64_t id, rights, account; /* account: with rights 0, who logged in */
 	int64_t since_s;
+	uint32_t flags; /* IPC_CONN_TLS, _PROXIED */
 	uint8_t peer[ADDR_PACKED_MAX];
 	size_t npeer;
 	struct audits audits;
@@ -220,7 +221,7 @@ void dir_conns_each(struct routerd *rd, conn_fn *fn, void *arg)
 	for (const struct dir_conn *dc = rd->dir_conns; dc != NULL; dc = dc->next)
 		if (dc->account != 0)
 			fn(arg, &(struct conn_row){ dc->audits.sid, dc->account, dc->since_s, "pwd",
-				    slice_of(dc->peer, dc->npeer) });
+				    slice_of(dc->peer, dc->npeer), dc->flags });
 }
 
 bool dir_kick(struct routerd *rd, uint64_t sid, uint64_t but)
@@ -247,6 +248,7 @@ void dir_on_open(struct routerd *rd, const struct ipc_dir_open *m, int take_fd)
 		.id = ++next_id,
 		.rights = m->rights,
 		.account = m->account,
+		.flags = m->flags,
 		.since_s = clock_wall_s(),
 		.npeer = m->peer.n <= sizeof(dc->peer) ? m->peer.n : 0,
 		.audits = { .sid = m->sid },

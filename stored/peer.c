@@ -125,7 +125,7 @@ static void on_session_open(struct peer *p, const struct ipc_session_open *m)
 		to[i] = slice_of(q->text + at, from[i].n);
 		at += from[i].n;
 	}
-	q->args = (struct session_args){ m->sid, m->quota, to[0], to[1], to[2] };
+	q->args = (struct session_args){ m->sid, m->quota, to[0], to[1], to[2], .flags = m->flags };
 	account_get(p->st, m->account, 0, on_session_account, q);
 }
 

@@ -274,7 +274,8 @@ void session_do(
 	default:
 		if (!tree_on_msg(s, at, type, m) && !append_on_msg(s, at, type, m) &&
 		    !keyword_on_msg(s, type, m) && !copy_on_msg(s, at, type, m) &&
-		    !lost_on_session_msg(s, type, m) && !alerts_on_session_msg(s, type))
+		    !lost_on_session_msg(s, type, m) && !alerts_on_session_msg(s, type) &&
+		    !session_on_client(s, type, m))
 			session_bad(s, "message");
 		break;
 	}

@@ -74,6 +74,8 @@ struct session {
 	uint64_t sid;
 	int64_t since_s;
 	struct slice name, service, peer; /* in `text` */
+	uint32_t flags;                   /* IPC_CONN_TLS, _PROXIED */
+	char *client;                     /* what its program calls itself, in ASCII; or NULL */
 	uint8_t *text;
 	bool dead, pumping;
 	bool admin; /* of an administrator, who may place uids */
@@ -146,6 +148,9 @@ void session_do(
 void session_answer(struct session *s, enum ipc_type type, const void *m);
 /* The events have caught up. */
 void session_unstash(struct session *s);
+
+/* session.c. False: it is not about the client's program. */
+bool session_on_client(struct session *s, enum ipc_type type, const union ipc_any *m);
 
 /* In that account. Admitted before; op_end() gives the allowance back. */
 void op_begin(struct op *op, struct session *s, struct account *a, uint32_t seq, size_t held);

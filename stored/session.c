@@ -65,6 +65,7 @@ static struct session *session_alloc(struct account *a, const struct session_arg
 	s->st = a->st;
 	s->sid = args->sid;
 	s->admin = args->admin;
+	s->flags = args->flags;
 	s->since_s = clock_wall_s();
 	s->credit = IPC_WINDOW_BYTES;
 	s->fetch->st = a->st;
@@ -167,6 +168,7 @@ void session_free(struct session *s)
 	else
 		free(s->fetch);
 	guests_free(s);
+	free(s->client);
 	free(s->text);
 	free(s);
 	tree_reap(a);
@@ -255,6 +257,24 @@ uint64_t session_account(const struct store *st, uint64_t sid)
 	return 0;
 }
 
+bool session_on_client(struct session *s, enum ipc_type type, const union ipc_any *m)
+{
+	struct slice name = m->session_client.name;
+	char *text;
+
+	if (type != IPC_session_client)
+		return false;
+	text = malloc(name.n + 1);
+	if (text == NULL)
+		return true; /* it is told less */
+	for (size_t i = 0; i < name.n; i++)
+		text[i] = name.p[i] >= ' ' && name.p[i] < 0x7f ? (char)name.p[i] : '?';
+	text[name.n] = '\0';
+	free(s->client);
+	s->client = text;
+	return true;
+}
+
 static void list_send(struct peer *to, uint32_t seq, bool more, struct buf *rows)
 {
 	struct ipc_sess_rows reply = { seq, more, buf_slice(rows) };
@@ -267,13 +287,17 @@ static void list_send(struct peer *to, uint32_t seq, bool more, struct buf *rows
 void session_list(struct store *st, struct peer *to, const struct ipc_sess_list *q)
 {
 	struct buf rows = BUF_INIT(61440);
+	struct slice client;
 	struct session *s;
+	size_t n;
 
 	LIST_FOREACH(s, &st->sessions, link)
 	{
 		if (q->account != 0 && s->account->id != q->account)
 			continue;
-		if (rows.n + 24 + 12 + s->name.n + s->service.n + s->peer.n > rows.max)
+		client = s->client != NULL ? slice_str(s->client) : SLICE_NONE;
+		n = 24 + 12 + 8 + s->name.n + s->service.n + s->peer.n + client.n;
+		if (rows.n + n > rows.max)
 			list_send(to, q->seq, true, &rows);
 		wire_put_u64(&rows, s->sid);
 		wire_put_u64(&rows, s->account->id);
@@ -281,6 +305,8 @@ void session_list(struct store *st, struct peer *to, const struct ipc_sess_list 
 		wire_put_bytes(&rows, s->name);
 		wire_put_bytes(&rows, s->service);
 		wire_put_bytes(&rows, s->peer);
+		wire_put_u32(&rows, s->flags);
+		wire_put_bytes(&rows, client);
 	}
 	list_send(to, q->seq, false, &rows);
 	buf_fini(&rows);

@@ -158,6 +158,7 @@ struct session_args {
 	uint64_t sid, quota;
 	struct slice name, service, peer;
 	bool admin; /* an administrator's: it may place uids; begins with hello */
+	uint32_t flags;
 };
 /* IPC_ST_OK and the other end of the pair. */
 int session_new(struct account *a, const struct session_args *args, int *ret_fd);

@@ -9,6 +9,9 @@
 struct row {
 	uint64_t sid, account, since;
 	struct slice name, service, peer; /* the last as text */
+	struct slice client;              /* as its program calls itself */
+	const char *transport;            /* NULL: not known, of a connection of nobody's */
+	bool proxied;
 	char peer_text[ADDR_TEXT_MAX], sid_text[40];
 };
 
@@ -16,6 +19,7 @@ static bool next_row(struct wire_reader *r, struct row *ret)
 {
 	struct slice peer;
 	struct addr a = { 0 };
+	uint32_t flags;
 
 	if (wire_left(r) == 0)
 		return false;
@@ -25,6 +29,12 @@ static bool next_row(struct wire_reader *r, struct row *ret)
 	ret->name = wire_get_bytes(r, 1000);
 	ret->service = wire_get_bytes(r, 100);
 	peer = wire_get_bytes(r, 100);
+	flags = wire_get_u32(r);
+	ret->client = wire_get_bytes(r, 100);
+	ret->proxied = (flags & IPC_CONN_PROXIED) != 0;
+	ret->transport = (flags & IPC_CONN_TLS) != 0 ? "tls" : "plain";
+	if (ret->account == 0 || slice_eq(ret->service, SLICE("ctl")))
+		ret->transport = NULL;
 	addr_unpack(peer, &a);
 	ret->peer = slice_str(addr_ip_text(&a, ret->peer_text));
 	snprintf(ret->sid_text, sizeof(ret->sid_text), "%llx-%llx",
@@ -48,6 +58,12 @@ static void put_session(struct cmd *c, const struct row *row)
 	data_put_pair(&c->data, "Account", row->name);
 	data_put_pair(&c->data, "Protocol", row->service);
 	data_put_pair(&c->data, "Address", row->peer);
+	if (row->proxied)
+		data_put_pair(&c->data, "Proxied", SLICE("YES"));
+	if (row->transport != NULL)
+		data_put_pair(&c->data, "Transport", slice_str(row->transport));
+	if (row->client.n > 0)
+		data_put_pair(&c->data, "Client", row->client);
 	buf_putc(&c->data, '}');
 }
 
@@ -124,19 +140,22 @@ void run_list_sessions(struct cmd *c)
 
 void run_find_session(struct cmd *c)
 {
-	if (c->arg[2] != NULL || c->arg[4] != NULL || c->arg[5] != NULL)
-		cmd_error(c,
-		    "sessions are known by ADDRESS and PROTOCOL, not by FOR, TRANSPORT and CLIENT");
-	else
-		cmd_find_account(c, cmd_text(c, 0), ask_of_account);
+	cmd_find_account(c, cmd_text(c, 0), ask_of_account);
 }
 
 /* ---- one session ---- */
 
+/* FOR: the address for which a proxy says that it connects. */
 static bool is_wanted(const struct cmd *c, const struct row *row)
 {
-	return (c->arg[1] == NULL || slice_ieq(cmd_text(c, 1), row->peer)) &&
-	       (c->arg[3] == NULL || slice_ieq(cmd_text(c, 3), row->service));
+	struct slice found[] = { row->name, row->peer, row->proxied ? row->peer : SLICE_NONE,
+		row->service, row->transport != NULL ? slice_str(row->transport) : SLICE_NONE,
+		row->client };
+
+	for (size_t i = 1; i < sizeof(found) / sizeof(found[0]); i++)
+		if (c->arg[i] != NULL && !slice_ieq(cmd_text(c, i), found[i]))
+			return false;
+	return true;
 }
 
 /* GetSession, and KillSession with a DOMAIN: the session of this number, if it is of that domain.

@@ -80,6 +80,7 @@ static void logged_in(struct imap *s)
 
 	imap_enter(s, IMAP_AUTHED);
 	s->failures = 0;
+	imap_tell_client(s);
 	write_code(&w, "CAPABILITY");
 	imap_put_capabilities(s, &w);
 	write_code_end(&w);

@@ -162,6 +162,7 @@ struct imap {
 	uint32_t quota_kind;    /* enum ipc_quota_kind */
 	bool quota_over;
 	struct buf alerts; /* texts that the client is to be told of, as stored sent them */
+	char client[65];   /* what its program calls itself; empty: it did not say */
 };
 
 /* ---- imap.c ---- */
@@ -216,6 +217,9 @@ size_t imap_gather_feed(struct imap *s, struct slice in);
 /* A literal announced at the end of `line` (`at` in it): 0; 1: there is none; 2: of no size. */
 int imap_literal_find(struct slice line, struct imap_literal *ret);
 void imap_gather_reset(struct imap *s);
+
+/* id.c: stored hears what the client's program calls itself, once there is a session. */
+void imap_tell_client(struct imap *s);
 
 /* ---- alert.c ---- */
 /* From stored, as in session_alerts. */

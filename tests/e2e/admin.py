@@ -250,6 +250,8 @@ GetAccountInfo u1 (State) KEY State
 GetAccountInfo u1 KEY Nothing
 FindAccountSession u1
 FindAccountSession u1 FOR 192.0.2.1
+FindAccountSession u1 TRANSPORT tls
+FindAccountSession u1 CLIENT mutt
 GetSession 1-2
 GetSession (1)
 GetStatElement nothing

@@ -171,7 +171,8 @@ JSON_OF = {  # a line for every verb, and what of the answer is looked at
     "figure set": (["custom.j", "+3"], lambda v: v["done"]),
     "alias set": (["j1", "j2"], lambda v: v["done"]), "alias list": (["j1"], lambda v: v == ["j2"]),
     "password set": (["j1"], lambda v: v["done"]), "password check": (["j1"], lambda v: v["done"]),
-    "session list": ([], lambda v: v == []), "session kick": (["99"], lambda v: not v["done"] and "session" in v["error"]),
+    "session list": ([], lambda v: v == []), "session find": (["u1"], lambda v: not v["done"] and "session" in v["error"]),
+    "session kick": (["99"], lambda v: not v["done"] and "session" in v["error"]),
     "route test": (["u1", "--mode=mail", "--local=127.0.0.1"], lambda v: v[0] == "LOCAL"), "route login": (["u1", "127.0.0.1"], lambda v: v[3] == "ok"),
     "router show": ([], lambda v: v == ""), "router set": (["-"], lambda v: v["done"]),
     "store export": (["nobody", "/nonexistent"], lambda v: not v["done"] and "account" in v["error"]),
@@ -277,7 +278,7 @@ def sessions(s):
         equal((mine["Protocol"], mine["Address"]), ("pop3", "127.0.0.1"), "service and peer")
         wait(lambda: "sid=" + mine["SID"] in s.log_text(), 60, mine["SID"] + " in the log")
         table = s.ctl("session", "list")
-        equal(table.split("\n")[0].split(), ["SESSION", "ACCOUNT", "SERVICE", "PEER", "SINCE"], "heading")
+        equal(table.split("\n")[0].split(), ["SESSION", "ACCOUNT", "SERVICE", "PEER", "LINK", "SINCE", "CLIENT"], "heading")
         check(mine["SID"] in table, "no %s in the table", mine["SID"])
         for words, count in ((["--service=pop3"], 2), (["--service", "imap"], 0), (["--peer=127.0.0.1", "u1"], 1),
                              (["--peer=127.0.0.9"], 0)):

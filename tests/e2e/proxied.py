@@ -107,7 +107,10 @@ def doors(s):
         check(f.readline().startswith(b"* OK"), "no greeting")
         sock.sendall(b"a LOGIN info %s\r\n" % PASSWORD.encode())
         check(f.readline().startswith(b"a OK"), "no login")
-        equal([(r["Account"], r["Address"]) for r in s.sessions()], [("info@client1.test", PEER)], "the sessions")
+        equal([(r["Account"], r["Address"], r["Proxied"]) for r in s.sessions()], [("info@client1.test", PEER, "YES")], "the sessions")
+        for words in (("--for=" + PEER,), ("--peer=" + PEER, "--for=" + PEER, "--service=imap")):
+            equal(s.ctl("session", "find", "info@client1.test", *words).strip(), s.sessions()[0]["SID"], "the one behind the proxy")
+        equal(s.ctl("session", "list", "--for=" + A1).count("imap"), 0, "those for another address")
         sock.sendall(b"b LOGOUT\r\n")
         f.read()
     wait(lambda: not s.sessions(), 60, "the session's end")

@@ -348,6 +348,36 @@ def domain_administrator(s):
     s.pop("u1").quit()
 
 
+@case("a session is found by its protocol, address, link and the name of its client, together, too")
+def found(s):
+    def find(words):
+        with Line(s.admin) as c:
+            for line in (None, "INLINE", "FindAccountSession u1 " + words):
+                answer = c.want(line, "")
+            return answer
+
+    def sid(service):
+        return [r["SID"] for r in s.connections("u1") if r["Protocol"] == service][0]
+
+    wait(lambda: not s.connections(), 60, "the end of those before")
+    with imap(s) as i, s.pop_line_tls() as pop, submission(s), Pwd(s, "u1"):
+        pop.want("USER u1", "+OK")
+        pop.want("PASS " + PASSWORD, "+OK")
+        i.xatom("ID", '("version" "1" "name" "Mail \\"er\\"")')
+        i.noop()
+        sids = {what: sid(what) for what in ("imap", "pop3", "submission", "pwd")}
+        for what, words in (("pop3", "TRANSPORT TLS"), ("pop3", "ADDRESS %s PROTOCOL POP3" % A1), ("imap", r'CLIENT "mail \"ER\""'),
+                            ("imap", r'PROTOCOL imap TRANSPORT plain CLIENT "Mail \"er\""'), ("pwd", "PROTOCOL pwd TRANSPORT plain"),
+                            ("submission", "ADDRESS %s PROTOCOL submission TRANSPORT plain" % A1)):
+            equal(find(words), '201 "%s"' % sids[what], words)
+        for words in ("FOR " + A1, "PROTOCOL imap TRANSPORT tls", "CLIENT x", r'PROTOCOL pop3 CLIENT "Mail \"er\""', "TRANSPORT radio"):
+            check(find(words).startswith("501 "), "%s finds one", words)
+        equal(s.ctl("session", "find", "u1", "--transport=tls", "--service=pop3").strip(), sids["pop3"], "found by gatehousectl")
+        equal(json.loads(s.ctl("--json", "session", "find", "u1", "--client=mail \"er\"")), sids["imap"], "as JSON")
+        equal([(r["Protocol"], r["Transport"], r.get("Client")) for r in json.loads(
+            s.ctl("--json", "session", "list", "--transport=plain", "--client=Mail \"er\""))], [("imap", "plain", 'Mail "er"')], "listed")
+
+
 @case("submission, LMTP and PWD connections are in the list of sessions, and end by their number or with their account's")
 def connections(s):
     def kinds(*account):

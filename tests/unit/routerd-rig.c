@@ -351,7 +351,7 @@ void rig_submit(uint64_t account)
 	rcpt_on_attach(
 	    &rig.rd, rig.rd.stored, &(struct ipc_rcpt_attach){ .sid = ++sid, .login = 1 }, &sv[0]);
 	rig.rcpt_end = ipc_chan_new(rig.rd.base, sv[1], IPC_CH_RCPT, false, &submit_ops, NULL);
-	assert_int_equal(rcpt_on_login(&rig.rd, sid, account), IPC_ROUTE_OK);
+	assert_int_equal(rcpt_on_login(&rig.rd, sid, account, IPC_CONN_TLS), IPC_ROUTE_OK);
 }
 
 uint32_t rig_sender(const char *address)

@@ -354,6 +354,8 @@ static void sessions_and_figures(void **state)
 	wire_put_bytes(&rows, SLICE("ann@d"));
 	wire_put_bytes(&rows, SLICE("pop3"));
 	wire_put_bytes(&rows, slice_of("\x04\x7f\0\0\x01\0\x6e", 7));
+	wire_put_u32(&rows, IPC_CONN_TLS);
+	wire_put_bytes(&rows, SLICE("a \"x\""));
 	type_in("ListSessions\nKillSession 9\nListStat\n");
 	m.sess_rows = (struct ipc_sess_rows){ .seq = rig.asked[0].seq, .rows = buf_slice(&rows) };
 	answer(FRONT_STORE, IPC_sess_rows, &m);
@@ -363,7 +365,7 @@ static void sessions_and_figures(void **state)
 	replies("200 data "
 		"follow\r\n({ID=#9;SID=\"0-9\";AccountID=#5;Since=#1700000000;Account=\"ann@d\";"
 		"Protocol=pop3;"
-		"Address=\"127.0.0.1\";})\r\n");
+		"Address=\"127.0.0.1\";Transport=tls;Client=\"a \\\"x\\\"\";})\r\n");
 	assert_int_equal(rig.asked[2].verb, VERB_conn_kick);
 	assert_string_equal(rig.asked[2].args, "9|0");
 	dir(2, IPC_DIR_NOTFOUND, false, ITEMS("none"));

@@ -167,7 +167,7 @@ static void a_sender_is_the_logins_own(void **state)
 	assert_int_equal(
 	    ask(router_set_table, "<sales> = ann\n<away> = a@remote.example"), IPC_DIR_OK);
 	attach_submission(10);
-	assert_int_equal(rcpt_on_login(&rig.rd, 10, 3), IPC_ROUTE_OK);
+	assert_int_equal(rcpt_on_login(&rig.rd, 10, 3, 0), IPC_ROUTE_OK);
 	assert_int_equal(sender("ann@company.com"), IPC_ROUTE_OK);
 	assert_int_equal(sender("ANN+list@Company.com"), IPC_ROUTE_OK);
 	assert_int_equal(sender("anne@company.com"), IPC_ROUTE_OK);
@@ -210,15 +210,15 @@ static void submission_asks_in_order(void **state)
 	assert_int_equal(sender("ann@company.com"), UINT32_MAX);
 	assert_true(is_gone());
 	attach_submission(13);
-	assert_int_equal(rcpt_on_login(&rig.rd, 13, 3), IPC_ROUTE_OK);
+	assert_int_equal(rcpt_on_login(&rig.rd, 13, 3, 0), IPC_ROUTE_OK);
 	assert_int_equal(sender("ben@company.com"), IPC_ROUTE_REFUSED);
 	assert_true(is_gone());
 	/* One login; only where the acceptor said so; of accounts that are there. */
 	attach_submission(14);
-	assert_int_equal(rcpt_on_login(&rig.rd, 14, 99), IPC_ROUTE_TRYLATER);
-	assert_int_equal(rcpt_on_login(&rig.rd, 14, 3), IPC_ROUTE_OK);
-	assert_int_equal(rcpt_on_login(&rig.rd, 14, 4), IPC_ROUTE_REFUSED);
-	assert_int_equal(rcpt_on_login(&rig.rd, 15, 3), IPC_ROUTE_TRYLATER);
+	assert_int_equal(rcpt_on_login(&rig.rd, 14, 99, 0), IPC_ROUTE_TRYLATER);
+	assert_int_equal(rcpt_on_login(&rig.rd, 14, 3, 0), IPC_ROUTE_OK);
+	assert_int_equal(rcpt_on_login(&rig.rd, 14, 4, 0), IPC_ROUTE_REFUSED);
+	assert_int_equal(rcpt_on_login(&rig.rd, 15, 3, 0), IPC_ROUTE_TRYLATER);
 	assert_int_equal(sender("ann@company.com"), IPC_ROUTE_OK);
 	assert_false(is_gone());
 	/* A new password ends what the old one began, and nothing else. */

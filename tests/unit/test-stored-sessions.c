@@ -118,6 +118,14 @@ static void administrators_list_and_kick(void **state)
 	assert_true(m->sess_rows.rows.n > 24);
 	assert_int_equal(wire_load_u64(m->sess_rows.rows.p), 42);
 	assert_int_equal(wire_load_u64(m->sess_rows.rows.p + 8), 7);
+	rig_send(s, IPC_session_client, &(struct ipc_session_client){ SLICE("old") });
+	rig_send(s, IPC_session_client, &(struct ipc_session_client){ SLICE("a\x1b[2Jb\xc3\xa4") });
+	rig_send(s, IPC_quota_get, &(struct ipc_quota_get){ 5 });
+	rig_wait(s, IPC_quota_is);
+	rig_send(ad, IPC_sess_list, &(struct ipc_sess_list){ 1, 0 });
+	m = rig_wait(ad, IPC_sess_rows);
+	assert_true(m->sess_rows.rows.n > 12);
+	assert_memory_equal(m->sess_rows.rows.p + m->sess_rows.rows.n - 12, "\x08\0\0\0a?[2Jb??", 12);
 	rig_send(ad, IPC_stat_ask, &(struct ipc_stat_ask){ 2, 7 });
 	m = rig_wait(ad, IPC_stat_reply);
 	assert_int_equal(m->stat_reply.status, IPC_ST_OK);
