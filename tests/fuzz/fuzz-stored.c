@@ -49,8 +49,8 @@ static const enum ipc_type more_messages[] = { IPC_mbox_uids, IPC_gone_get, IPC_
 	IPC_append_commit, IPC_append_abort, IPC_msg_copy, IPC_quota_get, IPC_mbox_list,
 	IPC_mbox_create, IPC_mbox_delete, IPC_mbox_rename, IPC_mbox_subscribe, IPC_mbox_status,
 	IPC_parts_get, IPC_lost_ask, IPC_foreign_is, IPC_mbox_place, IPC_append_place,
-	IPC_session_alerted, IPC_sess_list, IPC_sess_kick, IPC_stat_ask, IPC_sess_open,
-	IPC_undelete_ask };
+	IPC_session_alerted, IPC_session_client, IPC_sess_list, IPC_sess_kick, IPC_stat_ask,
+	IPC_sess_open, IPC_undelete_ask };
 
 enum {
 	N_MESSAGES = sizeof(messages) / sizeof(messages[0]),
