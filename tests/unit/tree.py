@@ -4,7 +4,8 @@
 - master, stored and authd include nothing that parses what strangers wrote.
 - <lmdb.h> is included below common/engine/lmdb only.
 - what the suite keeps goes through common/engine: nothing else of it opens, writes through or locks a file.
-- every test that docs/architecture.md names is there.
+- every test that docs/architecture.md names is there, and it names every page and every installed program.
+- the README shows every folder of the tree.
 - every event and key that is logged is a row of common/base/events.def.
 - bytes of ours reach an IMAP client through protocols/imap/write.c only.
 - transcripts of IMAP and SMTP are named after RFC and section.
@@ -136,6 +137,55 @@ def shown_errors(text):
             yield "docs/architecture.md names %s, which is not there" % name
 
 
+def unlinked_errors(text, pages):
+    for page in pages:
+        if "](%s)" % page not in text:
+            yield "docs/architecture.md has no link to %s" % page
+
+
+def program_errors(text, builds):
+    """Programs that are installed, from the text of meson.build files."""
+    for call in re.split(r"\bexecutable\(", builds)[1:]:
+        name = call.split("'")[1]
+        if "install: true" in call.split("\n\n")[0] and "`%s`" % name not in text:
+            yield "docs/architecture.md does not name the program %s" % name
+
+
+def unshown_errors(text, folders):
+    tree = text[text.index("## The tree"):]
+    for folder in folders:
+        if not re.search(r"(?<![\w-])%s/" % re.escape(os.path.basename(folder)), tree):
+            yield "the tree in README.md does not show %s" % folder
+
+
+def pages():
+    docs = os.path.join(ROOT, "docs")
+    return [p for p in (os.path.relpath(f, docs) for f in sorted(glob.glob(docs + "/**/*.md", recursive=True)))
+            if p != "architecture.md"]
+
+
+def folders():
+    for top in ["common"] + PROGRAMS + ["tests", "scripts", "systemd"]:
+        yield top
+        for name in sorted(os.listdir(os.path.join(ROOT, top))):
+            if os.path.isdir(os.path.join(ROOT, top, name)) and not name.startswith(("_", ".")):
+                yield "%s/%s" % (top, name)
+
+
+def builds():
+    text = ""
+    for top in PROGRAMS:
+        for name in sorted(glob.glob(os.path.join(ROOT, top, "**/meson.build"), recursive=True)):
+            with open(name, encoding="utf-8") as f:
+                text += f.read() + "\n\n"
+    return text
+
+
+def readme():
+    with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as f:
+        return f.read()
+
+
 def architecture():
     with open(os.path.join(ROOT, "docs/architecture.md"), encoding="utf-8") as f:
         return f.read()
@@ -237,6 +287,10 @@ def self_errors():
             yield "the rule lets routerd keep files by %s" % text
     if list(keep_errors([("routerd/x.c", "/* open() */ engine_open(e, \"open(\");")])) or not list(shown_errors("`tests/none.py`")):
         yield "the rules about files and about names of tests see wrongly"
+    build = "executable('none', 'main.c', dependencies: files('x'), install: true)"
+    if (not list(unlinked_errors("other.md", ["none.md"])) or not list(program_errors("`other`", build)) or
+            not list(unshown_errors("none ## The tree other/none", ["x/none"]))):
+        yield "pages, programs and folders may be missing"
     for path, target in (("stored/post.c", "common/mail/mime.h"), ("authd/dialogue.c", "gsasl.h"),
                          ("master/main.c", "openssl/ssl.h")):
         if may_parse(path, target):
@@ -247,6 +301,9 @@ def main():
     passed = failed = 0
     for name, errors in (("includes", include_errors()), ("privileged parse nothing", privilege_errors()),
                          ("what is kept", keep_errors(sources())), ("tests that are named", shown_errors(architecture())), ("events", event_errors()),
+                         ("pages that are linked", unlinked_errors(architecture(), pages())),
+                         ("programs that are named", program_errors(architecture(), builds())),
+                         ("folders that are shown", unshown_errors(readme(), folders())),
                          ("transcripts", transcript_errors()), ("one writer of IMAP", way_errors(sources())),
                          ("options", page_errors("options-doc")),
                          ("messages", page_errors("messages-doc")), ("metrics", page_errors("metrics-doc")),
