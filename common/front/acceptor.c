@@ -377,6 +377,7 @@ static int listeners_make(struct acceptor *a)
 			return -ENOENT;
 		}
 		fd_nonblock(l[i].fd);
+		channels_keep_alive(l[i].fd);
 		to->a = a;
 		to->l = &l[i];
 		to->ev =

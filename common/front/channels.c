@@ -2,6 +2,7 @@
 
 #include "common/base/io.h"
 #include "common/front/figures.h"
+#include "common/front/limits.h"
 #include "common/tls/remote.h"
 
 #include <netinet/in.h>
@@ -47,6 +48,14 @@ void channels_bundle(struct acceptor *a, struct front_bundle *b, const struct li
 		b->local = addr_from_sockaddr((struct sockaddr *)&ss, n);
 	if (peer->family != 1)
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+}
+
+void channels_keep_alive(int listener_fd)
+{
+	int on = 1, idle_s = FRONT_KEEP_ALIVE_S;
+
+	setsockopt(listener_fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	setsockopt(listener_fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
 }
 
 const struct end_kind channel_ends[IPC_ENDS] = {

@@ -14,6 +14,10 @@ struct end_kind {
 
 extern const struct end_kind channel_ends[IPC_ENDS];
 
+/* Connections of this listener ask a silent client from time to time whether it is there. They have
+ * it from the listener, which costs each of them nothing; a Unix socket has no use for it. */
+void channels_keep_alive(int listener_fd);
+
 /* What the listener says of its connections, as enum front_bundle_flags. */
 uint32_t channels_flags(const struct acceptor *a, uint32_t listen_flags);
 

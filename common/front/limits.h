@@ -34,6 +34,10 @@
 #define FRONT_SASL_LINE_MAX 12290
 #define FRONT_SASL_MAX      8192
 
+/* Silence after which the kernel asks whether the client is there: less than the five minutes after
+ * which many a translator of addresses forgets a connection, which IDLE leaves silent for 29. */
+#define FRONT_KEEP_ALIVE_S 240
+
 /* Connections accepted per wake-up of a listener, and the pause when descriptors are short. */
 #define FRONT_ACCEPT_TURN 16
 #define FRONT_PAUSE_MS    200

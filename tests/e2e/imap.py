@@ -11,7 +11,7 @@ import zlib
 
 from imap_session import good, session
 from stores import written
-from suite import DOMAIN, PASSWORD, Line, behind_trace, case, check, equal, main, message, wait
+from suite import DOMAIN, PASSWORD, Failed, Line, behind_trace, case, check, equal, main, message, wait
 
 TO = "u1@" + DOMAIN
 imaplib._MAXLINE = 1 << 24
@@ -144,6 +144,26 @@ def idle(s):
             equal(c.line(), "* 1 EXISTS", "what is told")
         c.line()
         c.want("DONE", "c OK")
+
+
+def kept_alive(port, peer_port):
+    """Seconds until the kernel asks the peer of this connection whether it is there; None: it does not."""
+    with open("/proc/self/net/tcp", encoding="ascii") as f:
+        for line in f.read().splitlines()[1:]:
+            row = line.split()
+            if row[1].endswith(":%04X" % port) and row[2].endswith(":%04X" % peer_port):
+                kind, ticks = row[5].split(":")
+                return int(ticks, 16) / os.sysconf("SC_CLK_TCK") if kind == "02" else None
+    raise Failed("no such connection")
+
+
+@case("a client that only waits is asked by TCP, before translators of addresses on the way forget it", engines=("lmdb",))
+def long_idle(s):
+    for port in (143, 110, 25, 587):
+        with Line(("127.0.0.1", port + s.offset)) as c:
+            c.line()
+            left = wait(lambda: kept_alive(port + s.offset, c.sock.getsockname()[1]), what="a timer on port %d" % port)
+            check(left <= 240, "port %d: asked in %s s", port, left)
 
 
 @case("sessions see each other's flags and removals; POP's removals, too")
