@@ -15,6 +15,11 @@ uint64_t sink_judge(uint64_t attached, uint64_t claimed)
 	return claimed >> 32 == attached >> 32 ? claimed : 0;
 }
 
+unsigned sink_lines_per_s(uint64_t attached)
+{
+	return (attached & 0xffffffff) != 0 ? SINK_CONN_LINES_PER_S : SINK_LINES_PER_S;
+}
+
 static void put_time(struct buf *out, int64_t wall_ms)
 {
 	time_t wall_s = (time_t)(wall_ms / 1000);

@@ -81,7 +81,7 @@ static bool rate_allows(struct source *src)
 		if (src->dropped > 0)
 			tell_dropped(src);
 	}
-	if (src->in_window++ < SINK_LINES_PER_S)
+	if (src->in_window++ < sink_lines_per_s(src->sid))
 		return true;
 	src->dropped++;
 	metric_add(METRIC_log_lines_dropped, src->name, "sink", 1);

@@ -9,7 +9,13 @@
 
 #include "common/proc/proc.h"
 
-enum { SINK_NAME_MAX = 32, SINK_TURN_LINES = 64, SINK_LINES_PER_S = 2000, SINK_LINE_MAX = 2400 };
+enum {
+	SINK_NAME_MAX = 32,
+	SINK_TURN_LINES = 64,
+	SINK_LINES_PER_S = 2000,
+	SINK_CONN_LINES_PER_S = 100, /* of one connection's process */
+	SINK_LINE_MAX = 2400,
+};
 
 struct sink {
 	struct proc *p;
@@ -34,6 +40,12 @@ void sink_drain(struct sink *s);
  */
 void sink_line(
     struct buf *out, int64_t wall_ms, const char *name, uint64_t sid, int level, struct slice text);
+
+/*
+ * Lines that a channel attached so may write in a second. Who has taken the process of a connection
+ * could fill the disk with what a server is allowed.
+ */
+unsigned sink_lines_per_s(uint64_t attached);
 
 /* The session id to print, by the rule above; 0 for none. */
 uint64_t sink_judge(uint64_t attached, uint64_t claimed);

@@ -6,6 +6,7 @@
 - the exposure that `systemd-analyze security` counts is at most 2.0;
 - every system call that a row of the sandbox may make passes the filter of the unit, and every capability that
   the unit leaves is one of the master's row;
+- the journal takes every line that logd lets through;
 - sysusers.d has a user for each row of the sandbox, tmpfiles.d makes each directory for its user.
 """
 import fnmatch
@@ -111,6 +112,10 @@ def test_the_unit_lets_every_row_of_the_sandbox_work(root):
     may = set("CAP_" + c for c in re.findall(r"CAP\((\w+)\)", row))
     left = set(re.search(r"^CapabilityBoundingSet=(.*)$", unit, re.M)[1].split())
     expect(left and left <= may, "the unit leaves %s, the master drops %s" % (sorted(left), sorted(left - may)))
+
+
+def test_the_journal_drops_no_line_of_the_unit(root):
+    expect(re.search(r"^LogRateLimitIntervalSec=0$", read("systemd/gatehouse.service"), re.M), "a flood would drop audit lines of others")
 
 
 def programs():

@@ -45,11 +45,20 @@ static void a_line_is_stamped_and_printable(void **state)
 	buf_fini(&b);
 }
 
+/* A connection has less: its process may be a stranger's. */
+static void lines_have_a_limit(void **state)
+{
+	assert_int_equal(sink_lines_per_s(0), SINK_LINES_PER_S);
+	assert_int_equal(sink_lines_per_s(0x500000000), SINK_LINES_PER_S);
+	assert_int_equal(sink_lines_per_s(0x500000007), SINK_CONN_LINES_PER_S);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sessions_are_judged_by_the_channel),
 		cmocka_unit_test(a_line_is_stamped_and_printable),
+		cmocka_unit_test(lines_have_a_limit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
