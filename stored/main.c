@@ -16,6 +16,7 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <stdio.h>
 
 /* Of an account of which routerd has not spoken yet: as long as the setting is by default. */
 enum { STOP_POLL_MS = 5, UNDELETE_DEFAULT_S = 14 * 86400 };
@@ -32,6 +33,8 @@ static int warm_up(struct proc *p, void *arg)
 	struct program *g = arg;
 
 	g->proc = p;
+	snprintf(g->db.shards, sizeof(g->db.shards), "%u*",
+	    (unsigned)conf_get_u64(proc_conf(p), CONF_store_shards));
 	return database_open(&g->db, p, "store");
 }
 

@@ -2,8 +2,9 @@
 #include "common/database/database.h"
 #include "common/database/upkeep.h"
 
-#include <event2/event.h>
 #include <errno.h>
+#include <event2/event.h>
+#include <stdio.h>
 
 static const char damaged[] =
     "this database is damaged and left as it is; gatehousectl store rebuild makes its index anew "
@@ -23,10 +24,11 @@ static int open_it(struct database *db, struct proc *p, const char *dir)
 		.crashes = proc_crashes(p),
 		.progress = on_progress,
 		.progress_arg = p };
+	char spec[32];
 
 	db->name = dir;
-	return engine_open(
-	    memory ? "mem" : "lmdb", memory ? -1 : proc_dir(p, dir), &conf, &db->engine);
+	snprintf(spec, sizeof(spec), "%s%s", db->shards, memory ? "mem" : "lmdb");
+	return engine_open(spec, memory ? -1 : proc_dir(p, dir), &conf, &db->engine);
 }
 
 static int opened(struct proc *p, int r)
@@ -88,7 +90,11 @@ int database_start(struct database *db, struct proc *p)
 
 void database_on_reload(struct database *db, struct proc *p)
 {
-	if (!db->refused)
+	bool away = false;
+
+	for (unsigned k = 0; k < engine_shards(db->engine); k++)
+		away |= engine_shard_away(db->engine, k) != NULL;
+	if (!db->refused && !away)
 		return;
 	log_ev(LOG_NOTICE, "database.again", kv_s("name", db->name));
 	proc_exit(p, 1);

@@ -15,6 +15,7 @@ struct database {
 	const char *name;
 	struct event *ready;
 	struct upkeep *upkeep;
+	char shards[8]; /* before database_open(): "3*", or nothing */
 	bool refused; /* it is damaged: `engine` is an empty one in memory instead */
 };
 
@@ -23,7 +24,7 @@ struct database {
  * to say so, and must not serve what is in the empty one. */
 int database_open(struct database *db, struct proc *p, const char *dir);
 
-/* The owner's on_reload: one that was refused may have been repaired, and only a new process can
+/* The owner's on_reload: one that was refused, or a shard that was away, may have been repaired, and only a new process can
  * look; master gives us one. */
 void database_on_reload(struct database *db, struct proc *p);
 

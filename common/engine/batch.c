@@ -13,6 +13,7 @@
 
 #include "common/base/wire.h"
 #include "common/engine/map.h"
+#include "common/engine/shards/twin.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -129,6 +130,53 @@ int engine_put(struct engine_batch *b, struct slice key, struct slice val)
 	return r;
 }
 
+/* A row that will get its place when the body has one; the body's reference is taken. */
+static int put_patch(
+    struct engine_batch *b, struct slice key, struct slice val, struct engine_body *take_body)
+{
+	uint8_t *at;
+	int r;
+
+	if (b->n_patches == b->cap_patches) {
+		unsigned cap = b->cap_patches == 0 ? 4 : 2 * b->cap_patches;
+		struct batch_patch *p = realloc(b->patches, cap * sizeof(*p));
+
+		if (p == NULL)
+			return -ENOMEM;
+		b->patches = p;
+		b->cap_patches = cap;
+	}
+	r = batch_op(b, OP_PUT, key, 1 + sizeof(take_body->loc.b), val, &at);
+	if (r != 0)
+		return r;
+	at[0] = 1;
+	memset(at + 1, 0, sizeof(take_body->loc.b));
+	b->patches[b->n_patches++] =
+	    (struct batch_patch){ (size_t)(at + 1 - b->p), key.n, take_body };
+	return 0;
+}
+
+static bool is_elsewhere(const struct engine_batch *b, const struct engine_loc *loc)
+{
+	struct loc_parts p;
+
+	if (b->e->whole == NULL)
+		return false;
+	loc_decode(loc, &p);
+	return p.kind != LOC_NONE && p.shard != b->e->shard;
+}
+
+static int put_far(
+    struct engine_batch *b, struct slice key, struct slice val, const struct engine_loc *loc)
+{
+	struct engine_body *twin;
+	int r = twin_of_place(b->e, loc, &twin);
+
+	if (r == 0 && (r = put_patch(b, key, val, twin)) != 0)
+		body_unref(twin);
+	return r;
+}
+
 int engine_put_ref(
     struct engine_batch *b, struct slice key, struct slice val, const struct engine_loc *loc)
 {
@@ -137,6 +185,8 @@ int engine_put_ref(
 
 	if (key.n == 0)
 		return -EINVAL;
+	if (is_elsewhere(b, loc))
+		return put_far(b, key, val, loc);
 	r = batch_op(b, OP_PUT, key, 1 + sizeof(loc->b), val, &at);
 	if (r != 0)
 		return r;
@@ -149,28 +199,20 @@ int engine_put_ref(
 int engine_put_body(
     struct engine_batch *b, struct slice key, struct slice val, struct engine_body *body)
 {
-	uint8_t *at;
-	int r;
+	const struct engine_loc *place;
+	int r = 0;
 
-	if (key.n == 0 || !body->ready || body->e != b->e)
+	if (key.n == 0 || (!body->ready && !twin_unready(body)))
 		return -EINVAL;
-	if (b->n_patches == b->cap_patches) {
-		unsigned cap = b->cap_patches == 0 ? 4 : 2 * b->cap_patches;
-		struct batch_patch *p = realloc(b->patches, cap * sizeof(*p));
-
-		if (p == NULL)
-			return -ENOMEM;
-		b->patches = p;
-		b->cap_patches = cap;
-	}
-	r = batch_op(b, OP_PUT, key, 1 + sizeof(body->loc.b), val, &at);
-	if (r != 0)
-		return r;
-	at[0] = 1;
-	memset(at + 1, 0, sizeof(body->loc.b));
-	b->patches[b->n_patches++] = (struct batch_patch){ (size_t)(at + 1 - b->p), body };
-	body->refs++;
-	return 0;
+	if (body->e == b->e)
+		body->refs++;
+	else if ((place = twin_place(body, b->e)) != NULL)
+		return engine_put_ref(b, key, val, place);
+	else
+		r = twin_of_body(b->e, &body);
+	if (r == 0 && (r = put_patch(b, key, val, body)) != 0)
+		body_unref(body);
+	return r;
 }
 
 int engine_del(struct engine_batch *b, struct slice key)
@@ -193,6 +235,11 @@ int engine_del_group(struct engine_batch *b)
 uint64_t engine_batch_id(const struct engine_batch *b)
 {
 	return b->id;
+}
+
+unsigned engine_batch_shard(const struct engine_batch *b)
+{
+	return b->e->shard;
 }
 
 /* ---- reading it back: replay, apply, fuzz ---- */

@@ -3,6 +3,7 @@
 
 #include "common/base/checked.h"
 #include "common/base/wire.h"
+#include "common/engine/shards/twin.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -24,7 +25,7 @@ struct engine_body *engine_body_begin(
 
 	if (b == NULL)
 		return NULL;
-	b->e = e;
+	b->e = engine_part(e, 0);
 	b->refs = 1;
 	b->room = room;
 	b->room_arg = arg;
@@ -36,6 +37,12 @@ struct engine_body *engine_body_begin(
 	*b->first = (struct body_chunk){ .cap = cap < 4096 ? 4096 : cap };
 	b->last = b->first;
 	return b;
+}
+
+void engine_body_near(struct engine_body *b, const struct engine_group *g)
+{
+	assert(b->size == 0 && !b->ended);
+	b->e = g->e;
 }
 
 /* Kept for good. Little-endian, as it goes to disk. */
@@ -211,6 +218,8 @@ void body_unref(struct engine_body *b)
 		return;
 	if (b->spill != NULL)
 		b->e->ops->spill_drop(b->e, b);
+	twins_let_go(b);
+	twin_free(b);
 	body_free_chunks(b);
 	free(b->sums);
 	free(b);
@@ -221,6 +230,7 @@ void engine_body_free(struct engine_body **b)
 	if (*b == NULL)
 		return;
 	(*b)->let_go = true;
+	twins_let_go(*b);
 	body_unref(*b);
 	*b = NULL;
 }
@@ -236,4 +246,13 @@ int engine_body_loc(const struct engine_body *b, struct engine_loc *ret_loc)
 		return ENGINE_NOTFOUND;
 	*ret_loc = b->loc;
 	return 0;
+}
+
+int engine_body_loc_in(
+    const struct engine_body *b, const struct engine_group *g, struct engine_loc *ret_loc)
+{
+	if (b->e != g->e)
+		for (b = b->twins; b != NULL && b->e != g->e; b = b->next_twin)
+			;
+	return b != NULL ? engine_body_loc(b, ret_loc) : ENGINE_NOTFOUND;
 }

@@ -9,6 +9,8 @@
 enum {
 	LOC_PARTED = 0x10,
 	LOC_PACKED = 0x20,
+	LOC_KIND = 0x03,
+	SHARD_LOW = 0x03, /* of its number: at bit 2 of the top byte, the others at bit 6 */
 	SPAN_UNIT = 8,
 	SEGMENT_BITS = 32, /* of a segment's number; the span of a packed body is above it */
 	SIZE_BITS = 33,    /* of the size in a file of its own; the same */
@@ -18,15 +20,16 @@ enum {
 
 static const uint64_t number_mask = ((uint64_t)1 << KIND_SHIFT) - 1;
 
-/* u64 kind (low half of the top byte), parted and packed (bits of the other one) and file, u64 off
- * << 32 | size or size alone, u64 sum; the span of a packed one is in the bits left, see
- * docs/engine.md
+/* u64 kind, parted, packed and shard (the top byte) and file, u64 off << 32 | size or size alone,
+ * u64 sum; the span of a packed one is in the bits left, see docs/engine.md
  */
 void loc_encode(const struct loc_parts *p, struct engine_loc *ret_loc)
 {
 	uint64_t place = p->kind == LOC_SEGMENT ? p->off << 32 | p->size : p->size;
 
 	uint64_t top = (uint64_t)p->kind | (p->parted ? LOC_PARTED : 0), file = p->file;
+
+	top |= (uint64_t)(p->shard & SHARD_LOW) << 2 | (uint64_t)(p->shard >> 2) << 6;
 
 	if (p->packed) {
 		top |= LOC_PACKED;
@@ -47,8 +50,8 @@ void loc_decode(const struct engine_loc *loc, struct loc_parts *ret_p)
 	uint64_t top = file >> KIND_SHIFT;
 
 	*ret_p = (struct loc_parts){
-		/* A later version's bits are no place of ours. */
-		.kind = (enum loc_kind)(top & ~(uint64_t)(LOC_PARTED | LOC_PACKED)),
+		.kind = (enum loc_kind)(top & LOC_KIND),
+		.shard = (unsigned)((top >> 2 & SHARD_LOW) | top >> 6 << 2),
 		.file = file & number_mask,
 		.size = place,
 		.sum = wire_load_u64(loc->b + 16),

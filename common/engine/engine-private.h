@@ -34,6 +34,8 @@ struct engine_core {
 	uint64_t next_seq, gen;
 	uint64_t failed_gen;    /* the committer's: batches up to this gen are cancelled */
 	uint64_t last_due_ns;   /* memory engine */
+	uint64_t held_scan;     /* shards/held.c */
+	unsigned held;          /* commits that wait for bodies of other shards */
 	engine_moved_fn *moved; /* of the handle that asked for it */
 	void *moved_arg;
 	uint64_t moved_incarnation;
@@ -50,6 +52,7 @@ struct engine_group {
 /* Place in an encoded batch that receives the loc of a body when the commit knows it. */
 struct batch_patch {
 	size_t at;
+	size_t key_n; /* of the key, which ends at the flag before it */
 	struct engine_body *body;
 };
 
@@ -123,6 +126,7 @@ struct body_chunk {
 };
 
 struct body_spill; /* the LMDB engine's */
+struct twin;       /* shards/twin.h */
 
 struct engine_body {
 	struct engine *e;
@@ -140,6 +144,8 @@ struct engine_body {
 	void *room_arg, *done_arg;
 	struct engine_loc loc; /* valid when placed */
 	struct body_spill *spill;
+	struct engine_body *twins, *next_twin; /* the same bytes in other shards; held */
+	struct twin *twin;                     /* it is made from a body of another shard */
 	uint64_t frame; /* the committer's: frame that carries it, and where */
 	struct engine_loc frame_loc;
 };
@@ -152,7 +158,8 @@ struct loc_parts {
 	uint64_t file;      /* segment or body file number, or index in memory: 56 bits */
 	uint64_t off, size; /* in a segment both 32 bits; in a file of its own off is 0 */
 	uint64_t sum;
-	bool parted;   /* the first chunk is a short one */
+	bool parted; /* the first chunk is a short one */
+	unsigned shard;
 	bool packed;   /* chunks are shorter than what is in them; then: */
 	uint64_t span; /* bytes in the file, with padding and table */
 };
@@ -273,6 +280,8 @@ struct engine_ops {
 	 */
 	int (*spill)(struct engine *e, struct engine_body *b, bool end);
 	void (*spill_drop)(struct engine *e, struct engine_body *b);
+	/* Where a spilled upload that has ended, and was put into no batch yet, can be read. */
+	void (*spill_loc)(const struct engine_body *b, struct engine_loc *ret_loc);
 	/* The body has ended: AGAIN, it is told by body_on_spilled() when its chunks are packed.
 	 * NULL: bodies are stored as they are. */
 	int (*pack)(struct engine *e, struct engine_body *b);
@@ -284,6 +293,8 @@ struct engine_ops {
 	void (*compact)(struct engine *e, struct compact_request *q);
 	void (*pace)(
 	    struct engine *e, uint64_t compact_bytes_s, uint64_t scrub_bytes_s); /* may be NULL */
+	/* Of a whole: all its shards', NULL for one that has callbacks of its own. */
+	unsigned (*dispatch)(struct engine *e, unsigned max);
 };
 
 struct engine {
@@ -292,6 +303,12 @@ struct engine {
 	int fd;
 	bool dispatching, closing, in_now;
 	uint64_t next_batch_id, next_incarnation;
+	struct engine *whole;  /* what it is a shard of; NULL: of nothing */
+	unsigned shard;        /* its number there */
+	struct engine **parts; /* the whole's: its shards */
+	unsigned n_parts;
+	struct held_commits *held; /* a shard's: shards/held.h */
+	size_t twins_bytes;        /* a shard's: shards/twin.c */
 	struct engine_core *cores[ENGINE_CORE_BUCKETS];
 	unsigned n_handles;
 };
@@ -300,6 +317,11 @@ void engine_base_init(struct engine *e, const struct engine_ops *ops);
 /* From now on it has no atom over groups. */
 void engine_one_group(struct engine *e);
 int engine_mem_open(const char *opts, struct engine **ret_e);
+/* `child` is what stands behind the "N*". */
+int engine_shards_open(unsigned n, const char *child, int dir_fd, const struct engine_conf *conf,
+    struct engine **ret_e);
+/* The shard of a whole, or the engine itself. */
+struct engine *engine_part(struct engine *e, unsigned shard);
 int engine_lmdb_open(int dir_fd, const struct engine_conf *conf, struct engine **ret_e);
 
 /* Shared by both: copy rows for an answer that comes later (an engine_rows_fn with a read_job). */

@@ -2,6 +2,8 @@
 #include "common/engine/engine-private.h"
 
 #include "common/base/wire.h"
+#include "common/engine/shards/held.h"
+#include "common/engine/shards/twin.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -22,9 +24,13 @@ const char *engine_rc_name(int rc)
 int engine_open(const char *spec, int dir_fd, const struct engine_conf *conf, struct engine **ret_e)
 {
 	static const struct engine_conf none;
+	char *child;
+	unsigned long n = strtoul(spec, &child, 10);
 
 	if (conf == NULL)
 		conf = &none;
+	if (n > 0 && n <= ENGINE_SHARDS_MAX && *child == '*')
+		return engine_shards_open((unsigned)n, child + 1, dir_fd, conf, ret_e);
 	if (strcmp(spec, "lmdb") == 0)
 		return engine_lmdb_open(dir_fd, conf, ret_e);
 	if (strcmp(spec, "lmdb:one_group=1") == 0) {
@@ -83,6 +89,7 @@ void engine_close(struct engine **e)
 		return;
 	assert((*e)->n_handles == 0 && !(*e)->dispatching);
 	(*e)->closing = true;
+	held_fini(*e);
 	(*e)->ops->close(*e);
 	for (size_t i = 0; i < ENGINE_CORE_BUCKETS; i++)
 		for (struct engine_core *c = (*e)->cores[i]; c != NULL; c = next) {
@@ -113,6 +120,25 @@ void engine_stats(const struct engine *e, struct engine_stats *ret_s)
 	*ret_s = (struct engine_stats){ 0 };
 	e->ops->stats(e, ret_s);
 }
+
+/* ---- shards ---- */
+
+struct engine *engine_part(struct engine *e, unsigned shard)
+{
+	return e->parts == NULL ? e : e->parts[shard < e->n_parts ? shard : 0];
+}
+
+struct engine *engine_shard(const struct engine *e, unsigned shard)
+{
+	return engine_part((struct engine *)(uintptr_t)e, shard);
+}
+
+unsigned engine_shards(const struct engine *e)
+{
+	return e->parts == NULL ? 1 : e->n_parts;
+}
+
+/* ---- space ---- */
 
 void compact_done_run(struct engine *e, struct engine_done *d)
 {
@@ -174,6 +200,8 @@ unsigned engine_dispatch(struct engine *e, unsigned max)
 	struct engine_done *list, *d;
 	unsigned n = 0;
 
+	if (e->ops->dispatch != NULL)
+		return e->ops->dispatch(e, max);
 	assert(!e->dispatching);
 	e->dispatching = true;
 	list = e->ops->pull(e);
@@ -332,6 +360,7 @@ int engine_group_open_now(struct engine *e, struct slice id, uint64_t epoch, uns
 
 	if (id.n == 0 || id.n > ENGINE_GROUP_ID_MAX)
 		return ENGINE_TOOBIG;
+	e = engine_part(e, flags >> ENGINE_IN_SHIFT);
 	c = core_get(e, id);
 	if (c == NULL)
 		return -ENOMEM;
@@ -377,6 +406,7 @@ void engine_group_open(struct engine *e, struct slice id, uint64_t epoch, unsign
 	struct group_open *o = calloc(1, sizeof(*o));
 
 	assert(o != NULL && id.n > 0 && id.n <= ENGINE_GROUP_ID_MAX);
+	e = engine_part(e, flags >> ENGINE_IN_SHIFT);
 	o->core = core_get(e, id);
 	assert(o->core != NULL);
 	o->epoch = epoch;
@@ -468,12 +498,22 @@ static bool batch_stale(const struct engine_batch *b)
 	return b->core->incarnation != b->incarnation || b->core->unknown;
 }
 
+bool engine_may_commit(const struct engine *e, struct engine_batch *const *batches, unsigned n)
+{
+	for (unsigned i = 1; i < n; i++)
+		if (batches[i]->e != batches[0]->e)
+			return false;
+	return n > 0 && n <= batches[0]->e->limits.commit_batches;
+}
+
 void engine_commit(struct engine *e, struct engine_batch **take_batches, unsigned n,
     engine_done_fn *done, void *arg)
 {
 	struct commit *c = calloc(1, sizeof(*c) + n * sizeof(c->b[0]));
 
-	assert(c != NULL && n > 0 && n <= e->limits.commit_batches);
+	assert(c != NULL && n > 0 && (take_batches[0]->e == e || take_batches[0]->e->whole == e));
+	e = take_batches[0]->e;
+	assert(n <= e->limits.commit_batches);
 	c->d.run = commit_done_run;
 	c->e = e;
 	c->done = done;
@@ -498,7 +538,8 @@ void engine_commit(struct engine *e, struct engine_batch **take_batches, unsigne
 		b->seq = ++b->core->next_seq;
 		batch_stamp(b);
 	}
-	e->ops->commit(e, c);
+	if (e->held == NULL || !held_take(e, c))
+		e->ops->commit(e, c);
 }
 
 int commit_guard(const struct commit *c)
@@ -546,15 +587,35 @@ static void batch_settle(struct engine *e, struct engine_batch *b, int rc)
 	}
 }
 
+/* Rows that got a copy of a body in another shard: whoever keeps places was told of the other. */
+static void tell_twins(struct engine *e, const struct engine_batch *b)
+{
+	struct slice prefix = slice_of(b->core->prefix, b->core->prefix_n);
+
+	for (unsigned i = 0; i < b->n_patches; i++) {
+		const struct batch_patch *p = &b->patches[i];
+		const struct engine_loc *was = twin_was(p->body);
+
+		if (was != NULL)
+			engine_tell_moved(e, prefix,
+			    slice_of(b->p + p->at - 1 - p->key_n, p->key_n), was, &p->body->loc);
+	}
+}
+
 void commit_done_run(struct engine *e, struct engine_done *d)
 {
 	struct commit *c = (struct commit *)d;
+	bool tell = e->whole != NULL && c->rc == 0 && !e->closing;
 
 	for (unsigned i = 0; i < c->n; i++)
 		batch_settle(e, c->b[i], c->rc);
-	for (unsigned i = 0; i < c->n; i++)
+	for (unsigned i = 0; !tell && i < c->n; i++)
 		engine_batch_free(&c->b[i]);
 	if (c->done != NULL && !e->closing)
 		c->done(c->arg, c->rc);
+	for (unsigned i = 0; tell && i < c->n; i++) {
+		tell_twins(e, c->b[i]);
+		engine_batch_free(&c->b[i]);
+	}
 	free(c);
 }

@@ -89,6 +89,7 @@ struct engine_conf {
 	uint64_t compact_bytes_s; /* pace of compaction; 0 = default (32 MiB/s) */
 	uint64_t scrub_bytes_s;   /* pace of a scrub; 0 = default (16 MiB/s) */
 	unsigned crashes; /* how often in a row this process has died of a bad access to memory */
+	unsigned shard;   /* its number, where a shard is opened by itself: places say it */
 	bool fresh_index; /* an operator asks: the index is made anew from the log */
 	/* During the open, often: segments of the log that were read, of those that will be (none
 	 * while the index is looked at). */
@@ -105,10 +106,19 @@ enum engine_health {
 };
 
 /*
+ * Shards. "3*lmdb" is a store of three shards, each an engine with threads, log and syncs of its
+ * own (docs/engine.md, "Shards"). A group lies in one of them, which whoever opens it says, and
+ * must know again: engine_group_open() with ENGINE_IN(number). A body lies where the first row that
+ * refers to it is; a row in another shard gets a copy. One commit takes batches of one shard.
+ */
+enum { ENGINE_SHARDS_MAX = 16 };
+
+/*
  * Opens the store that `spec` names: "lmdb" (below dir_fd, which is duplicated) or "mem" with
  * optional faults, "mem:delay_ms=2,unknown=50" (see engine_faults; dir_fd may be -1). Both are for
- * tests an engine that has no atom over groups with "mem:one_group=1", "lmdb:one_group=1". `conf`
- * may be NULL. Creates an empty store where there is none. ENGINE_CORRUPT: acknowledged changes are
+ * tests an engine that has no atom over groups with "mem:one_group=1", "lmdb:one_group=1". "N*" in
+ * front: of N shards, or of as many as it has already, if those are more. `conf` may be NULL.
+ * Creates an empty store where there is none. ENGINE_CORRUPT: acknowledged changes are
  * damaged, the store needs repair and is left as it is. ENGINE_VERSION, ENGINE_BUSY, ENGINE_FULL,
  * ENGINE_IO, -EINVAL (spec).
  */
@@ -133,14 +143,25 @@ unsigned engine_dispatch(struct engine *e, unsigned max);
 const struct engine_limits *engine_limits(const struct engine *e);
 enum engine_health engine_health(const struct engine *e);
 
+/* How many shards; 1: it has none. */
+unsigned engine_shards(const struct engine *e);
+/* NULL: it is there. A word why it is not: then every call for its groups answers IO. Those of the
+ * others go on. */
+const char *engine_shard_away(const struct engine *e, unsigned shard);
+/* One of them, for engine_health(), engine_stats(), engine_peek() and all of "space" below. */
+struct engine *engine_shard(const struct engine *e, unsigned shard);
+
 /* ---- groups ---- */
 
 typedef void engine_done_fn(void *arg, int rc);
 typedef void engine_group_fn(void *arg, int rc, struct engine_group *take_group);
 
 enum {
-	ENGINE_CREATE = 1
-}; /* open: a group without a header is an empty group, not ENGINE_NOTFOUND */
+	ENGINE_CREATE = 1, /* open: a group without a header is an empty group, not NOTFOUND */
+	ENGINE_IN_SHIFT = 8,
+};
+/* open: in this shard; else in the first */
+#define ENGINE_IN(shard) ((unsigned)(shard) << ENGINE_IN_SHIFT)
 
 /*
  * Opens a group for one owner. `id`: 1 to limits.group_id_bytes bytes. `epoch` of a cluster's
@@ -161,11 +182,12 @@ uint64_t engine_group_seq(const struct engine_group *g);
 uint64_t engine_group_batch(const struct engine_group *g);
 
 /*
- * Compaction takes bodies to other places. From a callback of engine_dispatch(): the row `key` of
- * this group refers to its body at `to` from now on, not at `from`. Whoever keeps places in memory
- * changes them there. A place that somebody else still holds, a copy or a read under way, is good
- * until the end of the next compaction; later it is ENGINE_NOTFOUND, from reads and commits alike,
- * and the row must be read again. Ends with the handle.
+ * Compaction takes bodies to other places, and a row that was to refer to one of another shard gets
+ * a copy. From a callback of engine_dispatch(), for a copy behind that of the commit: the row `key`
+ * of this group refers to its body at `to` from now on, not at `from`. Whoever keeps places in
+ * memory changes them there. A place that somebody else still holds, a copy or a read under way, is
+ * good until the end of the next compaction; later it is ENGINE_NOTFOUND, from reads and commits
+ * alike, and the row must be read again. Ends with the handle.
  */
 typedef void engine_moved_fn(
     void *arg, struct slice key, const struct engine_loc *from, const struct engine_loc *to);
@@ -214,15 +236,19 @@ int engine_redo(struct engine_batch *into, const struct engine_row *row, size_t 
 
 /* The id of its group; lives as long as the batch. */
 struct slice engine_batch_group(const struct engine_batch *b);
+unsigned engine_batch_shard(const struct engine_batch *b);
+/* One commit may take these: limits.commit_batches allows as many, or they are of one shard. */
+bool engine_may_commit(const struct engine *e, struct engine_batch *const *batches, unsigned n);
 /* Nothing follows engine_del_group(). */
 bool engine_batch_ends_group(const struct engine_batch *b);
 
 /*
- * Commits n batches (each of another group), at most limits.commit_batches, as one atom, and takes
- * them. One answer: OK, STALE, CANCELLED, UNKNOWN, FULL, TOOBIG, IO, NOTFOUND (a row refers to a
- * body that has gone). When a batch fails, every batch of its groups that was handed in before the
- * failure's callback ran gets CANCELLED; from inside that callback on, new batches are accepted.
- * After UNKNOWN or STALE the group must be closed and opened again.
+ * Commits n batches (each of another group), as many as engine_may_commit(), as one atom, and
+ * takes them. One answer: OK, STALE, CANCELLED, UNKNOWN, FULL, TOOBIG, IO, NOTFOUND (a row refers
+ * to a body that has gone), CORRUPT (to one of another shard that cannot be copied). When a batch
+ * fails, every batch of its groups that was handed in before the failure's callback ran gets
+ * CANCELLED; from inside that callback on, new batches are accepted. After UNKNOWN or STALE the
+ * group must be closed and opened again.
  */
 void engine_commit(struct engine *e, struct engine_batch **take_batches, unsigned n,
     engine_done_fn *done, void *arg);
@@ -266,6 +292,10 @@ int engine_scan_now(struct engine_group *g, struct slice from, struct slice to, 
 struct engine_body *engine_body_begin(
     struct engine *e, uint64_t size_hint, engine_done_fn *room, void *arg);
 
+/* It will be wanted in this group, at least: a large one is written to that shard. Before the first
+ * append. */
+void engine_body_near(struct engine_body *b, const struct engine_group *g);
+
 /* Takes all of `data` or nothing. AGAIN, TOOBIG (limits.body_append_bytes), FULL,
  * IO. */
 int engine_body_append(struct engine_body *b, struct slice data)
@@ -285,6 +315,9 @@ uint64_t engine_body_bytes(const struct engine_body *b);
 /* Where a body is, after a commit with it was answered OK. NOTFOUND before. */
 int engine_body_loc(const struct engine_body *b, struct engine_loc *ret_loc)
     __attribute__((warn_unused_result));
+/* The same for rows of this group: in its shard. */
+int engine_body_loc_in(const struct engine_body *b, const struct engine_group *g,
+    struct engine_loc *ret_loc) __attribute__((warn_unused_result));
 
 /* Lets go of an upload in any state (batches hold their own hold on it). Cancels its callbacks. An
  * upload without a committed row leaves nothing behind, after a crash at the next open at the

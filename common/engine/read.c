@@ -172,7 +172,7 @@ void engine_peek(
 {
 	struct engine_core core = { .prefix_n = (uint8_t)(1 + group_id.n),
 		.prefix = { (uint8_t)group_id.n } };
-	struct engine_group g = { .e = e, .core = &core };
+	struct engine_group g = { .e = engine_part(e, 0), .core = &core };
 
 	assert(group_id.n > 0 && group_id.n <= ENGINE_GROUP_ID_MAX);
 	memcpy(core.prefix + 1, group_id.p, group_id.n);
@@ -190,11 +190,24 @@ void engine_scan(struct engine_group *g, struct slice from, struct slice to, uns
 	g->e->ops->rows(g->e, j);
 }
 
+/* A place that is of no shard of ours is refused by the first. */
+static struct engine *part_of(struct engine *e, const struct engine_loc *loc)
+{
+	struct loc_parts p;
+
+	if (e->parts == NULL)
+		return e;
+	loc_decode(loc, &p);
+	return engine_part(e, p.shard);
+}
+
 void engine_body_read(struct engine *e, const struct engine_loc *loc, uint64_t off, size_t len,
     engine_data_fn *done, void *arg)
 {
-	struct read_job *j = job_new(e, arg);
+	struct read_job *j;
 
+	e = part_of(e, loc);
+	j = job_new(e, arg);
 	j->data_done = done;
 	j->loc = *loc;
 	j->off = off;
@@ -207,5 +220,6 @@ int engine_body_read_now(struct engine *e, const struct engine_loc *loc, uint64_
 {
 	if (len > ENGINE_BODY_READ_MAX)
 		len = ENGINE_BODY_READ_MAX;
+	e = part_of(e, loc);
 	return e->ops->body_now(e, loc, off, buf, len, ret_n);
 }

@@ -162,7 +162,7 @@ void rig_init(struct rig *r, const char *spec)
 		.compress = 1 };
 	snprintf(r->spec, sizeof(r->spec), "%s", spec);
 	log_init(open("/dev/null", O_WRONLY | O_CLOEXEC), false, LOG_ERR);
-	if (strncmp(spec, "lmdb", 4) == 0) {
+	if (strstr(spec, "lmdb") != NULL) {
 		assert_non_null(mkdtemp(path));
 		r->dir_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		assert_true(r->dir_fd >= 0);

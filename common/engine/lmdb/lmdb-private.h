@@ -303,3 +303,4 @@ struct body_spill {
 
 int spill(struct engine *e, struct engine_body *b, bool end);
 void spill_drop(struct engine *e, struct engine_body *b);
+void spill_loc(const struct engine_body *b, struct engine_loc *ret_loc);

@@ -81,6 +81,7 @@ struct loc_parts upload_parts(
 {
 	return (struct loc_parts){ .kind = kind,
 		.file = file,
+		.shard = b->e->shard,
 		.off = off,
 		.size = b->size,
 		.sum = body_sum(b),

@@ -147,6 +147,13 @@ int spill(struct engine *e, struct engine_body *b, bool end)
 	return end ? ENGINE_AGAIN : 0;
 }
 
+void spill_loc(const struct engine_body *b, struct engine_loc *ret_loc)
+{
+	struct loc_parts p = upload_parts(b, LOC_FILE, b->spill->no, 0);
+
+	loc_encode(&p, ret_loc);
+}
+
 void spill_drop(struct engine *e, struct engine_body *b)
 {
 	struct body_spill *sp = b->spill;

@@ -299,6 +299,7 @@ static const struct engine_ops lmdb_ops = {
 	.body = body_later,
 	.spill = spill,
 	.spill_drop = spill_drop,
+	.spill_loc = spill_loc,
 	.pack = packing_start,
 	.faults = no_faults,
 	.stats = store_stats,
@@ -332,6 +333,7 @@ static struct store *store_new(const struct engine_conf *conf)
 	if (s == NULL)
 		return NULL;
 	engine_base_init(&s->e, &lmdb_ops);
+	s->e.shard = conf->shard;
 	conf_fill(&s->conf, conf);
 	s->dir_fd = s->lock_fd = s->log.fd = s->guard.fd = -1;
 	s->log.version = SEG_VERSION;

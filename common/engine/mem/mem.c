@@ -152,6 +152,7 @@ static int body_place(struct mem *m, struct engine_body *b)
 	m->bodies[m->n_bodies++] = (struct mem_body){ bytes, at };
 	m->body_bytes += at;
 	p.sum = body_sum(b);
+	p.shard = m->e.shard;
 	p.parted = body_is_parted(b->size);
 	loc_encode(&p, &b->loc);
 	b->placed = true;
@@ -289,13 +290,13 @@ static int body_find(
 	struct mem_body *b;
 
 	loc_decode(loc, &p);
+	if (one_in(m, m->faults.io))
+		return ENGINE_IO;
 	if (p.kind != LOC_MEMORY || p.file >= m->n_bodies || off > p.size)
 		return ENGINE_NOTFOUND;
 	b = &m->bodies[p.file];
 	if (b->n != p.size)
 		return ENGINE_NOTFOUND;
-	if (one_in(m, m->faults.io))
-		return ENGINE_IO;
 	if (one_in(m, m->faults.corrupt))
 		return ENGINE_CORRUPT;
 	if (*len > b->n - off)

@@ -1,0 +1,244 @@
+/*
+ * Directories of shards: those that are counted are looked at and opened, or named as away; those
+ * that the configuration wants besides are made. All before the sandbox.
+ */
+#include "common/engine/shards/shards.h"
+
+#include "common/base/io.h"
+#include "common/base/log.h"
+#include "common/engine/identity.h"
+#include "common/engine/tail.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* ---- in the name of the store's owner, who will use what we make ---- */
+
+static int owner_take(int dir_fd)
+{
+	struct stat st;
+
+	if (geteuid() != 0)
+		return 0;
+	if (fstat(dir_fd, &st) != 0 || setegid(st.st_gid) != 0 || seteuid(st.st_uid) != 0)
+		return -errno;
+	return 0;
+}
+
+static void owner_leave(void)
+{
+	if (getuid() == 0 && (seteuid(0) != 0 || setegid(0) != 0))
+		abort(); /* half a root is nobody's idea of a start */
+}
+
+/* ---- one ---- */
+
+static const char *open_word(int r)
+{
+	switch (r) {
+	case ENGINE_CORRUPT:
+		return "damaged";
+	case ENGINE_VERSION:
+		return "newer-version";
+	case ENGINE_BUSY:
+		return "busy";
+	case ENGINE_FULL:
+		return "full";
+	default:
+		return "io";
+	}
+}
+
+static int add(
+    struct shards *w, int fd, const char *child, const struct engine_conf *conf, const char *away)
+{
+	struct engine_conf own = *conf;
+	struct engine *e = NULL;
+	int r;
+
+	own.shard = w->e.n_parts;
+	if (away == NULL && (r = engine_open(child, fd, &own, &e)) != 0)
+		away = open_word(r);
+	if (away != NULL)
+		log_ev(LOG_ERR, "engine.away", kv_u("shard", own.shard), kv_s("why", away));
+	r = shards_add(w, e, away);
+	if (r != 0 && e != NULL)
+		engine_close(&e);
+	return r;
+}
+
+static int add_counted(struct shards *w, const struct identity *store, const char *child,
+    int dir_fd, const struct engine_conf *conf)
+{
+	int fd = -1, r = owner_take(dir_fd);
+	const char *away;
+
+	if (r != 0)
+		return r;
+	away = shard_dir_open(dir_fd, store, w->e.n_parts, true, &fd);
+	owner_leave();
+	r = add(w, fd, child, conf, away);
+	fd_close(&fd);
+	return r;
+}
+
+/* ---- new ones ---- */
+
+/* Something is there already that is not a file system's own. */
+static bool is_used(int fd)
+{
+	int again = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = again < 0 ? NULL : fdopendir(again);
+	struct dirent *de;
+	bool used = false;
+
+	if (d == NULL) {
+		fd_close(&again);
+		return true;
+	}
+	while (!used && (de = readdir(d)) != NULL)
+		used = strcmp(de->d_name, ".") != 0 && strcmp(de->d_name, "..") != 0 &&
+		       strcmp(de->d_name, "lost+found") != 0 &&
+		       strcmp(de->d_name, "identity.new") != 0;
+	closedir(d);
+	return used;
+}
+
+/* A disk's own root directory is root's. */
+static int give_to_owner(int store_fd, int fd)
+{
+	struct stat st;
+
+	if (geteuid() != 0)
+		return 0;
+	if (fstat(store_fd, &st) != 0 || fchown(fd, st.st_uid, st.st_gid) != 0 ||
+	    fchmod(fd, 0700) != 0)
+		return -errno;
+	return 0;
+}
+
+static int dir_make(int store_fd, unsigned shard, int *ret_fd)
+{
+	char name[SHARD_NAME_MAX];
+
+	shard_dir_name(shard, name);
+	if (mkdirat(store_fd, name, 0700) != 0 && errno != EEXIST)
+		return -errno;
+	*ret_fd = openat(store_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (*ret_fd < 0 || fsync(store_fd) != 0)
+		return -errno;
+	return 0;
+}
+
+static int identity_make(int store_fd, const struct identity *store, unsigned shard, int fd)
+{
+	struct identity id = { .store = store->store, .shard = shard };
+	int r = owner_take(store_fd);
+
+	if (r != 0)
+		return r;
+	r = identity_write(fd, &id);
+	owner_leave();
+	return r;
+}
+
+/* NULL: it is ours, empty, and durable; *ret_fd is open. A crash may have left one half made. */
+static const char *make_dir(int store_fd, const struct identity *store, unsigned shard, int *ret_fd)
+{
+	struct identity id;
+	int r = dir_make(store_fd, shard, ret_fd);
+
+	if (r != 0)
+		return r == -ENOSPC ? "full" : "io";
+	r = identity_read(*ret_fd, &id);
+	if (r == 0)
+		return id.store == store->store && id.shard == shard ? NULL : "other-store";
+	if (r != ENGINE_NOTFOUND)
+		return "identity";
+	if (is_used(*ret_fd))
+		return "not-empty";
+	if (give_to_owner(store_fd, *ret_fd) != 0)
+		return "owner";
+	r = identity_make(store_fd, store, shard, *ret_fd);
+	return r == 0 ? NULL : open_word(r);
+}
+
+/* 0, or why the store stays as it is for now; then the others are not made either. */
+static const char *make_one(struct shards *w, const struct identity *store, const char *child,
+    int dir_fd, const struct engine_conf *conf)
+{
+	struct engine_conf own = *conf;
+	struct engine *e;
+	const char *why;
+	int fd = -1, r;
+
+	own.shard = w->e.n_parts;
+	why = make_dir(dir_fd, store, own.shard, &fd);
+	if (why == NULL && (r = engine_open(child, fd, &own, &e)) != 0)
+		why = open_word(r);
+	if (why == NULL && fsync(fd) != 0) {
+		engine_close(&e);
+		why = "io";
+	}
+	fd_close(&fd);
+	if (why == NULL && shards_add(w, e, NULL) != 0) {
+		engine_close(&e);
+		why = "io";
+	}
+	return why;
+}
+
+static int count_them(int dir_fd, const struct identity *store)
+{
+	int r = owner_take(dir_fd);
+
+	if (r != 0)
+		return r;
+	r = identity_write(dir_fd, store);
+	owner_leave();
+	return r;
+}
+
+static int grow(struct shards *w, unsigned n, struct identity *store, const char *child, int dir_fd,
+    const struct engine_conf *conf)
+{
+	unsigned had = w->e.n_parts;
+	const char *why = NULL;
+
+	while (why == NULL && w->e.n_parts < n)
+		why = make_one(w, store, child, dir_fd, conf);
+	if (why != NULL)
+		log_ev(LOG_ERR, "engine.no_shard", kv_u("shard", w->e.n_parts), kv_s("why", why));
+	if (w->e.n_parts == had)
+		return 0;
+	store->shards = w->e.n_parts;
+	log_ev(LOG_NOTICE, "engine.shards", kv_u("count", store->shards));
+	return count_them(dir_fd, store);
+}
+
+int shards_open_dirs(
+    struct shards *w, unsigned n, const char *child, int dir_fd, const struct engine_conf *conf)
+{
+	struct identity store = { .shards = 1 };
+	int r = identity_read(dir_fd, &store);
+
+	if (r == ENGINE_NOTFOUND) {
+		if (getrandom(&store.store, sizeof(store.store), 0) != sizeof(store.store))
+			return -EIO;
+		r = 0;
+	}
+	if (r == 0 && store.shard != 0)
+		r = ENGINE_CORRUPT; /* the disk of another shard is mounted here */
+	while (r == 0 && w->e.n_parts < store.shards)
+		r = add_counted(w, &store, child, dir_fd, conf);
+	if (r == 0 && n > store.shards)
+		r = grow(w, n, &store, child, dir_fd, conf);
+	else if (r == 0 && n < store.shards)
+		log_ev(LOG_NOTICE, "engine.shards", kv_u("count", store.shards));
+	return r;
+}
