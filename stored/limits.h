@@ -64,6 +64,7 @@ enum {
 	/* an account's index of threads */
 	THREADS_ROWS = 16384,     /* of a generation; there are two */
 	THREADS_BATCH = 1024,     /* written at once */
+	THREADS_FLUSH_MS = 100,   /* what no delivery carried waits for so long */
 	THREADS_NOTES_MAX = 4096, /* that wait for it; of more nothing is kept */
 	/* facts by parsed */
 	PARSE_QUEUE_MAX = 4096,

@@ -89,7 +89,7 @@ struct store {
 	uint64_t id_next, id_end, id_ahead; /* block in use; start of the one reserved next, or 0 */
 	uint64_t id_skipped;                /* blocks behind id_end whose reservation failed */
 	bool id_asked, meta_opening;
-	struct event *ev_tick, *ev_sweep, *ev_pump;
+	struct event *ev_tick, *ev_sweep, *ev_pump, *ev_threads;
 	TAILQ_HEAD(, session) pump_later;
 	struct idmap accounts, conns; /* by id, by sid */
 	TAILQ_HEAD(, account) idle;
@@ -116,6 +116,8 @@ struct store {
 	struct store_counts counts;
 	size_t copy_msgs_max;  /* COPY_MSGS_MAX; tests lower it */
 	uint32_t threads_rows; /* THREADS_ROWS; tests lower it */
+	TAILQ_HEAD(, account) threads_dirty;
+	unsigned n_threads_dirty;
 };
 
 static inline struct engine *store_engine(const struct store *st)

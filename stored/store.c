@@ -102,6 +102,11 @@ static void on_pump(evutil_socket_t fd, short what, void *arg)
 	session_pump_later(arg);
 }
 
+static void on_threads(evutil_socket_t fd, short what, void *arg)
+{
+	threads_flush_all(arg);
+}
+
 /* By a timer: an event made active is run before anybody's input is looked at. */
 void store_pump_soon(struct store *st)
 {
@@ -118,9 +123,11 @@ static int events_init(struct store *st)
 
 	st->ev_sweep = event_new(st->base, -1, 0, on_sweep, st);
 	st->ev_pump = event_new(st->base, -1, 0, on_pump, st);
+	st->ev_threads = evtimer_new(st->base, on_threads, st);
 	st->ev_tick = event_new(st->base, -1, EV_PERSIST, on_tick, st);
 	sh->ev = event_new(st->base, engine_fd(sh->engine), EV_READ | EV_PERSIST, on_engine, st);
-	if (st->ev_sweep == NULL || st->ev_pump == NULL || st->ev_tick == NULL || sh->ev == NULL)
+	if (st->ev_sweep == NULL || st->ev_pump == NULL || st->ev_threads == NULL ||
+	    st->ev_tick == NULL || sh->ev == NULL)
 		return -ENOMEM;
 	if (event_add(st->ev_tick, &tick) != 0 || event_add(sh->ev, NULL) != 0)
 		return -ENOMEM;
@@ -136,6 +143,7 @@ int store_new(const struct store_conf *conf, struct store **ret_st)
 	if (st == NULL)
 		return -ENOMEM;
 	TAILQ_INIT(&st->pump_later);
+	TAILQ_INIT(&st->threads_dirty);
 	st->base = conf->base;
 	st->shards[0].engine = conf->engine;
 	st->n_shards = 1;
@@ -167,6 +175,7 @@ void store_stop(struct store *st)
 {
 	st->stopping = true;
 	session_end_all(st, NULL, 0, IPC_BYE_STOP);
+	threads_flush_all(st);
 }
 
 bool store_idle(const struct store *st)
@@ -207,6 +216,8 @@ void store_free(struct store **stp)
 		event_free(st->ev_sweep);
 	if (st->ev_pump != NULL)
 		event_free(st->ev_pump);
+	if (st->ev_threads != NULL)
+		event_free(st->ev_threads);
 	if (st->ev_tick != NULL)
 		event_free(st->ev_tick);
 	if (st->shards[0].ev != NULL)

@@ -49,7 +49,7 @@ void threads_fini(struct account *a)
 {
 	struct threads *t = &a->threads;
 
-	assert(STAILQ_EMPTY(&t->asks) && !t->writing);
+	assert(STAILQ_EMPTY(&t->asks) && t->n_handed == 0 && !t->dirty);
 	if (t->group != NULL)
 		engine_group_close(&t->group);
 	free(t->notes);
@@ -286,26 +286,49 @@ void threads_find(struct account *a, const struct thread_ids *ids, threads_fn *f
 
 /* ---- writing ---- */
 
-static void on_written(void *arg, int rc)
+/* Notes on their way into the index; those of an account are answered in the order of their making.
+ */
+struct threads_write {
+	struct threads_write *next;
+	struct account *account; /* holds a reference */
+	size_t n;                /* its notes, behind those that were handed in before */
+};
+
+static void written(struct threads_write *w, int rc)
 {
-	struct account *a = arg;
+	struct account *a = w->account;
 	struct threads *t = &a->threads;
 
-	a->st->in_flight--;
-	t->writing = false;
+	t->n_handed -= w->n;
 	if (rc == ENGINE_OK) {
-		t->n -= t->n_writing;
-		memmove(t->notes, t->notes + t->n_writing, t->n * sizeof(*t->notes));
+		t->n -= w->n;
+		memmove(t->notes, t->notes + w->n, t->n * sizeof(*t->notes));
 	} else {
 		/* What was noted stays so; whoever asks next finds out what is stored. */
-		log_ev(LOG_WARNING, "stored.engine", kv_s("what", "threads"),
-		    kv_u("account", a->id), kv_s("why", engine_rc_name(rc)));
-		index_close(t);
+		if (rc != ENGINE_CANCELLED)
+			log_ev(LOG_WARNING, "stored.engine", kv_s("what", "threads"),
+			    kv_u("account", a->id), kv_s("why", engine_rc_name(rc)));
+		if (!t->failing && t->state == THREADS_READY)
+			index_close(t);
+		t->failing = true;
 	}
-	t->n_writing = 0;
-	if (rc == ENGINE_OK)
-		threads_flush(a);
+	/* One failure is that of all behind it: until they are answered nothing is handed in. */
+	if (t->n_handed == 0)
+		t->failing = false;
+	a->st->in_flight--;
+	free(w);
+	threads_flush(a);
 	account_unref(a);
+}
+
+void threads_written(struct threads_write *w, int rc)
+{
+	while (w != NULL) {
+		struct threads_write *next = w->next;
+
+		written(w, rc);
+		w = next;
+	}
 }
 
 /* A generation that is full becomes the older one, and the one before that is dropped. */
@@ -320,43 +343,105 @@ static bool turn(struct engine_batch *b, uint32_t rows_max, struct threads_rec *
 	return engine_del_range(b, key_slice(&from), key_slice(&to)) == 0;
 }
 
-static bool rows_put(struct engine_batch *b, const struct account *a, struct threads_rec *head)
+static bool rows_put(
+    struct engine_batch *b, const struct account *a, size_t n, struct threads_rec *head)
 {
 	const struct threads *t = &a->threads;
 	struct rec_key key = key_kind(REC_HEAD);
 	uint8_t val[RECORD_THREADS_BYTES];
 	bool good = turn(b, a->st->threads_rows, head);
 
-	for (size_t i = 0; good && i < t->n_writing; i++) {
-		struct rec_key row = key_thread(head->generation, t->notes[i].number);
+	for (size_t i = 0; good && i < n; i++) {
+		const struct thread_note *note = &t->notes[t->n_handed + i];
+		struct rec_key row = key_thread(head->generation, note->number);
 		uint8_t row_val[RECORD_THREAD_BYTES];
 
-		thread_row_pack(t->notes[i].thread, row_val);
+		thread_row_pack(note->thread, row_val);
 		good = engine_put(b, key_slice(&row), slice_of(row_val, sizeof(row_val))) == 0;
 	}
-	head->rows += (uint32_t)t->n_writing;
+	head->rows += (uint32_t)n;
 	threads_pack(head, val);
 	return good && engine_put(b, key_slice(&key), slice_of(val, sizeof(val))) == 0;
 }
 
-void threads_flush(struct account *a)
+struct engine_batch *threads_carry(struct account *a, struct threads_write **list)
 {
 	struct threads *t = &a->threads;
-	const struct commit_ask ask = { .account = a, .done = on_written, .arg = a };
 	struct threads_rec head = t->head;
 	struct engine_batch *b;
+	struct threads_write *w;
+	size_t n = t->n - t->n_handed;
 
-	if (t->n == 0 || t->writing || t->state != THREADS_READY || a->state != ACCOUNT_READY)
-		return;
+	if (n == 0 || t->failing || t->state != THREADS_READY || a->state != ACCOUNT_READY)
+		return NULL;
+	if (n > THREADS_BATCH)
+		n = THREADS_BATCH;
 	b = engine_batch_new(t->group);
-	t->n_writing = t->n < THREADS_BATCH ? t->n : THREADS_BATCH;
-	if (b == NULL || !rows_put(b, a, &head) || commit_hand_in(a->st, &ask, &b, 1) != 0) {
+	w = malloc(sizeof(*w));
+	if (b == NULL || w == NULL || !rows_put(b, a, n, &head)) {
 		engine_batch_free(&b);
-		t->n_writing = 0;
-		return;
+		free(w);
+		return NULL;
 	}
+	*w = (struct threads_write){ *list, a, n };
+	*list = w;
 	t->head = head;
-	t->writing = true;
+	t->n_handed += n;
 	a->st->in_flight++;
 	account_ref(a);
+	return b;
+}
+
+/* ---- what no other commit took along ---- */
+
+static void on_written(void *arg, int rc)
+{
+	threads_written(arg, rc);
+}
+
+static void flush_now(struct account *a)
+{
+	struct threads_write *w = NULL;
+	struct engine_batch *b = threads_carry(a, &w);
+	const struct commit_ask ask = { .account = a, .done = on_written, .arg = w };
+
+	if (b != NULL && commit_hand_in(a->st, &ask, &b, 1) != 0) {
+		engine_batch_free(&b);
+		threads_written(w, ENGINE_CANCELLED);
+	}
+}
+
+void threads_flush_all(struct store *st)
+{
+	struct account *a;
+	unsigned n = st->n_threads_dirty;
+
+	for (; n > 0 && (a = TAILQ_FIRST(&st->threads_dirty)) != NULL; n--) {
+		TAILQ_REMOVE(&st->threads_dirty, a, threads.link);
+		st->n_threads_dirty--;
+		a->threads.dirty = false;
+		flush_now(a);
+		account_unref(a);
+	}
+}
+
+void threads_flush(struct account *a)
+{
+	static const struct timeval later = { .tv_usec = THREADS_FLUSH_MS * 1000 };
+	struct threads *t = &a->threads;
+	struct store *st = a->st;
+
+	if (t->n == t->n_handed || t->dirty || t->state != THREADS_READY ||
+	    a->state != ACCOUNT_READY)
+		return;
+	if (st->stopping) {
+		flush_now(a);
+		return;
+	}
+	if (!evtimer_pending(st->ev_threads, NULL))
+		(void)event_add(st->ev_threads, &later);
+	t->dirty = true;
+	account_ref(a);
+	TAILQ_INSERT_TAIL(&st->threads_dirty, a, threads.link);
+	st->n_threads_dirty++;
 }

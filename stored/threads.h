@@ -20,6 +20,9 @@ struct account;
 struct engine_group;
 struct thread_ask;
 struct thread_note;
+struct threads_write;
+struct engine_batch;
+struct store;
 
 /* What the maker of the facts said. Hostile, but only numbers. */
 struct thread_ids {
@@ -31,12 +34,14 @@ struct thread_ids {
 /* Of an account. */
 struct threads {
 	enum { THREADS_CLOSED, THREADS_OPENING, THREADS_READY } state;
-	bool running, writing;
+	bool running, failing;
+	bool dirty; /* in the store's list, with a reference */
+	TAILQ_ENTRY(account) link;
 	struct engine_group *group;
 	struct threads_rec head;
 	STAILQ_HEAD(, thread_ask) asks; /* the first is looked up */
 	struct thread_note *notes;      /* not durable yet, the oldest first */
-	size_t n, cap, n_writing;       /* n_writing: in the batch under way */
+	size_t n, cap, n_handed;        /* n_handed: the first ones are in batches under way */
 };
 
 /* The numbers; `thread` stays. */
@@ -62,5 +67,16 @@ static inline uint64_t threads_id(const struct thread_ids *ids, uint64_t found, 
 	return found != 0 ? found : id;
 }
 
-/* A message is durable: what was noted in the account may be written. */
+/*
+ * What was noted and is not written yet, for a commit of several groups that is made anyway: so the
+ * index is durable with the message, by the same flush. NULL: there is nothing. Else the batch is
+ * to be handed in, and threads_written() be called once with its answer; *list grows.
+ */
+struct engine_batch *threads_carry(struct account *a, struct threads_write **list);
+void threads_written(struct threads_write *take_list, int rc);
+
+/* A message is durable: what was noted in the account and was not carried is written soon, with
+ * that of all other accounts. */
 void threads_flush(struct account *a);
+/* Now. */
+void threads_flush_all(struct store *st);

@@ -16,6 +16,7 @@
 struct commit {
 	struct store *st;
 	unsigned n;
+	struct threads_write *threads; /* that go with it */
 	struct txn *txns[];
 };
 
@@ -135,6 +136,7 @@ static void on_commit(void *arg, int rc)
 		log_ev(LOG_WARNING, "stored.engine", kv_s("what", "commit"),
 		    kv_s("why", engine_rc_name(rc)));
 	c->st->in_flight--;
+	threads_written(c->threads, rc);
 	for (unsigned i = 0; i < c->n; i++)
 		txn_answered(c->txns[i], rc);
 	for (unsigned i = 0; i < c->n; i++) {
@@ -178,6 +180,22 @@ static bool still_good(const void *arg)
 	return true;
 }
 
+/* What their accounts' indexes of threads have to write, behind the n batches: how many there are.
+ */
+static unsigned carry(struct commit *c, struct engine_batch **batches)
+{
+	const struct engine_limits *l = engine_limits(store_engine(c->st));
+	unsigned n = c->n;
+
+	for (unsigned i = 0; i < c->n && l->commit_atomic; i++) {
+		if (n == TXN_COMMIT_MAX || n == l->commit_batches)
+			break;
+		batches[n] = threads_carry(c->txns[i]->mbox->account, &c->threads);
+		n += batches[n] != NULL;
+	}
+	return n;
+}
+
 /* 0: the engine has them, or will. */
 static int hand_in(struct store *st, struct commit *c)
 {
@@ -189,7 +207,7 @@ static int hand_in(struct store *st, struct commit *c)
 		c->txns[i]->batch_id = engine_batch_id(c->txns[i]->batch);
 		batches[i] = c->txns[i]->batch;
 	}
-	return commit_hand_in(st, &ask, batches, c->n);
+	return commit_hand_in(st, &ask, batches, carry(c, batches));
 }
 
 int txn_commit(struct store *st, struct txn **txns, unsigned n)
