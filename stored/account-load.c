@@ -18,6 +18,7 @@ enum load_step {
 	LOAD_ROWS,
 	LOAD_GROUP,
 	LOAD_HEAD,
+	LOAD_LOANS,
 	LOAD_END
 };
 
@@ -165,6 +166,23 @@ static void on_head(void *arg, int rc, const struct engine_row *rows, size_t n, 
 		l->a->modseq = m->pub.modseq;
 }
 
+/* A damaged row is none: its messages are as if they never had facts. */
+static void on_loans(void *arg, int rc, const struct engine_row *rows, size_t n, bool more)
+{
+	struct account_load *l = arg;
+	struct mbox *m = l->a->mboxes[l->next];
+	uint32_t row;
+
+	l->rc = rc;
+	l->more = more && n > 0;
+	for (size_t i = 0; rc == ENGINE_OK && i < n; i++)
+		if (key_get_u32(rows[i].key, REC_LOANS, &row) == 0 && row < mbox_end(&m->pub) &&
+		    loans_unpack(&m->loans, row, rows[i].val) < 0)
+			l->rc = ENGINE_IO;
+	if (rc == ENGINE_OK && l->more)
+		l->from = key_after(rows[n - 1].key);
+}
+
 /* The same, when the answer came later. */
 #define LATER(name)                                                                \
 	static void name##_later(                                                  \
@@ -177,6 +195,7 @@ static void on_head(void *arg, int rc, const struct engine_row *rows, size_t n, 
 LATER(on_shard)
 LATER(on_rows)
 LATER(on_head)
+LATER(on_loans)
 #undef LATER
 
 static void on_group(void *arg, int rc, struct engine_group *take_group)
@@ -332,6 +351,24 @@ static bool step_head(struct account_load *l)
 	return true;
 }
 
+static bool step_loans(struct account_load *l)
+{
+	struct mbox *m = l->a->mboxes[l->next];
+	struct rec_key to = key_kind_end(REC_LOANS);
+	int r;
+
+	if (!m->pub.loans)
+		return true;
+	r = engine_scan_now(m->group, key_slice(&l->from), key_slice(&to), 0, on_loans, l);
+	if (r == ENGINE_AGAIN) {
+		engine_scan(m->group, key_slice(&l->from), key_slice(&to), 0, on_loans_later, l);
+		return false;
+	}
+	if (r != ENGINE_OK)
+		l->rc = r;
+	return true;
+}
+
 /* What was read decides where to go on. False: the load has ended. */
 static bool load_decide(struct account_load *l)
 {
@@ -363,7 +400,14 @@ static bool load_decide(struct account_load *l)
 		if (l->rc == ENGINE_OK)
 			mbox_take_group(a->mboxes[l->next], l->group);
 		break;
-	default: /* its header was read */
+	case LOAD_LOANS: /* its header was read */
+		l->from = key_kind(REC_LOANS);
+		break;
+	default: /* what it shares was read */
+		if (l->rc == ENGINE_OK && l->more) {
+			l->step = LOAD_LOANS;
+			break;
+		}
 		l->next++;
 		l->step = LOAD_GROUP;
 		break;
@@ -406,8 +450,11 @@ static void load_steps(struct account_load *l)
 		case LOAD_GROUP:
 			now = step_open(l, key_group_mbox(l->a->mboxes[l->next]->id));
 			break;
-		default:
+		case LOAD_HEAD:
 			now = step_head(l);
+			break;
+		default:
+			now = step_loans(l);
 			break;
 		}
 		if (!now)

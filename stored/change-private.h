@@ -54,7 +54,9 @@ struct change {
 /* Answer of a portion: something else than IPC_ST_... */
 enum { PORTION_UNDER_WAY = -1 };
 
-/* change-rows.c: fills c->uids with what the next portion is about; false without memory. */
+/* change-rows.c: the message of CHANGE_FACTS shares no others any more; false: no room. */
+bool change_own_facts(struct change *c);
+/* Fills c->uids with what the next portion is about; false without memory. */
 bool change_fill(struct change *c);
 /* Rows of a filled portion into c->txn: false when they do not fit. */
 bool change_rows(struct change *c);

@@ -5,6 +5,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/wire.h"
+#include "stored/loan-rows.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -320,10 +321,25 @@ bool change_rows(struct change *c)
 	return c->kind == CHANGE_FLAGS ? flags_rows(c) : expunge_rows(c);
 }
 
+static struct uid_range facts_of(const struct change *c)
+{
+	return (struct uid_range){ c->see.uid_limit, c->see.uid_limit };
+}
+
+bool change_own_facts(struct change *c)
+{
+	struct uid_range one = facts_of(c);
+
+	return loan_put_cut(&c->txn, &one, 1);
+}
+
 static void facts_publish(struct change *c)
 {
 	struct cols *cols = &c->mbox->cols;
 	size_t i = cols_lower(cols, c->see.uid_limit);
+	struct uid_range one = facts_of(c);
+
+	loan_cut(c->mbox, &one, 1);
 
 	/* Columns that are being loaded may have read the row before. */
 	if (c->msg.n > 0 && i < cols->n && cols->uid[i] == c->see.uid_limit)

@@ -142,7 +142,7 @@ static int facts_put(struct change *c)
 	    c, engine_put(c->txn.batch, key_slice(&key), facts) == 0 &&
 		   (c->late.header.n == 0 ||
 		       engine_put(c->txn.batch, key_slice(&header), c->late.header) == 0) &&
-		   thread_put(c));
+		   thread_put(c) && change_own_facts(c));
 }
 
 static void on_msg_row_later(void *arg, int rc, const struct engine_row *rows, size_t n, bool more)

@@ -1,6 +1,6 @@
 /*
- * copy-facts - facts of the messages of a portion, then their headers, as far as there is room for
- * them: what is left out is made anew when somebody asks for it.
+ * copy-facts - facts of the messages of a portion, then their headers, where they are copied and as
+ * far as there is room for them: what is left out is made anew when somebody asks for it.
  */
 #include "stored/copy-private.h"
 
@@ -68,7 +68,7 @@ static enum record_kind kind(const struct copy *c)
 /* There is something to read. False: all is over. */
 static bool facts_left(struct copy *c)
 {
-	if (c->facts.n >= c->facts.max / 8 * 7 || c->from->group == NULL)
+	if (c->lends || c->facts.n >= c->facts.max / 8 * 7 || c->from->group == NULL)
 		return false;
 	if (c->facts_at == c->n && !c->facts_headers) {
 		c->facts_headers = true;

@@ -69,6 +69,9 @@ struct copy {
 	size_t facts_to; /* behind the last row of the scan under way */
 	struct rec_key facts_from;
 	bool facts_more, facts_headers; /* the scans are for headers */
+	/* Of the portion, and those before it of a copy that is staged. */
+	bool lends; /* the messages here share what they have with their copies */
+	struct loans loans;
 	size_t n_uids;
 	uint8_t uids[]; /* the question's pairs */
 };

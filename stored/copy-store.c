@@ -6,6 +6,7 @@
 #include "common/base/checked.h"
 #include "common/base/clock.h"
 #include "common/base/wire.h"
+#include "stored/loan-rows.h"
 
 #include <stdlib.h>
 
@@ -81,6 +82,13 @@ static void portion_take(struct copy *c)
 	c->staged = c->staged || c->n < left;
 }
 
+/* Facts and headers of many messages are not copied, as long as what is expunged here stays. */
+static bool may_lend(const struct copy *c)
+{
+	return !c->move && !copy_crosses(c) && c->n_all >= COPY_LENDS &&
+	       account_keeps(c->op.account);
+}
+
 int copy_collect(struct copy *c)
 {
 	int r = IPC_ST_OK;
@@ -89,6 +97,7 @@ int copy_collect(struct copy *c)
 		r = collect(c);
 		c->rows = c->all;
 		c->n = c->move ? c->n_all : 0;
+		c->lends = may_lend(c);
 	}
 	if (!c->move && r == IPC_ST_OK && c->n_all > 0)
 		portion_take(c);
@@ -137,6 +146,9 @@ static void publish(struct copy *c)
 	}
 	if (c->keywords.n > c->to->keywords.n)
 		mbox_take_keywords(c->to, &c->keywords);
+	if (loans_append(&c->to->loans, c->loans.v, c->loans.n) != 0)
+		account_forget(c->to->account);
+	loans_fini(&c->loans);
 	mbox_add(c->to, c->op.session, c->op.seq, c->rows, c->n);
 	if (c->back != NULL)
 		copy_back_publish(c);
@@ -256,6 +268,37 @@ static bool facts_rows(struct copy *c, struct engine_batch *b, uint32_t first)
 	return true;
 }
 
+/* Who has what the message has; false: it has rows of its own, or nothing. */
+static bool lender(const struct copy *c, uint32_t uid, uint64_t *ret_mbox, uint32_t *ret_there)
+{
+	const struct loan *one = copy_crosses(c) ? NULL : loans_at(&c->from->loans, uid);
+
+	if (one != NULL && one->first <= uid) {
+		*ret_mbox = one->mbox;
+		*ret_there = one->there + (uid - one->first);
+		return true;
+	}
+	*ret_mbox = c->from->id;
+	*ret_there = uid;
+	return c->lends;
+}
+
+static bool loan_rows(struct copy *c, struct txn *t, uint32_t first)
+{
+	size_t from = c->loans.n;
+
+	c->loans.row_msgs = LOANS_ROW_MSGS; /* each batch has rows of its own */
+	for (size_t i = 0; i < c->n; i++) {
+		uint64_t mbox;
+		uint32_t there;
+
+		if (lender(c, c->rows[i].uid, &mbox, &there) &&
+		    loans_add(&c->loans, first + (uint32_t)i, mbox, there) != 0)
+			return false;
+	}
+	return loan_put_new(t, &c->loans, from);
+}
+
 /* The messages of all portions are there now; or their rows wait. */
 static void staged_count(struct copy *c, struct mbox_head *h)
 {
@@ -313,7 +356,7 @@ static bool new_rows(struct copy *c, struct txn *t)
 	if (c->keywords.n > c->to->keywords.n &&
 	    !mbox_put_keywords(t, &c->keywords, c->to->keywords.n))
 		return false;
-	return facts_rows(c, t->batch, first);
+	return loan_rows(c, t, first) && facts_rows(c, t->batch, first);
 }
 
 /* What the mailbox here loses by a move, into the batch of that txn. */

@@ -3,6 +3,7 @@
  * held.
  */
 #include "stored/copy-private.h"
+#include "stored/loan-rows.h"
 
 #include <stdlib.h>
 
@@ -28,6 +29,7 @@ static void copy_free(struct copy *c)
 	c->to->pins--;
 	buf_fini(&c->runs);
 	buf_fini(&c->facts);
+	loans_fini(&c->loans);
 	keywords_fini(&c->keywords);
 	free(c->map);
 	free(c->all);
@@ -73,6 +75,34 @@ static void copy_finish(struct copy *c, int status)
 	account_unref(here); /* see copy_queue() */
 }
 
+static void on_settled(void *arg)
+{
+	copy_facts(arg);
+}
+
+/*
+ * Whoever shares facts and headers of messages that go gets his own first. What these messages
+ * share with others goes along, but not into another account.
+ */
+static void settle(struct copy *c)
+{
+	struct loan_ask ask = { .whose = copy_crosses(c) ? LOANS_TAKEN : LOANS_GIVEN,
+		.mbox = c->from,
+		.fn = on_settled,
+		.arg = c };
+	bool goes = c->move || c->back != NULL || copy_crosses(c);
+
+	if (goes && loan_any(c->from, ask.whose))
+		ask.take_v = calloc(c->n, sizeof(*ask.take_v));
+	if (ask.take_v == NULL) {
+		copy_facts(c);
+		return;
+	}
+	for (; ask.n < c->n; ask.n++)
+		ask.take_v[ask.n] = (struct uid_range){ c->rows[ask.n].uid, c->rows[ask.n].uid };
+	loan_settle(&ask);
+}
+
 void copy_portion_done(struct copy *c, int status)
 {
 	if (status == IPC_ST_OK && c->next_uid != 0)
@@ -80,7 +110,7 @@ void copy_portion_done(struct copy *c, int status)
 	else if (status == IPC_ST_OK)
 		c->n = 0;
 	if (status == IPC_ST_OK && c->n > 0)
-		copy_facts(c);
+		settle(c);
 	else
 		copy_finish(c, status);
 }

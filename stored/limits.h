@@ -31,6 +31,7 @@ enum {
 	COPY_WHOLE = 16384,             /* a copy of more than these goes in portions */
 	COPY_KEYWORDS_MAX = 4 << 20,    /* bytes of keywords beyond the bits in one batch */
 	COPY_FACTS_MAX = 12 << 20,      /* bytes of facts in one batch */
+	COPY_LENDS = 64,                /* a copy of so many messages shares facts and headers */
 	ACCOUNT_DEAD_MAX = 400000,      /* expunged messages that views of an account still see */
 	SESSION_DEAD_MAX = 400,         /* of these, for one session, when there are more */
 	LOST_MBOXES_MAX = 1000,         /* deleted mailboxes of an account that can be restored */

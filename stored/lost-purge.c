@@ -2,6 +2,7 @@
  * lost-purge - what was expunged before some second goes for good: the oldest runs of each mailbox,
  * in portions that are atoms each; then deleted mailboxes that nothing is left of.
  */
+#include "stored/loan-rows.h"
 #include "stored/lost.h"
 #include "stored/tree.h"
 
@@ -148,6 +149,33 @@ static void portion_commit(struct purge *p)
 		mbox_failed(p, r);
 }
 
+static struct uid_range *ranges_of(const struct purge *p)
+{
+	struct uid_range *v = calloc(p->n_runs, sizeof(*v));
+
+	for (size_t i = 0; v != NULL && i < p->n_runs; i++)
+		v[i] = (struct uid_range){ p->runs[i].first, p->runs[i].last };
+	return v;
+}
+
+static void on_settled(void *arg)
+{
+	portion_commit(arg);
+}
+
+/* Who shares facts and headers of what goes gets his own first. */
+static void portion_settle(struct purge *p)
+{
+	struct loan_ask ask = { LOANS_GIVEN, p->m, NULL, p->n_runs, on_settled, p };
+
+	if (p->rc == ENGINE_OK && p->n_runs > 0 && loan_any(p->m, LOANS_GIVEN))
+		ask.take_v = ranges_of(p);
+	if (ask.take_v != NULL)
+		loan_settle(&ask);
+	else
+		portion_commit(p);
+}
+
 /* The oldest first: the first that is not due ends it. */
 static void on_runs(void *arg, int rc, const struct engine_row *rows, size_t n, bool more)
 {
@@ -174,7 +202,7 @@ static void on_runs_later(void *arg, int rc, const struct engine_row *rows, size
 
 	p->a->st->in_flight--;
 	on_runs(arg, rc, rows, n, more);
-	portion_commit(p);
+	portion_settle(p);
 }
 
 static void portion_begin(struct purge *p)
@@ -196,7 +224,7 @@ static void portion_begin(struct purge *p)
 	}
 	if (r != ENGINE_OK)
 		p->rc = r;
-	portion_commit(p);
+	portion_settle(p);
 }
 
 /* ---- mailbox after mailbox ---- */

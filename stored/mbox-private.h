@@ -10,6 +10,7 @@
 #include "stored/cols.h"
 #include "stored/keysets.h"
 #include "stored/keywords.h"
+#include "stored/loans.h"
 
 /* ---- mailboxes ---- */
 
@@ -68,6 +69,7 @@ struct mbox {
 	struct cols cols;
 	struct keywords keywords; /* durable; loaded with the columns */
 	struct keysets sets;      /* words of the columns, and of changes */
+	struct loans loans;       /* durable; loaded with the header */
 	struct mbox_load *load;
 	LIST_HEAD(, view) views;
 	TAILQ_HEAD(, change) changes, opens; /* the first change may be running */

@@ -72,6 +72,7 @@ void mbox_free(struct mbox **mp)
 	cols_fini(&m->cols);
 	keywords_fini(&m->keywords);
 	keysets_fini(&m->sets);
+	loans_fini(&m->loans);
 	if (m->group != NULL)
 		engine_group_close(&m->group);
 	free((void *)m->name.p);
@@ -141,7 +142,8 @@ void mbox_take_keywords(struct mbox *m, struct keywords *take)
 /* What a copy left that came to nothing. */
 bool mbox_del_staged(struct engine_batch *b, struct mbox_head *h)
 {
-	static const enum record_kind kinds[] = { REC_MSG, REC_FLAGS, REC_FACTS, REC_HEADER };
+	static const enum record_kind kinds[] = { REC_MSG, REC_FLAGS, REC_FACTS, REC_HEADER,
+		REC_LOANS };
 	bool good = true;
 
 	for (size_t k = 0; good && k < sizeof(kinds) / sizeof(kinds[0]); k++) {

@@ -1,16 +1,18 @@
 /*
  * reader-facts - facts of many messages of a view, or their headers, at the reader's pace.
  *
- * Rows of neighbours are read together. What does not fit into the answer or the reader's window is
- * read again when there is room: nothing is kept for a slow reader but its question.
+ * Rows of neighbours are read together, also those of another mailbox that they share (loans.h).
+ * What does not fit into the answer or the reader's window is read again when there is room:
+ * nothing is kept for a slow reader but its question.
  */
 #include "stored/session-private.h"
 
 #include "common/base/wire.h"
+#include "stored/loan-rows.h"
 
 #include <stdlib.h>
 
-enum { FACTS_ROWS = 64, ENTRY_BYTES = 12, FACTS_MAX = 32768 };
+enum { FACTS_ROWS = 64, ENTRY_BYTES = 12, FACTS_MAX = 32768, SEGMENTS_MAX = 64 };
 
 /* One answer being made. */
 struct facts_out {
@@ -21,6 +23,7 @@ struct facts_out {
 	size_t n, max;
 	enum record_kind kind;
 	uint32_t last;             /* uid up to which the rows are complete */
+	uint32_t shift;            /* how much less the uids of rows are */
 	uint32_t lack[FACTS_ROWS]; /* messages without facts */
 	size_t n_lack;
 	int rc;
@@ -48,7 +51,9 @@ static uint32_t row_uid(const struct engine_row *row)
 {
 	size_t n = out.kind == REC_FACTS ? 6 : 5;
 
-	return row->key.n == n && row->key.p[0] == out.kind ? wire_load_u32be(row->key.p + 1) : 0;
+	return row->key.n == n && row->key.p[0] == out.kind
+		   ? wire_load_u32be(row->key.p + 1) + out.shift
+		   : 0;
 }
 
 /* The next message of the question from q->uid on: false when there is none. */
@@ -206,6 +211,7 @@ static void on_rows_later(void *arg, int rc, const struct engine_row *rows, size
 		return;
 	page_begin(s, TAILQ_FIRST(&s->requests), s->facts_of);
 	out.last = s->facts_last;
+	out.shift = s->facts_shift;
 	on_rows(NULL, rc, rows, n, more);
 	r = page_done();
 	if (r == RUN_DONE)
@@ -214,11 +220,42 @@ static void on_rows_later(void *arg, int rc, const struct engine_row *rows, size
 		session_pump(s);
 }
 
+/* Rows of one group for messages from `uid` to `last`, or to where other rows begin. False: they
+ * come later. */
+static bool segment(struct session *s, struct request *q, uint32_t uid, uint32_t last)
+{
+	struct view *v = out.v;
+	struct engine_group *g = loan_group(v->mbox, uid, &last, &out.shift);
+	struct rec_key from = key_u32(out.kind, uid - out.shift);
+	struct rec_key to = key_u32(out.kind, last + 1 - out.shift);
+	int r;
+
+	q->uid = uid;
+	out.last = last;
+	r = engine_scan_now(g, key_slice(&from), key_slice(&to), FACTS_ROWS, on_rows, NULL);
+	if (r == ENGINE_AGAIN && out.n > 0) {
+		out.full = true; /* what there is goes out first */
+		return true;
+	}
+	if (r == ENGINE_AGAIN) {
+		s->fetch->busy = true;
+		s->facts_of = v;
+		s->facts_last = last;
+		s->facts_shift = out.shift;
+		s->st->in_flight++;
+		engine_scan(
+		    g, key_slice(&from), key_slice(&to), FACTS_ROWS, on_rows_later, s->fetch);
+		return false;
+	}
+	if (r != ENGINE_OK)
+		out.rc = r;
+	return true;
+}
+
 enum run run_facts(struct session *s, struct request *q)
 {
-	int status, r;
+	int status;
 	struct view *v = view_ready(s, q, &status);
-	struct rec_key from, to;
 	uint32_t uid, last;
 
 	if (v == NULL && status == IPC_ST_OK)
@@ -232,21 +269,13 @@ enum run run_facts(struct session *s, struct request *q)
 	}
 	if (s->credit < ENTRY_BYTES)
 		return RUN_WAIT;
-	q->uid = uid;
-	out.last = s->facts_last = last;
-	from = key_u32(out.kind, uid);
-	to = key_u32(out.kind, last + 1);
-	r = engine_scan_now(
-	    v->mbox->group, key_slice(&from), key_slice(&to), FACTS_ROWS, on_rows, NULL);
-	if (r == ENGINE_AGAIN) {
-		s->fetch->busy = true;
-		s->facts_of = v;
-		s->st->in_flight++;
-		engine_scan(v->mbox->group, key_slice(&from), key_slice(&to), FACTS_ROWS,
-		    on_rows_later, s->fetch);
-		return RUN_WAIT;
+	/* Loans can be short: several go into one answer. */
+	for (int i = 0; i < SEGMENTS_MAX; i++) {
+		if (!segment(s, q, uid, last))
+			return RUN_WAIT;
+		if (out.full || out.rc != ENGINE_OK || v->mbox->loans.n == 0 ||
+		    !next_wanted(v, q, &uid, &last))
+			break;
 	}
-	if (r != ENGINE_OK)
-		out.rc = r;
 	return page_done();
 }

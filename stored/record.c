@@ -129,6 +129,7 @@ void head_pack(const struct mbox_head *h, uint8_t out[RECORD_HEAD_BYTES])
 	memset(out, 0, RECORD_HEAD_BYTES);
 	out[0] = HEAD_VERSION;
 	out[1] = (uint8_t)h->kind;
+	out[2] = h->loans;
 	wire_store_u32(out + 4, h->uidvalidity);
 	wire_store_u32(out + 8, h->uidnext);
 	wire_store_u32(out + 12, h->exists);
@@ -166,6 +167,7 @@ int head_unpack(struct slice v, struct mbox_head *ret)
 		.keywords = wire_load_u32(v.p + 56),
 		.gone_rows = wire_load_u32(v.p + 60) };
 	if (!old) {
+		ret->loans = (v.p[2] & 1) != 0;
 		ret->lost_bytes = wire_load_u64(v.p + 64);
 		ret->lost = wire_load_u32(v.p + 72);
 		ret->staged = wire_load_u32(v.p + 76);

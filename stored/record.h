@@ -49,6 +49,7 @@ enum record_kind {
 	REC_DOOMED = 'd',   /* mailbox: expunged, still in a session's view */
 	REC_FLAGS = 'f',    /* mailbox: flags of a message, changed since it arrived */
 	REC_KEYWORDS = 'k', /* mailbox: rows of names, see keywords.h */
+	REC_LOANS = 'l',    /* mailbox: facts and headers that are shared, see loans.h */
 	REC_HEADER = 'o',   /* mailbox: the header section of a message */
 	REC_RUN = 't',      /* mailbox: messages that were expunged and can be restored */
 	REC_MSG = 'u',      /* mailbox: a message */
@@ -108,6 +109,7 @@ struct mbox_head {
 	uint32_t lost;        /* messages that can be restored, not among the above */
 	uint64_t lost_bytes;
 	uint32_t staged; /* rows from this uid on are of a copy that is not over; 0: none */
+	bool loans; /* there may be REC_LOANS rows; if not, those that there are do not count */
 };
 
 struct msg_rec {

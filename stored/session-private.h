@@ -102,6 +102,7 @@ struct session {
 	uint64_t body_at, body_end;
 	unsigned place_asked;  /* times, for a body that was not where the index said */
 	uint32_t facts_last;   /* of the facts being read: the last uid */
+	uint32_t facts_shift;  /* how much less the uids of their rows are */
 	struct view *facts_of; /* and where they belong to; NULL: it is gone */
 };
 

@@ -4,6 +4,7 @@
  * same.
  */
 #include "stored/keywords.h"
+#include "stored/loans.h"
 #include "stored/record.h"
 #include "tests/fuzz/fuzz.h"
 
@@ -105,9 +106,22 @@ static size_t again_keywords(struct slice v, uint8_t *out)
 	return n;
 }
 
+/* A row, and again without what was cut out of it. */
+static size_t again_loans(struct slice v, uint8_t *out)
+{
+	struct loans l = { 0 };
+	uint32_t cut = v.n > 1 ? v.p[v.n - 1] : 0;
+	size_t n = 0;
+
+	if (loans_unpack(&l, 1, v) == 0 && loans_cut(&l, cut, cut + 7) == 0)
+		n = loans_pack(&l, 1, out);
+	loans_fini(&l);
+	return n;
+}
+
 static size_t (*const again[])(struct slice v, uint8_t *out) = { again_head, again_msg, again_flags,
 	again_root, again_mbox, again_name, again_lost, again_threads, again_allow, again_intent,
-	again_keywords };
+	again_keywords, again_loans };
 
 /* The others are a number each, or lie partly in their key. */
 static void numbers(struct slice v)
