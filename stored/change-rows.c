@@ -123,7 +123,7 @@ static void flags_publish(struct change *c)
 		while (i < cols->n && cols->uid[i] < c->uids[k])
 			i++;
 		assert(i < cols->n && cols->uid[i] == c->uids[k]);
-		cols->flags[i] = c->new_flags[k];
+		cols_set_flags(cols, i, c->new_flags[k]);
 		cols->keywords[i] = c->new_keywords[k];
 		cols->modseq[i] = c->modseq;
 		if (rows != NULL)

@@ -1,5 +1,7 @@
 #include "stored/cols.h"
 
+#include "common/ipc/types.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -116,6 +118,43 @@ size_t cols_dead_lower(const struct cols *c, uint32_t uid)
 			hi = mid;
 	}
 	return lo;
+}
+
+static bool in_run(const struct cols *c, size_t i, size_t k)
+{
+	return c->uid[k] - c->uid[i] == k - i;
+}
+
+size_t cols_run_last(const struct cols *c, size_t i, size_t end)
+{
+	size_t good = i, step = 1;
+
+	/* Uids grow: what lies between two of a run is of it. */
+	while (good + step < end && in_run(c, i, good + step)) {
+		good += step;
+		step *= 2;
+	}
+	for (; step > 0; step /= 2)
+		if (good + step < end && in_run(c, i, good + step))
+			good += step;
+	return good;
+}
+
+uint32_t cols_first_unseen(struct cols *c)
+{
+	size_t i = cols_lower(c, c->seen_below);
+
+	while (i < c->n && (c->flags[i] & IPC_FLAG_SEEN) != 0)
+		i++;
+	c->seen_below = i < c->n ? c->uid[i] : i > 0 ? c->uid[i - 1] + 1 : 0;
+	return i < c->n ? c->uid[i] : 0;
+}
+
+void cols_set_flags(struct cols *c, size_t i, uint32_t flags)
+{
+	c->flags[i] = flags;
+	if ((flags & IPC_FLAG_SEEN) == 0 && c->uid[i] < c->seen_below)
+		c->seen_below = c->uid[i];
 }
 
 struct cols_row cols_at(const struct cols *c, size_t i)

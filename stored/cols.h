@@ -36,6 +36,7 @@ struct cols {
 	struct engine_loc *loc;
 	struct cols_dead *dead; /* ordered by uid */
 	size_t n_dead, cap_dead;
+	uint32_t seen_below; /* messages that are not dead, below this uid, are all seen */
 };
 
 /* What one session sees. */
@@ -57,6 +58,12 @@ int cols_reserve(struct cols *c, size_t n) __attribute__((warn_unused_result));
 size_t cols_lower(const struct cols *c, uint32_t uid);
 /* The same for the list of the dead. */
 size_t cols_dead_lower(const struct cols *c, uint32_t uid);
+/* The last index whose message follows the i-th without a gap, before `end`; i < end <= n. */
+size_t cols_run_last(const struct cols *c, size_t i, size_t end);
+/* The uid of the first one that is not seen, of those that are not dead; 0: there is none. */
+uint32_t cols_first_unseen(struct cols *c);
+/* Sets the flags of the i-th. */
+void cols_set_flags(struct cols *c, size_t i, uint32_t flags);
 struct cols_row cols_at(const struct cols *c, size_t i);
 
 /* Room for n more in the list of the dead, so that cols_expunge() cannot fail. 0 or -ENOMEM. */

@@ -14,7 +14,12 @@ enum { ROWS_MAX = IPC_ROWS_BYTES_MAX / IPC_ROW_BYTES };
 static uint32_t first_unseen(const struct view *v)
 {
 	struct cols_walk w;
+	uint32_t uid;
 
+	if (v->mbox->cols.n_dead == 0) {
+		uid = cols_first_unseen(&v->mbox->cols);
+		return uid < v->see.uid_limit ? uid : 0;
+	}
 	for (cols_walk_from(&w, &v->mbox->cols, &v->see, 1); cols_walk_next(&w);)
 		if ((w.dead != NULL ? w.dead->row.flags : w.c->flags[w.at]) & IPC_FLAG_SEEN)
 			continue;
@@ -57,12 +62,33 @@ static bool uids_early(
 	return true;
 }
 
+/* Run after run; false: there is no room for the one that begins with q->uid. */
+static bool uids_runs(const struct view *v, struct request *q, struct pairs_out *out)
+{
+	const struct cols *c = &v->mbox->cols;
+	size_t i = cols_lower(c, q->uid), end = cols_lower(c, v->see.uid_limit), last;
+
+	for (; i < end; i = last + 1) {
+		last = cols_run_last(c, i, end);
+		q->uid = c->uid[i];
+		if (!pairs_add(out, c->uid[i], c->uid[last]))
+			return false;
+	}
+	return true;
+}
+
 /* The same from the index. */
 static void uids_loaded(
     const struct view *v, struct request *q, struct pairs_out *out, struct ipc_mbox_uids_are *a)
 {
 	struct cols_walk w;
 
+	if (v->mbox->cols.n_dead == 0) {
+		a->more = !uids_runs(v, q, out);
+		if (a->more == 0)
+			a->first_unseen = first_unseen(v);
+		return;
+	}
 	for (cols_walk_from(&w, &v->mbox->cols, &v->see, q->uid); cols_walk_next(&w);)
 		if (!pairs_add(out, w.uid, w.uid)) {
 			a->more = 1;

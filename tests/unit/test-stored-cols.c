@@ -5,10 +5,13 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "common/ipc/types.h"
 #include "stored/cols.h"
 #include "common/base/idmap.h"
 #include "stored/keywords.h"
 #include "stored/record.h"
+
+#include <stdlib.h>
 
 static void fill(struct cols *c, uint32_t first, uint32_t last)
 {
@@ -110,6 +113,37 @@ static void the_dead_go_when_nobody_looks(void **state)
 }
 
 /* Against a plain array, with ids that collide. */
+/* Against looking at each. */
+static void runs_and_the_first_unseen(void **state)
+{
+	struct cols c = { 0 };
+	struct cols_row row = { .uid = 0 };
+
+	srand(3);
+	for (int i = 0; i < 3000; i++) {
+		size_t end, last, k;
+		uint32_t want = 0;
+
+		row.uid += rand() % 40 == 0 ? 2 + (uint32_t)rand() % 3 : 1;
+		row.flags = rand() % 3 == 0 ? 0 : IPC_FLAG_SEEN;
+		assert_int_equal(cols_append(&c, &row), 0);
+		if (rand() % 50 == 0)
+			cols_expunge(&c, &c.uid[(size_t)rand() % c.n], &(bool){ false }, 1, 1, 1);
+		for (int n = 0; n < 3; n++)
+			cols_set_flags(&c, (size_t)rand() % c.n,
+			    rand() % (i % 100 == 0 ? 2 : 200) != 0 ? IPC_FLAG_SEEN : 0);
+		for (k = 0; k < c.n && want == 0; k++)
+			want = (c.flags[k] & IPC_FLAG_SEEN) == 0 ? c.uid[k] : 0;
+		assert_int_equal(cols_first_unseen(&c), want);
+		k = (size_t)rand() % c.n;
+		end = k + 1 + (size_t)rand() % (c.n - k);
+		for (last = k; last + 1 < end && c.uid[last + 1] == c.uid[last] + 1;)
+			last++;
+		assert_int_equal(cols_run_last(&c, k, end), last);
+	}
+	cols_fini(&c);
+}
+
 static void the_table_finds_what_is_in_it(void **state)
 {
 	enum { N = 4000 };
@@ -274,6 +308,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(views_see_what_they_saw),
 		cmocka_unit_test(the_dead_go_when_nobody_looks),
+		cmocka_unit_test(runs_and_the_first_unseen),
 		cmocka_unit_test(the_table_finds_what_is_in_it),
 		cmocka_unit_test(records_survive_and_refuse),
 		cmocka_unit_test(an_intent_is_read_as_written),
