@@ -137,6 +137,18 @@ static bool take_arguments(struct ctl *c, const struct command *k, char **argv, 
 	return true;
 }
 
+/* Mostly a script's variable that is not set: as a domain's name it would mean the Main Domain. */
+static bool has_empty(const struct ctl *c)
+{
+	for (int i = 0; i < c->argc; i++) {
+		if (c->argv[i][0] != '\0')
+			continue;
+		fprintf(stderr, "gatehousectl: argument %d is empty; nothing was done\n", i + 1);
+		return true;
+	}
+	return false;
+}
+
 static int run(struct ctl *c, int argc, char **argv)
 {
 	int words, status;
@@ -149,7 +161,7 @@ static int run(struct ctl *c, int argc, char **argv)
 	c->command = k;
 	if (!take_arguments(c, k, argv + words, argc - words))
 		return wrong_usage(k);
-	if (c->argc < k->least || c->argc > k->most)
+	if (has_empty(c) || c->argc < k->least || c->argc > k->most)
 		return wrong_usage(k);
 	if (c->dry_run && (k->flags & CTL_DRY) == 0) {
 		fprintf(stderr, "gatehousectl: this command has no --dry-run; nothing was done\n");

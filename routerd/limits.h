@@ -4,6 +4,7 @@
 enum {
 	NAME_MAX_BYTES = 128,       /* name of an object inside a domain */
 	DOMAIN_MAX_BYTES = 255,     /* RFC 1035 section 2.3.4 */
+	LABEL_MAX_BYTES = 63,
 	ADDRESS_MAX_BYTES = 1024,   /* any address, before and between rewrites */
 	ROUTE_STEPS_MAX = 30,       /* rewrites of one address before it counts as a loop */
 	TABLE_BYTES_MAX = 10 << 20, /* the Router table as text */

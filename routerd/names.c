@@ -20,18 +20,22 @@ bool name_valid(struct slice name)
 	return true;
 }
 
+static bool label_valid(struct slice label)
+{
+	for (size_t i = 0; i < label.n; i++)
+		if (!ascii_alpha(label.p[i]) && !ascii_digit(label.p[i]) && label.p[i] != '-')
+			return false;
+	return label.n > 0 && label.n <= LABEL_MAX_BYTES && label.p[0] != '-' &&
+	       label.p[label.n - 1] != '-';
+}
+
 bool domain_valid(struct slice domain)
 {
 	if (domain.n > DOMAIN_MAX_BYTES || !dots_right(domain))
 		return false;
-	for (size_t i = 0; i < domain.n; i++) {
-		uint8_t c = domain.p[i];
-
-		if (c == '.' && domain.p[i - 1] == '.')
+	while (domain.n > 0)
+		if (!label_valid(slice_take(&domain, '.')))
 			return false;
-		if (!ascii_alpha(c) && !ascii_digit(c) && c != '-' && c != '.')
-			return false;
-	}
 	return true;
 }
 

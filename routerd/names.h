@@ -10,7 +10,10 @@
 /* Letters, digits, '_', '-', '.'; a dot neither first nor last; 1 to NAME_MAX_BYTES bytes. */
 bool name_valid(struct slice name);
 
-/* Labels of letters, digits and '-', joined by single dots; 1 to DOMAIN_MAX_BYTES bytes. */
+/*
+ * Labels of letters, digits and '-', joined by single dots; 1 to DOMAIN_MAX_BYTES bytes. As RFC
+ * 5321 4.1.2 has them: at most 63 bytes, no '-' at their ends. No other could get mail.
+ */
 bool domain_valid(struct slice domain);
 
 struct address {

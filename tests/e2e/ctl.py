@@ -8,7 +8,7 @@ import re
 import subprocess
 import time
 
-from suite import PASSWORD, TOP, Failed, case, check, equal, main, refused, wait
+from suite import DOMAIN, PASSWORD, TOP, Failed, case, check, equal, main, refused, wait
 
 
 def told(s, status, text, *args, stdin=""):
@@ -23,6 +23,12 @@ def usage(s):
     told(s, 2, "account suspend NAME\n", "account")
     told(s, 2, "account suspend NAME\n", "account", "what")
     told(s, 2, "usage: gatehousectl account create NAME [QUOTA]", "account", "create")
+    # A variable that is not set: no other name is taken for it, least of all the Main Domain's.
+    before = s.ctl("settings", "show", "domain", DOMAIN)
+    told(s, 2, "argument 2 is empty; nothing was done", "settings", "set", "domain", "", "MailToUnknown=Discarded")
+    told(s, 2, "argument 1 is empty", "account", "list", "")
+    told(s, 2, "usage: gatehousectl session kick", "session", "kick", "")
+    equal(s.ctl("settings", "show", "domain", DOMAIN), before, "settings of the Main Domain")
 
 
 @case("without a server the status is 3, with a hint")

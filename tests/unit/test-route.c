@@ -246,6 +246,17 @@ static void names_are_held_to_their_form(void **state)
 	assert_true(domain_valid(SLICE("a.b-c.example")));
 	assert_false(domain_valid(SLICE("a..b")));
 	assert_false(domain_valid(SLICE("a_b")));
+	/* SMTP would not take them as the domain of a recipient. */
+	assert_false(domain_valid(SLICE("-a.example")));
+	assert_false(domain_valid(SLICE("a.b-.example")));
+	assert_true(
+	    domain_valid(SLICE("a"
+			       "123456789012345678901234567890123456789012345678901234567890"
+			       "12.example")));
+	assert_false(
+	    domain_valid(SLICE("a"
+			       "123456789012345678901234567890123456789012345678901234567890"
+			       "123.example")));
 }
 
 int main(void)
