@@ -211,6 +211,8 @@ struct peer *peer_new(struct store *st, int take_fd, enum ipc_ch kind);
 void peer_end(struct peer *p); /* closes; freed when no answer is under way */
 void peer_ref(struct peer *p);
 void peer_unref(struct peer *p);
+/* What authd and routerd say of accounts; false: it is another message. */
+bool peer_account_msg(struct peer *p, enum ipc_type type, const union ipc_any *m);
 
 /* admin.c */
 /* account-first.c: answers account_make. */
