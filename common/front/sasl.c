@@ -48,6 +48,46 @@ int sasl_begin(struct front_port *p, const char *mech, bool has_initial, struct 
 	return front_send(p, FRONT_AUTH, IPC_auth_start, &m) == 0 ? 0 : SASL_GONE;
 }
 
+size_t sasl_plain(struct slice name, struct slice password, uint8_t *out)
+{
+	size_t n = 0;
+
+	out[n++] = 0;
+	memcpy(out + n, name.p, name.n);
+	n += name.n;
+	out[n++] = 0;
+	if (password.n > 0)
+		memcpy(out + n, password.p, password.n);
+	return n + password.n;
+}
+
+static bool is_hex_digest(struct slice d)
+{
+	for (size_t i = 0; i < d.n; i++)
+		if (!ascii_digit(d.p[i]) &&
+		    (ascii_lower(d.p[i]) < 'a' || ascii_lower(d.p[i]) > 'f'))
+			return false;
+	return d.n == 32;
+}
+
+int sasl_apop(struct slice stamp, struct slice arg, struct buf *out)
+{
+	struct slice name = slice_trim(arg), digest;
+	ptrdiff_t at = slice_rfind(name, ' ');
+
+	digest = slice_from(name, at < 0 ? name.n : (size_t)at + 1);
+	name = slice_trim(slice_part(name, 0, at < 0 ? 0 : (size_t)at));
+	if (name.n == 0 || !is_hex_digest(digest))
+		return 1;
+	buf_put(out, stamp);
+	buf_putc(out, 0);
+	buf_put(out, name);
+	buf_putc(out, 0);
+	for (size_t i = 0; i < digest.n; i++)
+		buf_putc(out, ascii_lower(digest.p[i]));
+	return 0;
+}
+
 static const struct mech *mech_find(unsigned mechs, struct slice name)
 {
 	for (size_t i = 0; i < MECHS; i++)

@@ -34,6 +34,18 @@ void sasl_put_mechs(const struct front_port *p, unsigned mechs, const char *befo
 int sasl_begin(struct front_port *p, const char *mech, bool has_initial, struct slice initial);
 
 /*
+ * USER and PASS become PLAIN: one way of checking a password, not two. Its response (RFC 4616 2)
+ * into `out`, which has room for both and two more: its length. The caller wipes it.
+ */
+size_t sasl_plain(struct slice name, struct slice password, uint8_t *out);
+
+/*
+ * The argument of APOP, a name and a digest (RFC 1939 7), becomes a response of authd's mechanism
+ * of that name: appended, 0; or 1 when it is something else.
+ */
+int sasl_apop(struct slice stamp, struct slice arg, struct buf *out);
+
+/*
  * The argument of an AUTH command: a mechanism of `mechs`, and maybe the first response in base64
  * ("=": empty). 0: begun, authd's answer comes as a message.
  */

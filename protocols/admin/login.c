@@ -98,14 +98,12 @@ static void cmd_user(struct admin *a, struct slice arg)
 		put(a, "300", "send the password");
 }
 
-/* USER and PASS become SASL PLAIN: one way of checking a password, not two. */
 static void cmd_pass(struct admin *a, struct slice arg)
 {
-	struct secret *name = &a->login.name;
 	uint8_t plain[2 * PWD_NAME_MAX + 2];
-	size_t n = 1 + name->n + 1 + arg.n;
+	size_t n;
 
-	if (name->p == NULL) {
+	if (a->login.name.p == NULL) {
 		err(a, "USER comes first");
 		return;
 	}
@@ -113,48 +111,22 @@ static void cmd_pass(struct admin *a, struct slice arg)
 		err(a, "not a password");
 		return;
 	}
-	plain[0] = 0;
-	memcpy(plain + 1, name->p, name->n);
-	plain[1 + name->n] = 0;
-	if (arg.n > 0)
-		memcpy(plain + 2 + name->n, arg.p, arg.n);
-	secret_fini(name);
+	n = sasl_plain(slice_of(a->login.name.p, a->login.name.n), arg, plain);
+	secret_fini(&a->login.name);
 	begin(a, "PLAIN", true, slice_of(plain, n));
 	secret_wipe(plain, n);
 }
 
-static bool is_hex_digest(struct slice d)
-{
-	for (size_t i = 0; i < d.n; i++)
-		if (!ascii_digit(d.p[i]) &&
-		    (ascii_lower(d.p[i]) < 'a' || ascii_lower(d.p[i]) > 'f'))
-			return false;
-	return d.n == 32;
-}
-
 static void cmd_apop(struct admin *a, struct slice arg)
 {
-	struct slice name = slice_trim(arg), digest;
 	struct buf initial = BUF_INIT(4 * PWD_LINE_MAX);
-	ptrdiff_t at = slice_rfind(name, ' ');
 
-	if (!apop_offered(a)) {
+	if (!apop_offered(a))
 		err(a, "APOP is not available here");
-		return;
-	}
-	digest = slice_from(name, at < 0 ? name.n : (size_t)at + 1);
-	name = slice_trim(slice_part(name, 0, at < 0 ? 0 : (size_t)at));
-	if (name.n == 0 || !is_hex_digest(digest)) {
+	else if (sasl_apop(buf_slice(&a->login.stamp), arg, &initial) != 0)
 		err(a, "APOP takes a name and a digest");
-		return;
-	}
-	buf_put(&initial, buf_slice(&a->login.stamp));
-	buf_putc(&initial, 0);
-	buf_put(&initial, name);
-	buf_putc(&initial, 0);
-	for (size_t i = 0; i < digest.n; i++)
-		buf_putc(&initial, ascii_lower(digest.p[i]));
-	begin(a, "APOP", true, buf_slice(&initial));
+	else
+		begin(a, "APOP", true, buf_slice(&initial));
 	buf_fini(&initial);
 }
 

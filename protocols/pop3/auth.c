@@ -76,11 +76,10 @@ void pop3_cmd_user(struct pop3 *s, struct slice arg)
 		pop3_ok(s, "send the password");
 }
 
-/* USER and PASS become SASL PLAIN: one way of checking a password, not two. */
 void pop3_cmd_pass(struct pop3 *s, struct slice arg)
 {
 	uint8_t plain[2 * POP3_NAME_MAX + 2];
-	size_t n = 1 + s->name.n + 1 + arg.n;
+	size_t n;
 
 	if (s->name.p == NULL) {
 		pop3_err(s, "USER comes first");
@@ -90,47 +89,22 @@ void pop3_cmd_pass(struct pop3 *s, struct slice arg)
 		pop3_err(s, "not a password");
 		return;
 	}
-	plain[0] = 0;
-	memcpy(plain + 1, s->name.p, s->name.n);
-	plain[1 + s->name.n] = 0;
-	memcpy(plain + 2 + s->name.n, arg.p, arg.n);
+	n = sasl_plain(slice_of(s->name.p, s->name.n), arg, plain);
 	secret_fini(&s->name);
 	begin(s, "PLAIN", true, slice_of(plain, n));
 	secret_wipe(plain, n);
 }
 
-static bool is_hex_digest(struct slice d)
-{
-	for (size_t i = 0; i < d.n; i++)
-		if (!ascii_digit(d.p[i]) &&
-		    (ascii_lower(d.p[i]) < 'a' || ascii_lower(d.p[i]) > 'f'))
-			return false;
-	return d.n == 32;
-}
-
 void pop3_cmd_apop(struct pop3 *s, struct slice arg)
 {
-	struct slice name = slice_trim(arg), digest;
 	struct buf initial = BUF_INIT(2 * POP3_LINE_MAX);
-	ptrdiff_t at = slice_rfind(name, ' ');
 
-	if (!pop3_apop_offered(s)) {
+	if (!pop3_apop_offered(s))
 		pop3_err(s, "APOP is not available here");
-		return;
-	}
-	digest = slice_from(name, at < 0 ? name.n : (size_t)at + 1);
-	name = slice_trim(slice_part(name, 0, at < 0 ? 0 : (size_t)at));
-	if (name.n == 0 || !is_hex_digest(digest)) {
+	else if (sasl_apop(s->stamp, arg, &initial) != 0)
 		pop3_err(s, "APOP takes a name and a digest");
-		return;
-	}
-	buf_put(&initial, s->stamp);
-	buf_putc(&initial, 0);
-	buf_put(&initial, name);
-	buf_putc(&initial, 0);
-	for (size_t i = 0; i < digest.n; i++)
-		buf_putc(&initial, ascii_lower(digest.p[i]));
-	begin(s, "APOP", true, buf_slice(&initial));
+	else
+		begin(s, "APOP", true, buf_slice(&initial));
 	buf_fini(&initial);
 }
 
