@@ -162,6 +162,33 @@ static void remove_object(struct plan *p, const struct dir_entry *e)
 	add_step(p, PHASE_TAKE, e, &b);
 }
 
+/* What is made with the object, in the one change that makes it. */
+static bool is_born_with(enum dir_kind kind, size_t part)
+{
+	return (kind == DIR_DOMAIN && (part == PART_IPS || part == PART_DOMAIN_SETTINGS)) ||
+	       (kind == DIR_ACCOUNT && part == PART_ACCOUNT_SETTINGS);
+}
+
+static void put_born_with(struct buf *b, const struct dir_entry *e)
+{
+	size_t at = e->kind == DIR_DOMAIN ? PART_DOMAIN_SETTINGS : PART_ACCOUNT_SETTINGS;
+	struct slice ips = e->kind == DIR_DOMAIN ? e->part[PART_IPS] : SLICE_NONE;
+	struct slice settings = e->part[at];
+
+	if (ips.n == 0 && settings.n == 0)
+		return;
+	buf_puts(b, " {");
+	if (ips.n > 0) {
+		buf_puts(b, "IPAddresses=");
+		buf_put(b, ips);
+		buf_putc(b, ';');
+	}
+	if (settings.n > 0)
+		buf_put(b, slice_from(settings, 1));
+	else
+		buf_putc(b, '}');
+}
+
 static void make_object(struct plan *p, const struct dir_entry *e)
 {
 	static const char *const verbs[DIR_KINDS] = { [DIR_DOMAIN] = "CreateDomain",
@@ -176,6 +203,8 @@ static void make_object(struct plan *p, const struct dir_entry *e)
 		buf_puts(&b, e->kind == DIR_LIST ? " for " : " TO ");
 		buf_put(&b, e->part[0]);
 	}
+	if (e->kind == DIR_DOMAIN || e->kind == DIR_ACCOUNT)
+		put_born_with(&b, e);
 	add_step(p, PHASE_MAKE, e, &b);
 }
 
@@ -195,11 +224,14 @@ static void plan_new(struct plan *p, const struct dir_entry *e)
 
 	show(p, '+', e, NULL);
 	make_object(p, e);
-	for (size_t i = 0; parts[i].key != NULL; i++)
-		if (parts[i].set != NULL &&
-		    (e->part[i].n > 0 ||
-			(e->kind == DIR_ACCOUNT && i == 1 && has_template(p, e->name))))
+	for (size_t i = 0; parts[i].key != NULL; i++) {
+		bool born = is_born_with(e->kind, i);
+		bool more = born && e->kind == DIR_ACCOUNT && has_template(p, e->name);
+
+		/* Settings of the template that the file does not want go again. */
+		if (parts[i].set != NULL && (more || (!born && e->part[i].n > 0)))
 			set_part(p, PHASE_SET, e, i, e->part[i]);
+	}
 }
 
 static bool says_suspended(struct slice settings)

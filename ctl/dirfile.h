@@ -44,7 +44,8 @@ struct dir_part {
 };
 
 /* Of a domain: its addresses come with its settings, and its state with what is known of it. */
-enum { PART_IPS = 0, PART_TEMPLATE = 4, PART_SUSPENDED = 5 };
+enum { PART_IPS = 0, PART_DOMAIN_SETTINGS = 2, PART_TEMPLATE = 4, PART_SUSPENDED = 5 };
+enum { PART_ACCOUNT_SETTINGS = 1 };
 
 extern const struct dir_part dir_parts[DIR_KINDS][DIR_PARTS_MAX + 1];
 extern const char *const dir_kind_words[DIR_KINDS];
