@@ -266,7 +266,10 @@ static void on_reload(struct proc *p, void *arg, const struct conf *old)
 
 static void on_count(struct proc *p, void *arg)
 {
-	metric_set(METRIC_login_workers, "", "", ((const struct program *)arg)->a.workers);
+	const struct program *g = arg;
+
+	metric_set(METRIC_login_workers, "", "", g->a.workers);
+	database_count(&g->db);
 }
 
 int main(int argc, char **argv)

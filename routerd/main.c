@@ -162,6 +162,7 @@ static void on_count(struct proc *p, void *arg)
 	metric_set(METRIC_domains, "", "", HASH_COUNT(rd->db.dir.domains));
 	metric_set(METRIC_accounts, "", "", (int64_t)rd->db.dir.counts[OBJECT_ACCOUNT]);
 	metric_set(METRIC_directory_changes, "", "", (int64_t)rd->stat.changes);
+	database_count(&((const struct program *)arg)->db);
 }
 
 int main(int argc, char **argv)

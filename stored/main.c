@@ -109,6 +109,7 @@ static void on_count(struct proc *p, void *arg)
 
 	if (g->store != NULL)
 		store_count(g->store);
+	database_count(&g->db);
 }
 
 int main(int argc, char **argv)

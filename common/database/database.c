@@ -1,6 +1,7 @@
 #include "common/base/log.h"
 #include "common/database/database.h"
 #include "common/database/upkeep.h"
+#include "common/metrics/metrics.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -98,6 +99,11 @@ void database_on_reload(struct database *db, struct proc *p)
 		return;
 	log_ev(LOG_NOTICE, "database.again", kv_s("name", db->name));
 	proc_exit(p, 1);
+}
+
+void database_count(const struct database *db)
+{
+	metric_set(METRIC_database_refused, db->name, "", db->refused);
 }
 
 void database_close(struct database *db)

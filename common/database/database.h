@@ -31,5 +31,8 @@ void database_on_reload(struct database *db, struct proc *p);
 /* In start: threads, callbacks from the loop, and upkeep by itself. 0, or -1 after proc_fail(). */
 int database_start(struct database *db, struct proc *p);
 
+/* In on_count: says whether it was refused. */
+void database_count(const struct database *db);
+
 /* At the end: what was handed in is made durable, callbacks are dropped. */
 void database_close(struct database *db);

@@ -11,8 +11,10 @@ import json
 import os
 import random
 import signal
+import smtplib
 import sys
 
+import openmetrics
 import suite
 from stores import data, tool
 from suite import DOMAIN, PASSWORD, case, check, equal, message, wait
@@ -175,16 +177,37 @@ def segfaults(s):
               "looks and new indexes after death %d" % (k + 1))
 
 
+def nobody_in(s, submission=454):
+    """POP, IMAP in both of its ways, and submission say that it is for now only, in their words; the connections go on.
+    Who wants to send needs no store to log in: each recipient is answered "later"."""
+    suite.refused(s.pop, text="[SYS/TEMP]")
+    for way in (lambda i: i.login("u1", PASSWORD), lambda i: i.authenticate("PLAIN", lambda _: b"\0u1\0" + PASSWORD.encode())):
+        i = imaplib.IMAP4(suite.A1, s.port(143), timeout=30)
+        try:
+            way(i)
+            raise suite.Failed("IMAP let u1 in")
+        except imaplib.IMAP4.error as e:
+            check("[UNAVAILABLE]" in str(e), "IMAP said %s", e)
+        equal(i.noop()[0], "OK", "NOOP behind it")
+        i.shutdown()
+    with smtplib.SMTP("localhost", s.port(587), timeout=30) as c:
+        c.starttls(context=s.ca())
+        c.ehlo()
+        code, text = c.docmd("AUTH", "PLAIN " + suite.plain("u1", PASSWORD))
+        equal(code, submission, "submission's answer (%s)" % text)
+        equal(c.noop()[0], 250, "NOOP behind it")
+
+
+def figures(s):
+    """Which databases the metrics say are refused."""
+    now = openmetrics.scrape(s)
+    return [d for d in ("directory", "secrets", "store") if openmetrics.value(now, "database_refused", database=d)]
+
+
 def temporary(s):
     """Every door says that it is for now only, in its protocol's words; administrators are served."""
-    suite.refused(s.pop, text="[SYS/TEMP]")
-    i = imaplib.IMAP4(suite.A1, s.port(143), timeout=30)
-    try:
-        i.login("u1", PASSWORD)
-        raise suite.Failed("IMAP let u1 in")
-    except imaplib.IMAP4.error as e:
-        check("[UNAVAILABLE]" in str(e), "IMAP said %s", e)
-    i.shutdown()
+    nobody_in(s, 235)
+    equal(figures(s), ["store"], "what the metrics tell")
     with s.lmtp() as l:
         l.command("MAIL FROM:<>", 250)
         code, text = l.command("RCPT TO:<%s>" % U1)
@@ -267,6 +290,7 @@ def repaired_and_reloaded(s, database, undo):
             return True
         return False
     wait(served, 60, "the " + database)
+    equal(figures(s), [], "what the metrics tell after the repair")
     settle(s)
     status, out, _ = s.ctl("--conf", s.conf, "check", ok=False)
     check("damaged" not in out, "after the repair the check says %s", out)
@@ -279,12 +303,15 @@ def names_refused(s):
         undo = broken(s, database)
         before = sums_of(s, database)
         s.start_again()
-        suite.refused(s.pop, text="[SYS/TEMP]")
+        nobody_in(s, 235 if database == "store" else 454)
+        equal(figures(s), [database], "what the metrics tell")
         status, out, _ = s.ctl("--conf", s.conf, "check", ok=False)
         check(status == 1 and "store salvage" in out and "store rebuild" in out and database in out, "the check says %s", out)
         with s.lmtp() as l:
             l.command("MAIL FROM:<>", 250)
-            equal(l.command("RCPT TO:<%s>" % U1)[0] // 100, 2 if database == "secrets" else 4, "the answer to RCPT TO")
+            code, text = l.command("RCPT TO:<%s>" % U1)
+            equal(code, 250 if database == "secrets" else 451, "the answer to RCPT TO")
+            check(database == "secrets" or text[-1].startswith("4."), "LMTP said %s", text)
         if database == "directory":
             status, _, err = s.ctl("domain", "list", ok=False)
             check(status != 0 and "damaged" in err, "a list of domains: %s %s", status, err)

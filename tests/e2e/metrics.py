@@ -249,6 +249,13 @@ def rebuilt(s):
     moves(s, "store_index_rebuilds", 1, damage)
 
 
+@case("no database is refused; damage.py sees the others")
+def whole(s):
+    for database in ("store", "directory", "secrets"):
+        equal(figure(s, "database_refused", database=database), 0, database)
+    MOVED.add("database_refused")
+
+
 @case("compaction and scrub: passes, bytes moved, what the files hold, bytes read, what is damaged", engines=("lmdb",))
 def upkeep(s):
     s.deliver("u1@example.test", message("p" * 300000))
