@@ -43,6 +43,7 @@ struct net {
 	SSL *ssl;
 	SSL_CTX *ctx;
 	struct buf in;
+	size_t read;     /* of `in` */
 	char line[4096]; /* the last one read, without its end */
 	char why[256];   /* what went wrong */
 };

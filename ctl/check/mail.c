@@ -97,9 +97,12 @@ static bool pop3_fetch(struct net *n, const struct probe *pr)
 	unsigned messages = 0, found = 0;
 
 	if (!net_ask(n, "+OK", "USER %s", pr->account) ||
-	    !net_ask(n, "+OK", "PASS %s", pr->password) || !net_ask(n, "+OK", "STAT") ||
-	    sscanf(n->line, "+OK %u", &messages) != 1)
+	    !net_ask(n, "+OK", "PASS %s", pr->password) || !net_ask(n, "+OK", "STAT"))
 		return false;
+	if (sscanf(n->line, "+OK %u", &messages) != 1) {
+		snprintf(n->why, sizeof(n->why), "it says: %.200s", n->line);
+		return false;
+	}
 	for (unsigned i = messages, left = SEARCH_MAX; i > 0 && left > 0; i--, left--) {
 		buf_reset(&b);
 		if (!net_ask(n, "+OK", "RETR %u", i) || !pop3_lines(n, &b))

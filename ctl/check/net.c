@@ -12,7 +12,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { CONNECT_MS = 5000, WAIT_S = 15, IN_MAX = 64 << 20 };
+enum { CONNECT_MS = 5000, WAIT_S = 15, IN_MAX = 64 << 20, RECEIVE_BYTES = 16384 };
 
 static bool fail(struct net *n, const char *fmt, ...)
 {
@@ -66,12 +66,18 @@ bool net_open(struct net *n, const struct place *p)
 	return true;
 }
 
+/* What came and was not read yet. */
+static struct slice pending(const struct net *n)
+{
+	return slice_from(buf_slice(&n->in), n->read);
+}
+
 /* Who is at the other end is known: whether its certificate is right is asked for by itself. */
 bool net_tls(struct net *n, const char *name)
 {
 	char text[200];
 
-	if (n->in.n > 0)
+	if (pending(n).n > 0)
 		return fail(n, "it sent text where TLS should begin");
 	n->ctx = SSL_CTX_new(TLS_client_method());
 	n->ssl = n->ctx != NULL ? SSL_new(n->ctx) : NULL;
@@ -99,9 +105,14 @@ static ssize_t receive(struct net *n, uint8_t *room, size_t size)
 
 static bool receive_more(struct net *n)
 {
-	uint8_t *room = buf_room(&n->in, 16384);
-	ssize_t got = room != NULL ? receive(n, room, 16384) : -1;
+	uint8_t *room;
+	ssize_t got;
 
+	/* Here, not with each line: most of what came would be moved for each. */
+	buf_consume(&n->in, n->read);
+	n->read = 0;
+	room = buf_room(&n->in, RECEIVE_BYTES);
+	got = room != NULL ? receive(n, room, RECEIVE_BYTES) : -1;
 	if (got == 0)
 		return fail(n, "it closed the connection");
 	if (got < 0)
@@ -112,27 +123,31 @@ static bool receive_more(struct net *n)
 
 bool net_line(struct net *n)
 {
+	size_t looked = 0;
+	struct slice line;
 	ptrdiff_t lf;
-	size_t size;
 
-	while ((lf = slice_find(buf_slice(&n->in), '\n')) < 0)
+	/* What has no end of a line is not looked through again with each piece that comes. */
+	while ((lf = slice_find(slice_from(pending(n), looked), '\n')) < 0) {
+		looked = pending(n).n;
 		if (!receive_more(n))
 			return false;
-	size = (size_t)lf;
-	if (size > 0 && n->in.p[size - 1] == '\r')
-		size--;
-	snprintf(n->line, sizeof(n->line), "%.*s", (int)size, (const char *)n->in.p);
-	buf_consume(&n->in, (size_t)lf + 1);
+	}
+	line = slice_part(pending(n), 0, looked + (size_t)lf);
+	n->read += line.n + 1;
+	if (line.n > 0 && line.p[line.n - 1] == '\r')
+		line.n--;
+	snprintf(n->line, sizeof(n->line), "%.*s", SLICE_FMT(line));
 	return true;
 }
 
 bool net_read(struct net *n, size_t bytes, struct buf *out)
 {
-	while (n->in.n < bytes)
+	while (pending(n).n < bytes)
 		if (!receive_more(n))
 			return false;
-	buf_put(out, slice_of(n->in.p, bytes));
-	buf_consume(&n->in, bytes);
+	buf_put(out, slice_part(pending(n), 0, bytes));
+	n->read += bytes;
 	return true;
 }
 

@@ -51,6 +51,17 @@ int source_cut(struct source *s, struct report *rep);
 void source_unpin(struct source *s);
 void source_close(struct source *s);
 
+/* ---- manifest.c: pure ---- */
+
+enum { MANIFEST_MAX = 256 << 20 };
+
+/* The text of a manifest, appended. `lost`: lines of messages that were damaged before. */
+void manifest_put(struct buf *b, const struct bfiles *files, const struct tail_end end[DBS],
+    int64_t made, struct slice lost);
+/* False: it is none, or not a whole one. `ret_files` is the caller's to fini. */
+bool manifest_parse(struct slice text, struct bfiles *ret_files, struct tail_end ret_end[DBS],
+    int64_t *ret_made, struct buf *ret_lost);
+
 /* ---- generation.c ---- */
 
 /* The newest complete generation, or -1; its name and files. */
@@ -67,8 +78,8 @@ int gen_sweep(int target_fd);
 /* The time, or, where a name is not older than that, the name behind the last one: names are in the
  * order in which they were made. 0 or -errno. */
 int gen_name_new(int target_fd, time_t now, char ret_name[GEN_NAME_BYTES]);
-/* Removes the oldest, so that `keep` stay (0: all); never that which was just made. One that goes is
- * a ".part" first. */
+/* Removes the oldest, so that `keep` stay (0: all); never that which was just made. One that goes
+ * is a ".part" first. */
 int gen_trim(int target_fd, unsigned keep, const char *made, unsigned *ret_removed);
 /* A directory, made where it is missing: its own name is durable, too. 0 or -errno. */
 int dir_open(const char *path, int *ret_fd);

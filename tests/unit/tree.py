@@ -35,7 +35,7 @@ COMMON = {
     "tls": ["ipc"],
     "data": [],
     "settings": ["data", "ipc"],
-    "database": ["engine", "proc", "conf"],
+    "database": ["engine", "proc", "conf", "metrics"],
     "front": ["ipc", "conf", "sandbox", "proc", "mail", "tls", "metrics"],
 }
 # Programs whose folders hold a pure core: these files include common/base (and the words of messages) only.
