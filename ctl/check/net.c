@@ -14,7 +14,7 @@
 
 enum { CONNECT_MS = 5000, WAIT_S = 15, IN_MAX = 64 << 20, RECEIVE_BYTES = 16384 };
 
-static bool fail(struct net *n, const char *fmt, ...)
+static bool __attribute__((format(printf, 2, 3))) fail(struct net *n, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -159,7 +159,8 @@ bool net_put(struct net *n, struct slice bytes)
 	return sent || fail(n, "the connection is lost");
 }
 
-static bool send_line(struct net *n, const char *fmt, va_list ap)
+static bool __attribute__((format(printf, 2, 0)))
+send_line(struct net *n, const char *fmt, va_list ap)
 {
 	char line[4096];
 	int size = vsnprintf(line, sizeof(line) - 2, fmt, ap);
