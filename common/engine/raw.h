@@ -23,6 +23,7 @@ enum raw_what {
 	RAW_INDEX,      /* the index cannot be read at all */
 	RAW_INDEX_ROW,  /* a row or a page of the index is damaged */
 	RAW_INDEX_ROWS, /* rows of the index are not what the log says: count */
+	RAW_SHARD,      /* a shard is not there, or is refused: a word for why */
 };
 
 struct raw_finding {
@@ -30,6 +31,13 @@ struct raw_finding {
 	uint64_t segment, off, bytes; /* where it applies */
 	uint64_t first, count;
 	const char *why; /* a sentence, or NULL */
+	unsigned shard;
+};
+
+/* Of a store that is in use: a shard behind the first. */
+struct raw_shard {
+	int dir_fd;
+	struct tail_end until;
 };
 
 struct raw_conf {
@@ -45,12 +53,16 @@ struct raw_conf {
 	/* Only what lies before it is read, and the store is not locked: it may be in use. NULL:
 	 * all. */
 	const struct tail_end *until;
+	/* With `until`: the other shards. Without it they are found in the directory. */
+	const struct raw_shard *shards;
+	unsigned n_shards;
 	bool check_index; /* compare the index with the log even where the log suffices */
 };
 
-/* Reads log and index. 0; ENGINE_NOTFOUND: there is no store here; ENGINE_BUSY: a process has it
- * open; ENGINE_VERSION; ENGINE_IO: the directory cannot be read; -ENOMEM. `dir_fd` is duplicated.
- * The store is locked until raw_close(), but for `until`. */
+/* Reads log and index, of all shards; one that is not there is a finding. 0; ENGINE_NOTFOUND: there
+ * is no store here; ENGINE_BUSY: a process has it open; ENGINE_VERSION; ENGINE_IO: the directory
+ * cannot be read; -ENOMEM. `dir_fd` is duplicated. The store is locked until raw_close(), but for
+ * `until`. */
 int raw_open(int dir_fd, const struct raw_conf *conf, struct raw **ret_r)
     __attribute__((warn_unused_result));
 void raw_close(struct raw **r);
@@ -61,6 +73,7 @@ struct raw_row {
 	bool has_loc;
 	bool doubt; /* only a damaged frame or the index has it, or it may not be the last of its
 		       key */
+	unsigned shard; /* its group lies there */
 	const void *at; /* raw's own */
 };
 
@@ -86,4 +99,9 @@ struct raw_stats {
 	uint64_t last_frame;
 };
 
+/* The sums of all shards that were read; the last frame is the first shard's. */
 void raw_stats(const struct raw *r, struct raw_stats *ret_s);
+/* How many there are, up to the last that was read. */
+unsigned raw_shards(const struct raw *r);
+/* Of one of them; false: it was not read. */
+bool raw_shard_stats(const struct raw *r, unsigned shard, struct raw_stats *ret_s);

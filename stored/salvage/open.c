@@ -17,12 +17,40 @@ static bool keep(void *arg, struct slice group, struct slice key)
 	return t->keep == NULL || t->keep(NULL, group, key);
 }
 
+/* As engine_shard_away() has it. */
+static const char *shard_why(const char *why)
+{
+	static const struct {
+		const char *word, *text;
+	} words[] = {
+		{ "missing", "it is not there; what lies in it is missing here" },
+		{ "not-mounted", "there is a directory, and no shard in it: is its disk mounted?" },
+		{ "other-store", "it is of another store, and was left out" },
+		{ "other-shard", "it is another shard's: two disks are exchanged" },
+		{ "empty", "its log is gone" },
+		{ "owner", "it is somebody else's; the server refuses it" },
+		{ "identity", "its identity is damaged; the server refuses it" },
+	};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (strcmp(words[i].word, why) == 0)
+			return words[i].text;
+	return "it cannot be read";
+}
+
 static void found(void *arg, const struct raw_finding *f)
 {
 	static const struct place nowhere;
-	const struct told *t = arg;
+	const struct told *of = arg;
 	unsigned long long seg = f->segment, off = f->off, bytes = f->bytes;
+	char what[40];
+	struct told named = { of->rep, what, of->keep };
+	const struct told *t = &named;
 
+	if (f->shard == 0)
+		snprintf(what, sizeof(what), "%s", of->what);
+	else
+		snprintf(what, sizeof(what), "%s/shard-%u", of->what, f->shard);
 	switch (f->what) {
 	case RAW_GAP:
 		report_item(t->rep, VERDICT_NOTE, &nowhere,
@@ -62,6 +90,9 @@ static void found(void *arg, const struct raw_finding *f)
 		report_item(t->rep, VERDICT_NOTE, &nowhere,
 		    "%s: the index: %llu rows are not what the log says", t->what,
 		    (unsigned long long)f->count);
+		return;
+	case RAW_SHARD:
+		report_item(t->rep, VERDICT_NOTE, &nowhere, "%s: %s", t->what, shard_why(f->why));
 		return;
 	}
 }

@@ -1,6 +1,8 @@
 #include "stored/salvage/rebuild.h"
 
+#include "common/base/io.h"
 #include "common/engine/engine.h"
+#include "common/engine/identity.h"
 #include "common/engine/tail.h"
 
 #include <string.h>
@@ -20,10 +22,10 @@ static void on_progress(void *arg, uint64_t done, uint64_t of)
 	report_progress(arg, "segments of the log", done, of);
 }
 
-int rebuild_index(int dir_fd, const char *what, struct report *rep)
+static int rebuild_one(int dir_fd, const char *what, unsigned shard, struct report *rep)
 {
 	const struct engine_conf conf = {
-		.fresh_index = true, .progress = on_progress, .progress_arg = rep
+		.shard = shard, .fresh_index = true, .progress = on_progress, .progress_arg = rep
 	};
 	struct engine *e;
 	int rc;
@@ -40,4 +42,27 @@ int rebuild_index(int dir_fd, const char *what, struct report *rep)
 		    what, rc < 0 ? strerror(-rc) : engine_rc_name(rc));
 	engine_close(&e);
 	return TOOL_WELL;
+}
+
+int rebuild_index(int dir_fd, const char *what, struct report *rep)
+{
+	struct identity id = { .shards = 1 };
+	int rc = rebuild_one(dir_fd, what, 0, rep), r = identity_read(dir_fd, &id);
+
+	if (r != 0 && r != ENGINE_NOTFOUND)
+		return report_fail(rep, "%s: which shards it has cannot be read", what);
+	for (unsigned i = 1; i < id.shards && (rc == TOOL_WELL || rc == TOOL_FAILED); i++) {
+		const char *why;
+		char name[64];
+		int fd = -1;
+
+		snprintf(name, sizeof(name), "%.40s/shard-%u", what, i);
+		why = shard_dir_open(dir_fd, &id, i, true, &fd);
+		if (why != NULL)
+			rc = report_fail(rep, "%s is left out: %s", name, why);
+		else if (rebuild_one(fd, name, i, rep) != TOOL_WELL)
+			rc = TOOL_FAILED;
+		fd_close(&fd);
+	}
+	return rc;
 }

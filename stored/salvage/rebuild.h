@@ -5,5 +5,6 @@
 
 #include "stored/salvage/report.h"
 
-/* Of the database in `dir_fd`, which nobody may have open. An exit status. */
+/* Of the database in `dir_fd`, all of its shards, which nobody may have open. A shard that is not
+ * there is told, and the others are done. An exit status. */
 int rebuild_index(int dir_fd, const char *what, struct report *rep);

@@ -97,6 +97,28 @@ static void say_accounts(const struct model *m, const struct report *rep)
 		printf("]");
 }
 
+static void say_shards(const struct model *m, struct report *rep)
+{
+	static const char *const names[] = { "log-bytes", "body-file-bytes", "index-bytes",
+		"rows" };
+	struct raw_stats s;
+	char name[40];
+
+	if (raw_shards(m->raw) < 2)
+		return;
+	for (unsigned i = 0; i < raw_shards(m->raw); i++) {
+		const uint64_t *const v[] = { &s.log_bytes, &s.body_file_bytes, &s.index_bytes,
+			&s.rows };
+
+		if (!raw_shard_stats(m->raw, i, &s))
+			continue;
+		for (size_t k = 0; k < sizeof(names) / sizeof(names[0]); k++) {
+			snprintf(name, sizeof(name), "shard-%u-%s", i, names[k]);
+			report_figure(rep, name, *v[k]);
+		}
+	}
+}
+
 int stat_store(struct model *m, struct report *rep)
 {
 	struct places p = { 0 };
@@ -127,6 +149,7 @@ int stat_store(struct model *m, struct report *rep)
 	report_figure(rep, "raw-body-bytes", raw);
 	report_figure(rep, "live-body-bytes", live);
 	report_figure(rep, "other-bytes", files > live ? files - live : 0);
+	say_shards(m, rep);
 	say_accounts(m, rep);
 	return rc;
 }

@@ -12,6 +12,9 @@
 #include "common/engine/raw.h"
 
 struct raw {
+	unsigned shard; /* its number; the first has the others */
+	struct raw *part[ENGINE_SHARDS_MAX];
+	unsigned n_parts; /* up to the last that was read; the first is part[0], itself */
 	int dir_fd, lock_fd;
 	struct raw_conf conf;
 	struct raw_stats stats;
@@ -34,6 +37,11 @@ void raw_tell(struct raw *r, const struct raw_finding *f);
 bool raw_keeps(const struct raw *r, struct slice encoded_key);
 /* A row that nothing vouches for. */
 int raw_put_doubt(struct raw *r, struct map *m, struct slice key, struct slice stored);
+
+/* One shard, without others. */
+int raw_open_one(int dir_fd, const struct raw_conf *conf, unsigned shard, struct raw **ret_r);
+/* raw-shards.c: the others of the first. 0, ENGINE_BUSY or -ENOMEM. */
+int raw_shards_open(struct raw *r);
 
 int raw_log_read(struct raw *r);
 

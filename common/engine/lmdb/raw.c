@@ -11,8 +11,11 @@
 
 void raw_tell(struct raw *r, const struct raw_finding *f)
 {
+	struct raw_finding own = *f;
+
+	own.shard = r->shard;
 	if (r->conf.found != NULL)
-		r->conf.found(r->conf.arg, f);
+		r->conf.found(r->conf.arg, &own);
 }
 
 static struct slice group_of(struct slice encoded)
@@ -73,7 +76,7 @@ static int load(struct raw *r)
 	return rc;
 }
 
-int raw_open(int dir_fd, const struct raw_conf *conf, struct raw **ret_r)
+int raw_open_one(int dir_fd, const struct raw_conf *conf, unsigned shard, struct raw **ret_r)
 {
 	struct raw *r = calloc(1, sizeof(*r));
 	int rc;
@@ -81,6 +84,9 @@ int raw_open(int dir_fd, const struct raw_conf *conf, struct raw **ret_r)
 	if (r == NULL)
 		return -ENOMEM;
 	r->conf = *conf;
+	r->shard = shard;
+	r->part[0] = r;
+	r->n_parts = 1;
 	r->lock_fd = r->file.fd = -1;
 	map_init(&r->hi, true);
 	map_init(&r->lo, false);
@@ -95,10 +101,27 @@ int raw_open(int dir_fd, const struct raw_conf *conf, struct raw **ret_r)
 	return rc;
 }
 
+int raw_open(int dir_fd, const struct raw_conf *conf, struct raw **ret_r)
+{
+	struct raw *r;
+	int rc = raw_open_one(dir_fd, conf, 0, &r);
+
+	if (rc != 0)
+		return rc;
+	rc = raw_shards_open(r);
+	if (rc != 0)
+		raw_close(&r);
+	else
+		*ret_r = r;
+	return rc;
+}
+
 void raw_close(struct raw **r)
 {
 	if (*r == NULL)
 		return;
+	for (unsigned i = 1; i < (*r)->n_parts; i++)
+		raw_close(&(*r)->part[i]);
 	map_fini(&(*r)->hi);
 	map_fini(&(*r)->lo);
 	map_fini(&(*r)->doubt);
@@ -111,11 +134,40 @@ void raw_close(struct raw **r)
 	*r = NULL;
 }
 
+unsigned raw_shards(const struct raw *r)
+{
+	return r->n_parts;
+}
+
+bool raw_shard_stats(const struct raw *r, unsigned shard, struct raw_stats *ret_s)
+{
+	const struct raw *p = shard < r->n_parts ? r->part[shard] : NULL;
+
+	if (p == NULL)
+		return false;
+	*ret_s = p->stats;
+	for (const struct map_node *n = p->hi.head[0]; n != NULL; n = n->next[0])
+		ret_s->rows += !n->deleted;
+	return true;
+}
+
 void raw_stats(const struct raw *r, struct raw_stats *ret_s)
 {
-	*ret_s = r->stats;
-	for (const struct map_node *n = r->hi.head[0]; n != NULL; n = n->next[0])
-		ret_s->rows += !n->deleted;
+	struct raw_stats s;
+
+	(void)raw_shard_stats(r, 0, ret_s);
+	for (unsigned i = 1; i < r->n_parts; i++) {
+		if (!raw_shard_stats(r, i, &s))
+			continue;
+		ret_s->segments += s.segments;
+		ret_s->log_bytes += s.log_bytes;
+		ret_s->frames += s.frames;
+		ret_s->gaps += s.gaps;
+		ret_s->body_files += s.body_files;
+		ret_s->body_file_bytes += s.body_file_bytes;
+		ret_s->index_bytes += s.index_bytes;
+		ret_s->rows += s.rows;
+	}
 }
 
 /* ---- rows ---- */
@@ -137,10 +189,38 @@ static bool settle(const struct raw *r, const struct map_node *n, struct raw_row
 			.has_loc = row.has_loc,
 			.loc = row.loc,
 			.doubt = d != NULL && slice_eq(map_val(d), map_val(n)),
+			.shard = r->shard,
 			.at = n };
 		return true;
 	}
 	return false;
+}
+
+/* The first row of all shards at `from`, or behind `behind`, which has that key. */
+static bool first_of(
+    const struct raw *r, struct slice from, const struct raw_row *behind, struct raw_row *ret_row)
+{
+	const struct map_node *self = behind != NULL ? behind->at : NULL;
+	unsigned shard = behind != NULL ? behind->shard : 0;
+	bool any = false;
+
+	for (unsigned i = 0; i < r->n_parts; i++) {
+		const struct raw *p = r->part[i];
+		const struct map_node *n;
+		struct raw_row row;
+
+		if (p == NULL)
+			continue;
+		n = self != NULL && i == shard ? self->next[0] : map_seek(&p->hi, from);
+		if (self != NULL && n != NULL && slice_eq(map_key(n), from))
+			n = n->next[0];
+		if (!settle(p, n, &row) ||
+		    (any && slice_cmp(map_key(ret_row->at), map_key(row.at)) <= 0))
+			continue;
+		*ret_row = row;
+		any = true;
+	}
+	return any;
 }
 
 static size_t encode(uint8_t *b, struct slice group, struct slice key)
@@ -161,12 +241,12 @@ bool raw_seek(struct raw *r, struct slice group, struct slice key, struct raw_ro
 		return false;
 	if (group.n > 0)
 		from = slice_of(b, encode(b, group, key));
-	return settle(r, map_seek(&r->hi, from), ret_row);
+	return first_of(r, from, NULL, ret_row);
 }
 
 bool raw_next(struct raw *r, const struct raw_row *row, struct raw_row *ret_row)
 {
-	return settle(r, ((const struct map_node *)row->at)->next[0], ret_row);
+	return first_of(r, map_key(row->at), row, ret_row);
 }
 
 bool raw_get(struct raw *r, struct slice group, struct slice key, struct raw_row *ret_row)
@@ -260,7 +340,8 @@ int raw_body(struct raw *r, const struct engine_loc *loc, raw_bytes_fn *fn, void
 	int rc;
 
 	loc_decode(loc, &p);
-	if (!body_place_ok(&p) || body_open(r, &p) != 0)
+	r = p.shard < r->n_parts ? r->part[p.shard] : NULL;
+	if (r == NULL || !body_place_ok(&p) || body_open(r, &p) != 0)
 		return ENGINE_NOTFOUND;
 	base = p.kind == LOC_SEGMENT ? p.off : SEG_HEAD;
 	if ((rc = body_table(r, &p, base, &table)) != 0)
