@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -15,6 +16,21 @@ int export_failed(const char *what)
 {
 	fprintf(stderr, "gatehousectl: cannot write %s: %s\n", what, strerror(errno));
 	return -1;
+}
+
+bool export_too_long(struct export *e, struct slice path)
+{
+	size_t longest = 0;
+
+	while (path.n > 0) {
+		size_t n = slice_take(&path, '/').n;
+
+		longest = n > longest ? n : longest;
+	}
+	if (longest > NAME_MAX)
+		port_left(
+		    &e->port, e->name, SLICE_NONE, "its name is too long for that of a file here");
+	return longest > NAME_MAX;
 }
 
 int export_mkdir(int top, struct slice path)

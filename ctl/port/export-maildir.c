@@ -27,6 +27,10 @@ static int open_dirs(struct export *e)
 		buf_putc(&path, '.');
 		maildir_folder_encode(e->name, &path);
 	}
+	if (export_too_long(e, buf_slice(&path))) {
+		buf_fini(&path);
+		return 1;
+	}
 	e->dir = export_mkdir(e->top, buf_slice(&path));
 	if (e->dir >= 0) {
 		e->cur = export_mkdir(e->dir, SLICE("cur"));
@@ -119,8 +123,12 @@ static const char *maildir_name(struct export *e, const struct export_row *row)
 
 static int maildir_begin(struct export *e)
 {
-	if (open_dirs(e) != 0 || list_have(e, e->cur, maildir_is) != 0)
-		return -1;
+	int r = open_dirs(e);
+
+	if (r == 0)
+		r = list_have(e, e->cur, maildir_is);
+	if (r != 0)
+		return r;
 	letters_give(e);
 	uidlist_put_head(&e->list, e->uidvalidity, e->uidnext);
 	return 0;
@@ -266,6 +274,10 @@ static int eml_begin(struct export *e)
 		maildir_folder_encode(slice_take(&name, '/'), &path);
 		if (name.n > 0)
 			buf_putc(&path, '/');
+	}
+	if (export_too_long(e, buf_slice(&path))) {
+		buf_fini(&path);
+		return 1;
 	}
 	e->dir = export_mkdir(e->top, buf_slice(&path));
 	buf_fini(&path);

@@ -18,6 +18,7 @@ static int begin(struct export *e)
 {
 	struct buf path = BUF_INIT(8192);
 	struct slice name = e->name, level = slice_take(&name, '/');
+	bool left;
 
 	while (name.n > 0) {
 		if (path.n > 0)
@@ -25,11 +26,15 @@ static int begin(struct export *e)
 		maildir_folder_encode(level, &path);
 		level = slice_take(&name, '/');
 	}
-	e->dir = export_mkdir(e->top, buf_slice(&path));
-	buf_fini(&path);
 	buf_reset(&e->list);
 	maildir_folder_encode(level, &e->list);
 	buf_puts(&e->list, ".mbox");
+	left = export_too_long(e, buf_slice(&path)) || export_too_long(e, buf_slice(&e->list));
+	if (!left)
+		e->dir = export_mkdir(e->top, buf_slice(&path));
+	buf_fini(&path);
+	if (left)
+		return 1;
 	if (e->dir < 0)
 		return export_failed("the mailbox's directory");
 	e->file = openat(e->dir, part, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);

@@ -30,7 +30,7 @@ struct export_wait {
 struct export;
 
 struct export_ops {
-	int (*begin)(struct export *e);
+	int (*begin)(struct export *e); /* 1: told, not this mailbox */
 	/* A message: is it there; else its beginning, its bytes, its end. 0, or -1 after a message.
 	 */
 	bool (*has)(struct export *e, const struct export_row *row);
@@ -78,6 +78,8 @@ extern const struct export_ops export_maildir, export_eml, export_mbox;
 int export_failed(const char *what); /* says errno; -1 */
 /* Makes and opens the levels of a path below DIR. -1 and errno. */
 int export_mkdir(int top, struct slice path);
+/* A level of this path is longer than a file's name may be: the mailbox is told as left out. */
+bool export_too_long(struct export *e, struct slice path);
 /* A small file in one piece: written beside, synced, renamed. 0 or -1 after a message. */
 int export_write(int dir, const char *name, const struct buf *text);
 /* Files that wait get their names once they are on the disk. */

@@ -333,6 +333,34 @@ def hostile(s):
              b"Subject: nul\r\n\r\n\0\0\0\r\n\0"])], "lengths")
 
 
+@case("names that are paths lead nowhere; a mailbox whose name no file can have is told, and the others go out")
+def names(s):
+    name = account(s, "h2")
+    paths = ["..", "../../../up", "a/../..", ".", "-rf", "INBOX/..", "cur", "a.b"]
+    tall = ["x" * 300, "/".join(["y" * 100] * 3), "z" * 251]
+    with folder() as d:
+        with imaplib.IMAP4(A1, s.port(143)) as c:
+            c.login(name, PASSWORD)
+            for box in paths + tall:
+                equal(c.create('"%s"' % box)[0], "OK", "CREATE %s" % box[:20])
+                equal(c.append('"%s"' % box, None, None, b"Subject: x\r\n\r\ny\r\n")[0], "OK", "APPEND to %s" % box[:20])
+        for form, left in (("maildir", tall[:2]), ("eml", tall[:1]), ("mboxrd", [tall[0], tall[2]])):
+            out = os.path.join(d, form, "deep", "deeper")
+            os.makedirs(out)
+            status, text, err = s.ctl("--json", "store", "export", "--format=" + form, name, out, ok=False)
+            equal((status, err), (1, ""), "status as %s" % form)
+            done = json.loads(text)
+            equal(sorted(row["what"] for row in done["left"]), sorted(left), "left out as %s" % form)
+            equal(done["written"], len(paths) + len(tall) - len(left), "messages as %s" % form)
+            equal([os.listdir(os.path.dirname(out)), os.listdir(os.path.join(d, form))], [["deeper"], ["deep"]], "what is beside it")
+        other = account(s, "h3")
+        import_json(s, other, os.path.join(d, "maildir", "deep", "deeper"))
+        with imaplib.IMAP4(A1, s.port(143)) as c:
+            c.login(other, PASSWORD)
+            for box in paths + tall[2:]:
+                equal(c.select('"%s"' % box, readonly=True), ("OK", [b"1"]), "what came to %s" % box[:20])
+
+
 def threadless(path):
     """tree_of() for what came over IMAP, which tells no threads: a message without an id is alone in each account."""
     return {name: (re.sub(rb" T[0-9a-f]{16} ", b" ", data), when) for name, (data, when) in tree_of(path).items()}
