@@ -12,9 +12,12 @@
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define EMPTY_DIR_PATH "/run/gatehouse/empty"
+
+enum { LOCK_WAIT_MS = 1000, LOCK_LOOK_MS = 20 };
 
 static int explain(struct buf *why, const char *what, const char *name, int err)
 {
@@ -151,6 +154,20 @@ int files_empty_dir(struct buf *why)
 	return fd >= 0 ? fd : explain(why, "open", EMPTY_DIR_PATH, -errno);
 }
 
+/* A master that was killed may have left a process that has not become its program yet, and holds
+ * what the master held. */
+static int lock_soon(int fd)
+{
+	const struct timespec pause = { 0, LOCK_LOOK_MS * 1000000 };
+	int r = flock(fd, LOCK_EX | LOCK_NB);
+
+	for (int waited_ms = 0; r != 0 && waited_ms < LOCK_WAIT_MS; waited_ms += LOCK_LOOK_MS) {
+		nanosleep(&pause, NULL);
+		r = flock(fd, LOCK_EX | LOCK_NB);
+	}
+	return r;
+}
+
 int files_pid_open(struct master *m, struct buf *why)
 {
 	const char *dir = conf_get_str(&m->conf, CONF_run_dir);
@@ -163,7 +180,7 @@ int files_pid_open(struct master *m, struct buf *why)
 	m->pid_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
 	if (m->pid_fd < 0)
 		return explain(why, "write", path, -errno);
-	if (flock(m->pid_fd, LOCK_EX | LOCK_NB) != 0) {
+	if (lock_soon(m->pid_fd) != 0) {
 		buf_printf(why, "%s is locked: the suite is running already\n", path);
 		fd_close(&m->pid_fd); /* the file is the other's: the way out must not empty it */
 		return -EBUSY;

@@ -1,3 +1,4 @@
+#include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/database/database.h"
 #include "common/database/upkeep.h"
@@ -6,6 +7,9 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <stdio.h>
+#include <time.h>
+
+enum { BUSY_WAIT_MS = 7000, BUSY_LOOK_MS = 20 }; /* more than an orphan has to end */
 
 static const char damaged[] =
     "this database is damaged and left as it is; gatehousectl store rebuild makes its index anew "
@@ -17,19 +21,32 @@ static void on_progress(void *arg, uint64_t done, uint64_t of)
 	proc_progress(arg);
 }
 
-/* An answer of the engine. */
+/*
+ * An answer of the engine. After the death of a master its processes end by themselves, each when
+ * it sees that: one that still has the database open is waited for, since a supervisor may be quick
+ * to start us again.
+ */
 static int open_it(struct database *db, struct proc *p, const char *dir)
 {
+	const struct timespec pause = { 0, BUSY_LOOK_MS * 1000000 };
+	int64_t end_ms = clock_mono_ms() + BUSY_WAIT_MS;
 	bool memory = conf_is_word(proc_conf(p), CONF_engine, "memory");
 	const struct engine_conf conf = { .hold_threads = true,
 		.crashes = proc_crashes(p),
 		.progress = on_progress,
 		.progress_arg = p };
 	char spec[32];
+	int r;
 
 	db->name = dir;
 	snprintf(spec, sizeof(spec), "%s%s", db->shards, memory ? "mem" : "lmdb");
-	return engine_open(spec, memory ? -1 : proc_dir(p, dir), &conf, &db->engine);
+	for (;;) {
+		r = engine_open(spec, memory ? -1 : proc_dir(p, dir), &conf, &db->engine);
+		if (r != ENGINE_BUSY || clock_mono_ms() > end_ms)
+			return r;
+		proc_progress(p);
+		nanosleep(&pause, NULL);
+	}
 }
 
 static int opened(struct proc *p, int r)

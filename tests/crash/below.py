@@ -50,14 +50,19 @@ class Below(suite.Suite):
         os.rename(path + ".new", path)
 
     def kill_all(self):
-        """kill -9, top first, so that nobody is started again."""
-        pids = [self.master()] + [p for p, _, _ in self.processes()]
-        for pid in pids:
+        """kill -9. The master stands still first, so that nobody is started again; each process that it started leads a group, in which
+        those are that it forks meanwhile."""
+        master = self.master()
+        os.kill(master, signal.SIGSTOP)
+        pids = [p for p, _, _ in self.processes()]
+        with open("/proc/%d/task/%d/children" % (master, master), encoding="ascii") as f:
+            started = [int(p) for p in f.read().split()]
+        for kill, pid in [(os.killpg, p) for p in started] + [(os.kill, p) for p in pids + started + [master]]:
             try:
-                os.kill(pid, signal.SIGKILL)
+                kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 pass
-        suite.wait(lambda: not any(suite.alive(p) for p in pids), 60, "the end of all processes")
+        suite.wait(lambda: not any(suite.alive(p) for p in pids + started + [master]), 60, "the end of all processes")
         if self.process:
             self.process.wait(10)
         self.process = None

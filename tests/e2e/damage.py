@@ -4,6 +4,7 @@
 With --rounds N that many seeded damages below a running server (default 4).
 """
 import contextlib
+import fcntl
 import glob
 import hashlib
 import imaplib
@@ -13,6 +14,7 @@ import random
 import signal
 import smtplib
 import sys
+import threading
 
 import openmetrics
 import suite
@@ -319,6 +321,31 @@ def names_refused(s):
             check(s.ctl("password", "set", U1, stdin="other\n", ok=False)[0] != 0, "a password is set")
         equal(sums_of(s, database), before, "the log of the " + database)
         repaired_and_reloaded(s, database, undo)
+
+
+@case("a database that somebody still has open is waited for; who keeps it open refuses the start, with a sentence", engines=("lmdb",))
+def held(s):
+    s.stop()
+    with open(store(s, "lock"), "rb") as f:
+        fcntl.flock(f, fcntl.LOCK_EX)
+        let_go = threading.Timer(1, fcntl.flock, (f, fcntl.LOCK_UN))
+        let_go.start()
+        s.start_again()
+        let_go.join()
+    settle(s)
+    s.stop()
+    with open(os.path.join(s.dir, "data", "secrets", "lock"), "rb") as f:
+        fcntl.flock(f, fcntl.LOCK_EX)
+        try:
+            s.start_again()
+        except suite.Failed as e:
+            check("authd did not start: another process has this database open" in str(e), "%s", e)
+        else:
+            raise suite.Failed("it is ready without its secrets")
+        s.process.wait(60)
+        s.process = None
+    s.start_again()
+    settle(s)
 
 
 if __name__ == "__main__":

@@ -260,6 +260,7 @@ class Suite:
     def start_again(self):
         """The program alone, on what is there: for changed configurations and quick restarts."""
         ready_r, ready_w = os.pipe()
+        before = len(self.log_text())
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 [os.path.join(self.root, "usr/sbin/gatehouse"), "--libexec",
@@ -267,7 +268,7 @@ class Suite:
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=[ready_w], start_new_session=True)
         os.close(ready_w)
         with os.fdopen(ready_r, "rb") as f:
-            check(f.readline().strip() == b"ready", "the suite did not start again: %s", self.log_text()[-1000:])
+            check(f.readline().strip() == b"ready", "the suite did not start again: %s", self.log_text()[before:][:4000])
 
     def stop(self):
         pid = self.master()
