@@ -101,8 +101,11 @@ static void process_start(struct rig *r)
 	dir_send(r, "store", r->dir_fd);
 	daemons_start(r);
 	rig_send(r->control, IPC_ctl_go, &(struct ipc_ctl_go){});
-	if (rig_next(r->control, RIG_WAIT_MS, &type, NULL) == NULL || type != IPC_ctl_ready)
-		fail_msg("%s does not start", r->program);
+	do
+		if (rig_next(r->control, RIG_WAIT_MS, &type, NULL) == NULL)
+			fail_msg("%s does not start", r->program);
+	while (type == IPC_ctl_progress);
+	assert_int_equal(type, IPC_ctl_ready);
 }
 
 void rig_kill(struct rig *r)
