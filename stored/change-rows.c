@@ -120,8 +120,7 @@ static void flags_publish(struct change *c)
 	size_t i = 0;
 
 	for (size_t k = 0; k < c->n; k++) {
-		while (i < cols->n && cols->uid[i] < c->uids[k])
-			i++;
+		i = cols_lower_from(cols, i, c->uids[k]);
 		assert(i < cols->n && cols->uid[i] == c->uids[k]);
 		cols_set_flags(cols, i, c->new_flags[k]);
 		cols->keywords[i] = c->new_keywords[k];
@@ -143,14 +142,16 @@ static bool flags_rows(struct change *c)
 	const struct cols *cols = &c->mbox->cols;
 	static uint8_t val[RECORD_FLAGS_MAX];
 	bool good = true;
+	size_t at = 0;
 
 	for (size_t k = 0; good && k < c->n; k++) {
 		struct rec_key key = key_u32(REC_FLAGS, c->uids[k]);
-		uint32_t before = cols->flags[cols_lower(cols, c->uids[k])];
-		uint32_t after = c->new_flags[k];
+		uint32_t before, after = c->new_flags[k];
 		struct flags_rec rec = { after, keysets_get(&c->mbox->sets, c->new_keywords[k]),
 			c->txn.head.modseq };
 
+		at = cols_lower_from(cols, at, c->uids[k]);
+		before = cols->flags[at];
 		if ((before ^ after) & IPC_FLAG_SEEN)
 			c->txn.head.unseen += before & IPC_FLAG_SEEN ? 1 : -1;
 		good = engine_put(c->txn.batch, key_slice(&key),
@@ -286,10 +287,10 @@ static bool expunge_rows(struct change *c)
 	bool lose = !c->moved && account_keeps(c->mbox->account), good = history_cut(c);
 	const struct run_rec none = { .modseq = h->modseq, .when = lose ? clock_wall_s() : 0 };
 	struct run_rec run = none;
+	size_t i = 0;
 
 	for (size_t k = 0; good && k < c->n; k++) {
-		size_t i = cols_lower(cols, c->uids[k]);
-
+		i = cols_lower_from(cols, i, c->uids[k]);
 		h->exists--;
 		h->bytes -= cols->size[i];
 		h->unseen -= (cols->flags[i] & IPC_FLAG_SEEN) == 0;

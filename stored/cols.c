@@ -105,6 +105,15 @@ size_t cols_lower(const struct cols *c, uint32_t uid)
 	return lower(c, uid, 0, c->n);
 }
 
+size_t cols_lower_from(const struct cols *c, size_t from, uint32_t uid)
+{
+	size_t step = 1;
+
+	while (from + step < c->n && c->uid[from + step] < uid)
+		step *= 2;
+	return lower(c, uid, from, from + step < c->n ? from + step : c->n);
+}
+
 size_t cols_dead_lower(const struct cols *c, uint32_t uid)
 {
 	size_t lo = 0, hi = c->n_dead;
@@ -292,12 +301,7 @@ uint32_t cols_walk_peek(struct cols_walk *w)
 
 void cols_walk_skip(struct cols_walk *w, uint32_t uid)
 {
-	size_t step = 1;
-
-	/* The next one is near, as a rule. */
-	while (w->i + step < w->c->n && w->c->uid[w->i + step] < uid)
-		step *= 2;
-	w->i = lower(w->c, uid, w->i, w->i + step < w->c->n ? w->i + step : w->c->n);
+	w->i = cols_lower_from(w->c, w->i, uid);
 	if (w->d < w->c->n_dead)
 		w->d = cols_dead_lower(w->c, uid);
 }

@@ -56,6 +56,8 @@ int cols_reserve(struct cols *c, size_t n) __attribute__((warn_unused_result));
 
 /* First index with a uid not below `uid`; n when there is none. */
 size_t cols_lower(const struct cols *c, uint32_t uid);
+/* The same, from that index on, near which it is as a rule. */
+size_t cols_lower_from(const struct cols *c, size_t from, uint32_t uid);
 /* The same for the list of the dead. */
 size_t cols_dead_lower(const struct cols *c, uint32_t uid);
 /* The last index whose message follows the i-th without a gap, before `end`; i < end <= n. */

@@ -35,18 +35,51 @@ void map_fini(struct map *m)
 	map_init(m, m->keep_deletes);
 }
 
-/* prev[l]: the pointer at level l that leads to the first node with a key >= key. */
+/*
+ * prev[l]: the pointer at level l that leads to the first node with a key >= key. From the last row
+ * on, which is below `key`: up as long as rows are, and down again. The links of a node lie next to
+ * each other, and so do the map's own.
+ */
+static struct map_node *seek_on(struct map *m, struct slice key, struct map_node **prev[MAP_LEVELS])
+{
+	struct map_node **at = NULL;
+	int l = 0;
+
+	while (
+	    l < MAP_LEVELS && *m->finger[l] != NULL && slice_cmp(map_key(*m->finger[l]), key) < 0)
+		l++;
+	memcpy(prev + l, m->finger + l, (size_t)(MAP_LEVELS - l) * sizeof(*prev));
+	for (l--; l >= 0; l--) {
+		at = at != NULL ? at - 1 : m->finger[l];
+		while (*at != NULL && slice_cmp(map_key(*at), key) < 0)
+			at = &(*at)->next[l];
+		prev[l] = at;
+	}
+	return *prev[0];
+}
+
+/* The same from anywhere. */
 static struct map_node *seek_prev(
     struct map *m, struct slice key, struct map_node **prev[MAP_LEVELS])
 {
 	struct map_node **at = m->head;
 
+	if (m->finger_of == m && slice_cmp(map_key(m->last), key) < 0)
+		return seek_on(m, key, prev);
 	for (int l = MAP_LEVELS - 1; l >= 0; l--) {
 		while (at[l] != NULL && slice_cmp(map_key(at[l]), key) < 0)
 			at = at[l]->next;
 		prev[l] = &at[l];
 	}
 	return *prev[0];
+}
+
+static void finger_set(struct map *m, struct map_node *n, struct map_node **prev[MAP_LEVELS])
+{
+	for (unsigned l = 0; l < MAP_LEVELS; l++)
+		m->finger[l] = l < n->levels ? &n->next[l] : prev[l];
+	m->last = n;
+	m->finger_of = m;
 }
 
 const struct map_node *map_seek(const struct map *m, struct slice key)
@@ -72,6 +105,7 @@ static void node_unlink(struct map *m, struct map_node *n, struct map_node **pre
 		*prev[l] = n->next[l];
 	m->rows--;
 	m->bytes -= node_size(n);
+	m->finger_of = NULL;
 	free(n);
 }
 
@@ -98,6 +132,7 @@ static int point_set(struct map *m, struct slice key, struct slice val, bool del
 				memcpy(node_bytes(n) + n->key_n, val.p, val.n);
 			n->val_n = val.n;
 			n->deleted = deleted;
+			finger_set(m, n, prev);
 			return 0;
 		}
 		old = n;
@@ -122,6 +157,7 @@ static int point_set(struct map *m, struct slice key, struct slice val, bool del
 	}
 	m->rows++;
 	m->bytes += node_size(n);
+	finger_set(m, n, prev);
 	return 0;
 }
 

@@ -36,6 +36,11 @@ struct map {
 	size_t rows, bytes;
 	uint64_t rnd;
 	bool keep_deletes;
+	/* Where the last row was put: rows come in order, as a rule. Good while finger_of is this
+	 * map, which it is not in a copy of the struct. */
+	const struct map *finger_of;
+	const struct map_node *last;
+	struct map_node **finger[MAP_LEVELS]; /* the links behind it */
 };
 
 void map_init(struct map *m, bool keep_deletes);
