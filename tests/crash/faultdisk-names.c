@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -50,6 +51,28 @@ static uint64_t dir_ino(int dir, const char *path)
 	return fstatat(dir, name, &st, 0) == 0 ? st.st_ino : 0;
 }
 
+/* A call that changes a name begins: false when it is to fail. */
+static bool change_begin(enum fd_kind kind, enum fd_act *ret_act)
+{
+	resolve();
+	*ret_act = fd_strike(kind);
+	if (*ret_act == FD_FAIL || *ret_act == FD_FAIL_HALF)
+		return false;
+	if (fd_board != NULL)
+		fd_trace_lock();
+	return true;
+}
+
+/* It is done and written down. */
+static int change_end(enum fd_act act, int rc)
+{
+	if (fd_board != NULL)
+		fd_trace_unlock();
+	if (act != FD_NOTHING)
+		fd_die();
+	return rc;
+}
+
 static int any_open(int dir, const char *path, int flags, mode_t mode)
 {
 	enum fd_act act;
@@ -59,10 +82,8 @@ static int any_open(int dir, const char *path, int flags, mode_t mode)
 	resolve();
 	if (fd_board == NULL || (flags & O_CREAT) == 0)
 		return real.openat(dir, path, flags, mode);
-	act = fd_strike(FD_CREATE);
-	if (act == FD_FAIL || act == FD_FAIL_HALF)
+	if (!change_begin(FD_CREATE, &act))
 		return fd_refused();
-	fd_trace_lock();
 	fd = real.openat(dir, path, flags | O_EXCL, mode);
 	if (fd >= 0 && fstat(fd, &st) == 0) {
 		fd_trace(
@@ -72,10 +93,7 @@ static int any_open(int dir, const char *path, int flags, mode_t mode)
 		if (fd >= 0 && (flags & O_TRUNC) != 0 && fstat(fd, &st) == 0)
 			fd_trace(FD_EV_TRUNCATE, 0, st.st_ino, 0, NULL, 0);
 	}
-	fd_trace_unlock();
-	if (act != FD_NOTHING)
-		fd_die();
-	return fd;
+	return change_end(act, fd);
 }
 
 int openat(int dir, const char *path, int flags, ...)
@@ -104,69 +122,50 @@ int open(const char *path, int flags, ...)
 
 int unlinkat(int dir, const char *path, int flags)
 {
-	enum fd_act act = fd_strike(FD_UNLINK);
+	enum fd_act act;
 	int rc;
 
-	resolve();
-	if (fd_board == NULL)
-		return real.unlinkat(dir, path, flags);
-	if (act == FD_FAIL || act == FD_FAIL_HALF)
+	if (!change_begin(FD_UNLINK, &act))
 		return fd_refused();
-	fd_trace_lock();
 	rc = real.unlinkat(dir, path, flags);
-	if (rc == 0)
+	if (rc == 0 && fd_board != NULL)
 		fd_trace(FD_EV_UNLINK, 0, 0, dir_ino(dir, path), base(path), strlen(base(path)));
-	fd_trace_unlock();
-	if (act != FD_NOTHING)
-		fd_die();
-	return rc;
+	return change_end(act, rc);
 }
 
 int renameat(int from_dir, const char *from, int to_dir, const char *to)
 {
-	enum fd_act act = fd_strike(FD_RENAME);
 	char names[600] = { 0 };
 	size_t a = strlen(base(from)) + 1, b = strlen(base(to)) + 1;
+	enum fd_act act;
 	int rc;
 
-	resolve();
-	if (fd_board == NULL)
-		return real.renameat(from_dir, from, to_dir, to);
-	if (act == FD_FAIL || act == FD_FAIL_HALF)
+	if (!change_begin(FD_RENAME, &act))
 		return fd_refused();
-	memcpy(names, base(from), a);
-	memcpy(names + a, base(to), b);
-	fd_trace_lock();
+	if (fd_board != NULL) {
+		memcpy(names, base(from), a);
+		memcpy(names + a, base(to), b);
+	}
 	rc = real.renameat(from_dir, from, to_dir, to);
-	if (rc == 0)
+	if (rc == 0 && fd_board != NULL)
 		fd_trace(
 		    FD_EV_RENAME, 0, dir_ino(from_dir, from), dir_ino(to_dir, to), names, a + b);
-	fd_trace_unlock();
-	if (act != FD_NOTHING)
-		fd_die();
-	return rc;
+	return change_end(act, rc);
 }
 
 int mkdirat(int dir, const char *path, mode_t mode)
 {
-	enum fd_act act = fd_strike(FD_CREATE);
+	enum fd_act act;
 	struct stat st;
 	int rc;
 
-	resolve();
-	if (fd_board == NULL)
-		return real.mkdirat(dir, path, mode);
-	if (act == FD_FAIL || act == FD_FAIL_HALF)
+	if (!change_begin(FD_CREATE, &act))
 		return fd_refused();
-	fd_trace_lock();
 	rc = real.mkdirat(dir, path, mode);
-	if (rc == 0 && fstatat(dir, path, &st, AT_SYMLINK_NOFOLLOW) == 0)
+	if (rc == 0 && fd_board != NULL && fstatat(dir, path, &st, AT_SYMLINK_NOFOLLOW) == 0)
 		fd_trace(
 		    FD_EV_MKDIR, 0, st.st_ino, dir_ino(dir, path), base(path), strlen(base(path)));
-	fd_trace_unlock();
-	if (act != FD_NOTHING)
-		fd_die();
-	return rc;
+	return change_end(act, rc);
 }
 
 int mkdir(const char *path, mode_t mode)
@@ -176,23 +175,16 @@ int mkdir(const char *path, mode_t mode)
 
 int linkat(int from_dir, const char *from, int to_dir, const char *to, int flags)
 {
-	enum fd_act act = fd_strike(FD_CREATE);
+	enum fd_act act;
 	struct stat st;
 	int rc;
 
-	resolve();
-	if (fd_board == NULL)
-		return real.linkat(from_dir, from, to_dir, to, flags);
-	if (act == FD_FAIL || act == FD_FAIL_HALF)
+	if (!change_begin(FD_CREATE, &act))
 		return fd_refused();
-	fd_trace_lock();
 	rc = real.linkat(from_dir, from, to_dir, to, flags);
-	if (rc == 0 && fstatat(to_dir, to, &st, AT_SYMLINK_NOFOLLOW) == 0)
+	if (rc == 0 && fd_board != NULL && fstatat(to_dir, to, &st, AT_SYMLINK_NOFOLLOW) == 0)
 		fd_trace(FD_EV_LINK, 0, st.st_ino, dir_ino(to_dir, to), base(to), strlen(base(to)));
-	fd_trace_unlock();
-	if (act != FD_NOTHING)
-		fd_die();
-	return rc;
+	return change_end(act, rc);
 }
 
 /* As in faultdisk.c. */
