@@ -17,6 +17,7 @@
 struct step {
 	uint8_t group[ENGINE_GROUP_BYTES];
 	size_t group_n;
+	unsigned shard;
 	bool root;
 	struct root_rec account; /* of a root group */
 	struct mbox_head head;   /* of a mailbox */
@@ -31,7 +32,7 @@ struct steps {
 static int step_add(struct steps *l, const struct raw_row *row)
 {
 	struct slice group = row->group;
-	struct step s = { .group_n = group.n, .root = group.p[0] == 'r' };
+	struct step s = { .group_n = group.n, .shard = row->shard, .root = group.p[0] == 'r' };
 
 	memcpy(s.group, group.p, group.n);
 	if (s.root ? root_unpack(row->val, &s.account) : head_unpack(row->val, &s.head))
@@ -82,7 +83,7 @@ static int mailbox_write(struct engine *e, const struct step *s)
 	struct mbox_head h = s->head;
 	struct engine_group *g;
 	struct engine_batch *b;
-	int rc = sync_group(e, slice_of(s->group, s->group_n), &g);
+	int rc = sync_group_in(e, s->shard, slice_of(s->group, s->group_n), &g);
 
 	if (rc != 0)
 		return rc;
@@ -107,8 +108,8 @@ static int account_write(struct engine *e, const struct step *s)
 
 	record_root_ahead(&r);
 	root_pack(&r, val);
-	return sync_put(
-	    e, slice_of(s->group, s->group_n), key_kind(REC_HEAD), slice_of(val, sizeof(val)));
+	return sync_put_in(e, s->shard, slice_of(s->group, s->group_n), key_kind(REC_HEAD),
+	    slice_of(val, sizeof(val)));
 }
 
 static int ids_write(struct engine *e, uint64_t ids)
@@ -133,7 +134,7 @@ int restore_step_ahead(int store_fd, struct report *rep)
 	int rc = steps_find(store_fd, rep, &l);
 
 	if (rc == 0) {
-		rc = engine_open("lmdb", store_fd, &conf, &e);
+		rc = engine_open("1*lmdb", store_fd, &conf, &e); /* as many shards as there are */
 		rc = rc > 0 ? -EIO : rc;
 	}
 	if (rc == 0 && l.ids > 0)

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "common/base/buf.h"
+#include "common/engine/raw.h"
 #include "common/engine/tail.h"
 #include "stored/salvage/report.h"
 
@@ -14,9 +15,17 @@
 #include <time.h>
 
 enum { LOST_MAX = 64 << 20 }; /* of lines of messages that were damaged before */
-enum { DBS = 3, FILE_NAME_BYTES = 32, GEN_NAME_BYTES = 64, ENGINE_GROUP_BYTES = 24 };
+/* The data directory's folders, and the store's shards behind the first. */
+enum { DBS = 3, PARTS_MAX = DBS + ENGINE_SHARDS_MAX - 1 };
+enum { FILE_NAME_BYTES = 32, GEN_NAME_BYTES = 64, ENGINE_GROUP_BYTES = 24 };
 
-extern const char *const db_names[DBS]; /* the data directory's folders; the store is the first */
+/* The folders, the store is the first; then "store/shard-1" and so on. */
+extern const char *const db_names[PARTS_MAX];
+/* Of a shard. */
+static inline unsigned part_of_shard(unsigned shard)
+{
+	return shard == 0 ? 0 : DBS + shard - 1;
+}
 
 /* One file of a generation. */
 struct bfile {
@@ -37,16 +46,21 @@ const struct bfile *bfiles_find(const struct bfiles *l, unsigned db, const char 
 
 /* A data directory that is read from. */
 struct source {
-	int dir_fd, db_fd[DBS], pin_fd[DBS];
-	struct tail *tail[DBS];
-	struct tail_end end[DBS];
-	uint64_t tried; /* instants */
+	unsigned n; /* parts */
+	int dir_fd, db_fd[PARTS_MAX], pin_fd[PARTS_MAX];
+	struct tail *tail[PARTS_MAX];
+	struct tail_end end[PARTS_MAX];
+	uint64_t tried;      /* instants */
+	uint64_t instant_us; /* from the first look at it to the last */
 };
 
 /* Each of these: 0, or TOOL_FAILED after report_fail(). */
 int source_open(struct source *s, const char *dir, struct report *rep);
-/* Links every file where nobody removes it, and finds the end of all three at one instant. */
+/* Links every file where nobody removes it, and finds the end of all parts at one instant. */
 int source_cut(struct source *s, struct report *rep);
+/* The store's shards as they were at that instant, like open_raw(). */
+int source_raw(struct source *s, bool (*keep)(void *arg, struct slice group, struct slice key),
+    struct report *rep, struct raw **ret_r);
 /* Takes the links away. */
 void source_unpin(struct source *s);
 void source_close(struct source *s);
@@ -56,10 +70,10 @@ void source_close(struct source *s);
 enum { MANIFEST_MAX = 256 << 20 };
 
 /* The text of a manifest, appended. `lost`: lines of messages that were damaged before. */
-void manifest_put(struct buf *b, const struct bfiles *files, const struct tail_end end[DBS],
+void manifest_put(struct buf *b, const struct bfiles *files, const struct tail_end end[PARTS_MAX],
     int64_t made, struct slice lost);
 /* False: it is none, or not a whole one. `ret_files` is the caller's to fini. */
-bool manifest_parse(struct slice text, struct bfiles *ret_files, struct tail_end ret_end[DBS],
+bool manifest_parse(struct slice text, struct bfiles *ret_files, struct tail_end ret_end[PARTS_MAX],
     int64_t *ret_made, struct buf *ret_lost);
 
 /* ---- generation.c ---- */
@@ -68,10 +82,10 @@ bool manifest_parse(struct slice text, struct bfiles *ret_files, struct tail_end
 int gen_newest(
     int target_fd, char ret_name[GEN_NAME_BYTES], struct bfiles *ret_files, int64_t *ret_made);
 /* Reads a generation's manifest. False: it is none, or not a complete one. */
-bool gen_manifest_read(int gen_fd, struct bfiles *ret_files, struct tail_end ret_end[DBS],
+bool gen_manifest_read(int gen_fd, struct bfiles *ret_files, struct tail_end ret_end[PARTS_MAX],
     int64_t *ret_made, struct buf *ret_lost);
 /* `lost`: lines of messages that were damaged before. 0 or -errno. */
-int gen_manifest_write(int gen_fd, const struct bfiles *files, const struct tail_end end[DBS],
+int gen_manifest_write(int gen_fd, const struct bfiles *files, const struct tail_end end[PARTS_MAX],
     int64_t made, struct slice lost);
 /* What was left by runs that were broken off; 0 or -errno. */
 int gen_sweep(int target_fd);

@@ -56,7 +56,7 @@ int dir_open(const char *path, int *ret_fd)
 	return rc;
 }
 
-int gen_manifest_write(int gen_fd, const struct bfiles *files, const struct tail_end end[DBS],
+int gen_manifest_write(int gen_fd, const struct bfiles *files, const struct tail_end end[PARTS_MAX],
     int64_t made, struct slice lost)
 {
 	struct buf b = BUF_INIT(MANIFEST_MAX);
@@ -72,7 +72,7 @@ int gen_manifest_write(int gen_fd, const struct bfiles *files, const struct tail
 	return rc;
 }
 
-bool gen_manifest_read(int gen_fd, struct bfiles *ret_files, struct tail_end ret_end[DBS],
+bool gen_manifest_read(int gen_fd, struct bfiles *ret_files, struct tail_end ret_end[PARTS_MAX],
     int64_t *ret_made, struct buf *ret_lost)
 {
 	int fd = openat(gen_fd, manifest, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
@@ -167,7 +167,7 @@ int gen_newest(
     int target_fd, char ret_name[GEN_NAME_BYTES], struct bfiles *ret_files, int64_t *ret_made)
 {
 	char(*v)[GEN_NAME_BYTES];
-	struct tail_end end[DBS];
+	struct tail_end end[PARTS_MAX];
 	struct buf lost = BUF_INIT(MANIFEST_MAX);
 	size_t n;
 	int fd = -1;

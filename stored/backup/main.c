@@ -25,7 +25,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { TRIES = 3, EDGE = 4096 };
+enum { TRIES = 3, EDGE = 4096, FILE_MAX = 4096 };
 
 struct tool {
 	struct report rep;
@@ -132,6 +132,27 @@ static int take_file(struct tool *t, unsigned db, int db_fd, const char *name, b
 	return rc == 0 ? bfiles_add(&t->files, &f) : rc;
 }
 
+/* Which shard of which store it is; never changed by the server while it runs. */
+static int take_identity(struct tool *t, unsigned db, int db_fd)
+{
+	struct bfile f = { .db = db, .name = "identity" };
+	int rc;
+
+	if (t->src.n == DBS || (db != 0 && db < DBS))
+		return 0;
+	rc = copy_file(&t->copying, t->src.db_fd[db], f.name, db_fd, f.name, FILE_MAX, &f);
+	return rc == 0 ? bfiles_add(&t->files, &f) : rc;
+}
+
+static int sync_dir(int fd, const char *name)
+{
+	int d = openat(fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int rc = d < 0 || fsync(d) != 0 ? -errno : 0;
+
+	fd_close(&d);
+	return rc;
+}
+
 static int take_db(struct tool *t, unsigned db, bool count_only)
 {
 	int db_fd = -1, fd = openat(t->src.pin_fd[db], ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -146,6 +167,8 @@ static int take_db(struct tool *t, unsigned db, bool count_only)
 	}
 	while (rc == 0 && (de = readdir(d)) != NULL)
 		rc = take_file(t, db, db_fd, de->d_name, count_only);
+	if (rc == 0 && db_fd >= 0)
+		rc = take_identity(t, db, db_fd);
 	if (rc == 0 && db_fd >= 0 && fsync(db_fd) != 0)
 		rc = -errno;
 	fd_close(&db_fd);
@@ -160,7 +183,7 @@ static int room(struct tool *t)
 	int rc = 0;
 
 	t->copying = (struct copying){ .rep = &t->rep };
-	for (unsigned i = 0; i < DBS && rc == 0; i++)
+	for (unsigned i = 0; i < t->src.n && rc == 0; i++)
 		rc = take_db(t, i, true);
 	if (rc == 0 && fstatvfs(t->target_fd, &v) == 0 &&
 	    (uint64_t)v.f_bavail * v.f_frsize < t->copying.of)
@@ -179,8 +202,11 @@ static int take_all(struct tool *t)
 		t->gen_fd = openat(t->target_fd, t->part, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		rc = t->gen_fd < 0 ? -errno : 0;
 	}
-	for (unsigned i = 0; i < DBS && rc == 0; i++)
+	for (unsigned i = 0; i < t->src.n && rc == 0; i++)
 		rc = take_db(t, i, false);
+	/* Names of shards came into it meanwhile. */
+	if (rc == 0 && t->src.n > DBS)
+		rc = sync_dir(t->gen_fd, db_names[0]);
 	return rc;
 }
 
@@ -255,6 +281,9 @@ static int say_done(struct tool *t, unsigned removed)
 	report_figure(r, "files-linked", t->copying.linked);
 	report_figure(r, "bytes-copied", t->copying.done);
 	report_figure(r, "instants-tried", t->src.tried);
+	report_figure(r, "instant-us", t->src.instant_us);
+	if (t->src.n > DBS)
+		report_figure(r, "shards", t->src.n - DBS + 1);
 	report_figure(r, "generations-removed", removed);
 	return report_end(r);
 }

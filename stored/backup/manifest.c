@@ -8,9 +8,9 @@
 
 /*
  * manifest: lines. "gatehouse-backup 1"; "made SECONDS"; for each database
- * "end NAME SEGMENT OFFSET FRAME"; for each file "file NAME FILE BYTES SUM"; for each message that
- * was damaged in the server "lost UID MAILBOX-ID ACCOUNT<tab>MAILBOX<tab>WHY"; "whole SUM", the
- * XXH3 of all lines before it.
+ * and each shard behind the store's first ("store/shard-1") "end NAME SEGMENT OFFSET FRAME"; for
+ * each file "file NAME FILE BYTES SUM"; for each message that was damaged in the server "lost UID
+ * MAILBOX-ID ACCOUNT<tab>MAILBOX<tab>WHY"; "whole SUM", the XXH3 of all lines before it.
  */
 static const char first_line[] = "gatehouse-backup 1\n";
 
@@ -22,16 +22,17 @@ static void last_line(struct slice lines, char ret[LAST_LINE_BYTES + 1])
 	    (unsigned long long)XXH3_64bits(lines.p, lines.n));
 }
 
-void manifest_put(struct buf *b, const struct bfiles *files, const struct tail_end end[DBS],
+void manifest_put(struct buf *b, const struct bfiles *files, const struct tail_end end[PARTS_MAX],
     int64_t made, struct slice lost)
 {
 	char last[LAST_LINE_BYTES + 1];
 
 	buf_printf(b, "%smade %lld\n", first_line, (long long)made);
-	for (unsigned i = 0; i < DBS; i++)
-		buf_printf(b, "end %s %llu %llu %llu\n", db_names[i],
-		    (unsigned long long)end[i].segment, (unsigned long long)end[i].off,
-		    (unsigned long long)end[i].frame);
+	for (unsigned i = 0; i < PARTS_MAX; i++)
+		if (i < DBS || end[i].segment != 0 || end[i].off != 0 || end[i].frame != 0)
+			buf_printf(b, "end %s %llu %llu %llu\n", db_names[i],
+			    (unsigned long long)end[i].segment, (unsigned long long)end[i].off,
+			    (unsigned long long)end[i].frame);
 	for (size_t i = 0; i < files->n; i++)
 		buf_printf(b, "file %s %s %llu %016llx\n", db_names[files->v[i].db],
 		    files->v[i].name, (unsigned long long)files->v[i].bytes,
@@ -43,15 +44,20 @@ void manifest_put(struct buf *b, const struct bfiles *files, const struct tail_e
 
 static int db_of(const char *name)
 {
-	for (int i = 0; i < DBS; i++)
+	for (int i = 0; i < PARTS_MAX; i++)
 		if (strcmp(db_names[i], name) == 0)
 			return i;
 	return -1;
 }
 
+static bool is_identity(int db, const char *name)
+{
+	return (db == 0 || db >= DBS) && strcmp(name, "identity") == 0;
+}
+
 /* Whoever may write here may write anything; what is no file of a database is no manifest. */
 static bool line_read(
-    const char *line, struct bfiles *files, struct tail_end end[DBS], int64_t *made)
+    const char *line, struct bfiles *files, struct tail_end end[PARTS_MAX], int64_t *made)
 {
 	unsigned long long a, b, c;
 	struct bfile f = { 0 };
@@ -69,7 +75,7 @@ static bool line_read(
 		return true;
 	}
 	if (sscanf(line, "file %15s %31s %llu %llx", db, f.name, &a, &b) != 4 ||
-	    (i = db_of(db)) < 0 || !tail_is_file(f.name, &kind))
+	    (i = db_of(db)) < 0 || (!tail_is_file(f.name, &kind) && !is_identity(i, f.name)))
 		return false;
 	f.db = (unsigned)i;
 	f.bytes = a;
@@ -90,7 +96,7 @@ static bool is_whole(struct slice text, struct slice *ret_lines)
 	       slice_eq(slice_from(text, ret_lines->n), slice_str(last));
 }
 
-bool manifest_parse(struct slice text, struct bfiles *ret_files, struct tail_end ret_end[DBS],
+bool manifest_parse(struct slice text, struct bfiles *ret_files, struct tail_end ret_end[PARTS_MAX],
     int64_t *ret_made, struct buf *ret_lost)
 {
 	struct slice rest = SLICE_NONE;

@@ -13,7 +13,7 @@ static int judge(
 {
 	struct model m = { 0 };
 	struct raw *raw;
-	int rc = open_raw(s->pin_fd[0], "store", &s->end[0], model_keeps, rep, &raw);
+	int rc = source_raw(s, model_keeps, rep, &raw);
 
 	if (rc != 0)
 		return report_fail(rep, "the store cannot be read");

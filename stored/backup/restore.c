@@ -15,7 +15,8 @@ struct restoring {
 	int gen_fd, dir_fd;
 	const char *dir;
 	struct bfiles files;
-	struct tail_end end[DBS];
+	struct tail_end end[PARTS_MAX];
+	unsigned n; /* parts */
 	int64_t made;
 	struct copying copying;
 	struct buf lost; /* the manifest's lines of messages that were damaged before */
@@ -23,7 +24,10 @@ struct restoring {
 
 void part_name(unsigned db, char to[GEN_NAME_BYTES])
 {
-	snprintf(to, GEN_NAME_BYTES, "%s.restoring", db_names[db]);
+	if (db < DBS)
+		snprintf(to, GEN_NAME_BYTES, "%s.restoring", db_names[db]);
+	else
+		snprintf(to, GEN_NAME_BYTES, "%s.restoring/shard-%u", db_names[0], db - DBS + 1);
 }
 
 static bool is_free(int dir_fd, const char *name)
@@ -51,6 +55,12 @@ static int look_free(struct restoring *r, struct report *rep)
 	return 0;
 }
 
+/* A shard is of who the store is. */
+static const char *owner_of(unsigned db)
+{
+	return db_names[db < DBS ? db : 0];
+}
+
 static int file_restore(struct restoring *r, const struct bfile *f, int from, int to)
 {
 	struct bfile got = { 0 };
@@ -61,7 +71,7 @@ static int file_restore(struct restoring *r, const struct bfile *f, int from, in
 	if (rc != 0)
 		return rc;
 	fd = openat(to, f->name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	rc = fd < 0 ? -errno : out_owner(fd, db_names[f->db]);
+	rc = fd < 0 ? -errno : out_owner(fd, owner_of(f->db));
 	fd_close(&fd);
 	return rc;
 }
@@ -78,7 +88,7 @@ static int db_restore(struct restoring *r, unsigned db, const char **ret_what)
 		rc = -errno;
 	if (rc == 0) {
 		to = openat(r->dir_fd, part, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		rc = to < 0 ? -errno : fchmod(to, 0750) != 0 ? -errno : out_owner(to, db_names[db]);
+		rc = to < 0 ? -errno : fchmod(to, 0750) != 0 ? -errno : out_owner(to, owner_of(db));
 	}
 	for (size_t i = 0; i < r->files.n && rc == 0; i++) {
 		if (r->files.v[i].db != db)
@@ -129,8 +139,12 @@ static int begin(struct restoring *r, const char *gen, bool dry, struct report *
 		return report_fail(rep, "%s cannot be opened or made: %s", r->dir, strerror(-rc));
 	if (!dry && flock(r->dir_fd, LOCK_EX | LOCK_NB) != 0)
 		return report_fail(rep, "%s: another restore is at work there", r->dir);
-	for (size_t i = 0; i < r->files.n; i++)
+	r->n = DBS;
+	for (size_t i = 0; i < r->files.n; i++) {
 		r->copying.of += r->files.v[i].bytes;
+		if (r->files.v[i].db >= r->n)
+			r->n = r->files.v[i].db + 1;
+	}
 	r->copying.rep = rep;
 	return look_free(r, rep);
 }
@@ -206,14 +220,14 @@ static int make(struct restoring *r, const char **ret_what, struct report *rep)
 	char part[GEN_NAME_BYTES];
 	int rc = make_room(r), fd;
 
-	for (unsigned i = 0; i < DBS && rc == 0; i++)
+	for (unsigned i = 0; i < r->n && rc == 0; i++)
 		rc = db_restore(r, i, ret_what);
 	if (rc != 0)
 		return rc;
 	*ret_what = "the store";
 	part_name(0, part);
 	fd = openat(r->dir_fd, part, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	rc = fd < 0 ? -errno : restore_step_ahead(fd, rep);
+	rc = fd < 0 || fsync(fd) != 0 ? -errno : restore_step_ahead(fd, rep);
 	fd_close(&fd);
 	return rc;
 }

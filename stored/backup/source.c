@@ -3,6 +3,8 @@
 
 #include "common/base/clock.h"
 #include "common/base/io.h"
+#include "common/engine/identity.h"
+#include "stored/salvage/open.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -13,13 +15,39 @@
 
 enum { CUT_MS = 10000 };
 
-const char *const db_names[DBS] = { "store", "directory", "secrets" };
+const char *const db_names[PARTS_MAX] = { "store", "directory", "secrets", "store/shard-1",
+	"store/shard-2", "store/shard-3", "store/shard-4", "store/shard-5", "store/shard-6",
+	"store/shard-7", "store/shard-8", "store/shard-9", "store/shard-10", "store/shard-11",
+	"store/shard-12", "store/shard-13", "store/shard-14", "store/shard-15" };
 
 static const char pin[] = "backup-pin";
 
+/* What is not there cannot be copied, and a copy without it is not one of the whole. */
+static int shards_open(struct source *s, const char *dir, struct report *rep)
+{
+	struct identity id = { .shards = 1 };
+	int rc = identity_read(s->db_fd[0], &id);
+
+	if (rc == ENGINE_NOTFOUND)
+		return 0;
+	if (rc != 0 || id.shard != 0)
+		return report_fail(rep, "%s/store: its identity is damaged", dir);
+	for (unsigned i = 1; i < id.shards; i++) {
+		const char *why = shard_dir_open(s->db_fd[0], &id, i, true, &s->db_fd[s->n]);
+
+		if (why != NULL)
+			return report_fail(
+			    rep, "%s/%s cannot be read: %s", dir, db_names[s->n], why);
+		s->n++;
+	}
+	return 0;
+}
+
 int source_open(struct source *s, const char *dir, struct report *rep)
 {
-	*s = (struct source){ .db_fd = { -1, -1, -1 }, .pin_fd = { -1, -1, -1 } };
+	*s = (struct source){ .n = DBS };
+	for (unsigned i = 0; i < PARTS_MAX; i++)
+		s->db_fd[i] = s->pin_fd[i] = -1;
 	s->dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (s->dir_fd < 0)
 		return report_fail(rep, "%s: %s", dir, strerror(errno));
@@ -33,7 +61,7 @@ int source_open(struct source *s, const char *dir, struct report *rep)
 		fd_close(&s->db_fd[0]); /* and are not ours to take away */
 		return report_fail(rep, "another backup or verify of %s is under way", dir);
 	}
-	return 0;
+	return shards_open(s, dir, rep);
 }
 
 /* A file that went away meanwhile is one that nothing needs any more. */
@@ -63,7 +91,7 @@ static int pin_begin(struct source *s)
 	int rc = 0;
 
 	source_unpin(s);
-	for (unsigned i = 0; i < DBS && rc == 0; i++) {
+	for (unsigned i = 0; i < s->n && rc == 0; i++) {
 		if (mkdirat(s->db_fd[i], pin, 0700) != 0)
 			return -errno;
 		s->pin_fd[i] = openat(s->db_fd[i], pin, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -74,7 +102,7 @@ static int pin_begin(struct source *s)
 
 void source_unpin(struct source *s)
 {
-	for (unsigned i = 0; i < DBS; i++) {
+	for (unsigned i = 0; i < s->n; i++) {
 		fd_close(&s->pin_fd[i]);
 		if (s->db_fd[0] >= 0 && s->db_fd[i] >= 0)
 			(void)tree_remove(s->db_fd[i], pin);
@@ -84,7 +112,7 @@ void source_unpin(struct source *s)
 void source_close(struct source *s)
 {
 	source_unpin(s);
-	for (unsigned i = DBS; i-- > 0;) {
+	for (unsigned i = s->n; i-- > 0;) {
 		tail_close(&s->tail[i]);
 		fd_close(&s->db_fd[i]);
 	}
@@ -97,23 +125,31 @@ static bool same_end(const struct tail_end *a, const struct tail_end *b)
 }
 
 /*
- * While directory and secrets stand still around it, the store's end is one at which all three
- * stood. The other way round would wait for ever: the store never stands still.
+ * While all others stand still around it, one shard's end is an instant at which all of them stood
+ * there. Directory and secrets rarely move; shards that are all busy stand still for the few
+ * microseconds that this takes often enough, since each commit of theirs waits for its disk. Whose
+ * end is in the middle changes: one that never stands still has its turn.
  */
 static int find_instant(struct source *s, bool *ret_found)
 {
-	struct tail_end before[DBS];
+	unsigned turn = (unsigned)(s->tried % (s->n - DBS + 1)), middle = part_of_shard(turn);
+	struct tail_end before[PARTS_MAX];
+	int64_t begin_ns = clock_mono_ns();
 	int rc = 0;
 
 	*ret_found = true;
-	for (unsigned i = 1; i < DBS && rc == 0; i++)
-		rc = tail_read(s->tail[i], &before[i]);
+	for (unsigned i = 0; i < s->n && rc == 0; i++)
+		if (i != middle)
+			rc = tail_read(s->tail[i], &before[i]);
 	if (rc == 0)
-		rc = tail_read(s->tail[0], &s->end[0]);
-	for (unsigned i = 1; i < DBS && rc == 0; i++) {
+		rc = tail_read(s->tail[middle], &s->end[middle]);
+	for (unsigned i = 0; i < s->n && rc == 0; i++) {
+		if (i == middle)
+			continue;
 		rc = tail_read(s->tail[i], &s->end[i]);
 		*ret_found &= rc == 0 && same_end(&before[i], &s->end[i]);
 	}
+	s->instant_us = (uint64_t)((clock_mono_ns() - begin_ns) / 1000);
 	return rc;
 }
 
@@ -121,7 +157,7 @@ static int tails_open(struct source *s)
 {
 	int rc = 0;
 
-	for (unsigned i = 0; i < DBS && rc == 0; i++) {
+	for (unsigned i = 0; i < s->n && rc == 0; i++) {
 		tail_close(&s->tail[i]);
 		rc = tail_open(s->db_fd[i], &s->tail[i]);
 		if (rc == 0)
@@ -147,7 +183,18 @@ int source_cut(struct source *s, struct report *rep)
 	if (!found)
 		return report_fail(rep,
 		    "accounts or passwords are changed all the time; try again when they are not");
-	for (unsigned i = 0; i < DBS && rc == 0; i++)
+	for (unsigned i = 0; i < s->n && rc == 0; i++)
 		rc = pin_files(s->db_fd[i], s->pin_fd[i]);
 	return rc == 0 ? 0 : report_fail(rep, "the files cannot be linked: %s", strerror(-rc));
+}
+
+int source_raw(struct source *s, bool (*keep)(void *arg, struct slice group, struct slice key),
+    struct report *rep, struct raw **ret_r)
+{
+	struct raw_shard shards[ENGINE_SHARDS_MAX];
+	unsigned n = 0;
+
+	for (unsigned i = DBS; i < s->n; i++)
+		shards[n++] = (struct raw_shard){ s->pin_fd[i], s->end[i] };
+	return open_raw_shards(s->pin_fd[0], &s->end[0], shards, n, keep, rep, ret_r);
 }

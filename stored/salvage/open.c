@@ -117,20 +117,21 @@ static bool newer(void *arg, struct slice key, struct slice of_log, struct slice
 	       (flags_unpack(of_index, &b) == 0 && b.modseq > a.modseq);
 }
 
-int open_raw(int dir_fd, const char *what, const struct tail_end *until,
+static int open_any(int dir_fd, const char *what, struct raw_conf conf,
     bool (*keep_rows)(void *arg, struct slice group, struct slice key), struct report *rep,
     struct raw **ret_r)
 {
 	static const struct place nowhere;
 	struct told t = { rep, what, keep_rows };
-	struct raw_conf conf = { .keep = keep,
-		.found = found,
-		.progress = progress,
-		.newer = newer,
-		.arg = &t,
-		.until = until,
-		.check_index = true };
-	int rc = raw_open(dir_fd, &conf, ret_r);
+	int rc;
+
+	conf.keep = keep;
+	conf.found = found;
+	conf.progress = progress;
+	conf.newer = newer;
+	conf.arg = &t;
+	conf.check_index = true;
+	rc = raw_open(dir_fd, &conf, ret_r);
 
 	if (rc == ENGINE_BUSY)
 		report_item(rep, VERDICT_NOTE, &nowhere,
@@ -143,4 +144,20 @@ int open_raw(int dir_fd, const char *what, const struct tail_end *until,
 		report_item(rep, VERDICT_NOTE, &nowhere, "%s: it cannot be read (%s)", what,
 		    rc < 0 ? strerror(-rc) : engine_rc_name(rc));
 	return rc;
+}
+
+int open_raw(int dir_fd, const char *what, const struct tail_end *until,
+    bool (*keep_rows)(void *arg, struct slice group, struct slice key), struct report *rep,
+    struct raw **ret_r)
+{
+	return open_any(dir_fd, what, (struct raw_conf){ .until = until }, keep_rows, rep, ret_r);
+}
+
+int open_raw_shards(int dir_fd, const struct tail_end *until, const struct raw_shard *shards,
+    unsigned n, bool (*keep_rows)(void *arg, struct slice group, struct slice key),
+    struct report *rep, struct raw **ret_r)
+{
+	const struct raw_conf conf = { .until = until, .shards = shards, .n_shards = n };
+
+	return open_any(dir_fd, "store", conf, keep_rows, rep, ret_r);
 }

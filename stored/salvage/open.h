@@ -11,3 +11,7 @@
 int open_raw(int dir_fd, const char *what, const struct tail_end *until,
     bool (*keep)(void *arg, struct slice group, struct slice key), struct report *rep,
     struct raw **ret_r);
+/* A store that is in use, before these ends. */
+int open_raw_shards(int dir_fd, const struct tail_end *until, const struct raw_shard *shards,
+    unsigned n, bool (*keep)(void *arg, struct slice group, struct slice key), struct report *rep,
+    struct raw **ret_r);

@@ -40,10 +40,15 @@ int sync_wait(struct engine *e, struct waiting *w)
 
 int sync_group(struct engine *e, struct slice id, struct engine_group **ret_g)
 {
+	return sync_group_in(e, 0, id, ret_g);
+}
+
+int sync_group_in(struct engine *e, unsigned shard, struct slice id, struct engine_group **ret_g)
+{
 	struct waiting w = { 0 };
 	int rc;
 
-	engine_group_open(e, id, 0, ENGINE_CREATE, on_group, &w);
+	engine_group_open(e, id, 0, ENGINE_CREATE | ENGINE_IN(shard), on_group, &w);
 	rc = sync_wait(e, &w);
 	if (rc == 0)
 		*ret_g = w.group;
@@ -61,9 +66,15 @@ int sync_commit(struct engine *e, struct engine_batch **take_b)
 
 int sync_put(struct engine *e, struct slice group, struct rec_key key, struct slice val)
 {
+	return sync_put_in(e, 0, group, key, val);
+}
+
+int sync_put_in(
+    struct engine *e, unsigned shard, struct slice group, struct rec_key key, struct slice val)
+{
 	struct engine_group *g;
 	struct engine_batch *b;
-	int rc = sync_group(e, group, &g);
+	int rc = sync_group_in(e, shard, group, &g);
 
 	if (rc != 0)
 		return rc;

@@ -19,10 +19,13 @@ int sync_wait(struct engine *e, struct waiting *w);
 int sync_rc(int rc);
 
 int sync_group(struct engine *e, struct slice id, struct engine_group **ret_g);
+int sync_group_in(struct engine *e, unsigned shard, struct slice id, struct engine_group **ret_g);
 /* Takes the batch. */
 int sync_commit(struct engine *e, struct engine_batch **take_b);
 /* One row of one group. */
 int sync_put(struct engine *e, struct slice group, struct rec_key key, struct slice val);
+int sync_put_in(
+    struct engine *e, unsigned shard, struct slice group, struct rec_key key, struct slice val);
 
 /* ---- the step ahead: what a lost or older store gave out must not be given out again ---- */
 

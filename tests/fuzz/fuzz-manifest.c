@@ -13,7 +13,7 @@
 
 struct taken {
 	struct bfiles files;
-	struct tail_end end[DBS];
+	struct tail_end end[PARTS_MAX];
 	int64_t made;
 	struct buf lost;
 };
