@@ -258,6 +258,52 @@ static void test_a_pass_does_not_wait_for_a_scrub(void **state)
 	expect_copy(v, true);
 }
 
+/* Nor for the rest of a long body, which is read piece by piece, at its pace, and once. */
+static void test_a_pass_does_not_wait_for_a_body(void **state)
+{
+	enum { BODY = 2000000, PIECE = 256 << 10, PACE = 20000, SLACK = 100000 };
+	struct scrub_wait w = { .rc = WAITING };
+	struct env *v = *state;
+	struct engine_stats st = { 0 };
+	struct loc_parts p;
+	struct answer a;
+
+	v->e = store_open("lmdb", v->dir, &conf);
+	groups_open(v);
+	put_one(v, 0, 1, BODY, 2);
+	put_one(v, 0, 2, 300, 2);
+	p = place(v, 0, 1);
+	assert_int_equal(p.kind, LOC_FILE);
+	flip(v, LOC_FILE, p.file, BODY - 10);
+	engine_pace(v->e, (uint64_t)1 << 40, PACE);
+	engine_scrub(v->e, on_scrub_damage, on_scrubbed, &w);
+	for (int64_t end = clock_mono_ms() + 60000; st.scrub_bytes < PIECE;) {
+		assert_true(clock_mono_ms() < end);
+		engine_dispatch(v->e, 0);
+		engine_stats(v->e, &st);
+	}
+	assert_true(st.scrub_bytes < PIECE + SLACK);
+	for (int i = 1; i < 3; i++) {
+		compact_start(v, &a);
+		wait_for(v->e, &a.rc);
+		assert_int_equal(a.rc, 0);
+		assert_int_equal(w.rc, WAITING);
+	}
+	engine_stats(v->e, &st);
+	assert_true(st.scrub_bytes < BODY - PIECE);
+	engine_pace(v->e, (uint64_t)1 << 40, (uint64_t)1 << 40);
+	compact_start(v, &a); /* wakes it */
+	wait_for(v->e, &w.rc);
+	wait_for(v->e, &a.rc);
+	assert_int_equal(w.rc, 0);
+	assert_int_equal(w.found.n, 1);
+	assert_string_equal(w.found.v[0].key, "0001");
+	engine_stats(v->e, &st);
+	/* Up to the damaged piece, and no piece twice. */
+	assert_in_range(st.scrub_bytes, BODY - 2 * PIECE, BODY + SLACK);
+	del_one(v, 0, 1);
+}
+
 static int all(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -267,6 +313,7 @@ static int all(void)
 		CASE(test_beside_others),
 		CASE(test_short_bodies),
 		CASE(test_a_pass_does_not_wait_for_a_scrub),
+		CASE(test_a_pass_does_not_wait_for_a_body),
 	};
 
 	log_init(-1, false, LOG_EMERG);

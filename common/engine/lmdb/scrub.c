@@ -2,8 +2,9 @@
  * Reads everything that is there against its checksums: the frames of the log, then every row and
  * the body it refers to, each body once. Nothing is changed; what is damaged is told.
  *
- * It may take days, so whatever else is asked of this thread is done in between, after any segment
- * and any row: the files may then be others, and rows that were read before are stale.
+ * It may take days, so whatever else is asked of this thread is done in between, after any segment,
+ * any row and any piece of a long body: the files may then be others, and rows that were read
+ * before are stale.
  */
 #include "common/engine/lmdb/lmdb-private.h"
 
@@ -14,9 +15,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { BAD_MAX = 65536 }; /* damaged bodies of which every row is named */
+enum {
+	BAD_MAX = 65536, /* damaged bodies of which every row is named */
+	BODY_LATER =
+	    ENGINE_BUSY + 1, /* something else is to be done before the rest of this body */
+	READERS_FIRST_MS =
+	    100, /* users who wait for the disk go first for so long, and yet it gets on */
+	READERS_LOOK_MS = 2,
+};
 
 struct scrub {
 	struct store *s;
@@ -29,6 +38,9 @@ struct scrub {
 	int fd;
 	enum loc_kind kind;
 	uint64_t no;
+	/* a long body of which the rest is to be read: up to part_off; 0: none */
+	struct loc_parts part_of;
+	uint64_t part_off;
 	/* damaged bodies, by their place: other rows may refer to them, too */
 	struct loc_parts *bad;
 	size_t n_bad, cap_bad;
@@ -260,11 +272,15 @@ static int scrub_log(struct scrub *x)
 
 /* ---- rows and bodies ---- */
 
+static bool same_place(const struct loc_parts *a, const struct loc_parts *b)
+{
+	return a->kind == b->kind && a->file == b->file && a->off == b->off;
+}
+
 static bool known_bad(const struct scrub *x, const struct loc_parts *p)
 {
 	for (size_t i = 0; i < x->n_bad; i++)
-		if (x->bad[i].kind == p->kind && x->bad[i].file == p->file &&
-		    x->bad[i].off == p->off)
+		if (same_place(&x->bad[i], p))
 			return true;
 	return false;
 }
@@ -284,8 +300,64 @@ static int bad_add(struct scrub *x, const struct loc_parts *p)
 	return 0;
 }
 
+/* Cold reads of users are waited for before the next piece. */
+static void readers_first(struct store *s)
+{
+	const struct timespec pause = { 0, READERS_LOOK_MS * 1000000 };
+	bool wait = true;
+
+	for (int ms = 0; wait && ms < READERS_FIRST_MS && !s->compactor.stop;
+	     ms += READERS_LOOK_MS) {
+		pthread_mutex_lock(&s->pool_lock);
+		wait = s->jobs != NULL;
+		pthread_mutex_unlock(&s->pool_lock);
+		if (wait)
+			nanosleep(&pause, NULL);
+	}
+}
+
+/* Of what the body takes on the disk, the share of its first `off` bytes. */
+static uint64_t share(const struct loc_parts *p, uint64_t off)
+{
+	return off >= p->size ? body_span(p) : (uint64_t)body_span(p) * off / p->size;
+}
+
+/* Its pieces from `off` on, each at its pace: 0, BODY_LATER, or what is wrong. */
+static int body_look(struct scrub *x, const struct loc_parts *p, uint64_t off)
+{
+	struct compactor *k = &x->s->compactor;
+	bool others = false;
+
+	while (off < p->size && !others) {
+		uint64_t next = off + ENGINE_BODY_READ_MAX;
+		struct span sp;
+		uint8_t *buf;
+		int r = span_of(p, off, ENGINE_BODY_READ_MAX, &sp);
+
+		if (r != 0)
+			return r;
+		buf = room(x, span_room(p, &sp) + 1);
+		r = buf == NULL ? -ENOMEM : span_read(x->fd, p, &sp, buf, 0);
+		if (r != 0)
+			return r;
+		if (!scrub_step(x, share(p, next) - share(p, off)))
+			return ENGINE_CANCELLED;
+		off = next;
+		readers_first(x->s);
+		pthread_mutex_lock(&k->lock);
+		others = compactor_others(k);
+		pthread_mutex_unlock(&k->lock);
+	}
+	if (off >= p->size)
+		return 0;
+	x->part_of = *p;
+	x->part_off = off;
+	return BODY_LATER;
+}
+
 static int scrub_body(struct scrub *x, struct slice key, const struct loc_parts *p)
 {
+	uint64_t from = same_place(&x->part_of, p) ? x->part_off : 0;
 	struct container *f = container_of_loc(&x->files, p->kind, p->file);
 	int r = 0;
 
@@ -294,20 +366,20 @@ static int scrub_body(struct scrub *x, struct slice key, const struct loc_parts 
 	/* Made since we looked: its turn comes with the next scrub. */
 	if (f == NULL && (p->kind == LOC_FILE || p->file > x->end.seg))
 		return 0;
-	if (f != NULL && !container_first(f, p)) {
+	/* One that compaction has moved was checked by it. */
+	x->part_off = 0;
+	if (f != NULL && from == 0 && !container_first(f, p)) {
 		if (known_bad(x, p))
 			tell(x, ENGINE_DAMAGED_BODY, key, p->file, p->off);
 		return 0;
 	}
 	r = f == NULL ? ENGINE_NOTFOUND : file_open(x, p->kind, p->file);
 	if (r == 0)
-		r = body_verify_fd(x->fd, p);
+		r = body_look(x, p, from);
 	if (r == ENGINE_CORRUPT || r == ENGINE_NOTFOUND || r == ENGINE_IO) {
 		tell(x, ENGINE_DAMAGED_BODY, key, p->file, p->off);
 		r = bad_add(x, p);
 	}
-	if (r == 0 && !scrub_step(x, body_span(p)))
-		r = ENGINE_CANCELLED;
 	return r;
 }
 
@@ -335,13 +407,14 @@ static int scrub_chunk(struct scrub *x, size_t *ret_n)
 	int r = 0;
 
 	while (r == 0 && i < k->chunk->n && !others) {
-		r = scrub_row(x, &k->chunk->rows[i++]);
+		r = scrub_row(x, &k->chunk->rows[i]);
+		i += r != BODY_LATER; /* else the same row again */
 		pthread_mutex_lock(&k->lock);
 		others = compactor_others(k);
 		pthread_mutex_unlock(&k->lock);
 	}
 	*ret_n = i;
-	return r;
+	return r == BODY_LATER ? 0 : r;
 }
 
 static int scrub_rows(struct scrub *x)
