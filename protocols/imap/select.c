@@ -71,16 +71,6 @@ static void put_code(struct imap *s, const char *name, uint64_t n, const char *t
 	write_end(&w);
 }
 
-static void put_count(struct imap *s, uint64_t n, const char *what)
-{
-	struct writer w = imap_writer(s);
-
-	write_untagged(&w);
-	write_number(&w, n);
-	write_atom(&w, what);
-	write_end(&w);
-}
-
 static void put_mailbox_id(struct imap *s)
 {
 	struct writer w = imap_writer(s);
@@ -97,10 +87,13 @@ static void put_opened(struct opening *o)
 {
 	struct imap *s = o->job.s;
 	struct view *v = &s->view;
+	struct writer w;
 
 	imap_tell_keywords(s);
-	put_count(s, v->count, "EXISTS");
-	put_count(s, set_count(&v->recent) - set_count_from(&v->recent, v->last_uid + 1), "RECENT");
+	w = imap_writer(s);
+	write_count(&w, v->count, "EXISTS");
+	write_count(
+	    &w, set_count(&v->recent) - set_count_from(&v->recent, v->last_uid + 1), "RECENT");
 	if (o->first_unseen != 0 && view_seq(v, o->first_unseen) != 0)
 		put_code(s, "UNSEEN", view_seq(v, o->first_unseen), "the first unseen message");
 	put_code(s, "UIDVALIDITY", v->uidvalidity, "UIDs are valid");

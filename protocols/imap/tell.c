@@ -32,16 +32,6 @@ void imap_tell_begin(struct imap *s, bool gone)
 		imap_bye(s, "not enough memory");
 }
 
-static void put_count(struct imap *s, uint64_t n, const char *what)
-{
-	struct writer w = imap_writer(s);
-
-	write_untagged(&w);
-	write_number(&w, n);
-	write_atom(&w, what);
-	write_end(&w);
-}
-
 static void vanished(struct imap *s)
 {
 	struct imap_tell *t = &s->tell;
@@ -63,9 +53,10 @@ static void expunged(struct imap *s)
 	struct imap_tell *t = &s->tell;
 	struct set_range r = t->gone.r[t->gone_at];
 	uint32_t seq = view_seq_from(&s->view, r.first);
+	struct writer w = imap_writer(s);
 
 	while (t->gone_done <= r.last - r.first && !imap_full(s)) {
-		put_count(s, seq, "EXPUNGE");
+		write_count(&w, seq, "EXPUNGE");
 		t->gone_done++;
 	}
 	if (t->gone_done > r.last - r.first) {
@@ -96,6 +87,7 @@ static void gone_go(struct imap *s)
 static void exists_go(struct imap *s)
 {
 	struct view *v = &s->view;
+	struct writer w;
 
 	s->tell.step = IMAP_TELL_FLAGS;
 	if (v->keywords_new)
@@ -106,8 +98,9 @@ static void exists_go(struct imap *s)
 		imap_bye(s, "not enough memory");
 		return;
 	}
-	put_count(s, v->count, "EXISTS");
-	put_count(s, set_count(&v->recent), "RECENT");
+	w = imap_writer(s);
+	write_count(&w, v->count, "EXISTS");
+	write_count(&w, set_count(&v->recent), "RECENT");
 }
 
 void imap_tell_keywords(struct imap *s)

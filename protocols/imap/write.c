@@ -85,6 +85,14 @@ void write_end(struct writer *w)
 	w->gap = WRITE_NO_GAP;
 }
 
+void write_count(struct writer *w, uint64_t n, const char *word)
+{
+	write_untagged(w);
+	write_number(w, n);
+	write_atom(w, word);
+	write_end(w);
+}
+
 void write_continue(struct writer *w, const char *text)
 {
 	buf_put(w->out, SLICE("+ "));

@@ -48,6 +48,9 @@ void write_tag(struct writer *w, struct slice tag);
 
 void write_end(struct writer *w);
 
+/* "* 12 WORD", as a whole line (RFC 3501 7.3.1, 7.4.1). */
+void write_count(struct writer *w, uint64_t n, const char *word);
+
 /* "+ " and text of ours, as a whole line (RFC 3501 7.5). */
 void write_continue(struct writer *w, const char *text);
 
