@@ -5,6 +5,7 @@
 - <lmdb.h> is included below common/engine/lmdb only.
 - what the suite keeps goes through common/engine: nothing else of it opens, writes through or locks a file.
 - every test that docs/architecture.md names is there, and it names every page and every installed program.
+- the manual pages of gatehouse and gatehouse-pam have every option (tests/e2e/ctl.py looks at gatehousectl's).
 - the README shows every folder of the tree.
 - every event and key that is logged is a row of common/base/events.def.
 - bytes of ours reach an IMAP client through protocols/imap/write.c only.
@@ -151,6 +152,24 @@ def program_errors(text, builds):
             yield "docs/architecture.md does not name the program %s" % name
 
 
+MANUALS = (("master/main.c", "master/gatehouse.8"), ("authd/pam/main.c", "authd/pam/gatehouse-pam.8"))
+
+
+def manual_errors(source, page):
+    for option in re.findall(r'\{ "([\w-]+)", (?:no|required)_argument', source):
+        if "--" + option not in page.replace("\\-", "-"):
+            yield "the manual page does not tell of --%s" % option
+
+
+def manuals():
+    for source, page in MANUALS:
+        with open(os.path.join(ROOT, source), encoding="utf-8") as f, open(os.path.join(ROOT, page), encoding="utf-8") as g:
+            code, text = f.read(), g.read()
+        if "required_argument" not in code:
+            yield "%s: its options are not understood" % source
+        yield from manual_errors(code, text)
+
+
 def unshown_errors(text, folders):
     tree = text[text.index("## The tree"):]
     for folder in folders:
@@ -289,6 +308,7 @@ def self_errors():
         yield "the rules about files and about names of tests see wrongly"
     build = "executable('none', 'main.c', dependencies: files('x'), install: true)"
     if (not list(unlinked_errors("other.md", ["none.md"])) or not list(program_errors("`other`", build)) or
+            not list(manual_errors('{ "none", no_argument', r"\fB\-\-other")) or
             not list(unshown_errors("none ## The tree other/none", ["x/none"]))):
         yield "pages, programs and folders may be missing"
     for path, target in (("stored/post.c", "common/mail/mime.h"), ("authd/dialogue.c", "gsasl.h"),
@@ -303,6 +323,7 @@ def main():
                          ("what is kept", keep_errors(sources())), ("tests that are named", shown_errors(architecture())), ("events", event_errors()),
                          ("pages that are linked", unlinked_errors(architecture(), pages())),
                          ("programs that are named", program_errors(architecture(), builds())),
+                         ("options in manual pages", manuals()),
                          ("folders that are shown", unshown_errors(readme(), folders())),
                          ("transcripts", transcript_errors()), ("one writer of IMAP", way_errors(sources())),
                          ("options", page_errors("options-doc")),
