@@ -56,7 +56,7 @@ static void quota_msg(struct imap_job *j, enum ipc_type type, const union ipc_an
 		imap_store_failed(j->s, m->quota_is.status);
 		return;
 	}
-	if (q->mailbox.n > 0)
+	if (q->mailbox.p != NULL)
 		put_root(j->s, q);
 	put_quota(j->s, q, &m->quota_is);
 	imap_done(j->s, IMAP_OK, NULL, "done");
