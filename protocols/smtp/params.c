@@ -61,6 +61,20 @@ static bool is_xtext(struct slice v, bool utf8)
 	return v.n > 0;
 }
 
+/* RFC 3461 4.2, 4.4: it stands for printable ASCII, as it will stand in a report. */
+static bool is_report_xtext(struct slice v, bool utf8)
+{
+	if (!is_xtext(v, utf8))
+		return false;
+	for (size_t i = 0; i < v.n; i++) {
+		bool low = v.p[i] == '+' && (v.p[i + 1] < '2' || v.p[i + 1] > '7');
+
+		if (low || (v.p[i] == '+' && v.p[i + 1] == '7' && v.p[i + 2] == 'F'))
+			return false;
+	}
+	return true;
+}
+
 /* RFC 4954 5: who the client says it was. Nobody here has a use for that. */
 static const char *take_auth(struct smtp *s, struct slice value, bool has_value)
 {
@@ -77,7 +91,7 @@ static const char *take_ret(struct smtp *s, struct slice value, bool has_value)
 
 static const char *take_envid(struct smtp *s, struct slice value, bool has_value)
 {
-	if (value.n > SMTP_ENVID_MAX || !is_xtext(value, false))
+	if (value.n > SMTP_ENVID_MAX || !is_report_xtext(value, false))
 		return "501 5.5.4 ENVID is up to 100 characters of xtext";
 	smtp_report_envid(s, value);
 	return NULL;
@@ -120,7 +134,7 @@ static const char *take_orcpt(struct smtp *s, struct slice value, bool has_value
 	struct slice address = value, type = slice_take(&address, ';');
 	bool utf8 = s->txn.utf8 && slice_ieq(type, SLICE("utf-8"));
 
-	if (value.n > SMTP_ORCPT_MAX || !is_atom(type) || !is_xtext(address, utf8))
+	if (value.n > SMTP_ORCPT_MAX || !is_atom(type) || !is_report_xtext(address, utf8))
 		return "501 5.5.4 ORCPT is a type, a semicolon and xtext";
 	s->orcpt = value;
 	return NULL;

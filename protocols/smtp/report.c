@@ -160,7 +160,9 @@ static void put_status(const struct smtp *s, struct slice host, struct buf *out)
 		buf_put(out, buf_slice(&s->txn.envid));
 		buf_puts(out, "\r\n");
 	}
-	buf_puts(out, "Reporting-MTA: dns;");
+	/* RFC 3461 6.3 b: "dns" only of a name that is known there. */
+	buf_puts(out, slice_find(host, '.') >= 0 ? "Reporting-MTA: dns;"
+						 : "Reporting-MTA: x-local-hostname;");
 	buf_put(out, host);
 	buf_puts(out, "\r\n\r\n");
 	buf_put(out, report);
