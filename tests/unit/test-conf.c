@@ -18,8 +18,8 @@ static const struct {
 	{ "remarks, blank lines, quotes and CR LF",
 	    "# r\r\n\r\nmain_domain = \"example.test\" # why\r\nlog_level = debug # r\r\n", "" },
 	{ "an unknown key is told with its line and the nearest",
-	    "main_domain = a.test\nidle_timeot = 3\nlog_levle = info\n",
-	    "f:2: unknown key \"idle_timeot\"; the nearest is \"login_timeout\"\n"
+	    "main_domain = a.test\nlogin_timeot = 3\nlog_levle = info\n",
+	    "f:2: unknown key \"login_timeot\"; the nearest is \"login_timeout\"\n"
 	    "f:3: unknown key \"log_levle\"; the nearest is \"log_level\"\n" },
 	{ "an unknown section", "main_domain = a.test\nlistner pop3 {\nport = 1\n}\n",
 	    "f:2: unknown key \"listner\"; the nearest is \"listener\"\n" },
