@@ -4,8 +4,9 @@
 
 A seed is text that a parser could do too much for; each length goes through its fuzz target under
 valgrind's callgrind, which counts the instructions of that one call, libc's as well. What the target needs for
-none of the text is taken off; then twice the text may need RATIO times the instructions at most. Limits
-of the parser may make it less; but the last length must need LEAST times the first, or the seed does not
+none of the text is taken off; then twice the text may need RATIO times the instructions at most; once more,
+where a limit is passed and other work begins, but not at the next length, too. Limits
+of the parser may make it less; but some length must need LEAST times the first, or the seed does not
 get to where the work is. Not here: pairs of listeners in a configuration, which are compared with each other.
 """
 import argparse
@@ -210,9 +211,10 @@ def counted(build, target, seeds, lengths, room):
 def judge(seed, figures):
     """None, or what is wrong."""
     work = [max(f - figures[0], 1) for f in figures[1:]]
-    if any(b > RATIO * a + SLACK for a, b in zip(work, work[1:])):
+    steep = [b > RATIO * a + SLACK for a, b in zip(work, work[1:])]
+    if steep[-1] or any(a and b for a, b in zip(steep, steep[1:])):
         return "grows faster than its input", work
-    return (None if work[-1] >= LEAST * work[0] else "does not get to where the work is"), work
+    return (None if max(work) >= LEAST * work[0] else "does not get to where the work is"), work
 
 
 def run(build, lengths, target, seeds):

@@ -22,6 +22,8 @@ TOP = os.path.join(HERE, "..", "..")
 SHOWS = {"BASE": "conf", "FD_IN": "signer", "FD_OUT": "signer", "LOOP": "signer", "PAIR": "stored",
          "ACCEPT": "pop3", "FORK": "pop3", "THREADS": "stored", "FILES_AT": "stored", "DB": "stored",
          "VIEW": "ctl-reader", "STAMP": "ctl-export"}
+# Calls that all rows but those of children may make in some way: only there can they be deadly.
+DEADLY_TO_CHILDREN = {"tgkill": "pop3-child"}
 
 
 def read(name):
@@ -46,7 +48,7 @@ def mutants(every):
     for i, m in enumerate(lines):
         if not every and i % 20 != 3:
             continue
-        row = SHOWS.get(m.group(2), "conf") if m.group(1) == "ALLOW" else "conf"
+        row = (SHOWS if m.group(1) == "ALLOW" else DEADLY_TO_CHILDREN).get(m.group(2), "conf")
         yield "%s deleted" % m.group(0).strip(), "sys.def", without(sys_def, m), [row]
 
 
