@@ -70,6 +70,8 @@ enum {
 	/* facts by parsed */
 	PARSE_QUEUE_MAX = 4096,
 	PARSE_TRIES_MAX = 2,
+	PARSE_HEADERS_MAX = 32,         /* to be kept from now on, at once; */
+	PARSE_HEADERS_BYTES = 8 << 20,  /* of messages with so many bytes, or one */
 	PARSE_BAD_MAX = 1024,           /* messages without facts that are remembered */
 	PARSE_WINDOW_BYTES = 512 << 10, /* unsent bytes towards parsed */
 	/* administrators */

@@ -148,17 +148,31 @@ static void answer(int status, bool last)
 	s->credit -= out.n;
 }
 
+/*
+ * Facts are needed for an answer; headers only make the next one cheaper: as many as a client shows
+ * at a time, and no more bytes than are read in a moment. Of which none can be made does not count.
+ */
 static void lacking_are_asked_for(void)
 {
 	struct view *v = out.v;
-	struct cols_row row;
+	uint64_t bytes = 0;
+	size_t asked = 0;
 
 	for (size_t i = 0; v != NULL && i < out.n_lack; i++) {
-		/* One header for each question; of which none can be made does not count. */
-		if (out.kind == REC_HEADER && v->mbox->account->st->n_jobs > 0)
+		const struct store *st = v->mbox->account->st;
+		size_t before = st->n_jobs;
+		struct cols_row row;
+
+		if (cols_find(&v->mbox->cols, &v->see, out.lack[i], &row) != 0)
+			continue;
+		if (out.kind == REC_HEADER && asked > 0 &&
+		    (asked == PARSE_HEADERS_MAX || bytes + row.size > PARSE_HEADERS_BYTES))
 			break;
-		if (cols_find(&v->mbox->cols, &v->see, out.lack[i], &row) == 0)
-			parse_want(v->mbox, row.uid, &row.loc, row.size);
+		parse_want(v->mbox, row.uid, &row.loc, row.size);
+		if (st->n_jobs > before) {
+			asked++;
+			bytes += row.size;
+		}
 	}
 }
 

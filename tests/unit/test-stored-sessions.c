@@ -125,7 +125,8 @@ static void administrators_list_and_kick(void **state)
 	rig_send(ad, IPC_sess_list, &(struct ipc_sess_list){ 1, 0 });
 	m = rig_wait(ad, IPC_sess_rows);
 	assert_true(m->sess_rows.rows.n > 12);
-	assert_memory_equal(m->sess_rows.rows.p + m->sess_rows.rows.n - 12, "\x08\0\0\0a?[2Jb??", 12);
+	assert_memory_equal(
+	    m->sess_rows.rows.p + m->sess_rows.rows.n - 12, "\x08\0\0\0a?[2Jb??", 12);
 	rig_send(ad, IPC_stat_ask, &(struct ipc_stat_ask){ 2, 7 });
 	m = rig_wait(ad, IPC_stat_reply);
 	assert_int_equal(m->stat_reply.status, IPC_ST_OK);
@@ -270,6 +271,52 @@ static void facts_lie_beside_the_message(void **state)
 	assert_true(slice_eq(facts, SLICE("by parsed")));
 }
 
+/* Of messages from before headers were kept: a screenful behind one question, then others' turn. */
+static void headers_are_made_by_the_screenful(void **state)
+{
+	enum { N = 40, AT_ONCE = 32 };
+	static struct piece p[N];
+	struct rig *r = *state;
+	struct rig_client *s, *parsed;
+	struct ipc_mbox_opened o;
+	const union ipc_any *m;
+	enum ipc_type type;
+	struct slice header;
+	unsigned good = 0;
+
+	rig_account(r, 7, IPC_account_make);
+	s = rig_session(r, 7, 1, NULL);
+	for (size_t i = 0; i < N; i++)
+		p[i] = (struct piece){ 0, "", 0, SLICE("x"), SLICE("facts") };
+	put_pieces(s, "INBOX", p, N);
+	o = rig_open(s, "INBOX", 0);
+	parsed = rig_attach(r, IPC_CH_PARSE);
+	rig_send(s, IPC_facts_get,
+	    &(struct ipc_facts_get){
+		4, o.mbox, SLICE("\1\0\0\0\377\377\377\377"), IPC_FACTS_HEADER });
+	while (!rig_wait(s, IPC_facts_are)->facts_are.last)
+		;
+	for (unsigned i = 0; i < AT_ONCE; i++) {
+		struct ipc_parse_facts f = { 0, IPC_ST_OK, SLICE("by parsed"), SLICE_NONE,
+			SLICE("its header") };
+
+		m = rig_wait(parsed, IPC_parse_begin);
+		f.seq = m->parse_begin.seq;
+		rig_wait(parsed, IPC_parse_data);
+		rig_wait(parsed, IPC_parse_end);
+		rig_send(parsed, IPC_parse_facts, &f);
+	}
+	assert_null(rig_next(parsed, 50, &type, NULL));
+	for (int tries = 0; good < AT_ONCE && tries < 500; tries++) {
+		rig_spin(r, 10);
+		if (rig_header(s, o.mbox, good + 1, &header) == IPC_ST_OK)
+			good++;
+	}
+	assert_int_equal(good, AT_ONCE);
+	assert_true(slice_eq(header, SLICE("its header")));
+	assert_int_equal(rig_header(s, o.mbox, AT_ONCE + 1, &header), IPC_ST_NOTFOUND);
+}
+
 static void facts_keep_to_the_window(void **state)
 {
 	enum { N = 2000, FACTS = 700 };
@@ -411,6 +458,7 @@ int main(int argc, char **argv)
 		CASE(administrators_list_and_kick),
 		CASE(an_account_lists_and_kicks_its_own),
 		CASE(facts_lie_beside_the_message),
+		CASE(headers_are_made_by_the_screenful),
 		CASE(facts_keep_to_the_window),
 		CASE(poison_does_not_stop_the_parsing),
 		CASE(poison_is_not_asked_for_again),
