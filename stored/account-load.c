@@ -85,6 +85,8 @@ static void on_shard(void *arg, int rc, const struct engine_row *rows, size_t n,
 		l->rc = rc == ENGINE_OK ? ENGINE_NOTFOUND : rc;
 	else if (rows[0].val.n != 4 || wire_load_u32(rows[0].val.p) >= l->a->st->n_shards)
 		l->rc = ENGINE_CORRUPT;
+	else
+		l->a->shard = wire_load_u32(rows[0].val.p);
 }
 
 static int mbox_list_add(
@@ -243,6 +245,8 @@ static void on_made(void *arg, int rc)
 
 	if (rc == ENGINE_UNKNOWN)
 		meta_reopen(a->st);
+	if (rc == ENGINE_OK)
+		a->st->shards[a->shard].accounts++;
 	l->rc = rc;
 	l->step = LOAD_GROUP;
 	load_steps(l);
@@ -253,10 +257,11 @@ static bool make_rows(struct account *a, struct engine_batch *root, struct engin
 {
 	struct rec_key head = key_kind(REC_HEAD), row = key_u64(REC_MBOX, inbox);
 	struct rec_key account = key_u64(REC_ACCOUNT, a->id);
-	uint8_t root_val[RECORD_ROOT_BYTES], mbox_val[RECORD_MBOX_BYTES + 8], shard[4] = { 0 };
+	uint8_t root_val[RECORD_ROOT_BYTES], mbox_val[RECORD_MBOX_BYTES + 8], shard[4];
 	size_t n = mbox_pack(rec, mbox_val);
 
 	root_pack(&a->rec, root_val);
+	wire_store_u32(shard, a->shard);
 	return engine_put(root, key_slice(&head), slice_of(root_val, sizeof(root_val))) == 0 &&
 	       engine_put(root, key_slice(&row), slice_of(mbox_val, n)) == 0 &&
 	       engine_put(meta, key_slice(&account), slice_of(shard, sizeof(shard))) == 0;
@@ -315,11 +320,12 @@ static bool step_shard(struct account_load *l)
 static bool step_open(struct account_load *l, struct rec_key id)
 {
 	struct engine *e = store_engine(l->a->st);
+	unsigned how = ENGINE_CREATE | ENGINE_IN(l->a->shard);
 
-	l->rc = engine_group_open_now(e, key_slice(&id), 0, ENGINE_CREATE, &l->group);
+	l->rc = engine_group_open_now(e, key_slice(&id), 0, how, &l->group);
 	if (l->rc != ENGINE_AGAIN)
 		return true;
-	engine_group_open(e, key_slice(&id), 0, ENGINE_CREATE, on_group, l);
+	engine_group_open(e, key_slice(&id), 0, how, on_group, l);
 	return false;
 }
 
@@ -376,8 +382,10 @@ static bool load_decide(struct account_load *l)
 
 	switch (l->step) {
 	case LOAD_ROOT: /* the account's row was looked up */
-		if (l->rc == ENGINE_NOTFOUND && a->create)
+		if (l->rc == ENGINE_NOTFOUND && a->create) {
 			l->rc = ENGINE_OK;
+			a->shard = shard_for_new(a->st);
+		}
 		break;
 	case LOAD_SHARD: /* nothing of the account is half made, or half gone */
 	case LOAD_ROWS:  /* nor of its mailboxes */

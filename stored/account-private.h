@@ -67,6 +67,7 @@ struct guest;
 struct account {
 	struct store *st;
 	uint64_t id;
+	unsigned shard; /* of the engine, where all its groups are */
 	enum account_state state;
 	bool create;    /* somebody who waits wants it made */
 	bool idle;      /* in the list of those that nobody uses */

@@ -259,6 +259,8 @@ static void on_dropped(void *arg, int rc)
 	if (rc == ENGINE_UNKNOWN && d->last)
 		meta_reopen(a->st);
 	if (rc == ENGINE_OK) {
+		if (a->st->shards[a->shard].accounts > 0)
+			a->st->shards[a->shard].accounts--;
 		table_remove(a);
 		d->fn(d->arg, IPC_ST_OK, NULL);
 	} else {
@@ -361,7 +363,8 @@ static void drop_loaded(void *arg, int status, struct account *a)
 	fail_all(a);
 	threads = key_group_threads(a->id);
 	a->st->in_flight++;
-	engine_group_open(store_engine(a->st), key_slice(&threads), 0, 0, on_threads, d);
+	engine_group_open(
+	    store_engine(a->st), key_slice(&threads), 0, ENGINE_IN(a->shard), on_threads, d);
 }
 
 void account_drop(struct store *st, uint64_t id, account_fn *fn, void *arg)

@@ -61,7 +61,7 @@ static void publish(struct append *a)
 			.thread = msg->rec.thread,
 			.date = msg->rec.date,
 			.saved = msg->rec.saved };
-		if (engine_body_loc(msg->body, &row->loc) != ENGINE_OK) {
+		if (engine_body_loc_in(msg->body, m->group, &row->loc) != ENGINE_OK) {
 			log_ev(LOG_ERR, "stored.engine", kv_s("what", "body"),
 			    kv_s("why", "no place"));
 			account_forget(m->account);

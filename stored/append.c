@@ -274,6 +274,8 @@ static void on_append_msg(struct session *s, const struct ipc_append_msg *q)
 		return;
 	m->sum = XXH3_createState();
 	m->body = engine_body_begin(store_engine(a->st), q->size_hint, on_room, m);
+	if (m->body != NULL && a->mbox->group != NULL)
+		engine_body_near(m->body, a->mbox->group);
 	if (m->sum == NULL || m->body == NULL || slice_dup(q->keywords, &m->keywords) != 0)
 		a->status = IPC_ST_TRYLATER;
 	else

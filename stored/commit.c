@@ -90,6 +90,7 @@ static int intent_put(struct commit_job *j, uint64_t id)
 		if (r == 0)
 			r = engine_note(j->home, key_slice(&key), &row, j->b[i]);
 		rec.to[i].rows = row - first;
+		rec.to[i].shard = engine_batch_shard(j->b[i]);
 	}
 	if (r != 0)
 		return r;
@@ -282,7 +283,7 @@ static void hand_in(struct commit_job *j)
 
 	if (j->home == NULL) {
 		q->handed++;
-		engine_commit(e, &j->b[0], 1, on_single, j);
+		engine_commit(e, j->b, j->n, on_single, j);
 	} else {
 		q->intent = true;
 		engine_commit(e, &j->home, 1, on_intent, j);
@@ -327,7 +328,7 @@ int commit_hand_in(
 	if (a->forgotten)
 		return ENGINE_AGAIN;
 	j = job_new(st, q, take_batches, n);
-	if (j != NULL && n > 1)
+	if (j != NULL && !engine_may_commit(store_engine(st), take_batches, n))
 		r = intent_make(j);
 	if (j == NULL || r != 0) {
 		free(j);

@@ -52,6 +52,7 @@ void store_count(const struct store *st)
 	put(METRIC_store_overlay_bytes, e.overlay_bytes);
 	put(METRIC_store_sync_failures, e.sync_failures);
 	put(METRIC_store_health, store_health(st));
+	put(METRIC_store_shards_away, shards_away(st));
 	put(METRIC_store_index_rebuilds, e.index_rebuilds);
 	put(METRIC_store_peers_ended, c->bad_peers);
 	put(METRIC_parse_queue, st->n_jobs);

@@ -165,8 +165,8 @@ static void group_next(struct replay *r)
 		return;
 	}
 	r->left = r->rec.to[r->at].rows;
-	engine_group_open(
-	    store_engine(r->st), key_slice(&r->rec.to[r->at].group), 0, ENGINE_CREATE, on_group, r);
+	engine_group_open(store_engine(r->st), key_slice(&r->rec.to[r->at].group), 0,
+	    ENGINE_CREATE | ENGINE_IN(r->rec.to[r->at].shard), on_group, r);
 }
 
 static void on_intent(void *arg, int rc, const struct engine_row *rows, size_t n, bool more)

@@ -24,6 +24,7 @@ struct lost_sweep {
 	uint64_t visitor; /* an account that only the sweep had in memory; 0: none */
 	bool visitors[LOST_SWEEP_ACCOUNTS];
 	bool asking;
+	unsigned shard;      /* of the account that is looked after */
 	uint64_t lost_bytes; /* that can be restored, of this round so far */
 	int64_t next_ms;     /* when the next round begins */
 };
@@ -44,7 +45,7 @@ static void on_purged(void *arg, int status, size_t n, uint64_t bytes)
 
 	if (n > 0)
 		log_ev(LOG_INFO, "stored.purged", kv_u("count", n), kv_u("bytes", bytes));
-	maintain_hint(w->st, bytes);
+	maintain_hint(w->st, w->shard, bytes);
 	sweep_next(w);
 }
 
@@ -59,10 +60,12 @@ static void on_account(void *arg, int status, struct account *a)
 		(void)lost_count(a, &bytes);
 		w->lost_bytes += bytes;
 	}
-	if (a == NULL || w->asking || !a->policy_known)
+	if (a == NULL || w->asking || !a->policy_known) {
 		sweep_next(w);
-	else
-		lost_purge(a, SLICE_NONE, clock_wall_s() - a->policy.undelete_s, on_purged, w);
+		return;
+	}
+	w->shard = a->shard;
+	lost_purge(a, SLICE_NONE, clock_wall_s() - a->policy.undelete_s, on_purged, w);
 }
 
 static void sweep_step(struct lost_sweep *w)

@@ -11,18 +11,31 @@ enum { ITEMS_MAX = 10000, NAME_MAX_BYTES = 200 };
 /* Found by the scrub that runs, or by the last one. */
 struct item {
 	enum engine_damage_kind kind;
+	unsigned shard;
 	uint64_t account, mbox, no, off; /* 0: it is in none, or that is damaged, too */
 	uint32_t uid;
 	char mailbox[NAME_MAX_BYTES + 1];
 };
 
+/* Each shard is looked after by itself. */
+struct shard_upkeep {
+	struct store *st;
+	unsigned shard;
+	struct upkeep *upkeep; /* NULL: it is away */
+	unsigned scrub;        /* of which scrub its items are: its number */
+};
+
 struct maintain {
-	struct upkeep *upkeep;
+	struct shard_upkeep of[STORE_SHARDS_MAX];
+	unsigned compact_ends, scrub_ends; /* as told when nothing was going on */
 	struct item *items;
 	size_t n, cap;
-	uint64_t total; /* also those that the list has no room for */
-	unsigned scrub; /* of which scrub: its number */
 };
+
+static struct engine *shard_engine(const struct store *st, unsigned shard)
+{
+	return engine_shard(store_engine(st), shard);
+}
 
 /* ---- what a scrub finds ---- */
 
@@ -51,7 +64,6 @@ static void item_add(struct store *st, const struct item *it)
 	log_ev(LOG_ERR, "stored.damaged", kv_s("what", kind_name(it->kind)),
 	    kv_u("account", it->account), kv_u("mbox", it->mbox), kv_u("uid", it->uid),
 	    kv_s("name", it->mailbox));
-	m->total++;
 	if (m->n == ITEMS_MAX)
 		return;
 	if (m->n == m->cap) {
@@ -101,8 +113,8 @@ static void on_name(void *arg, int rc, const struct engine_row *rows, size_t n, 
 		take_name(q, rec.name);
 		naming_end(q);
 	} else {
-		engine_peek(
-		    store_engine(q->st), key_slice(&group), key_slice(&key), on_lost_name, q);
+		engine_peek(shard_engine(q->st, q->item.shard), key_slice(&group), key_slice(&key),
+		    on_lost_name, q);
 	}
 }
 
@@ -118,7 +130,8 @@ static void on_head(void *arg, int rc, const struct engine_row *rows, size_t n, 
 	}
 	q->item.account = head.account;
 	group = key_group_root(head.account);
-	engine_peek(store_engine(q->st), key_slice(&group), key_slice(&key), on_name, q);
+	engine_peek(
+	    shard_engine(q->st, q->item.shard), key_slice(&group), key_slice(&key), on_name, q);
 }
 
 /* The id of a group that is a mailbox ('m') or of an account ('r', 'c'). */
@@ -144,23 +157,35 @@ static uint32_t key_uid(struct slice key)
 	return 0;
 }
 
+/* A scrub begins: what the one before found is no news. */
+static void items_forget(struct maintain *m, unsigned shard)
+{
+	size_t to = 0;
+
+	for (size_t i = 0; i < m->n; i++)
+		if (m->items[i].shard != shard)
+			m->items[to++] = m->items[i];
+	m->n = to;
+}
+
 static void on_found(void *arg, const struct engine_damage *d)
 {
-	struct store *st = arg;
+	struct shard_upkeep *of = arg;
+	struct store *st = of->st;
 	struct rec_key head = key_kind(REC_HEAD), group;
 	struct naming *q = calloc(1, sizeof(*q));
 	struct upkeep_state us;
 
 	if (q == NULL)
 		return;
-	upkeep_state(st->maintain->upkeep, &us);
-	if (st->maintain->scrub != us.scrub_ends + 1) {
-		st->maintain->scrub = us.scrub_ends + 1;
-		st->maintain->n = 0;
-		st->maintain->total = 0;
+	upkeep_state(of->upkeep, &us);
+	if (of->scrub != us.scrub_ends + 1) {
+		of->scrub = us.scrub_ends + 1;
+		items_forget(st->maintain, of->shard);
 	}
 	q->st = st;
 	q->item = (struct item){ .kind = d->kind,
+		.shard = of->shard,
 		.account =
 		    group_number(d->group, d->group.n > 0 && d->group.p[0] == 'c' ? 'c' : 'r'),
 		.mbox = group_number(d->group, 'm'),
@@ -173,7 +198,7 @@ static void on_found(void *arg, const struct engine_damage *d)
 		return;
 	}
 	group = key_group_mbox(q->item.mbox);
-	engine_peek(store_engine(st), key_slice(&group), key_slice(&head), on_head, q);
+	engine_peek(shard_engine(st, of->shard), key_slice(&group), key_slice(&head), on_head, q);
 }
 
 /* ---- what operators ask ---- */
@@ -203,12 +228,51 @@ static const char *chore_word(const struct engine_stats *e)
 	}
 }
 
+static void last_add(struct upkeep_last *to, const struct upkeep_last *l)
+{
+	if (l->rc != ENGINE_OK)
+		to->rc = l->rc;
+	if (l->began_s != 0 && (to->began_s == 0 || l->began_s < to->began_s))
+		to->began_s = l->began_s;
+	if (l->ended_s > to->ended_s)
+		to->ended_s = l->ended_s;
+}
+
+/* Of all shards as of one; a chore that was asked for has ended when it has in all of them. */
+static void state_of(struct maintain *m, struct upkeep_state *ret)
+{
+	bool compacts = false, scrubs = false;
+
+	*ret = (struct upkeep_state){ 0 };
+	for (unsigned k = 0; k < STORE_SHARDS_MAX; k++) {
+		struct upkeep_state s;
+
+		if (m->of[k].upkeep == NULL)
+			continue;
+		upkeep_state(m->of[k].upkeep, &s);
+		compacts |= s.compact_asked || s.runs == UPKEEP_COMPACT;
+		scrubs |= s.scrub_asked || upkeep_scrubs(m->of[k].upkeep);
+		ret->compact_asked |= s.compact_asked;
+		ret->scrub_asked |= s.scrub_asked;
+		ret->compact_ends += s.compact_ends;
+		ret->scrub_ends += s.scrub_ends;
+		last_add(&ret->compact, &s.compact);
+		last_add(&ret->scrub, &s.scrub);
+	}
+	if (!compacts)
+		m->compact_ends = ret->compact_ends;
+	if (!scrubs)
+		m->scrub_ends = ret->scrub_ends;
+	ret->compact_ends = m->compact_ends;
+	ret->scrub_ends = m->scrub_ends;
+}
+
 static void state_text(const struct store *st, struct buf *b)
 {
 	struct upkeep_state s;
 	struct engine_stats e;
 
-	upkeep_state(st->maintain->upkeep, &s);
+	state_of(st->maintain, &s);
 	engine_stats(store_engine(st), &e);
 	line(b, "health", store_health(st));
 	line(b, "file-bytes", e.file_bytes);
@@ -240,6 +304,9 @@ static void state_text(const struct store *st, struct buf *b)
 	line(b, "damaged-bodies", e.damaged_bodies);
 	line(b, "damaged-rows", e.damaged_rows);
 	line(b, "damaged-frames", e.damaged_frames);
+	line(b, "shards", st->n_shards);
+	line(b, "shards-away", shards_away(st));
+	shards_text(st, b);
 }
 
 static void items_text(const struct maintain *m, size_t from, struct buf *b)
@@ -266,8 +333,12 @@ static void tell_asked(const struct peer *p, const char *verb, bool begun)
 static int chore_ask(struct peer *p, uint32_t what)
 {
 	bool scrub = what == IPC_UPKEEP_SCRUB;
-	bool begun = upkeep_ask(p->st->maintain->upkeep, scrub ? UPKEEP_SCRUB : UPKEEP_COMPACT);
+	bool begun = false;
 
+	for (unsigned k = 0; k < STORE_SHARDS_MAX; k++)
+		if (p->st->maintain->of[k].upkeep != NULL)
+			begun |= upkeep_ask(
+			    p->st->maintain->of[k].upkeep, scrub ? UPKEEP_SCRUB : UPKEEP_COMPACT);
 	tell_asked(p, scrub ? "store_scrub" : "store_compact", begun);
 	return begun ? IPC_ST_OK : IPC_ST_EXISTS;
 }
@@ -301,10 +372,10 @@ void maintain_ask(struct peer *p, const struct ipc_upkeep_ask *q)
 
 /* ---- life ---- */
 
-void maintain_hint(struct store *st, uint64_t bytes)
+void maintain_hint(struct store *st, unsigned shard, uint64_t bytes)
 {
-	if (st->maintain != NULL)
-		upkeep_hint(st->maintain->upkeep, bytes);
+	if (st->maintain != NULL && st->maintain->of[shard].upkeep != NULL)
+		upkeep_hint(st->maintain->of[shard].upkeep, bytes);
 }
 
 void maintain_count(const struct store *st)
@@ -329,16 +400,22 @@ void maintain_count(const struct store *st)
 
 int maintain_init(struct store *st, const struct upkeep_conf *conf)
 {
-	int r;
+	int r = 0;
 
 	st->maintain = calloc(1, sizeof(*st->maintain));
 	if (st->maintain == NULL)
 		return -ENOMEM;
-	r = upkeep_new(st->base, store_engine(st), conf, on_found, st, &st->maintain->upkeep);
-	if (r != 0) {
-		free(st->maintain);
-		st->maintain = NULL;
+	for (unsigned k = 0; r == 0 && k < st->n_shards; k++) {
+		struct shard_upkeep *of = &st->maintain->of[k];
+
+		of->st = st;
+		of->shard = k;
+		if (engine_shard_away(store_engine(st), k) == NULL)
+			r = upkeep_new(
+			    st->base, shard_engine(st, k), conf, on_found, of, &of->upkeep);
 	}
+	if (r != 0)
+		maintain_fini(st);
 	return r;
 }
 
@@ -346,7 +423,8 @@ void maintain_fini(struct store *st)
 {
 	if (st->maintain == NULL)
 		return;
-	upkeep_free(&st->maintain->upkeep);
+	for (unsigned k = 0; k < STORE_SHARDS_MAX; k++)
+		upkeep_free(&st->maintain->of[k].upkeep);
 	free(st->maintain->items);
 	free(st->maintain);
 	st->maintain = NULL;

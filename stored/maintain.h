@@ -9,8 +9,8 @@
 int maintain_init(struct store *st, const struct upkeep_conf *conf);
 void maintain_fini(struct store *st);
 
-/* So many bytes were just deleted for good. */
-void maintain_hint(struct store *st, uint64_t bytes);
+/* So many bytes were just deleted for good, in this shard. */
+void maintain_hint(struct store *st, unsigned shard, uint64_t bytes);
 
 /* An administrator's upkeep_ask, which he may ask. */
 void maintain_ask(struct peer *p, const struct ipc_upkeep_ask *q);

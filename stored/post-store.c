@@ -81,7 +81,7 @@ static void rcpt_stored(struct post_rcpt *r)
 		.date = r->rec.date,
 		.saved = r->rec.saved };
 
-	if (engine_body_loc(p->body, &row.loc) != ENGINE_OK) {
+	if (engine_body_loc_in(p->body, m->group, &row.loc) != ENGINE_OK) {
 		log_ev(LOG_ERR, "stored.engine", kv_s("what", "body"), kv_s("why", "no place"));
 		account_forget(m->account);
 		return;

@@ -419,6 +419,8 @@ static void on_begin(struct post_conn *pc, const struct ipc_post_begin *q)
 	}
 	p->sum = XXH3_createState();
 	p->body = engine_body_begin(store_engine(pc->st), q->size_hint, on_room, p);
+	if (p->body != NULL && p->rcpts[0].account->root != NULL)
+		engine_body_near(p->body, p->rcpts[0].account->root);
 	if (p->sum == NULL || p->body == NULL || pc->st->stopping)
 		p->status = IPC_ST_TRYLATER;
 	if (p->sum != NULL)

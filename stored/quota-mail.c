@@ -55,7 +55,7 @@ static void on_stored(struct txn *t, int status)
 		.date = rec->date,
 		.saved = rec->saved };
 
-	if (status == IPC_ST_OK && engine_body_loc(w->body, &row.loc) != ENGINE_OK) {
+	if (status == IPC_ST_OK && engine_body_loc_in(w->body, w->inbox->group, &row.loc) != ENGINE_OK) {
 		account_forget(w->account);
 	} else if (status == IPC_ST_OK) {
 		mbox_add(w->inbox, NULL, 0, &row, 1);
@@ -156,6 +156,8 @@ static void write_it(struct warning *w)
 	w->rec.size = text.n;
 	w->rec.sum = XXH3_64bits(text.p, text.n);
 	w->body = text.overflow ? NULL : engine_body_begin(e, text.n, NULL, NULL);
+	if (w->body != NULL && w->account->root != NULL)
+		engine_body_near(w->body, w->account->root);
 	if (w->body != NULL)
 		rc = engine_body_append(w->body, buf_slice(&text));
 	if (rc == ENGINE_OK)

@@ -4,15 +4,27 @@
 
 #include <assert.h>
 
-enum { INTENT_HEAD = 12, APPLIED_AT = 4 };
+/* The second version says where each group is; it is written only when that is not the first shard.
+ */
+enum { INTENT_HEAD = 12, APPLIED_AT = 4, VERSION_SHARDS = 2, SHARDS_MAX = 16 };
+
+static bool has_shards(const struct intent_rec *i)
+{
+	bool has = false;
+
+	for (unsigned k = 0; k < i->n; k++)
+		has |= i->to[k].shard != 0;
+	return has;
+}
 
 size_t intent_pack(const struct intent_rec *i, uint8_t out[RECORD_INTENT_MAX])
 {
 	uint8_t *p = out + INTENT_HEAD;
+	bool shards = has_shards(i);
 
 	assert(i->n <= RECORD_INTENT_GROUPS);
 	memset(out, 0, RECORD_INTENT_MAX);
-	out[0] = RECORD_VERSION;
+	out[0] = shards ? VERSION_SHARDS : RECORD_VERSION;
 	out[1] = (uint8_t)i->n;
 	wire_store_u64(out + 4, i->id);
 	for (unsigned k = 0; k < i->n; k++) {
@@ -20,6 +32,8 @@ size_t intent_pack(const struct intent_rec *i, uint8_t out[RECORD_INTENT_MAX])
 		p[4] = i->to[k].group.n;
 		memcpy(p + 5, i->to[k].group.p, i->to[k].group.n);
 		p += 5 + i->to[k].group.n;
+		if (shards)
+			*p++ = (uint8_t)i->to[k].shard;
 	}
 	return (size_t)(p - out);
 }
@@ -28,8 +42,9 @@ int intent_unpack(struct slice v, struct intent_rec *ret)
 {
 	struct wire_reader r = wire_reader(v);
 	struct intent_rec rec = { 0 };
+	unsigned version = wire_get_u8(&r);
 
-	if (wire_get_u8(&r) != RECORD_VERSION)
+	if (version != RECORD_VERSION && version != VERSION_SHARDS)
 		return 1;
 	rec.n = wire_get_u8(&r);
 	(void)wire_get_u16(&r);
@@ -45,8 +60,12 @@ int intent_unpack(struct slice v, struct intent_rec *ret)
 			return 1;
 		memcpy(rec.to[k].group.p, id.p, id.n);
 		rec.to[k].group.n = (uint8_t)id.n;
+		if (version == VERSION_SHARDS)
+			rec.to[k].shard = wire_get_u8(&r);
+		if (rec.to[k].shard >= SHARDS_MAX)
+			return 1;
 	}
-	if (!wire_done(&r))
+	if (!wire_done(&r) || has_shards(&rec) != (version == VERSION_SHARDS))
 		return 1;
 	*ret = rec;
 	return 0;

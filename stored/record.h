@@ -28,7 +28,7 @@ enum {
 	RECORD_ALLOW_BYTES = 12,
 	RECORD_APPLIED_BYTES = 12,
 	RECORD_INTENT_GROUPS = 64, /* that one intent is about, beside the group that it is in */
-	RECORD_INTENT_MAX = 12 + RECORD_INTENT_GROUPS * (RECORD_KEY_MAX + 5),
+	RECORD_INTENT_MAX = 12 + RECORD_INTENT_GROUPS * (RECORD_KEY_MAX + 6),
 	RECORD_THREAD_BYTES = 9,
 	RECORD_THREADS_BYTES = 12,
 };
@@ -173,6 +173,7 @@ struct intent_rec {
 	unsigned n;
 	struct {
 		struct rec_key group;
+		unsigned shard;
 		uint32_t rows;
 	} to[RECORD_INTENT_GROUPS];
 };

@@ -57,9 +57,9 @@ struct peer {
 	uint64_t sid;
 };
 
+/* Of the engine: what lies in it. */
 struct shard {
-	struct engine *engine;
-	struct event *ev;
+	uint64_t accounts; /* about */
 };
 
 struct store_counts {
@@ -78,8 +78,12 @@ struct foreign;
 
 struct store {
 	struct event_base *base;
+	struct engine *engine;
+	struct event *ev_engine;
 	struct shard shards[STORE_SHARDS_MAX];
 	unsigned n_shards;
+	struct rec_key count_from; /* shards.c */
+	bool counting, counted;
 	uint64_t instance;
 	void (*on_broken)(void *arg);
 	void *arg;
@@ -122,8 +126,15 @@ struct store {
 
 static inline struct engine *store_engine(const struct store *st)
 {
-	return st->shards[0].engine;
+	return st->engine;
 }
+
+/* shards.c */
+void shards_tick(struct store *st);
+unsigned shard_for_new(const struct store *st);
+unsigned shards_away(const struct store *st);
+/* Lines for an operator; of a store that has one shard none. */
+void shards_text(const struct store *st, struct buf *b);
 
 /* An IPC_ST_ status for an answer of the engine. */
 int store_status(int engine_rc);

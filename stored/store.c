@@ -74,6 +74,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	if (st->meta == NULL)
 		meta_reopen(st);
 	intent_retry(st);
+	shards_tick(st);
 	post_expire(st, clock_mono_ms());
 	account_evict(st, false);
 	lost_sweep_tick(st);
@@ -119,17 +120,17 @@ static int events_init(struct store *st)
 {
 	static const struct timeval tick = { .tv_sec = STORE_TICK_MS / 1000,
 		.tv_usec = STORE_TICK_MS % 1000 * 1000 };
-	struct shard *sh = &st->shards[0];
 
 	st->ev_sweep = event_new(st->base, -1, 0, on_sweep, st);
 	st->ev_pump = event_new(st->base, -1, 0, on_pump, st);
 	st->ev_threads = evtimer_new(st->base, on_threads, st);
 	st->ev_tick = event_new(st->base, -1, EV_PERSIST, on_tick, st);
-	sh->ev = event_new(st->base, engine_fd(sh->engine), EV_READ | EV_PERSIST, on_engine, st);
+	st->ev_engine =
+	    event_new(st->base, engine_fd(st->engine), EV_READ | EV_PERSIST, on_engine, st);
 	if (st->ev_sweep == NULL || st->ev_pump == NULL || st->ev_threads == NULL ||
-	    st->ev_tick == NULL || sh->ev == NULL)
+	    st->ev_tick == NULL || st->ev_engine == NULL)
 		return -ENOMEM;
-	if (event_add(st->ev_tick, &tick) != 0 || event_add(sh->ev, NULL) != 0)
+	if (event_add(st->ev_tick, &tick) != 0 || event_add(st->ev_engine, NULL) != 0)
 		return -ENOMEM;
 	return 0;
 }
@@ -145,8 +146,8 @@ int store_new(const struct store_conf *conf, struct store **ret_st)
 	TAILQ_INIT(&st->pump_later);
 	TAILQ_INIT(&st->threads_dirty);
 	st->base = conf->base;
-	st->shards[0].engine = conf->engine;
-	st->n_shards = 1;
+	st->engine = conf->engine;
+	st->n_shards = engine_shards(conf->engine);
 	st->instance = conf->instance;
 	st->refused = conf->refused;
 	st->copy_msgs_max = COPY_MSGS_MAX;
@@ -220,7 +221,7 @@ void store_free(struct store **stp)
 		event_free(st->ev_threads);
 	if (st->ev_tick != NULL)
 		event_free(st->ev_tick);
-	if (st->shards[0].ev != NULL)
-		event_free(st->shards[0].ev);
+	if (st->ev_engine != NULL)
+		event_free(st->ev_engine);
 	free(st);
 }

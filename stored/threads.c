@@ -156,13 +156,14 @@ static void index_open(struct account *a)
 	struct engine *e = store_engine(a->st);
 	struct rec_key id = key_group_threads(a->id);
 	struct engine_group *group = NULL;
-	int rc = engine_group_open_now(e, key_slice(&id), 0, ENGINE_CREATE, &group);
+	unsigned how = ENGINE_CREATE | ENGINE_IN(a->shard);
+	int rc = engine_group_open_now(e, key_slice(&id), 0, how, &group);
 
 	a->threads.state = THREADS_OPENING;
 	a->st->in_flight++;
 	account_ref(a);
 	if (rc == ENGINE_AGAIN) {
-		engine_group_open(e, key_slice(&id), 0, ENGINE_CREATE, on_group, a);
+		engine_group_open(e, key_slice(&id), 0, how, on_group, a);
 		return;
 	}
 	if (!index_opened(a, rc, group))

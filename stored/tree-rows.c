@@ -93,6 +93,7 @@ static int fresh_start(struct tree_op *op)
 {
 	struct account *a = op->account;
 	struct engine *e = store_engine(a->st);
+	unsigned how = ENGINE_CREATE | ENGINE_IN(a->shard);
 	struct rec_key id;
 	int rc;
 
@@ -102,10 +103,10 @@ static int fresh_start(struct tree_op *op)
 	if (op->id == 0)
 		return IPC_ST_TRYLATER;
 	id = key_group_mbox(op->id);
-	rc = engine_group_open_now(e, key_slice(&id), 0, ENGINE_CREATE, &op->group);
+	rc = engine_group_open_now(e, key_slice(&id), 0, how, &op->group);
 	if (rc == ENGINE_AGAIN) {
 		a->st->in_flight++;
-		engine_group_open(e, key_slice(&id), 0, ENGINE_CREATE, on_group, op);
+		engine_group_open(e, key_slice(&id), 0, how, on_group, op);
 		return OP_UNDER_WAY;
 	}
 	return rc == ENGINE_OK ? fresh_commit(op) : store_status(rc);

@@ -100,8 +100,8 @@ static void reopen_if_quiet(struct mbox *m)
 	account_ref(m->account);
 	m->account->st->in_flight++;
 	engine_group_close(&m->group);
-	engine_group_open(
-	    store_engine(m->account->st), key_slice(&id), 0, ENGINE_CREATE, on_reopened, m);
+	engine_group_open(store_engine(m->account->st), key_slice(&id), 0,
+	    ENGINE_CREATE | ENGINE_IN(m->account->shard), on_reopened, m);
 }
 
 /* The mailbox's state after an answer, before anybody is told. */

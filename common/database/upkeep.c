@@ -265,6 +265,11 @@ void upkeep_hint(struct upkeep *u, uint64_t dead_bytes)
 	u->hint_bytes += dead_bytes;
 }
 
+bool upkeep_scrubs(const struct upkeep *u)
+{
+	return u->scrub != NULL;
+}
+
 void upkeep_state(const struct upkeep *u, struct upkeep_state *ret_s)
 {
 	*ret_s = u->state;

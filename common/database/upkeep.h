@@ -55,4 +55,7 @@ struct upkeep_state {
 	struct upkeep_last compact, scrub;
 };
 
+/* One is under way, whatever else runs. */
+bool upkeep_scrubs(const struct upkeep *u);
+
 void upkeep_state(const struct upkeep *u, struct upkeep_state *ret_s);
