@@ -245,8 +245,8 @@ static void on_made(void *arg, int rc)
 
 	if (rc == ENGINE_UNKNOWN)
 		meta_reopen(a->st);
-	if (rc == ENGINE_OK)
-		a->st->shards[a->shard].accounts++;
+	if (rc != ENGINE_OK && a->st->shards[a->shard].accounts > 0)
+		a->st->shards[a->shard].accounts--;
 	l->rc = rc;
 	l->step = LOAD_GROUP;
 	load_steps(l);
@@ -385,6 +385,7 @@ static bool load_decide(struct account_load *l)
 		if (l->rc == ENGINE_NOTFOUND && a->create) {
 			l->rc = ENGINE_OK;
 			a->shard = shard_for_new(a->st);
+			a->st->shards[a->shard].accounts++;
 		}
 		break;
 	case LOAD_SHARD: /* nothing of the account is half made, or half gone */

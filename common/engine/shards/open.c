@@ -109,17 +109,12 @@ static bool is_used(int fd)
 	return used;
 }
 
-/* A disk's own root directory is root's. */
-static int give_to_owner(int store_fd, int fd)
+/* A disk's own root directory is root's, until the operator gives it away. */
+static bool is_owners(int store_fd, int fd)
 {
-	struct stat st;
+	struct stat store, st;
 
-	if (geteuid() != 0)
-		return 0;
-	if (fstat(store_fd, &st) != 0 || fchown(fd, st.st_uid, st.st_gid) != 0 ||
-	    fchmod(fd, 0700) != 0)
-		return -errno;
-	return 0;
+	return fstat(store_fd, &store) == 0 && fstat(fd, &st) == 0 && store.st_uid == st.st_uid;
 }
 
 static int dir_make(int store_fd, unsigned shard, int *ret_fd)
@@ -135,22 +130,10 @@ static int dir_make(int store_fd, unsigned shard, int *ret_fd)
 	return 0;
 }
 
-static int identity_make(int store_fd, const struct identity *store, unsigned shard, int fd)
-{
-	struct identity id = { .store = store->store, .shard = shard };
-	int r = owner_take(store_fd);
-
-	if (r != 0)
-		return r;
-	r = identity_write(fd, &id);
-	owner_leave();
-	return r;
-}
-
 /* NULL: it is ours, empty, and durable; *ret_fd is open. A crash may have left one half made. */
-static const char *make_dir(int store_fd, const struct identity *store, unsigned shard, int *ret_fd)
+static const char *make_in(int store_fd, const struct identity *store, unsigned shard, int *ret_fd)
 {
-	struct identity id;
+	struct identity id, own = { .store = store->store, .shard = shard };
 	int r = dir_make(store_fd, shard, ret_fd);
 
 	if (r != 0)
@@ -162,10 +145,21 @@ static const char *make_dir(int store_fd, const struct identity *store, unsigned
 		return "identity";
 	if (is_used(*ret_fd))
 		return "not-empty";
-	if (give_to_owner(store_fd, *ret_fd) != 0)
+	if (!is_owners(store_fd, *ret_fd))
 		return "owner";
-	r = identity_make(store_fd, store, shard, *ret_fd);
+	r = identity_write(*ret_fd, &own);
 	return r == 0 ? NULL : open_word(r);
+}
+
+static const char *make_dir(int store_fd, const struct identity *store, unsigned shard, int *ret_fd)
+{
+	const char *why;
+
+	if (owner_take(store_fd) != 0)
+		return "owner";
+	why = make_in(store_fd, store, shard, ret_fd);
+	owner_leave();
+	return why;
 }
 
 /* 0, or why the store stays as it is for now; then the others are not made either. */

@@ -1,0 +1,158 @@
+#!/usr/bin/python3
+"""shards - a store of three shards: accounts in all of them, mail that crosses, one that is away.
+
+    tests/e2e/shards.py BUILD
+"""
+import contextlib
+import json
+import os
+import poplib
+import signal
+
+from cli import Cli
+from imap_session import good, session
+from suite import DOMAIN, PASSWORD, behind_trace, case, check, equal, main, message, wait
+
+USERS = ["u%d" % i for i in range(1, 7)]
+ALL = [u + "@" + DOMAIN for u in USERS]
+
+
+def shard_dir(s, number):
+    return os.path.join(s.dir, "data", "store", "shard-%d" % number)
+
+
+def figures(s):
+    return json.loads(s.ctl("--json", "store", "stat"))
+
+
+def bodies(s, user):
+    return [behind_trace(m) for m in s.mail(user)]
+
+
+def served(s):
+    """The users whose mailbox opens; the others are told to come later."""
+    found = []
+    for user in USERS:
+        try:
+            with contextlib.closing(s.pop(user)) as p:
+                p.quit()
+            found.append(user)
+        except poplib.error_proto as e:
+            check("[SYS/TEMP]" in str(e), "%s is told %r", user, e)
+    return found
+
+
+def taken(s, to, text):
+    with s.lmtp() as l:
+        l.command("MAIL FROM:<sender@sender.example>", 250)
+        code = l.command("RCPT TO:<%s>" % to)[0]
+        if code == 250:
+            l.command("DATA", 354)
+            l.send(message(text) + b".\r\n")
+            code = l.reply()[0]
+    check(code in (250, 451), "LMTP says %d", code)
+    return code == 250
+
+
+@case("accounts are in all shards; one message for everybody is everybody's, small and large, also after a start")
+def everybody(s):
+    texts = ["small\r\n", "x" * 70 + "\r\n" + "abcdefghi\r\n" * 20000, "0123456789abcde\r\n" * 80000]
+    for text in texts:
+        with s.lmtp() as l:
+            equal([c for c, _ in l.data(ALL, message(text))], [250] * len(ALL), "the answers")
+    want = bodies(s, "u1")
+    equal(len(want), len(texts), "messages")
+    for user in USERS:
+        check(bodies(s, user) == want, "the mail of %s differs", user)
+    if s.engine == "memory":
+        return
+    stat = figures(s)
+    equal((int(stat["shards"]), int(stat["shards-away"])), (3, 0), "the shards")
+    s.restart()
+    for user in USERS:
+        check(bodies(s, user) == want, "the mail of %s differs after a start", user)
+    for number in (1, 2):
+        names = os.listdir(shard_dir(s, number))
+        check("identity" in names and "data.mdb" in names, "shard %d has %r", number, names)
+    wait(lambda: sum(int(figures(s)["shard-%d-accounts" % k]) for k in range(3)) >= 7, 60, "the accounts are counted")
+    counts = [int(figures(s)["shard-%d-accounts" % k]) for k in range(3)]
+    check(max(counts) - min(counts) <= 1, "accounts in the shards: %r", counts)
+
+
+@case("copies to others' mailboxes and moves between one's own; deleted and made again")
+def copies(s):
+    for user in USERS[:3]:
+        with session(s, "postmaster", None) as m:
+            kind, data = m.select('"~%s/INBOX"' % user)
+            equal(kind, "OK", "SELECT of ~%s says %r" % (user, data))
+            for other in USERS[:3]:
+                good(m.create('"~%s/From%s"' % (other, user)))
+                good(m.copy("1:*", '"~%s/From%s"' % (other, user)))
+    for user in USERS[:3]:
+        with session(s, user) as m:
+            want = [p[1] for p in good(m.fetch("1:*", "(BODY.PEEK[])")) if isinstance(p, tuple)]
+            good(m.create("Own"))
+            good(m.copy("1:*", "Own"))
+            good(m.store("1:*", "+FLAGS", "(\\Flagged)"))
+            good(m._simple_command("MOVE", "1:*", "Own"))
+            for box in ["From" + o for o in USERS[:3]] + ["Own"]:
+                good(m.select(box))
+                got = [p[1] for p in good(m.fetch("1:*", "(BODY.PEEK[])")) if isinstance(p, tuple)]
+                equal(len(got), len(want) * (2 if box == "Own" else 1), "messages in %s of %s" % (box, user))
+                check(all(x in want for x in got), "a message in %s of %s differs", box, user)
+    c = Cli(s.admin)
+    c.yes("DeleteAccount u3")
+    c.yes('CreateAccount u3 {Password="%s";}' % PASSWORD)
+    c.close()
+    equal(s.mail("u3"), [], "mail of the new u3")
+    s.deliver("u3@" + DOMAIN)
+    equal(len(s.mail("u3")), 1, "messages of the new u3")
+
+
+@case("a shard that is away, exchanged or damaged: its accounts wait, the others do not", engines=("lmdb",))
+def away(s):
+    everyone = served(s)
+    aside = os.path.join(s.dir, "aside")
+    before = {u: bodies(s, u) for u in everyone}
+    s.stop()
+    os.rename(shard_dir(s, 1), aside)
+    s.start_again()
+    here = served(s)
+    check(0 < len(here) < len(everyone), "served: %r", here)
+    for user in everyone:
+        equal(taken(s, user + "@" + DOMAIN, "while it is away\r\n"), user in here, "mail for %s is taken" % user)
+    check("engine.away shard=1 why=missing" in s.log_text(), "no line in the log")
+    equal(int(figures(s)["shards-away"]), 1, "shards that are away")
+    os.rename(aside, shard_dir(s, 1))
+    os.kill(s.master(), signal.SIGHUP)
+    wait(lambda: len(served_or_none(s)) == len(everyone), 60, "all are served again")
+    for user in everyone:
+        more = 1 if user in here else 0
+        got = bodies(s, user)
+        check(got[:len(before[user])] == before[user] and len(got) == len(before[user]) + more,
+              "the mail of %s: %d and %d", user, len(before[user]), len(got))
+    s.stop()
+    os.rename(shard_dir(s, 1), aside)
+    os.rename(shard_dir(s, 2), shard_dir(s, 1))
+    os.rename(aside, shard_dir(s, 2))
+    s.start_again()
+    check(0 < len(served(s)) < len(here), "served with two exchanged")
+    check(s.log_text().count("why=other-shard") >= 2, "no line in the log")
+    s.stop()
+    os.rename(shard_dir(s, 1), aside)
+    os.rename(shard_dir(s, 2), shard_dir(s, 1))
+    os.rename(aside, shard_dir(s, 2))
+    s.start_again()
+    equal(served(s), everyone, "served in their own places")
+
+
+def served_or_none(s):
+    """While the store starts nobody may be."""
+    try:
+        return served(s)
+    except (OSError, EOFError):
+        return []
+
+
+if __name__ == "__main__":
+    main(20500, settings=("store_shards = 3",), accounts=6)
