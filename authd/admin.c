@@ -53,7 +53,7 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
  * oneself out. */
 static bool own_right(const struct op *op, struct slice scheme, struct slice password)
 {
-	return op->account != op->admin->account || !op->setting ||
+	return op->admin->account == 0 || op->account != op->admin->account || !op->setting ||
 	       (scheme.n == 0 && (password.n > 0 || op->tag[0] != '\0'));
 }
 
@@ -65,6 +65,9 @@ static void ask_may(struct op *op, struct slice scheme, struct slice password)
 		.who = op->admin->account,
 		.target = op->account,
 		.what = op->setting ? IPC_MAY_SET_PASSWORD : IPC_MAY_CHECK_PASSWORD };
+
+	if (m.who == 0)
+		m.what = IPC_MAY_HAVE_SECRET;
 
 	if (!own_right(op, scheme, password)) {
 		op_end(op, IPC_AUTH_NOMECH);
@@ -133,10 +136,8 @@ static void on_set(struct admin *ad, const struct ipc_secret_set *m)
 	op->alone = slice_eq(m->tag, SLICE("*"));
 	if (!op->alone)
 		snprintf(op->tag, sizeof(op->tag), "%.*s", SLICE_FMT(m->tag));
-	if (ad->account != 0)
-		ask_may(op, m->scheme, m->password);
-	else
-		op_set(op, m->scheme, m->password);
+	/* Also of Master by the kernel's word: is the account there still? */
+	ask_may(op, m->scheme, m->password);
 }
 
 static void on_check(struct admin *ad, const struct ipc_secret_check *m)

@@ -21,6 +21,7 @@ struct failure;
 struct making;
 struct bucket;
 struct op;
+struct keep;
 
 struct authd {
 	struct event_base *base;
@@ -49,6 +50,7 @@ struct authd {
 	unsigned hashing;                   /* workers that have one */
 	bool closing;                       /* none gets one: a channel's are gone through */
 	LIST_HEAD(, op) changes;            /* all requests of administrators */
+	LIST_HEAD(, keep) keeps;            /* passwords to be kept about which routerd is asked */
 };
 
 /* ---- dialogue.c ---- */
@@ -81,6 +83,8 @@ void failures_fini(struct authd *a);
 /* What a helper has confirmed becomes the account's own password, in its own time; no session ends.
  */
 void keep_password(struct authd *a, uint64_t account, struct slice name, struct slice password);
+void keep_on_may(struct authd *a, const struct ipc_may_reply *m);
+void keep_on_routerd_gone(struct authd *a);
 
 /* ---- make.c: accounts that the external helper knows ---- */
 /* Mail to an unknown name. */
@@ -106,7 +110,8 @@ void work_free(struct work **w);
 /* ---- admin.c ---- */
 /*
  * A new administrator's channel; the other end is returned, -1 without memory. `who` is for the
- * log. `account` 0: Master by the kernel's word. Another: routerd is asked about every request.
+ * log. `account` 0: Master by the kernel's word, and routerd is asked only whether an account that
+ * gets a password is there. Another: about every request.
  */
 int admin_open(struct authd *a, uint64_t sid, struct slice who, uint64_t account);
 void admin_on_may(struct authd *a, const struct ipc_may_reply *m);

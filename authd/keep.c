@@ -1,7 +1,8 @@
 /*
  * keep - a password that a helper has confirmed becomes the account's own, beside the login that it
  * was typed for: hashed by a worker, then stored. Sessions go on, since nothing was changed but the
- * place where the password is known.
+ * place where the password is known. routerd is asked last: an account that went meanwhile gets no
+ * secret.
  */
 #include "authd/admin-private.h"
 #include "common/base/log.h"
@@ -10,6 +11,10 @@
 #include <stdlib.h>
 
 struct keep {
+	LIST_ENTRY(keep) link;
+	bool asking; /* routerd */
+	uint32_t may_seq;
+	struct secret form;
 	struct authd *a;
 	struct work *work;
 	uint64_t account;
@@ -20,7 +25,10 @@ static void keep_end(struct keep *k, const char *why)
 {
 	log_ev(LOG_NOTICE, "auth.kept", kv_s("user", k->name), kv_u("account", k->account),
 	    kv_s("why", why));
+	if (k->asking)
+		LIST_REMOVE(k, link);
 	work_free(&k->work);
+	secret_fini(&k->form);
 	free(k);
 }
 
@@ -32,16 +40,46 @@ static void on_put(void *arg, int rc)
 
 static void on_work_msg(void *arg, enum ipc_type type, const union ipc_any *m)
 {
+	struct ipc_may_ask may = { .what = IPC_MAY_HAVE_SECRET };
 	struct keep *k = arg;
 
 	if (type != IPC_work_hashed || m->work_hashed.status != IPC_AUTH_OK) {
 		keep_end(k, "hash");
 		return;
 	}
+	if (k->a->routerd == NULL || secret_init(&k->form, m->work_hashed.stored) != 0) {
+		keep_end(k, "later");
+		return;
+	}
 	work_free(&k->work);
-	if (secrets_put(&k->a->secrets, k->account, SLICE_NONE, m->work_hashed.stored, on_put, k) !=
-	    0)
+	k->asking = true;
+	k->may_seq = may.seq = ++k->a->next_seq;
+	may.target = k->account;
+	LIST_INSERT_HEAD(&k->a->keeps, k, link);
+	ipc_send(k->a->routerd, IPC_may_ask, &may, NULL);
+}
+
+void keep_on_may(struct authd *a, const struct ipc_may_reply *m)
+{
+	struct keep *k = LIST_FIRST(&a->keeps);
+
+	while (k != NULL && k->may_seq != m->seq)
+		k = LIST_NEXT(k, link);
+	if (k == NULL)
+		return;
+	LIST_REMOVE(k, link);
+	k->asking = false;
+	if (m->status != IPC_DIR_OK)
+		keep_end(k, "account");
+	else if (secrets_put(
+		     &a->secrets, k->account, SLICE_NONE, secret_slice(&k->form), on_put, k) != 0)
 		keep_end(k, "memory");
+}
+
+void keep_on_routerd_gone(struct authd *a)
+{
+	while (!LIST_EMPTY(&a->keeps))
+		keep_end(LIST_FIRST(&a->keeps), "later");
 }
 
 static void on_work_lost(void *arg)

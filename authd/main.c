@@ -133,6 +133,7 @@ static void on_may(struct authd *a, const struct ipc_may_reply *m)
 {
 	admin_on_may(a, m);
 	act_on_may(a, m);
+	keep_on_may(a, m);
 }
 
 static void from_routerd(
@@ -164,6 +165,7 @@ static void routerd_gone(void *arg, struct ipc_chan *c, enum ipc_gone why)
 	make_on_peer_gone(&g->a);
 	dialogue_on_peer_gone(&g->a);
 	admin_on_routerd_gone(&g->a);
+	keep_on_routerd_gone(&g->a);
 }
 
 static void from_door(

@@ -266,6 +266,11 @@ bool rights_may(const struct directory *d, uint64_t who, uint32_t what, uint64_t
 	struct actor actor = rights_actor(d, who, 0);
 	struct object *o = target != 0 ? directory_account(d, target) : NULL;
 
+	/* Whose account goes gets no secret any more. */
+	if (what == IPC_MAY_SET_PASSWORD && o != NULL && o->state == STATE_DELETING)
+		return false;
+	if (what == IPC_MAY_HAVE_SECRET)
+		return who == 0 && o != NULL && o->state != STATE_DELETING;
 	if (who == 0 || actor.account == NULL || what >= sizeof(needs) / sizeof(needs[0]) ||
 	    needs[what].rights == 0)
 		return false;

@@ -214,9 +214,10 @@ enum ipc_may {
 	IPC_MAY_SEE_FIGURES,
 	IPC_MAY_RESTORE,
 	IPC_MAY_IMPERSONATE,
-	IPC_MAY_PURGE,  /* deleted mail, and hold it */
-	IPC_MAY_UPKEEP, /* of the server alone */
-	IPC_MAY_MAILBOXES, /* open them, as if they were his own */
+	IPC_MAY_PURGE,       /* deleted mail, and hold it */
+	IPC_MAY_UPKEEP,      /* of the server alone */
+	IPC_MAY_MAILBOXES,   /* open them, as if they were his own */
+	IPC_MAY_HAVE_SECRET, /* nobody asks (0): is the target there, and stays? */
 };
 
 /* What upkeep_ask asks for. */

@@ -114,6 +114,7 @@ static void authd_msg(
 	else if (type == IPC_may_reply) {
 		admin_on_may(&w->a, &m->may_reply);
 		act_on_may(&w->a, &m->may_reply);
+		keep_on_may(&w->a, &m->may_reply);
 	} else if (type == IPC_secret_drop)
 		admin_on_secret_drop(&w->a, &m->secret_drop);
 	else if (type == IPC_secret_take)
@@ -308,6 +309,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	ipc_chan_free(&w->routerd.chan);
 	ipc_chan_free(&w->stored.chan);
 	failures_fini(&w->a);
+	keep_on_routerd_gone(&w->a);
 	secrets_close(&w->a.secrets);
 	engine_close(&w->engine);
 	event_base_free(w->a.base);

@@ -301,6 +301,14 @@ static void an_account_by_the_pwd_door(void **state)
 	assert_true(rights_may(&rd.db.dir, ann->id, IPC_MAY_SET_PASSWORD, ann->id));
 	assert_false(rights_may(&rd.db.dir, ann->id, IPC_MAY_SET_PASSWORD, ann->id + 1));
 	assert_false(rights_may(&rd.db.dir, 0, IPC_MAY_SET_PASSWORD, ann->id));
+	assert_true(rights_may(&rd.db.dir, 0, IPC_MAY_HAVE_SECRET, ann->id));
+	assert_false(rights_may(&rd.db.dir, 0, IPC_MAY_HAVE_SECRET, 0));
+	assert_false(rights_may(&rd.db.dir, 0, IPC_MAY_HAVE_SECRET, ann->id + 1000));
+	assert_false(rights_may(&rd.db.dir, ann->id, IPC_MAY_HAVE_SECRET, ann->id));
+	ann->state = STATE_DELETING;
+	assert_false(rights_may(&rd.db.dir, 0, IPC_MAY_HAVE_SECRET, ann->id));
+	assert_false(rights_may(&rd.db.dir, ann->id, IPC_MAY_SET_PASSWORD, ann->id));
+	ann->state = STATE_ACTIVE;
 	dir_on_logout(&rd, ann->id, 1);
 	spin(5);
 	assert_true(admin.gone);

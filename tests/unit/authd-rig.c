@@ -6,6 +6,7 @@
 
 #include <event2/event.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -88,7 +89,14 @@ static void routerd_msg(
 		ipc_send(c, IPC_post_login_reply, &post, NULL);
 	}
 	seen.logouts += type == IPC_post_logout;
-	if (type == IPC_may_ask) {
+	if (type == IPC_may_ask && m->may_ask.who == 0) {
+		bool gone = m->may_ask.target == seen.account_gone;
+
+		assert_int_equal(m->may_ask.what, IPC_MAY_HAVE_SECRET);
+		ipc_send(c, IPC_may_reply,
+		    &(struct ipc_may_reply){ m->may_ask.seq, gone ? IPC_DIR_DENIED : IPC_DIR_OK },
+		    NULL);
+	} else if (type == IPC_may_ask) {
 		struct ipc_may_reply may = { m->may_ask.seq, seen.may_status };
 
 		seen.may = m->may_ask;
@@ -179,6 +187,7 @@ static void route_reply(
 	else if (type == IPC_may_reply) {
 		admin_on_may(&rig.a, &m->may_reply);
 		act_on_may(&rig.a, &m->may_reply);
+		keep_on_may(&rig.a, &m->may_reply);
 	}
 }
 
@@ -266,6 +275,21 @@ void rig_wait_asked(enum ipc_source source, unsigned n)
 	for (int i = 0; i < 5000 && seen.sources[source] < n; i++)
 		rig_turn();
 	assert_int_equal(seen.sources[source], n);
+}
+
+static void on_secret(void *arg, int rc, struct slice stored, struct slice tagged)
+{
+	*(int *)arg = rc != 0 ? rc : stored.n > 0 || tagged.n > 0;
+}
+
+int rig_has_secret(uint64_t account)
+{
+	int has = INT_MIN;
+
+	secrets_get(&rig.a.secrets, account, on_secret, &has);
+	for (int i = 0; i < 5000 && has == INT_MIN; i++)
+		rig_turn();
+	return has;
 }
 
 enum ipc_type rig_wait(void)
@@ -362,6 +386,7 @@ int rig_teardown(void **state)
 	ipc_chan_free(&rig.routerd_end);
 	ipc_chan_free(&rig.stored_end);
 	failures_fini(&rig.a);
+	keep_on_routerd_gone(&rig.a);
 	make_fini(&rig.a);
 	secrets_close(&rig.a.secrets);
 	engine_close(&rig.engine);

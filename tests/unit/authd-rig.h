@@ -30,6 +30,7 @@ extern struct seen {
 	unsigned dones, failed; /* answers to administrators */
 	uint32_t why, left, status, fds, changed, opened, logouts, post_status, may_asked,
 	    may_status;
+	uint64_t account_gone; /* routerd has it no more; 0: none */
 	struct ipc_may_ask may;
 	uint32_t login_flags, fail_max, fail_s, asked_flags; /* of route_login and its reply */
 	uint64_t except_sid, account;
@@ -56,6 +57,8 @@ int rig_teardown(void **state);
 void rig_turn(void);
 /* Until something has arrived at the door, at most five seconds. */
 enum ipc_type rig_wait(void);
+/* 1: it has a secret, 0: none at all. */
+int rig_has_secret(uint64_t account);
 /* Until the source has been asked `n` times, the same. */
 void rig_wait_asked(enum ipc_source source, unsigned n);
 

@@ -272,6 +272,21 @@ static void who_left_leaves_no_password_behind(void **state)
 	assert_none_more();
 }
 
+/* The administrator had asked for its number before it went: no secret of nobody stays. */
+static void an_account_that_went_gets_no_password(void **state)
+{
+	rig_put_secret(8, "plain", "x");
+	rig_put_secret(9, "plain", "x");
+	seen.account_gone = 8;
+	admin_on_secret_drop(&rig.a, &(struct ipc_secret_drop){ .seq = 1, .account = 8 });
+	assert_int_equal(ask_secret(rig.admin, 8, "plain", "x"), IPC_AUTH_DISABLED);
+	assert_int_equal(ask_secret(rig.admin, 9, "plain", "y"), IPC_AUTH_OK);
+	assert_int_equal(ask_tagged(rig.admin, 8, "phone", "x"), IPC_AUTH_DISABLED);
+	seen.account_gone = 0;
+	assert_int_equal(rig_has_secret(8), 0);
+	assert_int_equal(rig_has_secret(9), 1);
+}
+
 static void a_routerd_that_goes_leaves_nobody_waiting(void **state)
 {
 	struct ipc_chan *mine = login_by_pwd();
@@ -326,6 +341,7 @@ int main(void)
 		CASE(a_channel_of_pwd_ends_when_others_change_the_password),
 		CASE(who_is_shut_out_leaves_no_password_behind),
 		CASE(who_left_leaves_no_password_behind),
+		CASE(an_account_that_went_gets_no_password),
 		CASE(a_routerd_that_goes_leaves_nobody_waiting),
 		CASE(passwords_are_set_and_checked),
 	};

@@ -168,6 +168,24 @@ static void a_confirmed_password_can_be_kept(void **state)
 	assert_int_equal(seen.changed, 0);
 }
 
+/* It went while the password was hashed. */
+static void what_went_meanwhile_keeps_nothing(void **state)
+{
+	seen.login_flags = IPC_LOGIN_EXT;
+	seen.keep = 1;
+	seen.account_gone = 8;
+	rig_knock(IPC_CONN_TLS, 0, "pop3");
+	assert_int_equal(rig_start("PLAIN", "\0ben\0moved", 10), IPC_auth_granted);
+	for (int i = 0; i < 5000 && (rig.a.workers > 0 || !LIST_EMPTY(&rig.a.keeps)); i++)
+		rig_turn();
+	assert_int_equal(rig.a.workers, 0);
+	assert_true(LIST_EMPTY(&rig.a.keeps));
+	for (int i = 0; i < 20; i++)
+		engine_dispatch(rig.engine, 0);
+	seen.account_gone = 0;
+	assert_int_equal(rig_has_secret(8), 0);
+}
+
 /* Answers to nothing open nothing and make nothing. */
 static void a_taken_source_is_not_believed(void **state)
 {
@@ -197,6 +215,7 @@ int main(void)
 		CASE(leaving_early_counts),
 		CASE(its_process_dies_during_a_login),
 		CASE(a_confirmed_password_can_be_kept),
+		CASE(what_went_meanwhile_keeps_nothing),
 		CASE(a_taken_source_is_not_believed),
 	};
 
