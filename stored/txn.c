@@ -184,12 +184,14 @@ static bool still_good(const void *arg)
  */
 static unsigned carry(struct commit *c, struct engine_batch **batches)
 {
-	const struct engine_limits *l = engine_limits(store_engine(c->st));
-	unsigned n = c->n;
+	struct engine *e = store_engine(c->st);
+	unsigned n = c->n, room;
 
-	for (unsigned i = 0; i < c->n && l->commit_atomic; i++) {
-		if (n == TXN_COMMIT_MAX || n == l->commit_batches)
-			break;
+	if (!engine_may_commit(e, batches, n))
+		return n;
+	/* An account's index is in the shard of its mailboxes. */
+	room = engine_limits(engine_shard(e, engine_batch_shard(batches[0])))->commit_batches;
+	for (unsigned i = 0; i < c->n && n < TXN_COMMIT_MAX && n < room; i++) {
 		batches[n] = threads_carry(c->txns[i]->mbox->account, &c->threads);
 		n += batches[n] != NULL;
 	}
@@ -200,14 +202,22 @@ static unsigned carry(struct commit *c, struct engine_batch **batches)
 static int hand_in(struct store *st, struct commit *c)
 {
 	const struct commit_ask ask = { c->txns[0]->mbox->account, still_good, on_commit, c };
-	struct engine_batch *batches[TXN_COMMIT_MAX];
+	struct engine_batch *batches[TXN_COMMIT_MAX] = { c->txns[0]->batch };
+	unsigned n;
+	int r;
 
 	for (unsigned i = 0; i < c->n; i++) {
 		c->txns[i]->gen = c->txns[i]->mbox->gen;
 		c->txns[i]->batch_id = engine_batch_id(c->txns[i]->batch);
 		batches[i] = c->txns[i]->batch;
 	}
-	return commit_hand_in(st, &ask, batches, carry(c, batches));
+	n = carry(c, batches);
+	r = commit_hand_in(st, &ask, batches, n);
+	for (unsigned i = c->n; r != 0 && i < n; i++)
+		engine_batch_free(&batches[i]);
+	if (r != 0)
+		threads_written(c->threads, ENGINE_CANCELLED);
+	return r;
 }
 
 int txn_commit(struct store *st, struct txn **txns, unsigned n)
