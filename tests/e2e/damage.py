@@ -323,7 +323,7 @@ def names_refused(s):
         repaired_and_reloaded(s, database, undo)
 
 
-@case("a database that somebody still has open is waited for; who keeps it open refuses the start, with a sentence", engines=("lmdb",))
+@case("a database that somebody still has open is waited for; who keeps it open refuses the start, with a sentence (the long form)", engines=("lmdb",))
 def held(s):
     s.stop()
     with open(store(s, "lock"), "rb") as f:
@@ -333,6 +333,8 @@ def held(s):
         s.start_again()
         let_go.join()
     settle(s)
+    if ROUNDS < 10:
+        return  # the rest waits for seven seconds
     s.stop()
     with open(os.path.join(s.dir, "data", "secrets", "lock"), "rb") as f:
         fcntl.flock(f, fcntl.LOCK_EX)
