@@ -303,7 +303,8 @@ const struct command ctl_commands[] = {
 	    "what "
 	    "can still be restored, and when it was compacted and scrubbed. With --offline of a "
 	    "data "
-	    "directory whose server is stopped, by account." },
+	    "directory whose server is stopped, by account, and what each of several shards has "
+	    "in files." },
 	{ "store", "compact", 0, 0, ctl_store_compact, 0, "", "wait",
 	    "give back now what is dead in the store's files",
 	    "The server does this by itself when enough is dead (compact_dead_percent). Users go "
@@ -325,7 +326,8 @@ const struct command ctl_commands[] = {
 	    "get out what is left of a store that the server refuses",
 	    "DIR is the data directory of a server that is stopped, or a generation of a backup; "
 	    "nothing in "
-	    "it is changed. OUT is a new or empty directory. It gets a Maildir++ for each account "
+	    "it is changed. A shard that is missing is named, and what the others have is saved. "
+	    "OUT is a new or empty directory. It gets a Maildir++ for each account "
 	    "with "
 	    "flags, keywords, uids and dates; manifest.jsonl with a line for each message; "
 	    "not-saved.jsonl with a line for each thing that is lost or in doubt, and why; "

@@ -98,6 +98,7 @@ static void whole_text(struct store *st, struct buf *b)
 	line(b, "peers-ended", c->bad_peers);
 	line(b, "parse-queue", st->n_jobs);
 	line(b, "engine-health", store_health(st));
+	line(b, "engine-shards-away", shards_away(st));
 	line(b, "engine-commits", e.commits);
 	line(b, "engine-frames", e.frames);
 	line(b, "engine-frame-bytes", e.frame_bytes);

@@ -119,7 +119,13 @@ static void judge_store(struct check *k, const struct data *d)
 		"free some space in the data directory",
 		"restart the suite; look for errors of the disk ('dmesg') first", REPAIR };
 	int64_t health = figure(d, "engine-health"), failures = figure(d, "engine-sync-failures");
+	int64_t away = figure(d, "engine-shards-away");
 
+	if (away > 0)
+		check_say(k, CHECK_FAILED, "store", "shards",
+		    "'gatehousectl store stat' and the log (engine.away) say which, and why; a "
+		    "running suite looks again at a reload",
+		    "%lld shards are away, and their accounts have to wait", (long long)away);
 	if (health < 0 || health > 4)
 		check_row(k, CHECK_FAILED, "store", "figures", "the answer has no engine-health",
 		    "gatehousectl and the server are of different versions");
