@@ -244,18 +244,23 @@ int db_put_next_id(struct db *db, struct engine_batch *b)
 	return row_put(b, &r);
 }
 
-int db_put_table(struct engine_batch *b, struct slice text)
+int db_put_table(struct engine_batch *b, struct slice was, struct slice text)
 {
-	int rc = engine_del_range(b, SLICE("T"), SLICE("U"));
+	uint8_t key[3] = { 'T' };
+	int rc = 0;
 
 	for (unsigned part = 0; rc == 0 && text.n > 0; part++) {
 		struct slice chunk = slice_part(text, 0, TABLE_PART_BYTES);
-		uint8_t key[3] = { 'T', (uint8_t)(part >> 8), (uint8_t)part };
+		struct slice old = slice_part(was, 0, TABLE_PART_BYTES);
 
-		rc = engine_put(b, slice_of(key, 3), chunk);
+		if (!slice_eq(chunk, old))
+			rc = engine_put(b, slice_of(key, 3), chunk);
 		text = slice_from(text, chunk.n);
+		was = slice_from(was, old.n);
+		key[1] = (uint8_t)((part + 1) >> 8);
+		key[2] = (uint8_t)(part + 1);
 	}
-	return rc;
+	return rc == 0 ? engine_del_range(b, slice_of(key, 3), SLICE("U")) : rc;
 }
 
 static void alias_key(struct row_buf *r, struct slice name)

@@ -28,6 +28,7 @@ static void table_undo(struct change *ch)
 
 static void table_commit(struct request *q, struct table *take_table)
 {
+	struct slice was = table_text(q->rd->db.dir.table);
 	struct change *ch;
 	struct engine_batch *b;
 
@@ -42,7 +43,7 @@ static void table_commit(struct request *q, struct table *take_table)
 	ch->undo = table_undo;
 	q->rd->table_next = ch->table;
 	b = db_begin(&q->rd->db);
-	change_commit(ch, b, b != NULL ? db_put_table(b, table_text(ch->table)) : 0);
+	change_commit(ch, b, b != NULL ? db_put_table(b, was, table_text(ch->table)) : 0);
 }
 
 /*

@@ -411,6 +411,29 @@ static void a_long_table_holds_nobody_up(void **state)
 	buf_fini(&text);
 }
 
+/* Only parts of the table that differ are written: what is read after a restart is the new one. */
+static void a_changed_table_is_whole_after_a_restart(void **state)
+{
+	static const struct {
+		unsigned lines, changed; /* 0: none is */
+	} tables[] = { { 300, 0 }, { 300, 150 }, { 301, 0 }, { 300, 299 }, { 299, 1 }, { 3, 2 },
+		{ 0, 0 }, { 200, 0 }, { 40, 0 } };
+	struct buf text = BUF_INIT(1 << 20);
+
+	rig_prepare();
+	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
+		buf_reset(&text);
+		for (unsigned k = 1; k <= tables[i].lines; k++)
+			buf_printf(&text, "%s<n%05u> = %s", k > 1 ? "\n" : "", k,
+			    k == tables[i].changed ? "xyz" : "ann");
+		assert_int_equal(
+		    ask(router_set_table, tables[i].lines > 0 ? buf_cstr(&text) : ""), IPC_DIR_OK);
+		rig_restart();
+		assert_true(slice_eq(table_text(rig.rd.db.dir.table), buf_slice(&text)));
+	}
+	buf_fini(&text);
+}
+
 static void long_listings_come_in_parts(void **state)
 {
 	char name[140];
@@ -443,6 +466,8 @@ int main(void)
 		    recipients_are_registered_before_they_are_answered, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(
 		    a_sender_is_the_logins_own, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(
+		    a_changed_table_is_whole_after_a_restart, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(submission_asks_in_order, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(
 		    who_is_bounced_and_who_is_told, rig_setup, rig_teardown),
