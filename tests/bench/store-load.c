@@ -7,6 +7,7 @@
  *
  * Messages are made of FILE's bytes, again and again, and compressed if the last word is there.
  * Answers refer to the message before and to the first of their connection: what threads cost.
+ * GH_STORE_SPEC=3*lmdb in the environment: a store of three shards.
  * DIR is an empty directory on the disk to measure. Nothing of it is part of the test run.
  */
 #include "common/base/clock.h"
@@ -43,10 +44,12 @@ static void serve(int dir, const int fds[3])
 	static const enum ipc_ch kinds[3] = { IPC_CH_AUTH_STORE, IPC_CH_ROUTE_STORE,
 		IPC_CH_ATTACH_POST };
 	struct store_conf conf = { .base = event_base_new() };
+	const char *spec = getenv("GH_STORE_SPEC");
 	struct store *st;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (engine_open("lmdb", dir, NULL, &conf.engine) != 0 || store_new(&conf, &st) != 0)
+	if (engine_open(spec != NULL ? spec : "lmdb", dir, NULL, &conf.engine) != 0 ||
+	    store_new(&conf, &st) != 0)
 		die("cannot open the store");
 	for (int i = 0; i < 3; i++)
 		if (store_attach(st, fds[i], kinds[i], IPC_ROLE_NONE, 0) != 0)

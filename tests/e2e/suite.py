@@ -222,6 +222,9 @@ class Suite:
         self.offset = offset  # the least; start() finds one that is free
         self.engine, self.accounts, self.hash = engine, accounts, hash
         self.addresses, self.settings, self.per_process = addresses, settings, per_process
+        # Any test of a suite on a store of several shards.
+        if os.environ.get("GH_SHARDS") and not any("store_shards" in x for x in settings):
+            self.settings = (*settings, "store_shards = " + os.environ["GH_SHARDS"])
         self.dir = directory or tempfile.mkdtemp(prefix="gh-e2e-")
         os.chmod(self.dir, 0o700)
         self.root = self.build + ".root" if os.path.basename(self.build) != "build-run" else \

@@ -3,6 +3,7 @@
 #include "engine-help.h"
 
 #include "common/engine/identity.h"
+#include "common/engine/lmdb/lmdb-private.h"
 
 enum { SHARDS = 3 };
 
@@ -302,6 +303,72 @@ static void test_damage_stays_in_its_shard(void **state)
 	expect_away("3*lmdb", "damaged", NULL);
 }
 
+/* A disk of its own that fails. */
+static bool disk_fails;
+
+static int sync_or_fail(int fd)
+{
+	char name[64], path[512] = "";
+
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+	if (readlink(name, path, sizeof(path) - 1) > 0 && disk_fails &&
+	    strstr(path, "/shard-1/") != NULL) {
+		errno = EIO;
+		return -1;
+	}
+	return fdatasync(fd);
+}
+
+static void test_a_failed_sync_stays_in_its_shard(void **state)
+{
+	struct engine_sys was = engine_sys;
+	struct engine *e = store_open("3*lmdb", dir, NULL);
+	struct engine_group *g[SHARDS];
+
+	engine_sys.fdatasync = sync_or_fail;
+	for (unsigned k = 0; k < SHARDS; k++)
+		g[k] = group_in(e, "g", k);
+	disk_fails = true;
+	for (int turn = 0; turn < 3; turn++)
+		for (unsigned k = 0; k < SHARDS; k++) {
+			int rc = put(e, g[k], "k", "v");
+
+			if (k != 1)
+				assert_int_equal(rc, 0);
+			else
+				assert_true(
+				    rc == ENGINE_IO || rc == ENGINE_UNKNOWN || rc == ENGINE_STALE);
+		}
+	assert_int_equal(engine_health(engine_shard(e, 0)), ENGINE_HEALTHY);
+	assert_int_equal(engine_health(engine_shard(e, 1)), ENGINE_RECOVERING);
+	assert_int_equal(engine_health(engine_shard(e, 2)), ENGINE_HEALTHY);
+	assert_int_equal(engine_health(e), ENGINE_RECOVERING);
+	disk_fails = false;
+	/* It comes back by itself, for who asks it. */
+	engine_group_close(&g[1]);
+	for (int64_t end = clock_mono_ms() + 60000; g[1] == NULL;) {
+		struct answer a = { .rc = WAITING };
+		struct engine_group *other = group_in(e, "again", 1);
+
+		assert_true(clock_mono_ms() < end);
+		if (put(e, other, "k", "v") == 0) {
+			engine_group_open(
+			    e, SLICE("g"), 0, ENGINE_CREATE | ENGINE_IN(1), on_group, &a);
+			wait_for(e, &a.rc);
+			assert_int_equal(a.rc, 0);
+			g[1] = a.group;
+		} else {
+			poll(NULL, 0, 50);
+		}
+		engine_group_close(&other);
+	}
+	assert_int_equal(put(e, g[1], "k", "v"), 0);
+	for (unsigned k = 0; k < SHARDS; k++)
+		engine_group_close(&g[k]);
+	engine_close(&e);
+	engine_sys = was;
+}
+
 static void test_in_memory(void **state)
 {
 	spec = "3*mem";
@@ -331,6 +398,7 @@ static int tests(void)
 		CASE(test_directories),
 		CASE(test_growing),
 		CASE(test_damage_stays_in_its_shard),
+		CASE(test_a_failed_sync_stays_in_its_shard),
 		CASE(test_in_memory),
 	};
 
