@@ -8,7 +8,15 @@
 
 #include <stdlib.h>
 
-enum { ENTRY_BYTES = 12 };
+enum { ENTRY_BYTES = 12, SMALL_BYTES = 16384, LITTLE_ROOM = 2048 };
+
+/* What was read last and did not fit into an answer, of the piece that this session is at. */
+static struct {
+	uint8_t p[BODY_BLOCK];
+	const struct session *of; /* never looked into */
+	uint64_t at;              /* in the body */
+	size_t n;
+} block;
 
 /* One answer being made. */
 static struct {
@@ -65,6 +73,14 @@ static enum run finish(struct session *s, const struct request *q)
 	return RUN_DONE;
 }
 
+/* The session's body has so many bytes from body_at on in the block. */
+static void block_is(const struct session *s, size_t n)
+{
+	block.of = s;
+	block.at = s->body_at;
+	block.n = n;
+}
+
 static void piece_failed(struct session *s, struct request *q, int status)
 {
 	entry_head(status, false, 0);
@@ -95,21 +111,20 @@ static void on_fetched(void *arg, int rc, struct slice data)
 	if (s->dead)
 		return;
 	q = TAILQ_FIRST(&s->requests);
-	begin(s);
-	if (out.max <= ENTRY_BYTES) {
-		/* The window was used up meanwhile: it is read again when there is room. */
-		return;
-	}
 	if (rc == ENGINE_OK && data.n > 0) {
-		data = slice_part(data, 0, out.max - ENTRY_BYTES);
-		memcpy(out.p + ENTRY_BYTES, data.p, data.n);
-		piece_read(s, q, data.n);
-	} else if (rc == ENGINE_NOTFOUND && body_again(s, q)) {
+		memcpy(block.p, data.p, data.n);
+		block_is(s, data.n);
 		session_pump(s);
 		return;
-	} else {
-		piece_failed(s, q, rc == ENGINE_OK ? IPC_ST_CORRUPT : store_status(rc));
 	}
+	if (rc == ENGINE_NOTFOUND && body_again(s, q)) {
+		session_pump(s);
+		return;
+	}
+	begin(s);
+	if (out.max <= ENTRY_BYTES)
+		return; /* the window was used up meanwhile: it is read again when there is room */
+	piece_failed(s, q, rc == ENGINE_OK ? IPC_ST_CORRUPT : store_status(rc));
 	if (q->at == q->n_data) {
 		finish(s, q);
 		session_finish_first(s);
@@ -128,6 +143,8 @@ static enum run piece_begin(struct session *s, struct request *q)
 	q->uid = wire_load_u32(p);
 	q->off = wire_load_u64(p + 4);
 	q->len = wire_load_u64(p + 12);
+	if (block.of == s)
+		block.of = NULL; /* that was of another piece */
 	status = body_find(s, q);
 	if (status != IPC_ST_OK)
 		piece_failed(s, q, status);
@@ -138,24 +155,46 @@ static enum run piece_begin(struct session *s, struct request *q)
 	return RUN_AGAIN;
 }
 
-/* Some of the piece at hand, straight into the answer. */
+/* Of the block that was read last, if it has what comes next. False: it has not. */
+static bool piece_from_block(struct session *s, struct request *q, size_t room)
+{
+	size_t n = block.at + block.n - s->body_at;
+
+	if (block.of != s || s->body_at < block.at || s->body_at >= block.at + block.n)
+		return false;
+	n = n < room ? n : room;
+	if (n > s->body_end - s->body_at)
+		n = s->body_end - s->body_at;
+	memcpy(out.p + out.n + ENTRY_BYTES, block.p + (s->body_at - block.at), n);
+	piece_read(s, q, n);
+	return true;
+}
+
+/*
+ * Some of the piece at hand, straight into the answer if all of its block fits. Reading a little of
+ * a block costs as much as all of it, so one that does not fit is read once and kept for the next.
+ */
 static enum run piece_go(struct session *s, struct request *q)
 {
-	size_t want = BODY_BLOCK - s->body_at % BODY_BLOCK, room, got = 0;
+	size_t want = BODY_BLOCK - s->body_at % BODY_BLOCK, got = 0;
+	size_t room = out.max - out.n - ENTRY_BYTES;
+	bool direct;
 	int r;
 
-	room = out.max - out.n - ENTRY_BYTES;
+	if (piece_from_block(s, q, room))
+		return RUN_AGAIN;
 	if (want > s->body_end - s->body_at)
 		want = s->body_end - s->body_at;
-	/* Reading a little of a block costs as much as all of it. */
-	if (want > room && out.n > 0) {
+	direct = want <= room;
+	if (!direct && out.n > 0 && (want < SMALL_BYTES || room < LITTLE_ROOM)) {
 		answer(s, q, false);
 		begin(s);
 		return out.max > ENTRY_BYTES ? RUN_AGAIN : RUN_WAIT;
 	}
-	want = want < room ? want : room;
-	r = engine_body_read_now(
-	    store_engine(s->st), &s->loc, s->body_at, out.p + out.n + ENTRY_BYTES, want, &got);
+	r = engine_body_read_now(store_engine(s->st), &s->loc, s->body_at,
+	    direct ? out.p + out.n + ENTRY_BYTES : block.p, want, &got);
+	if (!direct)
+		block_is(s, r == ENGINE_OK ? got : 0);
 	if (r == ENGINE_AGAIN) {
 		s->fetch->busy = true;
 		s->st->in_flight++;
@@ -167,7 +206,7 @@ static enum run piece_go(struct session *s, struct request *q)
 		return s->fetch->busy ? wait(s, q) : RUN_AGAIN;
 	if (r != ENGINE_OK || got == 0)
 		piece_failed(s, q, r != ENGINE_OK ? store_status(r) : IPC_ST_CORRUPT);
-	else
+	else if (direct)
 		piece_read(s, q, got);
 	return RUN_AGAIN;
 }
