@@ -256,6 +256,12 @@ def whole(s):
     MOVED.add("database_refused")
 
 
+@case("no part of the store is away; shards.py sees one that is")
+def shards(s):
+    equal(figure(s, "store_shards_away"), 0)
+    MOVED.add("store_shards_away")
+
+
 @case("compaction and scrub: passes, bytes moved, what the files hold, bytes read, what is damaged", engines=("lmdb",))
 def upkeep(s):
     s.deliver("u1@example.test", message("p" * 300000))

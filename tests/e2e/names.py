@@ -242,6 +242,7 @@ def stat(s):
     def figures(*account):
         return json.loads(s.ctl("--json", "stat", *account))
 
+    wait(lambda: int(figures()["sessions"]) == 0, 60, "the sessions of before are over")
     was, mine = figures(), figures("u1")
     for _ in range(3):
         s.deliver("u1@" + DOMAIN, message("counted"))

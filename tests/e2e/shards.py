@@ -9,6 +9,7 @@ import os
 import poplib
 import signal
 
+import openmetrics
 from cli import Cli
 from imap_session import good, session
 from suite import DOMAIN, PASSWORD, behind_trace, case, check, equal, main, message, wait
@@ -123,6 +124,7 @@ def away(s):
         equal(taken(s, user + "@" + DOMAIN, "while it is away\r\n"), user in here, "mail for %s is taken" % user)
     check("engine.away shard=1 why=missing" in s.log_text(), "no line in the log")
     equal(int(figures(s)["shards-away"]), 1, "shards that are away")
+    equal(openmetrics.value(openmetrics.scrape(s), "store_shards_away"), 1, "shards that are away, by the metrics")
     os.rename(aside, shard_dir(s, 1))
     os.kill(s.master(), signal.SIGHUP)
     wait(lambda: len(served_or_none(s)) == len(everyone), 60, "all are served again")

@@ -22,8 +22,8 @@ enum { OPS_MAX = 300, ACCOUNTS = 256 };
 static const enum ipc_type messages[] = { IPC_auth_start, IPC_auth_step, IPC_auth_cancel,
 	IPC_auth_peer, IPC_work_name, IPC_work_challenge, IPC_work_done, IPC_work_hashed,
 	IPC_route_login_reply, IPC_secret_drop, IPC_session_opened, IPC_session_failed,
-	IPC_secret_set, IPC_secret_check, IPC_post_login_reply, IPC_secret_tags,
-	IPC_secret_new, IPC_secret_forget, IPC_secret_take };
+	IPC_secret_set, IPC_secret_check, IPC_post_login_reply, IPC_secret_tags, IPC_secret_new,
+	IPC_secret_forget, IPC_secret_take };
 
 enum {
 	N_MESSAGES = sizeof(messages) / sizeof(messages[0]),
@@ -53,6 +53,15 @@ struct world {
 	unsigned opened, told;
 };
 
+/* routerd's word, by the account: one in four is refused, one in four never answered. */
+static void answer_may(struct ipc_chan *c, const struct ipc_may_ask *q)
+{
+	struct ipc_may_reply m = { q->seq, q->target % 4 == 2 ? IPC_DIR_DENIED : IPC_DIR_OK };
+
+	if (q->target % 4 != 3)
+		ipc_send(c, IPC_may_reply, &m, NULL);
+}
+
 static void far_msg(
     void *arg, struct ipc_chan *c, enum ipc_type type, const union ipc_any *m, int *fds)
 {
@@ -61,7 +70,9 @@ static void far_msg(
 	e->grants += type == IPC_auth_granted || type == IPC_auth_admin;
 	e->posts += type == IPC_auth_post;
 	assert(e->sends ? e->grants == 0 && fds[0] < 0 : e->posts == 0);
-	if (type == IPC_route_login) {
+	if (type == IPC_may_ask) {
+		answer_may(c, &m->may_ask);
+	} else if (type == IPC_route_login) {
 		e->w->route_seq = m->route_login.seq;
 	} else if (type == IPC_session_open) {
 		e->w->session_seq = m->session_open.seq;
@@ -298,6 +309,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	ipc_chan_free(&w->door.chan);
 	spin(w, 10);
 	ipc_chan_free(&w->admin.chan);
+	spin(w, 10);
+	admin_on_routerd_gone(&w->a);
 	spin(w, 10);
 	assert(w->a.by_seq == NULL && w->a.open[IPC_ROLE_POP3] == 0);
 	assert(w->a.open[IPC_ROLE_SMTP] == 0);

@@ -386,6 +386,7 @@ int rig_teardown(void **state)
 	ipc_chan_free(&rig.routerd_end);
 	ipc_chan_free(&rig.stored_end);
 	failures_fini(&rig.a);
+	admin_on_routerd_gone(&rig.a);
 	keep_on_routerd_gone(&rig.a);
 	make_fini(&rig.a);
 	secrets_close(&rig.a.secrets);
