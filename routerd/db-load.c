@@ -203,6 +203,14 @@ static bool load_shown(struct load *l, struct slice key, struct wire_reader *v)
 	return s != NULL && !v->bad;
 }
 
+/* A salvaged directory may lack a part: what is behind it is taken, not at its place. */
+static bool load_table(struct load *l, struct slice key, struct slice val)
+{
+	l->db->table_odd |=
+	    key.n != 3 || l->table.n != (size_t)(key.p[1] << 8 | key.p[2]) * TABLE_PART_BYTES;
+	return buf_put(&l->table, val) == 0;
+}
+
 static bool load_row(struct load *l, struct slice key, struct slice val)
 {
 	struct slice rest = slice_from(key, 1);
@@ -211,7 +219,7 @@ static bool load_row(struct load *l, struct slice key, struct slice val)
 	if (key.n == 0)
 		return false;
 	if (key.p[0] == ROW_TABLE)
-		return buf_put(&l->table, val) == 0;
+		return load_table(l, key, val);
 	if (wire_get_u8(&v) != VALUE_VERSION)
 		return false;
 	switch (key.p[0]) {

@@ -1,7 +1,7 @@
 /* db-private - what writing and reading the directory's rows share. */
 #pragma once
 
-enum { VALUE_VERSION = 1, KEY_MAX_BYTES = 400, MEMBERS_PART_BYTES = 4096 };
+enum { VALUE_VERSION = 1, KEY_MAX_BYTES = 400, MEMBERS_PART_BYTES = 4096, TABLE_PART_BYTES = 1024 };
 
 /* First bytes of keys; they sort so that what is referred to comes first. See db.h. */
 enum db_row {

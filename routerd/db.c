@@ -8,7 +8,7 @@
 
 #include <errno.h>
 
-enum { VALUE_MAX_BYTES = 1 + ADDRESS_MAX_BYTES, TABLE_PART_BYTES = 1024 };
+enum { VALUE_MAX_BYTES = 1 + ADDRESS_MAX_BYTES };
 
 /* One row under construction. */
 struct row_buf {

@@ -36,6 +36,7 @@ struct db {
 	struct engine *engine;
 	struct engine_group *group;
 	struct directory dir;
+	bool table_odd; /* its rows are not those that db_put_table() writes for its text */
 };
 
 /*
@@ -53,7 +54,8 @@ int db_put_object(struct engine_batch *b, const struct object *o); /* a group wi
 /* In place of those it had. */
 int db_put_members(struct engine_batch *b, uint64_t group, const struct group *g);
 int db_put_next_id(struct db *db, struct engine_batch *b);
-/* `was`: the table that is durable. Only parts that differ are written. */
+/* `was`: the table that is durable, in rows that are not odd; else nothing. Only parts that differ
+ * are written. */
 int db_put_table(struct engine_batch *b, struct slice was, struct slice text);
 /* Those of one holder in place of what it had. */
 int db_put_alerts(struct engine_batch *b, const struct alerts *a);

@@ -17,6 +17,7 @@ static void table_apply(struct change *ch)
 	struct table *old = d->table;
 
 	ch->rd->table_next = NULL;
+	ch->rd->db.table_odd = false;
 	d->table = ch->table;
 	ch->table = old;
 }
@@ -28,7 +29,8 @@ static void table_undo(struct change *ch)
 
 static void table_commit(struct request *q, struct table *take_table)
 {
-	struct slice was = table_text(q->rd->db.dir.table);
+	const struct db *db = &q->rd->db;
+	struct slice was = db->table_odd ? SLICE_NONE : table_text(db->dir.table);
 	struct change *ch;
 	struct engine_batch *b;
 

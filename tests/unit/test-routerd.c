@@ -434,6 +434,42 @@ static void a_changed_table_is_whole_after_a_restart(void **state)
 	buf_fini(&text);
 }
 
+static void on_dropped(void *arg, int rc)
+{
+	*(bool *)arg = rc == ENGINE_OK;
+}
+
+/* As after a salvage that lost some of it: the rest is read, and no longer in its places. */
+static void a_table_that_lacks_a_part_is_written_whole(void **state)
+{
+	struct buf text = BUF_INIT(1 << 20);
+	struct engine_batch *b;
+	bool dropped = false;
+
+	rig_prepare();
+	for (unsigned k = 1; k <= 300; k++)
+		buf_printf(&text, "%s<n%06u> = ann", k > 1 ? "\n" : "", k); /* 64 make a part */
+	assert_int_equal(ask(router_set_table, buf_cstr(&text)), IPC_DIR_OK);
+	b = db_begin(&rig.rd.db);
+	assert_non_null(b);
+	assert_int_equal(engine_del(b, SLICE("T\0\1")), 0);
+	engine_commit(rig.engine, &b, 1, on_dropped, &dropped);
+	rig_spin();
+	assert_true(dropped);
+	for (int i = 0; i < 2; i++) {
+		rig_restart();
+		buf_reset(&text);
+		for (unsigned k = 1; k <= 300; k++)
+			if (k <= 64 || k > 128)
+				buf_printf(&text, "%s<n%06u> = %s", k > 1 ? "\n" : "", k,
+				    k == 300 ? "xyz" : "ann");
+		if (i == 0)
+			assert_int_equal(ask(router_set_table, buf_cstr(&text)), IPC_DIR_OK);
+	}
+	assert_true(slice_eq(table_text(rig.rd.db.dir.table), buf_slice(&text)));
+	buf_fini(&text);
+}
+
 static void long_listings_come_in_parts(void **state)
 {
 	char name[140];
@@ -468,6 +504,8 @@ int main(void)
 		    a_sender_is_the_logins_own, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(
 		    a_changed_table_is_whole_after_a_restart, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(
+		    a_table_that_lacks_a_part_is_written_whole, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(submission_asks_in_order, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(
 		    who_is_bounced_and_who_is_told, rig_setup, rig_teardown),
