@@ -54,9 +54,10 @@ struct copy {
 	/* the portion */
 	struct cols_row *rows; /* among them */
 	size_t n;
-	bool staged;       /* more portions follow, or came before */
-	uint64_t modseq;   /* of a copy: all its messages have it */
-	uint32_t next_uid; /* where the next one begins; 0: there is none */
+	bool staged;        /* more portions follow, or came before */
+	uint32_t first_uid; /* of these, once all are there */
+	uint64_t modseq;    /* of a copy: all its messages have it */
+	uint32_t next_uid;  /* where the next one begins; 0: there is none */
 	struct keywords keywords;
 	uint16_t *map;                /* numbers there of the numbers here */
 	uint64_t map_last, map_there; /* the last word that was mapped, if it was no plain one */

@@ -314,6 +314,17 @@ static void staged_count(struct copy *c, struct mbox_head *h)
 	}
 }
 
+/* Until the last portion is durable nobody else keeps the places of those before it. */
+static void on_staged_moved(
+    void *arg, uint32_t uid, const struct engine_loc *from, const struct engine_loc *to)
+{
+	struct copy *c = arg;
+	size_t i = uid - c->first_uid;
+
+	if (uid >= c->first_uid && i < c->n_all && memcmp(&c->all[i].loc, from, sizeof(*from)) == 0)
+		c->all[i].loc = *to;
+}
+
 static bool new_rows(struct copy *c, struct txn *t)
 {
 	struct mbox_head *h = &t->head;
@@ -469,6 +480,9 @@ static int store(struct copy *c)
 	if (!c->staged)
 		c->txn.head.modseq = c->modseq;
 	c->to->staging = c->staged;
+	c->to->staged_moved = c->staged ? on_staged_moved : NULL;
+	c->to->staged_arg = c;
+	c->first_uid = c->txn.head.uidnext;
 	if (!keywords_map(c)) {
 		txn_abort(&c->txn);
 		return IPC_ST_TRYLATER;

@@ -50,8 +50,10 @@ static void copy_finish(struct copy *c, int status)
 	struct mbox *from = c->held_from ? c->from : NULL, *to = c->held_to ? c->to : NULL;
 
 	c->status = status;
-	if (c->staged)
+	if (c->staged) {
 		c->to->staging = false;
+		c->to->staged_moved = NULL;
+	}
 	account_ref(there);
 	if (c->op.session != NULL)
 		answer(c->op.session, c, c->to);

@@ -164,6 +164,10 @@ static void group_next(struct replay *r)
 		intent_remove(r);
 		return;
 	}
+	if (r->rec.to[r->at].shard >= r->st->n_shards) {
+		over(r, ENGINE_IO); /* it is not there now, and nothing may be done elsewhere */
+		return;
+	}
 	r->left = r->rec.to[r->at].rows;
 	engine_group_open(store_engine(r->st), key_slice(&r->rec.to[r->at].group), 0,
 	    ENGINE_CREATE | ENGINE_IN(r->rec.to[r->at].shard), on_group, r);

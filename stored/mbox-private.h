@@ -14,6 +14,9 @@
 
 /* ---- mailboxes ---- */
 
+typedef void engine_moved_uid_fn(
+    void *arg, uint32_t uid, const struct engine_loc *from, const struct engine_loc *to);
+
 enum mbox_state {
 	MBOX_READY,
 	MBOX_REOPEN, /* a commit's outcome is unknown: the group is being opened again */
@@ -74,7 +77,10 @@ struct mbox {
 	LIST_HEAD(, view) views;
 	TAILQ_HEAD(, change) changes, opens; /* the first change may be running */
 	bool change_running, change_looping, doomed_rows, load_failed;
-	bool staging;      /* a copy puts rows behind the last message, see copy-private.h */
+	bool staging; /* a copy puts rows behind the last message, see copy-private.h */
+	/* NULL, or it knows places of these rows: they are in no column yet. */
+	engine_moved_uid_fn *staged_moved;
+	void *staged_arg;
 	bool doomed;       /* there may be rows for what views still see */
 	int64_t deleted_s; /* it was deleted then, and is in account->lost or on its way there */
 };

@@ -48,14 +48,27 @@ void shards_tick(struct store *st)
 	count_step(st);
 }
 
+static bool is_well(const struct store *st, unsigned k)
+{
+	const struct engine *e = store_engine(st);
+
+	return engine_shard_away(e, k) == NULL &&
+	       engine_health(engine_shard(e, k)) == ENGINE_HEALTHY;
+}
+
+/* A sick one, whose accounts cannot be made, would stay the one with the fewest. */
 unsigned shard_for_new(const struct store *st)
 {
+	bool well = is_well(st, 0);
 	unsigned best = 0;
 
-	for (unsigned k = 1; k < st->n_shards; k++)
-		if (engine_shard_away(store_engine(st), k) == NULL &&
-		    st->shards[k].accounts < st->shards[best].accounts)
-			best = k;
+	for (unsigned k = 1; k < st->n_shards; k++) {
+		if (!is_well(st, k) ||
+		    (well && st->shards[k].accounts >= st->shards[best].accounts))
+			continue;
+		best = k;
+		well = true;
+	}
 	return best;
 }
 
