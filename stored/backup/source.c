@@ -182,7 +182,9 @@ int source_cut(struct source *s, struct report *rep)
 		    rep, "a log cannot be read: %s", rc < 0 ? strerror(-rc) : engine_rc_name(rc));
 	if (!found)
 		return report_fail(rep,
-		    "accounts or passwords are changed all the time; try again when they are not");
+		    "no moment was found at which all logs but one stood still: shards are busy, "
+		    "or "
+		    "accounts or passwords change all the time; try again later");
 	for (unsigned i = 0; i < s->n && rc == 0; i++)
 		rc = pin_files(s->db_fd[i], s->pin_fd[i]);
 	return rc == 0 ? 0 : report_fail(rep, "the files cannot be linked: %s", strerror(-rc));

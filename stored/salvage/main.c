@@ -119,15 +119,21 @@ static int do_stat(struct tool *t)
 
 static int do_rebuild(struct tool *t)
 {
-	int rc = dirs_open(t);
+	int rc = dirs_open(t), r = 0;
+	const struct {
+		int fd;
+		const char *name;
+	} all[] = { { t->store_fd, "store" }, { t->directory_fd, "directory" },
+		{ t->secrets_fd, "secrets" } };
 
 	t->rep.unread = true;
-	if (rc == 0)
-		rc = rebuild_index(t->store_fd, "store", &t->rep);
-	if (rc == 0 && t->directory_fd >= 0)
-		rc = rebuild_index(t->directory_fd, "directory", &t->rep);
-	if (rc == 0 && t->secrets_fd >= 0)
-		rc = rebuild_index(t->secrets_fd, "secrets", &t->rep);
+	/* One that cannot be made anew does not keep the others from it. */
+	for (size_t i = 0; rc == 0 && i < sizeof(all) / sizeof(all[0]); i++) {
+		int one = all[i].fd >= 0 ? rebuild_index(all[i].fd, all[i].name, &t->rep) : 0;
+
+		r = r == 0 ? one : r;
+	}
+	rc = rc == 0 ? r : rc;
 	return rc == 0 ? report_end(&t->rep) : rc;
 }
 

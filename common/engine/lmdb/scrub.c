@@ -343,7 +343,8 @@ static int body_look(struct scrub *x, const struct loc_parts *p, uint64_t off)
 		if (!scrub_step(x, share(p, next) - share(p, off)))
 			return ENGINE_CANCELLED;
 		off = next;
-		readers_first(x->s);
+		if (off < p->size || p->size >= ENGINE_BODY_READ_MAX)
+			readers_first(x->s); /* not for each of many small ones */
 		pthread_mutex_lock(&k->lock);
 		others = compactor_others(k);
 		pthread_mutex_unlock(&k->lock);
