@@ -184,8 +184,10 @@ void op_put(struct op *op, struct slice stored)
 			op_end(op, IPC_AUTH_TRYLATER);
 		return;
 	}
-	if (!op->adds && !op->admin->shut && !op->dropped)
+	if (!op->adds && !op->admin->shut && !op->dropped) {
 		shut_others(op);
+		keep_on_change(op->a, op->account);
+	}
 	/* Who was shut out must not come back by what he had asked for before. */
 	if (op->admin->shut || op->dropped)
 		op_end(op, IPC_AUTH_DISABLED);

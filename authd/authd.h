@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "authd/limits.h"
 #include "authd/secrets.h"
 #include "common/ipc/chan.h"
 
@@ -51,6 +52,7 @@ struct authd {
 	bool closing;                       /* none gets one: a channel's are gone through */
 	LIST_HEAD(, op) changes;            /* all requests of administrators */
 	LIST_HEAD(, keep) keeps;            /* passwords to be kept about which routerd is asked */
+	uint32_t change_counts[CHANGE_COUNTS]; /* keep_changes() */
 };
 
 /* ---- dialogue.c ---- */
@@ -80,9 +82,20 @@ void failures_add(struct authd *a, uint64_t account, unsigned period_s);
 void failures_fini(struct authd *a);
 
 /* ---- keep.c ---- */
-/* What a helper has confirmed becomes the account's own password, in its own time; no session ends.
+/* How often passwords of the account were changed, and perhaps some of another: whoever finds it as
+ * it was knows that nobody has set one since. */
+uint32_t keep_changes(const struct authd *a, uint64_t account);
+/* One is being set by the owner or an administrator. */
+void keep_on_change(struct authd *a, uint64_t account);
+/*
+ * What a helper has confirmed becomes the account's own password, in its own time, unless
+ * keep_changes() is another than `changes`, taken before the helper was asked; no session ends.
  */
-void keep_password(struct authd *a, uint64_t account, struct slice name, struct slice password);
+void keep_password(
+    struct authd *a, uint64_t account, uint32_t changes, struct slice name, struct slice password);
+/* The same of an account that was made for it, perhaps by somebody else who has given it one. */
+void keep_first_password(
+    struct authd *a, uint64_t account, struct slice name, struct slice password);
 void keep_on_may(struct authd *a, const struct ipc_may_reply *m);
 void keep_on_routerd_gone(struct authd *a);
 

@@ -51,6 +51,7 @@ struct dialogue {
 	uint64_t sid, quota, rights;
 	uint64_t account;    /* that a worker may open by its yes; 0: none */
 	uint64_t asked;      /* that routerd named and whose settings allow the login; 0: none */
+	uint32_t changes;    /* keep_changes() of it then */
 	uint32_t flags, uid; /* flags: IPC_CONN_... of the beginning */
 	char service[33], mech[33], domain[256];
 	bool tagged;                            /* it was a tagged password */

@@ -175,6 +175,7 @@ static void refuse_named(struct dialogue *d, enum ipc_auth_status status, struct
 static void take_account(struct dialogue *d, const struct ipc_route_login_reply *m)
 {
 	d->account = d->asked = d->guess = m->account;
+	d->changes = keep_changes(d->a, m->account);
 	d->sources = sources_of(d, m->flags);
 	d->own = (m->flags & IPC_LOGIN_NO_PASSWORD) == 0;
 	d->quota = m->quota;

@@ -3,6 +3,9 @@
  * was typed for: hashed by a worker, then stored. Sessions go on, since nothing was changed but the
  * place where the password is known. routerd is asked last: an account that went meanwhile gets no
  * secret.
+ *
+ * Invariant: what a helper was asked about before somebody set a password is never stored after it:
+ * the helper may have taken its time, and a reset is there to end what was known before.
  */
 #include "authd/admin-private.h"
 #include "common/base/log.h"
@@ -13,13 +16,24 @@
 struct keep {
 	LIST_ENTRY(keep) link;
 	bool asking; /* routerd */
-	uint32_t may_seq;
+	bool first;  /* only where there is none */
+	uint32_t may_seq, changes;
 	struct secret form;
 	struct authd *a;
 	struct work *work;
 	uint64_t account;
 	char name[IPC_WHO_MAX + 1];
 };
+
+uint32_t keep_changes(const struct authd *a, uint64_t account)
+{
+	return a->change_counts[account % CHANGE_COUNTS];
+}
+
+void keep_on_change(struct authd *a, uint64_t account)
+{
+	a->change_counts[account % CHANGE_COUNTS]++;
+}
 
 static void keep_end(struct keep *k, const char *why)
 {
@@ -59,6 +73,26 @@ static void on_work_msg(void *arg, enum ipc_type type, const union ipc_any *m)
 	ipc_send(k->a->routerd, IPC_may_ask, &may, NULL);
 }
 
+static void put(struct keep *k)
+{
+	struct secrets *s = &k->a->secrets;
+
+	if (keep_changes(k->a, k->account) != k->changes)
+		keep_end(k, "changed");
+	else if (secrets_put(s, k->account, SLICE_NONE, secret_slice(&k->form), on_put, k) != 0)
+		keep_end(k, "memory");
+}
+
+static void on_found(void *arg, int rc, struct slice stored, struct slice tagged)
+{
+	struct keep *k = arg;
+
+	if (rc != 0 || stored.n > 0)
+		keep_end(k, rc != 0 ? "disk" : "changed");
+	else
+		put(k);
+}
+
 void keep_on_may(struct authd *a, const struct ipc_may_reply *m)
 {
 	struct keep *k = LIST_FIRST(&a->keeps);
@@ -71,9 +105,10 @@ void keep_on_may(struct authd *a, const struct ipc_may_reply *m)
 	k->asking = false;
 	if (m->status != IPC_DIR_OK)
 		keep_end(k, "account");
-	else if (secrets_put(
-		     &a->secrets, k->account, SLICE_NONE, secret_slice(&k->form), on_put, k) != 0)
-		keep_end(k, "memory");
+	else if (k->first)
+		secrets_get(&a->secrets, k->account, on_found, k);
+	else
+		put(k);
 }
 
 void keep_on_routerd_gone(struct authd *a)
@@ -89,17 +124,33 @@ static void on_work_lost(void *arg)
 
 static const struct work_ops keep_work = { on_work_msg, on_work_lost };
 
-void keep_password(struct authd *a, uint64_t account, struct slice name, struct slice password)
+static void begin(struct keep what, struct slice name, struct slice password)
 {
+	struct authd *a = what.a;
 	struct ipc_work_hash hash = { .scheme = slice_str(a->scheme), .password = password };
 	struct keep *k = calloc(1, sizeof(*k));
 
 	if (k == NULL)
 		return;
-	*k = (struct keep){ .a = a, .account = account };
+	*k = what;
 	snprintf(k->name, sizeof(k->name), "%.*s", SLICE_FMT(name));
 	k->work = work_new(a, &keep_work, k);
 	/* Not now, then at one of the next logins: the helper is asked until it is done. */
 	if (k->work == NULL || work_send(k->work, IPC_work_hash, &hash) != 0)
 		keep_end(k, "busy");
+}
+
+void keep_password(
+    struct authd *a, uint64_t account, uint32_t changes, struct slice name, struct slice password)
+{
+	begin((struct keep){ .a = a, .account = account, .changes = changes }, name, password);
+}
+
+void keep_first_password(
+    struct authd *a, uint64_t account, struct slice name, struct slice password)
+{
+	begin(
+	    (struct keep){
+		.a = a, .account = account, .changes = keep_changes(a, account), .first = true },
+	    name, password);
 }

@@ -21,6 +21,7 @@ enum {
 	MAY_OPS_MAX = 8,          /* of one who logged in with a password */
 	NEW_WORKERS_MAX =
 	    32, /* workers that hash new accounts' passwords; others wait for theirs */
+	CHANGE_COUNTS = 1024, /* of changed passwords; accounts far apart share one */
 	FAILURES_MAX = 20000, /* accounts with failed logins that are remembered */
 	SECRET_STORED_MAX = 4096,
 	SECRETS_TAGS_MAX = 8, /* tagged passwords of an account: each costs a wrong one a hash */

@@ -447,7 +447,7 @@ void make_on_new(struct authd *a, const struct ipc_account_new_reply *m)
 	log_ev(LOG_NOTICE | LOG_AUDIT, "auth.made", kv_s("user", k->name),
 	    kv_u("account", m->account), kv_s("why", k->password.p != NULL ? "login" : "mail"));
 	if (k->keep && k->password.p != NULL)
-		keep_password(a, m->account, slice_str(k->name), secret_slice(&k->password));
+		keep_first_password(a, m->account, slice_str(k->name), secret_slice(&k->password));
 	let_in(k);
 	making_free(k);
 }

@@ -98,7 +98,8 @@ static void said_yes(struct dialogue *d, enum ipc_source source, bool keep)
 {
 	snprintf(d->source, sizeof(d->source), source == IPC_SOURCE_SYS ? "system" : "helper");
 	if (keep)
-		keep_password(d->a, d->asked, buf_slice(&d->name), secret_slice(&d->password));
+		keep_password(
+		    d->a, d->asked, d->changes, buf_slice(&d->name), secret_slice(&d->password));
 	secret_fini(&d->password);
 	buf_reset(&d->last);
 	d->account = d->asked;

@@ -168,6 +168,16 @@ static void a_confirmed_password_can_be_kept(void **state)
 	assert_int_equal(seen.changed, 0);
 }
 
+static void until_nothing_is_kept(void)
+{
+	for (int i = 0; i < 5000 && (rig.a.workers > 0 || !LIST_EMPTY(&rig.a.keeps)); i++)
+		rig_turn();
+	assert_int_equal(rig.a.workers, 0);
+	assert_true(LIST_EMPTY(&rig.a.keeps));
+	for (int i = 0; i < 20; i++)
+		engine_dispatch(rig.engine, 0);
+}
+
 /* It went while the password was hashed. */
 static void what_went_meanwhile_keeps_nothing(void **state)
 {
@@ -176,14 +186,65 @@ static void what_went_meanwhile_keeps_nothing(void **state)
 	seen.account_gone = 8;
 	rig_knock(IPC_CONN_TLS, 0, "pop3");
 	assert_int_equal(rig_start("PLAIN", "\0ben\0moved", 10), IPC_auth_granted);
-	for (int i = 0; i < 5000 && (rig.a.workers > 0 || !LIST_EMPTY(&rig.a.keeps)); i++)
-		rig_turn();
-	assert_int_equal(rig.a.workers, 0);
-	assert_true(LIST_EMPTY(&rig.a.keeps));
-	for (int i = 0; i < 20; i++)
-		engine_dispatch(rig.engine, 0);
+	until_nothing_is_kept();
 	seen.account_gone = 0;
 	assert_int_equal(rig_has_secret(8), 0);
+}
+
+static void assert_own_is(const char *own, size_t n_own, const char *old, size_t n_old)
+{
+	seen.source_status[IPC_SOURCE_EXT] = IPC_SOURCE_NO;
+	rig_knock(IPC_CONN_TLS, 0, "pop3");
+	assert_int_equal(rig_start("PLAIN", old, n_old), IPC_auth_refused);
+	assert_int_equal(rig_start("PLAIN", own, n_own), IPC_auth_granted);
+}
+
+/* While the helper takes its time an administrator sets a password; then it says yes, and keep. */
+static void set_while_asked(struct slice initial, uint64_t account, const char *password)
+{
+	struct ipc_auth_start m = { .mech = SLICE("PLAIN"), .has_initial = 1, .initial = initial };
+	struct ipc_source_answer yes = { .status = IPC_SOURCE_YES, .keep = 1 };
+
+	seen.login_flags = IPC_LOGIN_EXT;
+	seen.source_status[IPC_SOURCE_EXT] = IPC_TYPES;
+	rig_knock(IPC_CONN_TLS, 0, "pop3");
+	assert_int_equal(ipc_send(rig.door, IPC_auth_start, &m, NULL), 0);
+	rig_wait_asked(IPC_SOURCE_EXT, 1);
+	rig_put_secret(account, "plain", password);
+	yes.seq = seen.source_seq;
+	assert_int_equal(ipc_send(rig.source_end, IPC_source_answer, &yes, NULL), 0);
+	assert_int_equal(rig_wait(), IPC_auth_granted);
+	until_nothing_is_kept();
+}
+
+static void what_was_set_meanwhile_stays(void **state)
+{
+	set_while_asked(SLICE("\0ben\0moved"), 8, "reset");
+	assert_own_is("\0ben\0reset", 10, "\0ben\0moved", 10);
+	/* A login that begins afterwards is believed again: so it is how a helper is left. */
+	seen.source_status[IPC_SOURCE_EXT] = IPC_SOURCE_YES;
+	seen.keep = 1;
+	rig_knock(IPC_CONN_TLS, 0, "pop3");
+	assert_int_equal(rig_start("PLAIN", "\0ben\0third", 10), IPC_auth_granted);
+	until_nothing_is_kept();
+	assert_own_is("\0ben\0third", 10, "\0ben\0reset", 10);
+}
+
+/* The same while it was hashed. */
+static void what_was_set_during_the_hash_stays(void **state)
+{
+	keep_password(&rig.a, 8, keep_changes(&rig.a, 8), SLICE("ben"), SLICE("moved"));
+	rig_put_secret(8, "plain", "reset");
+	until_nothing_is_kept();
+	seen.login_flags = IPC_LOGIN_EXT;
+	assert_own_is("\0ben\0reset", 10, "\0ben\0moved", 10);
+}
+
+/* The helper was asked about a name, of which an administrator has made the account himself. */
+static void what_was_there_first_stays(void **state)
+{
+	set_while_asked(SLICE("\0newone\0moved"), 30, "first");
+	assert_own_is("\0newone\0first", 13, "\0newone\0moved", 13);
 }
 
 /* Answers to nothing open nothing and make nothing. */
@@ -216,6 +277,9 @@ int main(void)
 		CASE(its_process_dies_during_a_login),
 		CASE(a_confirmed_password_can_be_kept),
 		CASE(what_went_meanwhile_keeps_nothing),
+		CASE(what_was_set_meanwhile_stays),
+		CASE(what_was_set_during_the_hash_stays),
+		CASE(what_was_there_first_stays),
 		CASE(a_taken_source_is_not_believed),
 	};
 
