@@ -15,9 +15,10 @@ ROLES = {
     "alone@one.test": "CanAccessMailboxes", "nobody@one.test": "", "boss@one.test": "", "boss@two.test": "",
     "boss@" + DOMAIN: "",
 }
-# Who may open the mailboxes of whom; everybody his own.
-MAY = {"master@" + DOMAIN: ROLES, "users@" + DOMAIN: [n for n, r in ROLES.items() if r in ("", "UserAccounts") or r.startswith("Domain ") or "@one" in n],
-       "own@" + DOMAIN: ["boss@" + DOMAIN], "mail@one.test": ["boss@one.test", "nobody@one.test", "alone@one.test"]}
+# Who may open the mailboxes of whom, also of those who may do more; everybody his own.
+MAY = {"master@" + DOMAIN: ROLES, "users@" + DOMAIN: ROLES,
+       "own@" + DOMAIN: [n for n in ROLES if n.endswith("@" + DOMAIN)],
+       "mail@one.test": [n for n in ROLES if n.endswith("@one.test")]}
 
 
 def found(m, *what):

@@ -334,7 +334,7 @@ static void a_suspended_master_is_nobodys_to_wake(void **state)
 {
 	static const char *const who[] = { "users@company.com", "helper@company.com" };
 	static const uint32_t ways[] = { IPC_MAY_SET_PASSWORD, IPC_MAY_CHECK_PASSWORD,
-		IPC_MAY_END_SESSIONS, IPC_MAY_RESTORE, IPC_MAY_IMPERSONATE, IPC_MAY_MAILBOXES };
+		IPC_MAY_END_SESSIONS, IPC_MAY_RESTORE, IPC_MAY_IMPERSONATE };
 	uint64_t gone;
 
 	make_world();
@@ -470,7 +470,7 @@ static void what_authd_and_stored_ask(void **state)
 			1 << IPC_MAY_MAILBOXES },
 		{ "reader@one.example", "user@two.example", 0 },
 		{ "reader@one.example", "basic@one.example",
-		    1 << IPC_MAY_SEE_SESSIONS | 1 << IPC_MAY_SEE_FIGURES },
+		    1 << IPC_MAY_SEE_SESSIONS | 1 << IPC_MAY_SEE_FIGURES | 1 << IPC_MAY_MAILBOXES },
 		{ "actor@one.example", "user@one.example",
 		    1 << IPC_MAY_SEE_SESSIONS | 1 << IPC_MAY_SEE_FIGURES |
 			1 << IPC_MAY_IMPERSONATE },
@@ -487,7 +487,7 @@ static void what_authd_and_stored_ask(void **state)
 		{ "users@company.com", NULL, 1 << IPC_MAY_SEE_SESSIONS },
 		{ "users@company.com", "user@two.example", 0xfe | 1 << IPC_MAY_MAILBOXES },
 		{ "users@company.com", "master@company.com",
-		    1 << IPC_MAY_SEE_SESSIONS | 1 << IPC_MAY_SEE_FIGURES },
+		    1 << IPC_MAY_SEE_SESSIONS | 1 << IPC_MAY_SEE_FIGURES | 1 << IPC_MAY_MAILBOXES },
 		{ "settings@company.com", "user@one.example", 0 },
 		{ "master@company.com", "settings@company.com", 0x1fe | 1 << IPC_MAY_MAILBOXES },
 		{ "master@company.com", "master@company.com", 0x1fe | 1 << IPC_MAY_MAILBOXES },
