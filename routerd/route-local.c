@@ -53,6 +53,13 @@ static void trace_unknown(struct work *w, const struct unknown *u)
 	buf_fini(&value);
 }
 
+/* Mailbox and detail were said of who is left now, and mean nothing to who comes next. */
+static void forget_parts(struct work *w)
+{
+	buf_reset(&w->r->mailbox);
+	buf_reset(&w->r->detail);
+}
+
 /* The name goes into the template as it was written. */
 static enum turn reroute(struct work *w, struct slice address)
 {
@@ -61,8 +68,7 @@ static enum turn reroute(struct work *w, struct slice address)
 	bool bad;
 
 	template_put(&made, address, &name, 1);
-	buf_reset(&w->r->mailbox);
-	buf_reset(&w->r->detail);
+	forget_parts(w);
 	bad = made.overflow || route_take_address(w, buf_slice(&made)) != 0;
 	buf_fini(&made);
 	if (bad)
@@ -145,6 +151,7 @@ static enum turn reach_object(struct work *w, struct object *o)
 		return TURN_OVER;
 	}
 	if (o->kind == OBJECT_FORWARDER) {
+		forget_parts(w);
 		if (route_take_address(w, slice_str(o->address)) != 0)
 			return route_end(w, IPC_ROUTE_SYNTAX, NULL);
 		route_relay_by(w, false); /* as a record marked Relay: would */

@@ -182,6 +182,13 @@ static const struct row rows[] = {
 	/* ---- objects ---- */
 	{ "a mailbox and a detail", "", NULL, "Work#jim+Lists@domain.dom", ROUTE_MAIL, HERE,
 	    "jim@domain.dom", .mailbox = "Work", .detail = "Lists" },
+	{ "a mailbox and a detail of an alias are the account's", "", NULL,
+	    "Work#john_smith+Lists@main.example", ROUTE_MAIL, HERE, "john@main.example",
+	    .mailbox = "Work", .detail = "Lists" },
+	{ "those of a forwarder are nobody's", "", NULL, "Secret#away+Lists@client1.com",
+	    ROUTE_MAIL, HERE, "jim@domain.dom", YES },
+	{ "but those of its address count", "", NULL, "Secret#filed+x@client1.com", ROUTE_MAIL,
+	    HERE, "jim@domain.dom", YES, .mailbox = "Work", .detail = "Lists" },
 	{ "a domain's login page", "", NULL, "LoginPage@domain.dom", ROUTE_ACCESS,
 	    IPC_ROUTE_NOTLOCAL, "HTTP", "domain.dom", "LoginPage" },
 	{ "which gets no mail", "", NULL, "LoginPage@domain.dom", ROUTE_MAIL, NOBODY },
@@ -234,6 +241,10 @@ static int setup(void **state)
 	account("domain.dom", "jim");
 	assert_non_null(directory_add_forwarder(&dir, directory_domain(&dir, SLICE("client1.com")),
 	    SLICE("jim"), SLICE("john@other.dom"), STATE_ACTIVE));
+	assert_non_null(directory_add_forwarder(&dir, directory_domain(&dir, SLICE("client1.com")),
+	    SLICE("away"), SLICE("jim@domain.dom"), STATE_ACTIVE));
+	assert_non_null(directory_add_forwarder(&dir, directory_domain(&dir, SLICE("client1.com")),
+	    SLICE("filed"), SLICE("Work#jim+Lists@domain.dom"), STATE_ACTIVE));
 	return 0;
 }
 
