@@ -149,7 +149,7 @@ static void change_list(
 
 /* ---- one object ---- */
 
-static void remove_object(struct plan *p, const struct dir_entry *e)
+static void remove_object(struct plan *p, enum phase phase, const struct dir_entry *e)
 {
 	static const char *const verbs[DIR_KINDS] = { [DIR_DOMAIN] = "DeleteDomain",
 		[DIR_ACCOUNT] = "DeleteAccount",
@@ -159,7 +159,7 @@ static void remove_object(struct plan *p, const struct dir_entry *e)
 	struct buf b;
 
 	line_name(&b, verbs[e->kind], e->name);
-	add_step(p, PHASE_TAKE, e, &b);
+	add_step(p, phase, e, &b);
 }
 
 /* What is made with the object, in the one change that makes it. */
@@ -270,7 +270,8 @@ static void plan_change(struct plan *p, const struct dir_entry *e, const struct 
 		show(p, '~', e, parts[i].key);
 		show_values(p, old->part[i], e->part[i]);
 		if (parts[i].set == NULL) {
-			remove_object(p, old);
+			/* In one phase: the name is gone for no longer than it takes. */
+			remove_object(p, PHASE_MAKE, old);
 			make_object(p, e);
 		} else if (parts[i].value == 'a' && strcmp(parts[i].key, "Rights") != 0) {
 			change_list(p, e, i, old->part[i], e->part[i]);
@@ -344,7 +345,7 @@ static void plan_prune(struct plan *p, struct slice main_domain)
 		    dirfile_find(&p->want, e->kind, e->name) != NULL)
 			continue;
 		show(p, '-', e, NULL);
-		remove_object(p, e);
+		remove_object(p, PHASE_TAKE, e);
 	}
 }
 

@@ -2,7 +2,8 @@
  * plan - the commands that lead from the directory there is to the one that is wanted. apply.c
  * makes it, plan-run.c carries it out.
  *
- * Invariant: steps of one phase do not need each other.
+ * Invariant: steps of one phase do not need each other, but for an object that is deleted to be
+ * made anew: these two follow each other.
  */
 #pragma once
 

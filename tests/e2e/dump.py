@@ -6,11 +6,12 @@ the same dump, the same rows in its database, the same answers to where names le
 """
 import os
 import random
+import re
 import sys
 
 import rows
 import suite
-from suite import DOMAIN, case, check, equal, main
+from suite import DOMAIN, case, check, equal, main, wait
 
 LONG = "--long" in sys.argv
 if LONG:
@@ -311,6 +312,25 @@ def round_trip(s):
         s.ctl("apply", "--quiet", "--prune", write(s, "base.txt", base))
         equal(s.ctl("dump"), base, "seed %d: what is there at the end" % seed)
     equal(kinds, set(rows.LAYOUT) | {"M", "W"}, "the kinds of rows that were tried")
+
+
+@case("a forwarder's new address and a list's new owner: the name is gone from one command to the next, not longer")
+def anew(s):
+    base, log = s.ctl("dump"), len(s.log_text())
+    text = base + 'domain "w.test"\naccount "a@w.test"\naccount "%s@w.test"\nforwarder "f@w.test" {Address="%s@w.test";}\n' \
+        'list "l@w.test" {Owner="%s@w.test";}\n'
+    s.ctl("apply", write(s, "one.txt", text % ("b", "a", "a")))
+    s.ctl("apply", "--prune", write(s, "other.txt", text % ("c", "c", "c")))
+    equal('forwarder "f@w.test" {Address="c@w.test";}' in s.ctl("dump"), True, "the new address is there")
+
+    def verbs():
+        return re.findall(r"admin\.change .*?verb=(\w+)", s.log_text()[log:])
+
+    wait(lambda: verbs().count("list_create") == 2, 60, "the log")
+    for kind in ("forwarder", "list"):
+        equal(verbs()[verbs().index(kind + "_delete") + 1], kind + "_create", "what came next of " + str(verbs()))
+    s.ctl("apply", "--quiet", "--prune", write(s, "base.txt", base))
+    equal(s.ctl("dump"), base, "what is there after --prune")
 
 
 @case("--dry-run shows the difference and changes nothing; without --prune what is not in the file stays")
