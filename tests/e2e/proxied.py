@@ -9,6 +9,7 @@ import poplib
 import socket
 import struct
 
+from desk import admin
 from suite import A1, A2, DOMAIN, PASSWORD, case, check, equal, main, wait
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
@@ -108,6 +109,7 @@ def doors(s):
         sock.sendall(b"a LOGIN info %s\r\n" % PASSWORD.encode())
         check(f.readline().startswith(b"a OK"), "no login")
         equal([(r["Account"], r["Address"], r["Proxied"]) for r in s.sessions()], [("info@client1.test", PEER, "YES")], "the sessions")
+        equal(admin(s, "FindAccountSession info@client1.test FOR " + PEER).strip('"'), s.sessions()[0]["SID"], "found for whom the proxy connects")
         for words in (("--for=" + PEER,), ("--peer=" + PEER, "--for=" + PEER, "--service=imap")):
             equal(s.ctl("session", "find", "info@client1.test", *words).strip(), s.sessions()[0]["SID"], "the one behind the proxy")
         equal(s.ctl("session", "list", "--for=" + A1).count("imap"), 0, "those for another address")

@@ -8,6 +8,7 @@ import re
 import smtplib
 
 import suite
+from cli import parse
 from desk import Pwd, admin
 from suite import A1, DOMAIN, PASSWORD, Line, case, check, equal, main, message, refused, wait
 
@@ -304,15 +305,19 @@ def pwd_allowed(s):
 @case("a new account has what the template of its domain says: settings, mailboxes, subscriptions")
 def template(s):
     admin(s, "CreateDomain t.test", "UpdateAccountTemplate t.test {DefaultMailboxes=(Drafts,\"Work/Old\");"
-          "MailboxSubscription=(INBOX,Drafts,\"~all/news\");RealName=\"somebody new\";MaxAccountSize=5M;}",
+          "MailboxSubscription=(INBOX,Drafts,\"~all/news\");RealName=\"somebody new\";MaxAccountSize=5M;"
+          "MailboxAliases={news=\"~all/news\";\"old work\"=\"Work/Old\";};}",
           "CreateAccount ann@t.test {Password=\"%s\";}" % PASSWORD)
-    with imap(s, "ann@t.test") as c:
-        names = sorted(r.decode().split('"/" ')[1].strip('"') for r in c.list()[1])
-        equal(names, ["Drafts", "INBOX", "Work", "Work/Old"], "mailboxes")
-        subs = sorted(r.decode().split('"/" ')[1].strip('"') for r in c.lsub()[1])
-        equal(subs, ["Drafts", "INBOX", "~all/news"], "subscriptions")
-    got = admin(s, "GetAccountSettings ann@t.test")
-    check("5M" in got and "somebody new" in got, "settings are %s", got)
+    s.ctl("account", "import", "-", stdin="ben@t.test:{PLAIN}%s\n" % PASSWORD)
+    for name in ("ann@t.test", "ben@t.test"):
+        with imap(s, name) as c:
+            names = sorted(r.decode().split('"/" ')[1].strip('"') for r in c.list()[1])
+            equal(names, ["Drafts", "INBOX", "Work", "Work/Old"], "mailboxes of " + name)
+            subs = sorted(r.decode().split('"/" ')[1].strip('"') for r in c.lsub()[1])
+            equal(subs, ["Drafts", "INBOX", "~all/news"], "subscriptions of " + name)
+        got = admin(s, "GetAccountSettings " + name)
+        check("5M" in got and "somebody new" in got, "settings of %s are %s", name, got)
+        equal(parse(admin(s, "GetMailboxAliases " + name)), {"news": "~all/news", "old work": "Work/Old"}, "mailbox aliases of " + name)
     admin(s, "UpdateAccountTemplate t.test {RealName=default;}")
     check("somebody new" in admin(s, "GetAccountSettings ann@t.test"), "the account changed with the template")
 
