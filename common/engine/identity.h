@@ -30,8 +30,8 @@ void shard_dir_name(unsigned shard, char ret_name[SHARD_NAME_MAX]);
 /*
  * The directory of shard k (1 ...) of this store, looked at: *ret_fd is the caller's. Else a word
  * for why not: "missing", "not-mounted" (a directory without identity), "other-store",
- * "other-shard", "empty" (its log is gone), "owner", "identity" (damaged), "io". `with_log` false:
- * a new one may have no log yet.
+ * "other-shard", "empty" (its log is gone), "owner", "identity" (damaged), "newer-version", "io".
+ * `with_log` false: a new one may have no log yet.
  */
 const char *shard_dir_open(
     int store_fd, const struct identity *store, unsigned shard, bool with_log, int *ret_fd);

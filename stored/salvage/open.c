@@ -30,6 +30,7 @@ static const char *shard_why(const char *why)
 		{ "empty", "its log is gone" },
 		{ "owner", "it is somebody else's; the server refuses it" },
 		{ "identity", "its identity is damaged; the server refuses it" },
+		{ "newer-version", "a newer version wrote it; the server refuses it" },
 	};
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)

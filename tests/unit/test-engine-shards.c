@@ -1,36 +1,11 @@
 /* A store of several shards: bodies that cross, commits that wait for them, directories that are
  * not where they were. What every engine promises is in test-engine-contract.c. */
-#include "engine-help.h"
+#include "shards-help.h"
 
 #include "common/engine/identity.h"
 #include "common/engine/lmdb/lmdb-private.h"
 
-enum { SHARDS = 3 };
-
-static char dir[64];
 static const char *spec = "3*lmdb";
-
-static int setup(void **state)
-{
-	dir_make(dir);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	dir_remove(dir);
-	return 0;
-}
-
-static struct engine_group *group_in(struct engine *e, const char *id, unsigned shard)
-{
-	struct answer a = { .rc = WAITING };
-
-	engine_group_open(e, slice_str(id), 0, ENGINE_CREATE | ENGINE_IN(shard), on_group, &a);
-	wait_for(e, &a.rc);
-	assert_int_equal(a.rc, 0);
-	return a.group;
-}
 
 static int put_ref(
     struct engine *e, struct engine_group *g, const char *key, const struct engine_loc *loc)
@@ -181,55 +156,6 @@ static void test_order_behind_a_copy(void **state)
 
 /* ---- directories ---- */
 
-static void make_three(void)
-{
-	struct engine *e = store_open("3*lmdb", dir, NULL);
-
-	assert_int_equal(engine_shards(e), SHARDS);
-	for (unsigned k = 0; k < SHARDS; k++) {
-		struct engine_group *g = group_in(e, "g", k);
-
-		assert_int_equal(put(e, g, "k", "v"), 0);
-		engine_group_close(&g);
-	}
-	engine_close(&e);
-}
-
-/* Exactly these are away, for these reasons; the others have what was put there. */
-static void expect_away(const char *of_spec, const char *why1, const char *why2)
-{
-	const char *why[SHARDS] = { NULL, why1, why2 };
-	struct engine *e = store_open(of_spec, dir, NULL);
-
-	assert_int_equal(engine_shards(e), SHARDS);
-	for (unsigned k = 0; k < SHARDS; k++) {
-		struct answer a = { .rc = WAITING };
-		const char *away = engine_shard_away(e, k);
-
-		if (why[k] == NULL)
-			assert_null(away);
-		else
-			assert_string_equal(away != NULL ? away : "", why[k]);
-		engine_group_open(e, SLICE("g"), 0, ENGINE_CREATE | ENGINE_IN(k), on_group, &a);
-		wait_for(e, &a.rc);
-		assert_int_equal(a.rc, why[k] == NULL ? 0 : ENGINE_IO);
-		if (why[k] != NULL)
-			continue;
-		assert_string_equal(get(e, a.group, "k")->text, "k=v ");
-		assert_int_equal(put(e, a.group, "more", "v"), 0);
-		engine_group_close(&a.group);
-	}
-	engine_close(&e);
-}
-
-static void run(const char *what)
-{
-	char cmd[256];
-
-	snprintf(cmd, sizeof(cmd), "cd ./%s && { %s; }", dir, what);
-	assert_int_equal(system(cmd), 0);
-}
-
 static void test_directories(void **state)
 {
 	struct engine *e;
@@ -268,30 +194,6 @@ static void test_directories(void **state)
 	engine_close(&e);
 	make_three();
 	expect_away("3*lmdb", NULL, NULL);
-}
-
-/* What is there already is nobody's to take; a crash may have left a shard half made. */
-static void test_growing(void **state)
-{
-	struct engine *e = store_open("2*lmdb", dir, NULL);
-
-	assert_int_equal(engine_shards(e), 2);
-	engine_close(&e);
-	run("mkdir shard-2 && touch shard-2/somebody");
-	e = store_open("3*lmdb", dir, NULL);
-	assert_int_equal(engine_shards(e), 2);
-	engine_close(&e);
-	run("rm shard-2/somebody && sed 's/^shard 1/shard 2/' shard-1/identity >shard-2/identity");
-	e = store_open("3*lmdb", dir, NULL);
-	assert_int_equal(engine_shards(e), 3);
-	engine_close(&e);
-	make_three();
-	/* The first shard's own mark is damaged, or another's disk is mounted there. */
-	run("echo >>identity");
-	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	assert_int_equal(engine_open("3*lmdb", fd, NULL, &e), ENGINE_CORRUPT);
-	close(fd);
 }
 
 static void test_damage_stays_in_its_shard(void **state)
@@ -387,8 +289,6 @@ static void test_packed(void **state)
 	pack_bodies = false;
 }
 
-#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-
 static int tests(void)
 {
 	const struct CMUnitTest all[] = {
@@ -396,7 +296,6 @@ static int tests(void)
 		CASE(test_packed),
 		CASE(test_order_behind_a_copy),
 		CASE(test_directories),
-		CASE(test_growing),
 		CASE(test_damage_stays_in_its_shard),
 		CASE(test_a_failed_sync_stays_in_its_shard),
 		CASE(test_in_memory),

@@ -60,7 +60,8 @@ static int take_counted(struct raw *r, const struct identity *id, unsigned shard
 	}
 	away(r, shard, why);
 	/* Reasons for the server to keep off; the mail in it is no less readable. */
-	if (strcmp(why, "identity") == 0 || strcmp(why, "owner") == 0)
+	if (strcmp(why, "identity") == 0 || strcmp(why, "newer-version") == 0 ||
+	    strcmp(why, "owner") == 0)
 		return take_named(r, shard);
 	return 0;
 }

@@ -141,6 +141,8 @@ static const char *look(
 
 	if (r == ENGINE_NOTFOUND)
 		return "not-mounted";
+	if (r == ENGINE_VERSION)
+		return "newer-version";
 	if (r != 0)
 		return r == ENGINE_IO ? "io" : "identity";
 	if (id.store != store->store)

@@ -54,18 +54,24 @@ static const char *open_word(int r)
 	}
 }
 
+/* Two things are not one shard's affair: whoever has it open is about to let go of it, and a
+ * version that was taken back is to be installed again. */
 static int add(
     struct shards *w, int fd, const char *child, const struct engine_conf *conf, const char *away)
 {
 	struct engine_conf own = *conf;
 	struct engine *e = NULL;
-	int r;
+	int r = 0;
 
 	own.shard = w->e.n_parts;
-	if (away == NULL && (r = engine_open(child, fd, &own, &e)) != 0)
+	if (away == NULL && (r = engine_open(child, fd, &own, &e)) == ENGINE_BUSY)
+		return r;
+	if (r != 0)
 		away = open_word(r);
 	if (away != NULL)
 		log_ev(LOG_ERR, "engine.away", kv_u("shard", own.shard), kv_s("why", away));
+	if (away != NULL && strcmp(away, open_word(ENGINE_VERSION)) == 0)
+		return ENGINE_VERSION;
 	r = shards_add(w, e, away);
 	if (r != 0 && e != NULL)
 		engine_close(&e);
@@ -187,6 +193,7 @@ static const char *make_one(struct shards *w, const struct identity *store, cons
 	return why;
 }
 
+/* In the first shard: whose store it is, and how many it has. */
 static int count_them(int dir_fd, const struct identity *store)
 {
 	int r = owner_take(dir_fd);
@@ -215,16 +222,26 @@ static int grow(struct shards *w, unsigned n, struct identity *store, const char
 	return count_them(dir_fd, store);
 }
 
+/*
+ * The number of a store that had no other shards. Durable before any other directory has it: of one
+ * that a crash leaves half made the next start knows whose it is.
+ */
+static int first_identity(int dir_fd, struct identity *store)
+{
+	if (getrandom(&store->store, sizeof(store->store), 0) != sizeof(store->store))
+		return -EIO;
+	return count_them(dir_fd, store);
+}
+
 int shards_open_dirs(
     struct shards *w, unsigned n, const char *child, int dir_fd, const struct engine_conf *conf)
 {
 	struct identity store = { .shards = 1 };
 	int r = identity_read(dir_fd, &store);
 
-	if (r == ENGINE_NOTFOUND) {
-		if (getrandom(&store.store, sizeof(store.store), 0) != sizeof(store.store))
-			return -EIO;
-		r = 0;
+	if (r == ENGINE_NOTFOUND && (r = first_identity(dir_fd, &store)) > 0) {
+		log_ev(LOG_ERR, "engine.no_shard", kv_u("shard", 1), kv_s("why", open_word(r)));
+		return 0;
 	}
 	if (r == 0 && store.shard != 0)
 		r = ENGINE_CORRUPT; /* the disk of another shard is mounted here */

@@ -26,7 +26,10 @@ static unsigned whole_dispatch(struct engine *e, unsigned max)
 	return n;
 }
 
-/* What is held in one may be of another: first all callbacks end, then the shards do. */
+/*
+ * What is held in one may be of another: first all callbacks end, then the shards do. The first one
+ * last: whoever gets its lock finds all others free.
+ */
 static void whole_close(struct engine *e)
 {
 	struct shards *w = (struct shards *)e;
@@ -35,7 +38,7 @@ static void whole_close(struct engine *e)
 		w->at[i]->closing = true;
 	for (unsigned i = 0; i < e->n_parts; i++)
 		held_fini(w->at[i]);
-	for (unsigned i = 0; i < e->n_parts; i++)
+	for (unsigned i = e->n_parts; i-- > 0;)
 		engine_close(&w->at[i]);
 	close(e->fd);
 }
