@@ -180,6 +180,14 @@ static bool still_good(const void *arg)
 	return true;
 }
 
+static bool is_first_of_account(const struct commit *c, unsigned i)
+{
+	for (unsigned k = 0; k < i; k++)
+		if (c->txns[k]->mbox->account == c->txns[i]->mbox->account)
+			return false;
+	return true;
+}
+
 /* What their accounts' indexes of threads have to write, behind the n batches: how many there are.
  */
 static unsigned carry(struct commit *c, struct engine_batch **batches)
@@ -192,6 +200,9 @@ static unsigned carry(struct commit *c, struct engine_batch **batches)
 	/* An account's index is in the shard of its mailboxes. */
 	room = engine_limits(engine_shard(e, engine_batch_shard(batches[0])))->commit_batches;
 	for (unsigned i = 0; i < c->n && n < TXN_COMMIT_MAX && n < room; i++) {
+		/* One batch of a group in one commit. */
+		if (!is_first_of_account(c, i))
+			continue;
 		batches[n] = threads_carry(c->txns[i]->mbox->account, &c->threads);
 		n += batches[n] != NULL;
 	}

@@ -408,6 +408,69 @@ static void the_index_goes_with_the_delivery(void **state)
 	}
 }
 
+static unsigned found, stored;
+
+static void on_found(void *arg, uint64_t t)
+{
+	found++;
+}
+
+static void on_stored(struct txn *t, int status)
+{
+	assert_int_equal(status, IPC_ST_OK);
+	stored++;
+}
+
+/* A commit of two mailboxes has one batch of their account's index, however much waits. */
+static void two_mailboxes_carry_one_batch(void **state)
+{
+	enum { ASKS = 2 * THREADS_BATCH / (IPC_THREAD_NUMBERS - 1) };
+	static const char *const names[2] = { "INBOX", "Other" };
+	struct rig *r = *state;
+	struct rig_client *s = rig_session(r, 7, 1, NULL);
+	struct account *a = idmap_get(&r->store->accounts, 7);
+	struct thread_ids ids = { .n = IPC_THREAD_NUMBERS };
+	struct engine_batch *batches[2];
+	struct txn t[2], *txns[2] = { &t[0], &t[1] };
+	bool carries;
+
+	rig_send(s, IPC_mbox_create, &(struct ipc_mbox_create){ 1, SLICE("Other"), 0 });
+	assert_int_equal(rig_wait(s, IPC_mbox_done)->mbox_done.status, IPC_ST_OK);
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(rig_open(s, names[i], 0).status, IPC_ST_OK);
+	found = stored = 0;
+	for (unsigned i = 0; i < ASKS; i++) {
+		for (unsigned k = 0; k < IPC_THREAD_NUMBERS; k++)
+			ids.v[k] = 1 + i * IPC_THREAD_NUMBERS + k;
+		threads_find(a, &ids, on_found, NULL);
+	}
+	for (int64_t until = clock_mono_ms() + 60000; found < ASKS; rig_spin(r, 5))
+		assert_true(clock_mono_ms() < until);
+	assert_true(a->threads.n > THREADS_BATCH);
+	for (unsigned i = 0; i < 2; i++) {
+		int status;
+		struct mbox *m = account_mbox(a, slice_str(names[i]), &status);
+
+		assert_non_null(m);
+		assert_int_equal(txn_begin(m, &t[i], on_stored), IPC_ST_OK);
+		batches[i] = t[i].batch;
+	}
+	carries = engine_may_commit(store_engine(r->store), batches, 2);
+	assert_int_equal(a->threads.n_handed, 0);
+	if (carries) {
+		assert_int_equal(txn_commit(r->store, txns, 2), IPC_ST_OK);
+		assert_int_equal(a->threads.n_handed, THREADS_BATCH);
+		for (int64_t until = clock_mono_ms() + 60000; stored < 2; rig_spin(r, 5))
+			assert_true(clock_mono_ms() < until);
+	} else {
+		for (unsigned i = 0; i < 2; i++)
+			txn_abort(&t[i]);
+		threads_flush(a);
+	}
+	settle(r, 7);
+	rig_client_close(s);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -423,6 +486,7 @@ int main(int argc, char **argv)
 		CASE(late_facts_bring_the_thread),
 		CASE(the_index_is_bounded),
 		CASE(the_index_goes_with_the_delivery),
+		CASE(two_mailboxes_carry_one_batch),
 	};
 
 	if (argc > 1)
