@@ -193,6 +193,45 @@ static void test_a_newer_shard_refuses_the_store(void **state)
 	expect_away("3*lmdb", NULL, NULL);
 }
 
+/* 0: there is no such segment. */
+static uint32_t version_of(const char *segment)
+{
+	uint8_t head[SEG_HEAD];
+	struct seg_head h;
+	char path[128];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, segment);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	assert_int_equal(pread(fd, head, sizeof(head), 0), sizeof(head));
+	close(fd);
+	assert_int_equal(seg_head_decode(head, &h), SEG_OK);
+	return h.version;
+}
+
+/* A program that knows no shards refuses what is written in a store of several. */
+static void test_the_version_says_so(void **state)
+{
+	struct engine *e = store_open("lmdb", dir, NULL);
+	struct engine_group *g = group_in(e, "g", 0);
+
+	assert_int_equal(put(e, g, "k", "v"), 0);
+	engine_group_close(&g);
+	engine_close(&e);
+	assert_int_equal(version_of("log-00000000"), SEG_VERSION);
+	assert_int_equal(version_of("log-00000001"), 0);
+	make_three();
+	for (int again = 0; again < 2; again++) {
+		assert_int_equal(version_of("log-00000000"), SEG_VERSION);
+		assert_int_equal(version_of("log-00000001"), SEG_VERSION_SHARDS);
+		assert_int_equal(version_of("log-00000002"), 0);
+		assert_int_equal(version_of("shard-2/log-00000001"), SEG_VERSION_SHARDS);
+		expect_away("3*lmdb", NULL, NULL);
+	}
+}
+
 static int tests(void)
 {
 	const struct CMUnitTest all[] = {
@@ -201,6 +240,7 @@ static int tests(void)
 		CASE(test_a_shard_still_open),
 		CASE(test_the_first_one_closes_last),
 		CASE(test_a_newer_shard_refuses_the_store),
+		CASE(test_the_version_says_so),
 	};
 
 	return cmocka_run_group_tests(all, NULL, NULL);

@@ -225,7 +225,7 @@ static void test_newer_version_is_refused(void **state)
 	assert_int_equal(pread(fd, head, sizeof(head), 0), sizeof(head));
 	assert_int_equal(seg_head_decode(head, &h), SEG_OK);
 	assert_int_equal(h.version, SEG_VERSION);
-	head[8] = SEG_VERSION_PACKED + 1;
+	head[8] = SEG_VERSION_SHARDS + 1;
 	assert_int_equal(seg_head_decode(head, &h), SEG_BAD);
 	wire_store_u64(head + 56, XXH3_64bits(head, 56));
 	assert_int_equal(seg_head_decode(head, &h), SEG_NEWER);

@@ -228,8 +228,10 @@ static void test_a_failed_sync_stays_in_its_shard(void **state)
 	struct engine_group *g[SHARDS];
 
 	engine_sys.fdatasync = sync_or_fail;
-	for (unsigned k = 0; k < SHARDS; k++)
+	for (unsigned k = 0; k < SHARDS; k++) {
 		g[k] = group_in(e, "g", k);
+		assert_int_equal(put(e, g[k], "k", "v"), 0);
+	}
 	disk_fails = true;
 	for (int turn = 0; turn < 3; turn++)
 		for (unsigned k = 0; k < SHARDS; k++) {

@@ -8,7 +8,7 @@
 
 #include <xxhash.h>
 
-enum { ROWS = 40, NEWER = SEG_VERSION_PACKED + 1 };
+enum { ROWS = 40, NEWER = SEG_VERSION_SHARDS + 1 };
 
 static const struct engine_conf conf = { .segment_bytes = 30000 };
 

@@ -424,7 +424,7 @@ static void on_stored(struct txn *t, int status)
 /* A commit of two mailboxes has one batch of their account's index, however much waits. */
 static void two_mailboxes_carry_one_batch(void **state)
 {
-	enum { ASKS = 2 * THREADS_BATCH / (IPC_THREAD_NUMBERS - 1) };
+	enum { ASKS = 3 * THREADS_BATCH / 2 / (IPC_THREAD_NUMBERS - 1) };
 	static const char *const names[2] = { "INBOX", "Other" };
 	struct rig *r = *state;
 	struct rig_client *s = rig_session(r, 7, 1, NULL);

@@ -315,7 +315,10 @@ static int group_store(struct store *s, struct group *g)
 	if (r == 0 && g->h.batches == 0)
 		return 0; /* rows of the compactor that all had changed */
 	if (r == 0 && g->packs)
-		log_need_packed(&s->log);
+		log_need(&s->log, SEG_VERSION_PACKED);
+	/* Who knows no shards would take the accounts of the others for empty ones. */
+	if (r == 0 && s->e.whole != NULL && s->e.whole->n_parts > 1)
+		log_need(&s->log, SEG_VERSION_SHARDS);
 	if (r == 0)
 		r = log_begin(&s->log, &g->h);
 	if (r != 0)

@@ -31,7 +31,7 @@ enum seg_rc seg_head_decode(const uint8_t p[SEG_HEAD], struct seg_head *ret_h)
 		return SEG_BAD;
 	if (wire_load_u64(p + SEG_SUMMED) != XXH3_64bits(p, SEG_SUMMED))
 		return SEG_BAD;
-	if (version < SEG_VERSION || version > (is_log ? SEG_VERSION_PACKED : SEG_VERSION))
+	if (version < SEG_VERSION || version > (is_log ? SEG_VERSION_SHARDS : SEG_VERSION))
 		return SEG_NEWER;
 	*ret_h = (struct seg_head){
 		.kind = is_log ? SEG_LOG : SEG_BODY,

@@ -17,6 +17,7 @@ enum {
 	SEG_HEAD = 64,
 	SEG_VERSION = 1,        /* of every file that needs no later one */
 	SEG_VERSION_PACKED = 2, /* of segments: from here on there may be packed bodies */
+	SEG_VERSION_SHARDS = 3, /* of segments: the store has more shards than this */
 	FRAME_HEAD = 48,
 	FRAME_ALIGN = 8,
 	FRAME_ROWS_MAX = 512 << 20,

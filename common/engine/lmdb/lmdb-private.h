@@ -183,8 +183,8 @@ int thread_start(pthread_t *t, void *(*fn)(void *), void *arg);
 int log_segment_open(int dir_fd, uint64_t no, int flags); /* fd or -errno */
 int log_segment_new(struct log *l);
 int log_rotate(struct log *l);
-/* The next frame has packed bodies: it goes to a segment that programs before them refuse. */
-void log_need_packed(struct log *l);
+/* The next frame goes to a segment that programs before this version refuse. */
+void log_need(struct log *l, uint32_t version);
 int log_begin(struct log *l, const struct frame_head *h); /* rotates; then l->pos is the place */
 int log_add(struct log *l, const void *p, size_t n);
 int log_write(struct log *l, const struct frame_head *h);

@@ -129,11 +129,11 @@ int log_rotate(struct log *l)
 	return r;
 }
 
-void log_need_packed(struct log *l)
+void log_need(struct log *l, uint32_t version)
 {
-	if (l->version >= SEG_VERSION_PACKED)
+	if (l->version >= version)
 		return;
-	l->version = SEG_VERSION_PACKED;
+	l->version = version;
 	l->fresh_segment = true;
 }
 
