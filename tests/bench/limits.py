@@ -42,37 +42,46 @@ def loopback():
     return got / took / 1e6
 
 
-def trips(here, there):
-    """Messages of 64 octets there and back a second between this process and a child."""
-    pid = os.fork()
-    if pid == 0:
-        here.close()
-        while data := there.recv(256):
-            there.send(data)
-        os._exit(0)
-    there.close()
+def trips(floor):
+    """(by TCP, between two processes): messages there and back a second, by floor.c."""
+    said = subprocess.run([floor, "trips"], capture_output=True, text=True, check=True)
+    return tuple(map(float, said.stdout.split()))
+
+
+def spawns():
+    """Programs a second that are started, end and are waited for."""
     began = time.monotonic()
-    for _ in range(20000):
-        here.send(b"x" * 64)
-        here.recv(256)
-    took = time.monotonic() - began
-    here.close()
-    os.waitpid(pid, 0)
-    return 20000 / took
+    for _ in range(200):
+        os.waitpid(os.posix_spawn("/bin/true", ["true"], {}), 0)
+    return 200 / (time.monotonic() - began)
 
 
-def round_trips():
-    """Over a SOCK_SEQPACKET pair: what each question to stored costs."""
-    return trips(*socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET))
+def pss_kib(pid):
+    with open("/proc/%d/smaps_rollup" % pid) as f:
+        return next(int(x.split()[1]) for x in f if x.startswith("Pss:"))
 
 
-def tcp_trips():
-    """Over a TCP connection: what each command that waits for its answer costs."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    here, there = socket.create_connection(listener.getsockname()), listener.accept()[0]
-    for s in (here, there):
-        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return trips(here, there)
+def children(pid):
+    with open("/proc/%d/task/%d/children" % (pid, pid)) as f:
+        return list(map(int, f.read().split()))
+
+
+def idle_kib(floor, count=100):
+    """(PSS of one process that holds a connection and nothing else, of the one that accepts), KiB, by floor.c."""
+    with socket.create_server(("127.0.0.1", 0)) as s:
+        port = s.getsockname()[1]
+    server = subprocess.Popen([floor, "idle", str(port)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    server.stdout.readline()
+    held = [socket.create_connection(("127.0.0.1", port)) for _ in range(count)]
+    for one in held:
+        one.recv(64)
+    every = children(server.pid)
+    got = sum(map(pss_kib, every)) / len(every), pss_kib(server.pid)
+    for one in held:
+        one.close()
+    server.stdin.close()
+    server.wait()
+    return got
 
 
 def copies():
@@ -124,11 +133,12 @@ def ciphers():
 class Limits:
     """Measured once for a run; each method gives what a row could be at best, in ms or in things a second, on this machine."""
 
-    def __init__(self, scratch):
+    def __init__(self, scratch, floor):
         self.scratch = scratch
         self.gcm, self.sign = ciphers()
-        self.flush, self.net, self.tcp, self.trip = synced_appends(scratch), loopback(), tcp_trips(), round_trips()
-        self.copy, self.scan, self.fork = copies(), scans(), forks()
+        self.flush, self.net, (self.tcp, self.trip) = synced_appends(scratch), loopback(), trips(floor)
+        self.copy, self.scan, self.fork, self.spawn = copies(), scans(), forks(), spawns()
+        self.held_kib, self.rest_kib = idle_kib(floor)
         self.flushes = {5000: self.flush}
 
     def described(self):
@@ -136,7 +146,9 @@ class Limits:
                 ("messages there and back a second by TCP", self.tcp),
                 ("messages there and back a second between two processes", self.trip), ("MB/s of memory copies", self.copy),
                 ("MB/s of memory looked through", self.scan), ("MB/s of AES-128-GCM, one core", self.gcm),
-                ("ECDSA P-256 signatures a second, one core", self.sign), ("processes a second born and ended", self.fork)]
+                ("ECDSA P-256 signatures a second, one core", self.sign), ("processes a second born and ended", self.fork),
+                ("programs a second started and ended", self.spawn),
+                ("KiB (PSS) of a process that holds a connection", self.held_kib)]
 
     def sent_ms(self, octets):
         """One command and an answer of so many octets."""
@@ -155,6 +167,22 @@ class Limits:
         if size * together not in self.flushes:
             self.flushes[size * together] = synced_appends(self.scratch, size * together, 100)
         return together * self.flushes[size * together]
+
+    def flushed_ms(self, size, together):
+        """The answer to one of so many messages that wait for the same flush."""
+        return 1e3 / self.tcp + together * 1e3 / self.stored_per_s(size, together)
+
+    def start_ms(self):
+        """One program, and its greeting."""
+        return 1e3 / self.spawn + 1e3 / self.tcp
+
+    def session_ms(self, commands, octets=0):
+        """A process for it, so many commands that wait for their answers, so many octets in these."""
+        return 1e3 / self.fork + commands * 1e3 / self.tcp + octets / self.net / 1e3
+
+    def client_ms(self, commands, octets=0):
+        """The same with a client that is started for it."""
+        return 1e3 / self.spawn + self.session_ms(commands, octets)
 
     def logins_per_s(self, tls):
         """A process for each, and in TLS a signature."""

@@ -325,3 +325,31 @@ class Gatehouse(Server):
         mode = "%d connections per process" % self.dense if self.dense else "one process per connection"
         return ["Gatehouse %s; %s; password hash plain; every 250 after one fdatasync of the shard log"
                 % (rev, mode), "started as: " + " ".join(self.command()[1:])]
+
+
+class Floor(Server):
+    """Not a server but what any needs: floor.c forks for each connection and answers an idle IMAP client's lines."""
+    name = "Floor"
+
+    def __init__(self, scratch, base_port, program):
+        super().__init__(scratch, 0, base_port, None)
+        self.program, self.child, self.ports = program, None, {"imap": base_port}
+
+    def why_not(self):
+        return None if os.path.exists(self.program) else "no " + self.program
+
+    def prepare(self):
+        pass
+
+    def start(self):
+        self.child = subprocess.Popen([self.program, "idle", str(self.base_port)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.child.stdout.readline()
+        self.root_pid = self.child.pid
+
+    def stop(self):
+        self.child.stdin.close()
+        self.child.wait()
+        self.child.stdout.close()
+
+    def settings(self):
+        return ["one process for a connection, nothing in it"]
