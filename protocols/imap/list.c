@@ -156,7 +156,8 @@ static bool matches(const struct list *l, struct slice name)
 
 /* ---- output --------------------------------------------------------------------------------- */
 
-static void put_attrs(const struct list *l, struct writer *w, size_t i)
+/* What CHILDINFO tells of is a child (RFC 5258 section 4), also where it is only subscribed. */
+static void put_attrs(const struct list *l, struct writer *w, size_t i, bool child_info)
 {
 	const struct row *r = &l->rows[i];
 
@@ -174,7 +175,7 @@ static void put_attrs(const struct list *l, struct writer *w, size_t i)
 		write_atom(w, "\\Noselect");
 	if ((l->select_subscribed || l->return_subscribed) && (r->attrs & IPC_ATTR_SUBSCRIBED) != 0)
 		write_atom(w, "\\Subscribed");
-	write_atom(w, has_children(l, i) ? "\\HasChildren" : "\\HasNoChildren");
+	write_atom(w, child_info || has_children(l, i) ? "\\HasChildren" : "\\HasNoChildren");
 	imap_put_uses(w, r->attrs);
 	write_close(w);
 }
@@ -185,7 +186,7 @@ static void put_row(struct list *l, size_t i, bool child_info)
 
 	write_untagged(&w);
 	write_atom(&w, l->lsub ? "LSUB" : "LIST");
-	put_attrs(l, &w, i);
+	put_attrs(l, &w, i, child_info);
 	write_string(&w, SLICE("/"));
 	write_mailbox(&w, l->rows[i].name);
 	if (child_info) {
@@ -208,6 +209,8 @@ static void put_implied(struct list *l, struct slice name)
 	write_atom(&w, l->lsub ? "LSUB" : "LIST");
 	write_open(&w);
 	write_atom(&w, l->lsub ? "\\Noselect" : "\\NonExistent");
+	if (!l->lsub)
+		write_atom(&w, "\\HasChildren");
 	write_close(&w);
 	write_string(&w, SLICE("/"));
 	write_mailbox(&w, name);
