@@ -56,17 +56,49 @@ void verb_alert_list(struct request *q)
 	done(q);
 }
 
+static bool is_told(const int64_t *told, size_t n, int64_t time_s)
+{
+	for (size_t i = 0; i < n; i++)
+		if (told[i] == time_s)
+			return true;
+	return false;
+}
+
+/* Each with a time that no other one of the answer has, as clients know them by it, and two holders
+ * may have got theirs in the same second. How many are told then. */
+static size_t put_apart(struct request *q, const struct alerts *a, int64_t *told, size_t n)
+{
+	char text[24];
+
+	for (size_t i = 0; a != NULL && i < a->n; i++) {
+		int64_t time_s = a->v[i].time_s;
+
+		while (is_told(told, n, time_s))
+			time_s++;
+		told[n++] = time_s;
+		snprintf(text, sizeof(text), "%lld", (long long)time_s);
+		item(q, slice_str(text));
+		item(q, slice_str(a->v[i].text));
+	}
+	return n;
+}
+
 /* All that concern the account. */
 void verb_alert_effective(struct request *q)
 {
 	struct object *o = request_account(q, q->args[0]);
 	struct alerts *all = q->rd->db.dir.alerts;
+	const struct alerts *holders[ALERT_SCOPES];
+	int64_t told[ALERT_SCOPES * ALERTS_MAX];
+	size_t n = 0;
 
 	if (o == NULL)
 		return;
-	put_alerts(q, alerts_find(all, ALERT_SERVER, 0));
-	put_alerts(q, alerts_find(all, ALERT_DOMAIN, o->domain->id));
-	put_alerts(q, alerts_find(all, ALERT_ACCOUNT, o->id));
+	holders[0] = alerts_find(all, ALERT_SERVER, 0);
+	holders[1] = alerts_find(all, ALERT_DOMAIN, o->domain->id);
+	holders[2] = alerts_find(all, ALERT_ACCOUNT, o->id);
+	for (size_t i = 0; i < ALERT_SCOPES; i++)
+		n = put_apart(q, holders[i], told, n);
 	done(q);
 }
 

@@ -6,6 +6,7 @@ import imaplib
 import re
 
 import suite
+from cli import Cli
 from desk import Pwd, admin
 from suite import A1, DOMAIN, PASSWORD, Line, case, check, equal, main, refused, wait
 
@@ -126,6 +127,19 @@ def set_and_pwd(s):
     admin(s, "SetAccountAlerts u1 ()")
     with Pwd(s, "u1") as c:
         equal(c.welcome, "200 you are logged in", "without alerts")
+
+
+@case("alerts that came in the same second are told apart: each has a time of its own among all that concern an account")
+def apart(s):
+    c = Cli(s.admin)
+    texts = {whose: ["%s-%d" % (whose, i) for i in range(20)] for whose in ("server", "domain", "account")}
+    for line in ("SetServerAlerts (%s)", "SetDomainAlerts " + DOMAIN + " (%s)", "SetAccountAlerts u1 (%s)"):
+        c.yes(line % ",".join('"%s"' % t for t in texts[line.split("A")[0][3:].lower() or "account"]))
+    told = c.yes("GetAccountEffectiveAlerts u1")  # a key that comes twice is an error there
+    equal(sorted(told.values()), sorted(sum(texts.values(), [])), "texts")
+    for line in ("SetServerAlerts ()", "SetDomainAlerts %s ()" % DOMAIN, "SetAccountAlerts u1 ()"):
+        c.yes(line)
+    c.close()
 
 
 # ---- acting for others ----
