@@ -53,6 +53,8 @@ static void put_object(struct audit *au, const struct request *q)
 		if (q->n > 1 && q->args[1].n > 0)
 			object = slice_part(q->args[1], 0, 120);
 	}
+	if (!named && object.n == 0)
+		object = domain;
 	if (named && slice_find(object, '@') < 0)
 		snprintf(au->object, sizeof(au->object), "%.*s@%.*s", SLICE_FMT(object),
 		    SLICE_FMT(domain));

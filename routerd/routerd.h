@@ -32,6 +32,7 @@ struct routerd {
 	struct op *ops;               /* waiting for stored or authd, by seq */
 	uint32_t next_seq;
 	bool names_in_flight; /* a change of domains' other names or addresses is on its way */
+	unsigned prefs_in_flight;   /* changes of preferences that are no account's own */
 	unsigned changes_in_flight; /* of all that a route depends on; and a table that is */
 	const struct table *table_next;
 	struct table_job *table_job; /* one that is compiled */

@@ -40,7 +40,7 @@ static bool op_add(struct settings_ops *ops, enum setting key, bool set, size_t 
 /* What people set for themselves, whatever their rights. */
 static bool is_own(const struct request *q, const struct settings_holder *h, enum setting key)
 {
-	return key == SETTING_MailboxAliases && h->account != NULL &&
+	return (key == SETTING_MailboxAliases || key == SETTING_Prefs) && h->account != NULL &&
 	       h->account == q->actor.account;
 }
 

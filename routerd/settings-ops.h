@@ -47,3 +47,8 @@ int settings_ops_apply(const struct settings_ops *ops, const struct settings_hol
 /* Both, for a holder that is being made and nobody sees; an account's own row is written later. */
 int settings_ops_first(
     const struct settings_ops *ops, struct engine_batch *b, const struct settings_holder *h);
+
+/* settings-verbs.c: a change of one setting of the holder that the request's first argument names.
+ */
+void settings_change_one(
+    struct request *q, struct slice scope, enum setting key, struct slice text);

@@ -16,6 +16,7 @@ struct settings_change {
 	enum settings_scope scope;
 	struct domain *domain;
 	uint64_t account;
+	bool prefs; /* counted in prefs_in_flight */
 	struct settings_ops ops;
 };
 
@@ -155,6 +156,7 @@ static void on_committed(void *arg, int rc)
 	if (rc == ENGINE_UNKNOWN || rc == ENGINE_STALE || rc < 0)
 		routerd_commit_failed(ch->rd, rc);
 	ch->rd->changes_in_flight--;
+	ch->rd->prefs_in_flight -= ch->prefs;
 	if (ch->scope == SCOPE_ACCOUNT)
 		release(ch);
 	if (rc == 0)
@@ -207,6 +209,14 @@ static bool breaks_postmaster(
 	return broken;
 }
 
+static bool has_prefs(const struct settings_change *ch)
+{
+	for (size_t i = 0; i < ch->ops.n; i++)
+		if (ch->ops.op[i].key == SETTING_Prefs)
+			return true;
+	return false;
+}
+
 static void change_settings(struct request *q, bool whole)
 {
 	struct settings_change *ch;
@@ -240,6 +250,8 @@ static void change_settings(struct request *q, bool whole)
 	if (h.account != NULL)
 		h.account->in_flow = true;
 	q->rd->changes_in_flight++;
+	ch->prefs = h.account == NULL && has_prefs(ch);
+	q->rd->prefs_in_flight += ch->prefs;
 	if (ch->ops.n == 0)
 		on_committed(ch, 0);
 	else
@@ -256,12 +268,16 @@ void verb_settings_set(struct request *q)
 	change_settings(q, true);
 }
 
-void verb_mailbox_aliases_set(struct request *q)
+void settings_change_one(struct request *q, struct slice scope, enum setting key, struct slice text)
 {
-	const struct slice args[] = { SLICE("account"), q->args[0],
-		slice_str(setting_rows[SETTING_MailboxAliases].name), q->args[1] };
+	const struct slice args[] = { scope, q->args[0], slice_str(setting_rows[key].name), text };
 
 	q->args = args;
 	q->n = 4;
 	change_settings(q, false);
+}
+
+void verb_mailbox_aliases_set(struct request *q)
+{
+	settings_change_one(q, SLICE("account"), SETTING_MailboxAliases, q->args[1]);
 }

@@ -12,16 +12,8 @@ const struct data *data_get(const struct data *d, const char *key)
 	return NULL;
 }
 
-void data_put_string(struct buf *b, struct slice s)
+void data_put_quoted(struct buf *b, struct slice s)
 {
-	bool plain = s.n > 0;
-
-	for (size_t i = 0; i < s.n && plain; i++)
-		plain = ascii_alpha(s.p[i]) || ascii_digit(s.p[i]);
-	if (plain) {
-		buf_put(b, s);
-		return;
-	}
 	buf_putc(b, '"');
 	for (size_t i = 0; i < s.n; i++) {
 		uint8_t c = s.p[i];
@@ -38,6 +30,18 @@ void data_put_string(struct buf *b, struct slice s)
 			buf_putc(b, c);
 	}
 	buf_putc(b, '"');
+}
+
+void data_put_string(struct buf *b, struct slice s)
+{
+	bool plain = s.n > 0;
+
+	for (size_t i = 0; i < s.n && plain; i++)
+		plain = ascii_alpha(s.p[i]) || ascii_digit(s.p[i]);
+	if (plain)
+		buf_put(b, s);
+	else
+		data_put_quoted(b, s);
 }
 
 void data_put_number(struct buf *b, uint64_t v)

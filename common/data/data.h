@@ -33,6 +33,7 @@ struct data {
 	struct slice key;   /* in a dictionary */
 	struct data *first; /* of an array or dictionary */
 	struct data *next;  /* in the same */
+	bool quoted;        /* DATA_STRING: it stood in quotes, and is no keyword */
 	int64_t number;     /* DATA_NUMBER; DATA_STAMP: seconds since 1970 */
 	struct addr addr;   /* DATA_IP; port 0 when there is none */
 };
@@ -54,6 +55,8 @@ const struct data *data_get(const struct data *d, const char *key);
 
 /* A string as an atom where letters and digits are all there is, else quoted. */
 void data_put_string(struct buf *b, struct slice s);
+/* Always quoted: a word of a command that is no keyword. */
+void data_put_quoted(struct buf *b, struct slice s);
 void data_put_number(struct buf *b, uint64_t v);
 void data_put_stamp(struct buf *b, int64_t unix_s);
 void data_put_ip(struct buf *b, const struct addr *a);

@@ -145,6 +145,7 @@ static struct data *take_string(struct parser *p)
 		if (!take_quoted(p, out, &n))
 			return NULL;
 	d->text = slice_of(out, n);
+	d->quoted = true;
 	return d;
 }
 

@@ -220,6 +220,32 @@ static bool take_pairs(struct input *in, const struct data *d)
 	return true;
 }
 
+static bool has_key(const struct data *until, const struct data *d)
+{
+	for (const struct data *v = d->first; v != until; v = v->next)
+		if (slice_ieq(v->key, until->key))
+			return true;
+	return false;
+}
+
+static bool take_dict(struct input *in, const struct data *d)
+{
+	size_t before = in->out->n;
+	uint64_t n = 0;
+
+	if (d->kind == DATA_ARRAY && d->first == NULL) {
+		buf_puts(in->out, "{}");
+		return true;
+	}
+	if (d->kind != DATA_DICT)
+		return false;
+	for (const struct data *v = d->first; v != NULL; v = v->next)
+		if (++n > in->row->min || v->key.n == 0 || has_key(v, d))
+			return false;
+	data_put(in->out, d);
+	return in->out->n - before <= in->row->max;
+}
+
 static bool take_flow(struct input *in, const struct data *d)
 {
 	struct slice count, period;
@@ -250,6 +276,8 @@ static bool take(struct input *in, const struct data *d)
 		return take_list(in, d);
 	case TYPE_PAIRS:
 		return take_pairs(in, d);
+	case TYPE_DICT:
+		return take_dict(in, d);
 	case TYPE_FLOW:
 		return take_flow(in, d);
 	default:

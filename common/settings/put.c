@@ -128,6 +128,9 @@ void setting_put(struct buf *b, enum setting s, struct slice packed)
 	case TYPE_PAIRS:
 		put_pairs(b, packed);
 		break;
+	case TYPE_DICT:
+		buf_put(b, packed);
+		break;
 	case TYPE_FLOW:
 		buf_printf(b, "(%llu,", (unsigned long long)setting_number(packed));
 		put_duration(b, setting_period_s(packed));
@@ -194,6 +197,9 @@ void setting_put_type(struct buf *b, enum setting s)
 	case TYPE_PAIRS:
 		buf_printf(
 		    b, "a dictionary of at most %llu names, each of at most %llu bytes", min, max);
+		break;
+	case TYPE_DICT:
+		buf_printf(b, "a dictionary of at most %llu keys and %llu bytes", min, max);
 		break;
 	case TYPE_FLOW:
 		buf_printf(b, "(count, period) with a count of %llu to %llu", min, max);

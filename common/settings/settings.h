@@ -53,6 +53,7 @@ enum setting_type {
 	TYPE_NETS, /* each in addr_range_text()'s form */
 	TYPE_LIST,
 	TYPE_PAIRS,
+	TYPE_DICT, /* as its text in the data format */
 	TYPE_FLOW,
 };
 

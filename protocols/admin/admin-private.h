@@ -100,6 +100,7 @@ struct verb {
 	uint32_t dir;
 	cmd_reply_fn *reply;
 	const char *before;
+	const char *later; /* it is not here yet: what it comes with */
 	unsigned overlaps; /* so many of the same verb together; 0: each alone */
 	bool again;        /* what fails beside others is tried again; by overlap.c, which see */
 	bool raw;          /* the rest of the line is one word as it stands, a password for one */
@@ -249,12 +250,21 @@ ADMIN_VERB(run_store_state);
 ADMIN_VERB(run_compact_store);
 ADMIN_VERB(run_scrub_store);
 ADMIN_VERB(run_list_damaged);
+ADMIN_VERB(run_blacklisted);
+ADMIN_VERB(run_get_prefs);
+ADMIN_VERB(run_put_prefs);
+ADMIN_VERB(run_set_blacklisted);
+ADMIN_VERB(run_later);
+ADMIN_VERB(run_later_rule);
+ADMIN_VERB(run_help);
 
 /* ---- answers of routerd that have a form of their own, by file ---- */
 #define ADMIN_REPLY(fn) void fn(struct cmd *c, enum ipc_type type, const union ipc_any *m)
 /* Items are key, value, again and again; a key waits for its value: false. */
 bool cmd_pair(struct cmd *c, struct slice item, struct slice *ret_key);
 ADMIN_REPLY(cmd_dir_pairs);
+/* The same, with values as routerd wrote them. */
+ADMIN_REPLY(cmd_settings);
 ADMIN_REPLY(cmd_domain_info);
 ADMIN_REPLY(cmd_domain_location);
 ADMIN_REPLY(cmd_group);

@@ -2,19 +2,21 @@
  * form - the words of a command against the form that its row shows to people: one text is the
  * usage and the grammar.
  *
- *     name           a string                       KEYWORD     itself, in any case
+ *     name           a string                       KEYWORD     itself, in any case, not quoted
  *     a|b|c          one of these, in any case      [ ... ]     may be missing, as a whole
  *     (names)        an array                       {settings}  a dictionary
+ *     <block>        bytes in base64
  *
  * Values are numbered in the order of the form, whether they are there or not; so is a KEYWORD that
  * is alone in its brackets. A word never stands for something it might be taken for by mistake:
  * what may be missing is taken only when the word fits it and is none of the keywords that may come
- * later, and an empty string is a value only of text, password and cookie, and of what may be
- * missing.
+ * later; behind the first value a keyword that may come later alone in its brackets is a value in
+ * quotes only (a script's password that is missing would be CHECK); and an empty string is a value
+ * only of text, password and cookie, and of what may be missing.
  */
 #include "protocols/admin/admin-private.h"
 
-enum token { T_END, T_OPEN, T_CLOSE, T_KEYWORD, T_CHOICE, T_TEXT, T_ARRAY, T_DICT };
+enum token { T_END, T_OPEN, T_CLOSE, T_KEYWORD, T_CHOICE, T_TEXT, T_ARRAY, T_DICT, T_BLOCK };
 
 static bool is_upper(struct slice s)
 {
@@ -44,6 +46,8 @@ static enum token next_token(struct slice *form, struct slice *ret)
 		return T_ARRAY;
 	if (ret->p[0] == '{')
 		return T_DICT;
+	if (ret->p[0] == '<')
+		return T_BLOCK;
 	if (slice_find(*ret, '|') >= 0)
 		return T_CHOICE;
 	return is_upper(*ret) ? T_KEYWORD : T_TEXT;
@@ -61,7 +65,7 @@ static bool fits(const struct data *word, enum token t, struct slice text)
 {
 	switch (t) {
 	case T_KEYWORD:
-		return word->kind == DATA_STRING && slice_ieq(word->text, text);
+		return word->kind == DATA_STRING && !word->quoted && slice_ieq(word->text, text);
 	case T_CHOICE:
 		return word->kind == DATA_STRING && is_choice(word->text, text);
 	case T_TEXT:
@@ -70,6 +74,8 @@ static bool fits(const struct data *word, enum token t, struct slice text)
 		return word->kind == DATA_ARRAY;
 	case T_DICT:
 		return word->kind == DATA_DICT;
+	case T_BLOCK:
+		return word->kind == DATA_BLOCK;
 	default:
 		return false;
 	}
@@ -121,6 +127,19 @@ static bool is_flag(bool opened, struct slice form)
 	return opened && next_token(&form, &text) == T_CLOSE;
 }
 
+/* Does the word mean what stands alone in its brackets later in the form? */
+static bool means_flag(const struct data *word, struct slice form)
+{
+	struct slice text;
+	enum token t;
+
+	while ((t = next_token(&form, &text)) != T_END)
+		if (t == T_OPEN && next_token(&form, &text) == T_KEYWORD && is_flag(true, form) &&
+		    fits(word, T_KEYWORD, text))
+			return true;
+	return false;
+}
+
 /* For routerd no name is the Main Domain's, which is meant only where a name may be left out. */
 static bool is_missing(const struct data *word, enum token t, struct slice name)
 {
@@ -148,7 +167,8 @@ bool form_match(struct cmd *c)
 			slot += skip_group(&form);
 		} else if (t > T_CLOSE) {
 			if (word == NULL || !fits(word, t, text) || slot >= FORM_VALUES_MAX ||
-			    (!opened && is_missing(word, t, text)))
+			    (!opened && is_missing(word, t, text)) ||
+			    (t == T_TEXT && at > 0 && means_flag(word, form)))
 				return false;
 			if (t != T_KEYWORD || is_flag(opened, form))
 				c->arg[slot++] = word;

@@ -7,6 +7,8 @@
 
 #include "common/base/wire.h"
 
+#define BLACKLISTED SLICE("BlacklistedIPs")
+
 /* A value as routerd wrote it, in our own data format. */
 static void put_value(struct cmd *c, struct slice value)
 {
@@ -30,7 +32,8 @@ static void put_setting(struct cmd *c, struct slice key, struct slice value)
 
 static bool is_domain(const struct cmd *c)
 {
-	return slice_starts(slice_str(c->verb->before), SLICE("domain "));
+	return c->verb->before != NULL &&
+	       slice_starts(slice_str(c->verb->before), SLICE("domain "));
 }
 
 /* The addresses of a domain are no setting of the table, but belong to what is told of it. */
@@ -52,7 +55,7 @@ static void on_ips(struct cmd *c, enum ipc_type type, const union ipc_any *m)
 	cmd_data(c);
 }
 
-static void on_settings(struct cmd *c, enum ipc_type type, const union ipc_any *m)
+void cmd_settings(struct cmd *c, enum ipc_type type, const union ipc_any *m)
 {
 	struct wire_reader r = wire_reader(m->dir_reply.data);
 	struct slice key, name = cmd_text(c, 0);
@@ -89,7 +92,7 @@ static void ask_settings(struct cmd *c, cmd_reply_fn *then)
 
 void run_get_settings(struct cmd *c)
 {
-	ask_settings(c, on_settings);
+	ask_settings(c, cmd_settings);
 }
 
 static void on_one_setting(struct cmd *c, enum ipc_type type, const union ipc_any *m)
@@ -99,6 +102,10 @@ static void on_one_setting(struct cmd *c, enum ipc_type type, const union ipc_an
 
 	if (c->verb->run == run_get_mailbox_aliases)
 		wanted = SLICE("MailboxAliases");
+	if (c->verb->run == run_blacklisted)
+		wanted = BLACKLISTED;
+	if (c->verb->run == run_get_prefs)
+		wanted = SLICE("Prefs");
 
 	if (cmd_dir_failed(c, m))
 		return;
@@ -110,6 +117,8 @@ static void on_one_setting(struct cmd *c, enum ipc_type type, const union ipc_an
 	}
 	if (m->dir_reply.more)
 		return;
+	if (c->data.n == 0 && c->verb->run == run_get_prefs)
+		buf_puts(&c->data, "{}");
 	if (c->data.n > 0)
 		cmd_data(c);
 	else
@@ -124,6 +133,57 @@ void run_one_setting(struct cmd *c)
 void run_get_mailbox_aliases(struct cmd *c)
 {
 	ask_settings(c, on_one_setting);
+}
+
+/* ---- one setting that has commands of its own ---- */
+
+void run_blacklisted(struct cmd *c)
+{
+	ask_settings(c, on_one_setting);
+}
+
+/* Texts are an address, from-to, or address/bits: routerd looks what it is. */
+void run_set_blacklisted(struct cmd *c)
+{
+	struct buf text = BUF_INIT(IPC_ASK_MAX);
+	char ip[ADDR_TEXT_MAX];
+	bool first = true;
+
+	if (!cmd_list_right(c, c->arg[0]))
+		return;
+	buf_putc(&text, '(');
+	for (const struct data *d = c->arg[0]->first; d != NULL; d = d->next)
+		data_put_item(&text, &first,
+		    d->kind == DATA_IP ? slice_str(addr_ip_text(&d->addr, ip)) : d->text);
+	buf_putc(&text, ')');
+	c->ask.overflow |= text.overflow;
+	cmd_put_arg(c, SLICE("server"));
+	cmd_put_arg(c, SLICE_NONE);
+	cmd_put_arg(c, BLACKLISTED);
+	cmd_put_arg(c, first ? SLICE("default") : buf_slice(&text));
+	buf_fini(&text);
+	cmd_send(c, VERB_settings_update, cmd_dir_done);
+}
+
+/* ---- preferences ---- */
+
+void run_get_prefs(struct cmd *c)
+{
+	ask_settings(c, on_one_setting);
+}
+
+/* [name] {prefs} */
+void run_put_prefs(struct cmd *c)
+{
+	struct buf text = BUF_INIT(IPC_ASK_MAX);
+
+	data_put(&text, c->arg[1]);
+	c->ask.overflow |= text.overflow;
+	cmd_put_arg(c, cmd_text(c, 0));
+	cmd_put_arg(c, slice_str(c->verb->before));
+	cmd_put_arg(c, buf_slice(&text));
+	buf_fini(&text);
+	cmd_send(c, c->verb->dir, cmd_dir_done);
 }
 
 /* account {aliases}: an account may set its own. */

@@ -142,6 +142,8 @@ def changes(s):
         "alert_remove": ("RemoveServerAlert ALERT text", "server"),
         "account_set_type": ("SetAccountType new@d.example MultiMailbox", "new@d.example"),
         "mailbox_aliases_set": ("SetMailboxAliases new@d.example {a=b;}", "new@d.example"),
+        "prefs_change": ("UpdateAccountPrefs new@d.example {a=b;}", "new@d.example"),
+        "domain_prefs_change": ("SetAccountDefaultPrefs d.example {a=b;}", "d.example"),
         "stat_set": ("SetStatElement custom.a SET 1", "custom.a"),
         "account_tally_reset": ("ResetAccountStat new@d.example", "new@d.example"),
         "domain_tally_reset": ("ResetDomainStat d.example", "d.example"),

@@ -80,6 +80,7 @@ class Maker:
             "AccessModes": self.one("All", "None", "(5,Mail,POP,IMAP,PWD)", "(Mail)"),
             "FailedLoginFlow": self.one("(7,2m)", "(1,1s)"), "UndeletePeriod": self.one("0", "3d", "1h"),
             "RestoreDailyLimit": self.number(10000), "MailboxAliases": self.one("{}", '{a=b; "c d"="e/f";}'),
+            "Prefs": self.one("{}", '{"a b"={c=("d\\ee",#5);}; e="";}'),
             "SenderAddresses": self.list("a@b.test", "*@c.test", "x+y@d.test")})
 
     def of_domain(self):

@@ -2,174 +2,18 @@
 """grammar - a client of the administration protocol written from its description alone: every command, right and
 wrong, over the Unix socket and over the PWD port.
 
-Each row of COMMANDS is a command line that works, in the order in which they are run; from each of them wrong ones
+Each row of COMMANDS (lines.py) is a command line that works, in the order in which they are run; from each of them wrong ones
 are made: words that are missing or too many, values of another kind, names of nothing. A wrong one is answered 5xx,
 and what the directory holds is as before. Which words may be missing is told by the forms that the server shows.
 """
 import os
 import re
 
+import later
 import suite
 from cli import Cli, Reader, everything, lines_of, words_of
+from lines import COMMANDS, NOT_HERE, OF_NO_SESSION
 from suite import DOMAIN, case, check, equal, main
-
-
-# ---- the commands, as the description lists them ----
-
-COMMANDS = r'''
-MainDomainName
-ListDomains
-CreateDomain a.test
-CreateDomain b.test {MailToUnknown=Discarded;}
-RenameDomain a.test into c.test
-SuspendDomain c.test
-ResumeDomain c.test
-GetDomainSettings c.test
-GetDomainEffectiveSettings c.test
-UpdateDomainSettings c.test {MailToUnknown="Rerouted to"; MailRerouteAddress="all@b.test";}
-UpdateDomainSettings c.test {MailToUnknown=default;}
-SetDomainSettings c.test {MailToUnknown=Rejected;}
-SetDomainAliases c.test (d.test, "e.test")
-GetDomainAliases c.test
-ListAdminDomains
-ListAdminDomains c.test
-GetDomainInfo c.test
-GetAccountDefaults c.test
-UpdateAccountDefaults c.test {QuotaNotice=50;}
-SetAccountDefaults c.test {MaxAccountSize=10M;}
-GetAccountTemplate c.test
-UpdateAccountTemplate c.test {RealName=new;}
-SetAccountTemplate c.test {}
-GetDomainDefaults
-UpdateDomainDefaults {AccessToUnknown=Rejected;}
-SetDomainDefaults {}
-GetServerAccountDefaults
-UpdateServerAccountDefaults {QuotaAlert=#70;}
-SetServerAccountDefaults {}
-GetServerSettings
-UpdateServerSettings {HideAccountUnknown=YES;}
-UpdateServerSettings {HideAccountUnknown=default;}
-GetSettingsTable
-CreateAccount x@c.test
-CreateAccount y@c.test MultiMailbox {Password="a b"; RealName="Y Z"; MaxAccountSize=5M;}
-CreateAccount z
-ListAccounts c.test
-RenameAccount z into zz@c.test
-GetAccountSettings y@c.test
-GetAccountEffectiveSettings y@c.test
-GetAccountOneSetting y@c.test RealName
-UpdateAccountSettings y@c.test {RealName="Another"; Suspended=YES;}
-SetAccountSettings y@c.test {RealName="One"; Suspended=NO;}
-SetAccountPassword y@c.test PASSWORD "new \"one\""
-SetAccountPassword y@c.test PASSWORD gatehouse METHOD plain
-VerifyAccountPassword y@c.test PASSWORD gatehouse
-VerifyAccountIdentity y@c.test FOR "y@c.test"
-VerifyAccountIdentity y@c.test FOR "Y Z <y@c.test>, (both) y+d@c.test"
-SetAccountPassword y@c.test PASSWORD "for the phone" TAG phone
-SetAccountPassword y@c.test PASSWORD "another for it" TAG phone CHECK
-SetAccountPassword y@c.test PASSWORD "new and long" CHECK
-SetAccountPassword y@c.test PASSWORD "new and long" METHOD plain CHECK
-ListAccountPasswords y@c.test
-SetAccountPassword y@c.test PASSWORD "" TAG phone
-SetAccountType y@c.test multimailbox
-GetAccountLocation y@c.test
-GetDomainLocation c.test
-SetMailboxAliases y@c.test {news="~x/News"; "two words"=Work;}
-GetMailboxAliases y@c.test
-SetAccountAliases y@c.test (yy, "y.y")
-GetAccountAliases y@c.test
-GetAccountRights y@c.test
-SetAccountRights y@c.test (Domain, CanCreateAccounts)
-GetAccountInfo y@c.test
-GetAccountInfo y@c.test (AccountName, State)
-GetAccountInfo y@c.test Key AccountName
-CreateGroup g@c.test {Members=("y@c.test", "else@where.test");}
-CreateGroup h@c.test
-RenameGroup h@c.test into hh@c.test
-GetGroup g@c.test
-SetGroup g@c.test {Members=(x, y);}
-ListGroups c.test
-CreateForwarder f@c.test TO "else@where.test"
-RenameForwarder f@c.test into ff@c.test
-GetForwarder ff@c.test
-FindForwarders c.test TO "else@where.test"
-ListForwarders c.test
-CreateList news@c.test for y@c.test
-RenameList news@c.test into olds@c.test
-ListLists c.test
-GetList olds@c.test
-ListDomainObjects c.test 10
-ListDomainObjects c.test FILTER y 10 ACCOUNTS ALIASES FORWARDERS COOKIE a
-SetRouterTable "<one> = y@c.test\e; remark"
-GetRouterTable
-GetRouterSettings
-SetRouterSettings {}
-Route one
-Route one@example.test mail
-RouteTrace one access
-RouteLogin one LOCAL 127.0.0.1
-FindAccountSession u1
-FindAccountSession u1 ADDRESS 127.0.0.1
-FindAccountSession u1 PROTOCOL pop3 TRANSPORT plain
-FindAccountSession u1 ADDRESS 127.0.0.1 PROTOCOL POP3 TRANSPORT plain
-GetSession {session}
-GetSession {session} DOMAIN example.test
-ListSessions y@c.test
-ListStat y@c.test
-PostServerAlert ALERT "the server"
-PostDomainAlert c.test ALERT "the domain"
-PostAccountAlert y@c.test ALERT "the \"account\""
-GetServerAlerts
-GetDomainAlerts c.test
-GetAccountAlerts y@c.test
-SetAccountAlerts y@c.test ("one", "two")
-RemoveAccountAlert y@c.test ALERT one
-RemoveDomainAlert c.test ALERT "the domain"
-RemoveServerAlert ALERT "the server"
-SetServerAlerts ()
-SetDomainAlerts c.test (one)
-GetStatElement sessions
-SetStatElement custom.tickets SET 5
-SetStatElement custom.tickets INC 2
-GetStatElement custom.tickets
-GetNextStatName ""
-GetNextStatName sessions
-GetAccountStat y@c.test
-GetAccountStat y@c.test Key messages
-GetAccountStat y@c.test Key recipients
-ResetAccountStat y@c.test
-GetDomainStat c.test
-ResetDomainStat c.test
-WriteLog 2 "a line of the operator's"
-KillSession {session}
-KillSession {session} DOMAIN example.test
-FindAccountSession u1
-KillAccountSessions u1
-NOOP
-GetVersion
-DeleteList olds@c.test
-DeleteForwarder ff@c.test
-DeleteGroup g@c.test
-DeleteGroup hh@c.test
-DeleteAccount x@c.test
-DeleteAccount y@c.test
-DeleteAccount zz@c.test
-SetRouterTable ""
-DeleteDomain c.test
-DeleteDomain b.test
-CreateDomain w.test
-CreateAccount w@w.test
-DeleteDomain w.test FORCE
-'''
-
-# Understood, and of no session that is there: settings.py and proxied.py find some by these words.
-OF_NO_SESSION = r'''
-FindAccountSession u1 FOR 192.0.2.1
-FindAccountSession u1 CLIENT "a program"
-FindAccountSession u1 ADDRESS 127.0.0.1 FOR 192.0.2.1 PROTOCOL pop3 TRANSPORT plain CLIENT program
-GetSession 1-2 DOMAIN example.test
-KillSession 1-2 DOMAIN example.test
-'''
 
 # Commands without a line above, and the test that has them.
 ELSEWHERE = {
@@ -179,26 +23,12 @@ ELSEWHERE = {
     "ListDamaged": "rights", "GetAccountEffectiveAlerts": "alerts",
 }
 
-# What the description lists and this server cannot do: each is refused with a word, whatever comes with it.
-NOT_HERE = r'''
-CreateDomain s.test SHARED
-CreateDomain s.test PATH mount
-CreateAccount s PATH mount
-CreateAccount s LEGACY
-CreateAccount s TextMailbox
-CreateAccount s AGrade
-SetAccountType u1 TextMailbox
-SetRouterSettings {Setting=1;}
-SetAccountPassword u1 PASSWORD gatehouse METHOD plain TAG x
-SetStatElement messages SET 5
-Nonsense
-'''
-
 
 def is_keyword(word):
     return word.isalpha() and word.lower() in (
         "into", "to", "for", "password", "method", "tag", "check", "alert", "key", "filter", "accounts", "aliases", "forwarders", "cookie",
-        "force", "address", "protocol", "transport", "client", "domain", "local")
+        "force", "address", "protocol", "transport", "client", "domain", "local", "mailbox", "mailboxes", "auth", "class", "file", "offset",
+        "size", "data", "path", "subset", "name", "queue", "temp", "skin", "delete", "silently", "confirm", "all")
 
 
 def forms():
@@ -210,13 +40,24 @@ def forms():
 FORMS = forms()
 
 
+LATER_VERBS = {line.split()[0] for line in later.lines("c.test")}
+
+
 def word_fits(word, token):
-    if token[0] in "({" or word[0] in "({":
-        return token[0] == word[0]
+    if token[0] in "({<" or word[0] in "({[":
+        return token[0] == word[0].replace("[", "<")
+    if token.isupper() and "|" not in token:
+        return word.upper() == token
     text = Reader(word).value() if word[0] == '"' else word
     if "|" in token or token.isupper():
         return text.lower() in token.lower().split("|")
     return True
+
+
+def is_flag(word, token, later):
+    """A value that is, without quotes, what may stand alone in brackets later: somebody forgot the value."""
+    flags = [later[k + 1] for k in range(len(later) - 2) if later[k] == "[" and later[k + 2] == "]" and later[k + 1].isupper()]
+    return not token.isupper() and "|" not in token and word.upper() in flags
 
 
 def fits(words):
@@ -232,7 +73,7 @@ def fits(words):
                 i = tokens.index("]", i) + 1
         elif token != "]":
             empty = here == '""' and not opened and token not in ("text", "password", "cookie")
-            if here is None or empty or not word_fits(here, token):
+            if here is None or empty or not word_fits(here, token) or (at > 1 and is_flag(here, token, tokens[i:])):
                 return False
             opened, at = False, at + 1
     return at == len(words)
@@ -257,6 +98,8 @@ def wrong_ones(line):
         elif words[i][0] == "{":
             kinds += ["word", "(a,b)"]
             kinds += ["{Nonsense=(1);}" if words[0] == "SetMailboxAliases" else "{Nonsense=1;}"]
+            if words[0].endswith("Prefs"):
+                kinds = ["(((a)))", "{a;}", "(a", "word", '{""=1;}', "{a=1;A=2;}"]
         for kind in kinds:
             yield " ".join(rest[0] + [kind] + rest[1])
 
@@ -319,7 +162,7 @@ def drive(c, session):
 
 @case("every command of the server has a line here, or it is said which test has it")
 def complete(s):
-    here = {line.split()[0] for line in lines_of(COMMANDS)}
+    here = {line.split()[0] for line in lines_of(COMMANDS)} | LATER_VERBS
     equal(sorted(verb for verb in FORMS if verb not in here and verb not in ELSEWHERE), [], "commands without a line")
     equal(sorted(verb for verb in (*here, *ELSEWHERE) if verb not in FORMS or verb in here and verb in ELSEWHERE), [], "lines of nothing")
     for verb, test in ELSEWHERE.items():
@@ -363,7 +206,7 @@ def ordinary(s):
     before = everything(admin)
     c = Cli(("127.0.0.1", s.port(106)))
     c.login("u1")
-    allowed = ("MainDomainName", "NOOP", "GetVersion", "GetSettingsTable")
+    allowed = ("MainDomainName", "NOOP", "GetVersion", "GetSettingsTable", "HELP")
     for line in lines_of(COMMANDS):
         line = line.replace("{session}", "1-1").replace("y@c.test", "u2").replace("c.test", DOMAIN)
         if words_of(line)[0] in allowed or line == "ListAdminDomains":
@@ -377,16 +220,100 @@ def ordinary(s):
         one.close()
 
 
-@case("what the page says is not here yet is unknown, with or without words")
+# Values that are wrong for what they mean: nobody looks at that yet.
+INSIDE = ("{Nonsense=1;}", "(#NULL#)", "((a),(b))", "{a={b=c;};}", "(((a)))")
+
+
+def not_here(verb):
+    return "%s is not here yet: " % verb
+
+
+def make_objects(c):
+    for line in ("CreateDomain c.test", "CreateAccount user@c.test", "CreateList news@c.test FOR user@c.test"):
+        c.yes(line)
+
+
+@case("what comes later is understood and refused by its name; its wrong forms, and names of nothing, are refused before")
 def not_yet(s):
+    c = Cli(s.admin)
+    empty = everything(c)
+    make_objects(c)
+    before, wrong = everything(c), 0
+    for line in later.lines("c.test"):
+        words = words_of(line)
+        check(fits(words), "%s is not of its form", line)
+        check(c.no(line).startswith(not_here(words[0])), "%s was answered %r", line, c.no(line))
+        for bad in wrong_ones(line):
+            told = c.no(bad)
+            check(not told.startswith(not_here(words[0])) or any(inside in bad for inside in INSIDE), "%s was answered %r", bad, told)
+            wrong += 1
+        for bad in astray(line) if "@c.test" in line or " c.test" in line else ():
+            check(not c.no(bad).startswith(not_here(words[0])), "%s was understood", bad)
+    for line in ("UpdateAccountMailRule user@c.test", "UpdateAccountMailRule user@c.test (a) DELETE a"):
+        check(c.no(line).startswith("usage: "), "%s was understood", line)
+    equal(everything(c), before, "what is there")
+    print("        %d commands, %d wrong ones" % (len(later.ROWS.split("\n")) - 2, wrong))
+    for line in ("DeleteList news@c.test", "DeleteAccount user@c.test", "DeleteDomain c.test"):
+        c.yes(line)
+    equal(everything(c), empty, "what is there at the end")
+    c.close()
+
+
+@case("HELP tells every command with its form, and of those that come later what they come with; the page names the same")
+def told_by_help(s):
     with open(os.path.join(suite.TOP, "docs", "admin.md"), encoding="utf-8") as f:
         part = f.read().split("**Not here yet**")[1].split("\n\n")[1]
-    verbs = re.findall(r"`(\w+)`", part)
-    check(len(verbs) > 60, "the page names %d", len(verbs))
     c = Cli(s.admin)
-    for verb in verbs:
-        for words in ("", " u1", " u1 ()"):
-            equal(c.no(verb + words), "unknown command", "the answer to " + verb + words)
+    rows = c.yes("HELP")
+    equal({r["Command"]: r["Form"] for r in rows}, FORMS, "commands and forms")
+    equal({r["Command"] for r in rows if "Later" in r}, LATER_VERBS, "those that come later")
+    equal(sorted(re.findall(r"`(\w+)`", part)), sorted(LATER_VERBS), "those that the page names")
+    equal(c.yes("help routetrace"), [{"Command": "RouteTrace", "Form": FORMS["RouteTrace"]}], "one of them")
+    c.close()
+
+
+@case("preferences are kept as they are given and changed key by key; what counts is put together from account, domain and server")
+def prefs(s):
+    c = Cli(s.admin)
+    given = {"Language": "english", "A signature": "two\nlines", "Empty": "", "Nested": {"a": ["b", 5]}}
+    c.yes('SetAccountPrefs u1 {Language=english; "A signature"="two\\elines"; Empty=""; Nested={a=(b,#5);};}')
+    equal(c.yes("GetAccountPrefs u1"), given, "what was set")
+    c.yes("UpdateAccountDefaultPrefs {language=german; Skin=plain; Zone=default;}")
+    c.yes("UpdateAccountDefaultPrefs {Hours=(9,17);}")
+    c.yes("UpdateServerAccountDefaults {Prefs={Skin=other; Zone=UTC;};}")
+    equal(c.yes("GetAccountDefaultPrefs " + DOMAIN), {"language": "german", "Skin": "plain", "Hours": ["9", "17"]}, "the domain's")
+    equal(c.yes("GetAccountEffectivePrefs u1"), {**given, "Skin": "plain", "Hours": ["9", "17"], "Zone": "UTC"}, "what counts")
+    u1 = Cli(("127.0.0.1", s.port(106)))
+    u1.login("u1")
+    u1.yes("UpdateAccountPrefs * {nested=default; Empty=default; Skin=mine;}")
+    equal(u1.yes("GetAccountPrefs u1"), {"Language": "english", "A signature": "two\nlines", "Skin": "mine"}, "what u1 left")
+    equal(u1.yes("GetAccountEffectivePrefs *")["Skin"], "mine", "the skin")
+    for line in ("GetAccountPrefs u2", "SetAccountPrefs u2 {a=b;}", "UpdateAccountDefaultPrefs {a=b;}", "UpdateAccountPrefs u1 {a=%s;}" % ("x" * 16384)):
+        u1.no(line)
+    if s.engine != "memory":
+        s.restart()
+        c = Cli(s.admin)
+        equal(c.yes("GetAccountPrefs u1")["Skin"], "mine", "the skin after a new start")
+    for line in ("SetAccountPrefs u1 {}", "SetAccountDefaultPrefs {}", "UpdateServerAccountDefaults {Prefs=default;}"):
+        c.yes(line)
+    equal(c.yes("GetAccountSettings u1"), {}, "what is left")
+    for one in (c, u1):
+        one.close()
+
+
+@case("a word that may stand alone later is no password without quotes: one that a script forgot changes nothing")
+def forgotten(s):
+    c = Cli(s.admin)
+    for line in ("SetAccountPassword u1 PASSWORD CHECK", "SetAccountPassword u1 check", "SetAccountPassword u1 PASSWORD All",
+                 "SetAccountPassword u1 PASSWORD x TAG CHECK"):
+        check(c.no(line).startswith("usage: "), "%s was understood", line)
+    c.yes("VerifyAccountPassword u1 PASSWORD " + suite.PASSWORD)
+    equal(c.yes("ListAccountPasswords u1"), [], "tags")
+    c.yes('SetAccountPassword u1 PASSWORD "CHECK"')
+    s.ctl("password", "check", "u1", stdin="CHECK")
+    s.ctl("password", "set", "u1", stdin="all")
+    c.yes('VerifyAccountPassword u1 PASSWORD "all"')
+    c.yes("SetAccountPassword u1 PASSWORD " + suite.PASSWORD)
     c.close()
 
 

@@ -11,6 +11,7 @@ import base64
 import os
 import re
 
+import later
 import suite
 from cli import Cli, everything, lines_of
 from suite import DOMAIN, PASSWORD, TOP, case, check, equal, main
@@ -79,6 +80,13 @@ ListAccountPasswords user@$ | UserAccounts BasicSettings self
 VerifyAccountIdentity user@$ FOR a@b.example | LOOK self
 GetAccountLocation user@$ | LOOK Monitors self
 SetAccountType user@$ AGrade | UserAccounts CanCreateAccounts
+GetAccountPrefs user@$ | LOOK self
+GetAccountEffectivePrefs user@$ | LOOK self
+UpdateAccountPrefs user@$ {""=x;} | UserAccounts WebUserSettings self
+SetAccountPrefs user@$ {""=x;} | UserAccounts WebUserSettings self
+GetAccountDefaultPrefs $ | LOOK
+UpdateAccountDefaultPrefs $ {""=x;} | UserAccounts WebUserSettings
+SetAccountDefaultPrefs $ {""=x;} | UserAccounts WebUserSettings
 GetMailboxAliases user@$ | LOOK self
 SetMailboxAliases user@$ {a="";} | UserAccounts BasicSettings self
 GetAccountAliases user@$ | LOOK self
@@ -143,6 +151,8 @@ ListDamaged | Monitors
 CompactStore | Settings
 ScrubStore | Settings
 NEWPASS gatehouse | everybody
+GetBlacklistedIPs | Settings
+SetBlacklistedIPs ("bad*address") | Settings
 OpenSession user@$ | socket
 '''
 
@@ -155,7 +165,7 @@ KillSession $ | UserAccounts BasicSettings self
 '''
 
 # Of one connection.
-OUTSIDE = {"INLINE", "QUIT", "NOOP", "GetVersion", "USER", "PASS", "APOP", "AUTH", "STLS"}
+OUTSIDE = {"INLINE", "QUIT", "NOOP", "GetVersion", "HELP", "USER", "PASS", "APOP", "AUTH", "STLS"}
 
 ROLES = {
     "master@" + DOMAIN: "Master", "settings@" + DOMAIN: "Settings", "users@" + DOMAIN: "UserAccounts",
@@ -164,7 +174,9 @@ ROLES = {
     "creator@one.test": "Domain CanCreateAccounts", "aliaser@one.test": "Domain CanCreateAliases",
     "grouper@one.test": "Domain CanCreateGroups", "forwarder@one.test": "Domain CanCreateForwarders",
     "lister@one.test": "Domain CanCreateLists", "mail@one.test": "Domain CanAccessMailboxes",
-    "actor@one.test": "Domain CanImpersonate", "alone@one.test": "CanCreateAccounts BasicSettings", "user@one.test": "",
+    "actor@one.test": "Domain CanImpersonate", "ruler@one.test": "Domain RulesAllowed CanCreateTelnums CanModifyRSIP",
+    "rover@one.test": "Domain SignalRulesAllowed CanModifyRPOP WebUserSettings CanAccessWebSites",
+    "alone@one.test": "CanCreateAccounts BasicSettings", "user@one.test": "",
 }
 INTRUDER = "boss@one.test"
 ALL_OF_A_DOMAIN = ("Domain BasicSettings WebUserSettings CanCreateAccounts CanCreateAliases CanCreateGroups "
@@ -173,7 +185,7 @@ SERVER_RIGHTS = {"Settings", "UserAccounts", "DomainsRead", "Monitors", "Directo
 DOMAINS = (DOMAIN, "one.test", "two.test")
 
 
-def rows(text=ROWS):
+def rows(text=ROWS + later.ROWS.lstrip()):
     for line in text.strip().split("\n"):
         command, may = line.rsplit(" | ", 1)
         yield command, set(may.replace("LOOK", LOOK).split())

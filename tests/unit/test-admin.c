@@ -315,6 +315,10 @@ static void wrong_commands_change_nothing(void **state)
 		"CreateAccount a PATH x", "SetDomainAliases d e", "SetAccountAliases a (b, (c))",
 		"CreateGroup g {Members=((a));}", "RouteLogin a AT 1.2.3.4", "KillSession many",
 		"SetAccountPassword a PASSWORD", "SetAccountPassword a PASSWORD b METHOD",
+		"SetAccountPassword a PASSWORD CHECK", "SetAccountPassword a check",
+		"SetAccountPassword a PASSWORD b TAG All", "ListDomainObjects d FILTER accounts 5",
+		"WriteStorageFile a FILE f DATA hello", "GetMailboxRights a MAILBOX m",
+		"UpdateAccountMailRule a", "UpdateAccountMailRule a (r) DELETE r", "HELP Nothing",
 		"VerifyAccountPassword a WORD b", "CreateDomain d {IPAddresses=red;}",
 		"GetVersion 1", "\x01", "ListDomains a b c d e f g h i j k l m n o p q r s" };
 
@@ -327,6 +331,33 @@ static void wrong_commands_change_nothing(void **state)
 	}
 	type_in("GetVersion\n");
 	assert_memory_equal(rig.port.out.p, "200 data follow\r\n", 17);
+}
+
+/* The right is asked for, and no is no; whoever may hears that it is not here yet. */
+static void later_asks_for_the_right_first(void **state)
+{
+	type_in("WriteStorageFile ann FILE f OFFSET BEG DATA [aGVsbG8=]\nShutdown\n");
+	assert_int_equal(rig.asked[0].verb, VERB_later);
+	assert_string_equal(rig.asked[0].args, "changes|CanAccessWebSites|own|ann");
+	dir(0, IPC_DIR_DENIED, false, ITEMS("no"));
+	assert_string_equal(rig.asked[1].args, "changes|Master|server|");
+	dir(1, IPC_DIR_OK, false, ITEMS());
+	type_in("GetDomainLists\n");
+	assert_string_equal(rig.asked[2].args, "looks|Domain|domain|");
+	dir(2, IPC_DIR_OK, false, ITEMS());
+	replies("501 no\r\n"
+		"501 Shutdown is not here yet: modules are set in the configuration, and the suite "
+		"is stopped where it is started\r\n"
+		"501 GetDomainLists is not here yet: it comes with mailing lists\r\n");
+}
+
+static void quotes_make_a_value_of_a_keyword(void **state)
+{
+	type_in("SetAccountPassword ann PASSWORD \"CHECK\"\n");
+	dir(0, IPC_DIR_OK, false, ITEMS("5", "ann@d", "active", "0"));
+	assert_string_equal(rig.asked[1].args, "5||CHECK");
+	secret_done(1, IPC_AUTH_OK);
+	replies("200 done\r\n");
 }
 
 static void passwords_find_their_account_first(void **state)
@@ -462,6 +493,8 @@ int main(void)
 		CASE(output_goes_inline_or_below),
 		CASE(settings_of_domains),
 		CASE(wrong_commands_change_nothing),
+		CASE(later_asks_for_the_right_first),
+		CASE(quotes_make_a_value_of_a_keyword),
 		CASE(passwords_find_their_account_first),
 		CASE(sessions_and_figures),
 		CASE(sessions_of_accounts_are_passed_on),

@@ -40,6 +40,9 @@ static const struct {
 	{ "account_set_type", { "user@$", "AGrade" }, "UserAccounts CanCreateAccounts" },
 	{ "account_identity", { "user@$", "a@b.example" }, "UserAccounts DomainsRead Domain self" },
 	{ "mailbox_aliases_set", { "user@$", "x" }, "UserAccounts BasicSettings self" },
+	{ "prefs_effective", { "user@$" }, "UserAccounts DomainsRead Domain self" },
+	{ "prefs_change", { "user@$", "update", "x" }, "UserAccounts WebUserSettings self" },
+	{ "domain_prefs_change", { "$", "set", "x" }, "UserAccounts WebUserSettings" },
 	{ "objects", { "$", "", "10", "" }, "UserAccounts DomainsRead Domain" },
 	{ "group_list", { "$" }, "UserAccounts DomainsRead Domain" },
 	{ "group_create", { "bad*name@$" }, "UserAccounts CanCreateGroups" },
@@ -99,6 +102,18 @@ static const struct {
 	{ "conn_list", { "0" }, "UserAccounts Monitors" },
 	{ "conn_kick", { "77" }, "everybody" },
 	{ "log_write", { "9", "text" }, "Monitors" },
+	{ "later", { "looks", "Domain", "domain", "$" }, "UserAccounts DomainsRead Domain" },
+	{ "later", { "looks", "Domain", "own", "user@$" }, "UserAccounts DomainsRead Domain self" },
+	{ "later", { "changes", "RulesAllowed,CanCreateLists", "domain", "$" },
+	    "UserAccounts CanCreateLists" },
+	{ "later", { "changes", "CanImpersonate", "own", "user@$" },
+	    "UserAccounts CanImpersonate self" },
+	{ "later", { "changes", "CanCreateAccounts", "account", "user@$" },
+	    "UserAccounts CanCreateAccounts" },
+	{ "later", { "changes", "CanCreateLists", "list", "nobody@$" },
+	    "UserAccounts CanCreateLists" },
+	{ "later", { "looks", "Settings,Monitors", "server", "" }, "Settings Monitors" },
+	{ "later", { "changes", "Master", "server", "" }, "none" },
 };
 
 static const char *const verb_names[] = {

@@ -73,6 +73,13 @@ static const struct {
 	    "{mkt=\"~marketing/announce\";}" },
 	{ "MailboxAliases", "()", "{}" },
 	{ "MailboxAliases", "(a)", NULL },
+	{ "Prefs", "{ A = b; \"c d\"=\"two\\elines\"; e={f=(1,#2,[aGk=]);}; g=\"\";}",
+	    "{A=b;\"c d\"=\"two\\elines\";e={f=(1,#2,[aGk=]);};g=\"\";}" },
+	{ "Prefs", "()", "{}" },
+	{ "Prefs", "{a=1;A=2;}", NULL },
+	{ "Prefs", "{\"\"=1;}", NULL },
+	{ "Prefs", "(a)", NULL },
+	{ "Prefs", "a", NULL },
 	{ "FailedLoginFlow", "(10,60)", "(10,1m)" },
 	{ "FailedLoginFlow", "(0,60)", NULL },
 	{ "FailedLoginFlow", "(10)", NULL },
@@ -213,7 +220,8 @@ static void a_bad_request_changes_nothing(void **state)
 static void settings_survive_a_restart_and_go_with_their_holder(void **state)
 {
 	assert_int_equal(ask(domain_create, "d.example"), IPC_DIR_OK);
-	assert_int_equal(ask(account_create, "ann@d.example", "", "MaxAccountSize", "1000"), IPC_DIR_OK);
+	assert_int_equal(
+	    ask(account_create, "ann@d.example", "", "MaxAccountSize", "1000"), IPC_DIR_OK);
 	assert_int_equal(ask(settings_update, "account", "ann@d.example", "RealName", "\"Ann B.\"",
 			     "AccessModes", "(Mail,POP)", "SenderAddresses", "()"),
 	    IPC_DIR_OK);
@@ -346,6 +354,27 @@ static void senders_can_be_granted(void **state)
 	assert_null(rig.rcpt_end); /* submission is over at once */
 }
 
+/* Key by key, account before domain before server. */
+static void preferences_are_put_together(void **state)
+{
+	assert_int_equal(ask(account_create, "ann"), IPC_DIR_OK);
+	assert_int_equal(ask(prefs_change, "ann", "update", "{a=1; b={c=d;};}"), IPC_DIR_OK);
+	assert_int_equal(ask(prefs_change, "ann", "update", "{A=default; e=5;}"), IPC_DIR_OK);
+	assert_string_equal(explicit("account", "ann", "Prefs"), "{b={c=d;};e=5;}");
+	assert_int_equal(ask(domain_prefs_change, "", "update", "{E=6; f=7;}"), IPC_DIR_OK);
+	assert_int_equal(
+	    ask(settings_update, "account-defaults-all", "", "Prefs", "{F=8; g=9;}"), IPC_DIR_OK);
+	rig_restart();
+	assert_int_equal(ask(prefs_effective, "ann"), IPC_DIR_OK);
+	assert_data("b|{c=d;}|e|5|f|7|g|9");
+	assert_int_equal(ask(prefs_change, "ann", "set", "{}"), IPC_DIR_OK);
+	assert_int_equal(ask(prefs_change, "ann", "set", "{a=b;} x"), IPC_DIR_BAD);
+	assert_int_equal(ask(prefs_change, "ann", "set", "(a)"), IPC_DIR_BAD);
+	assert_int_equal(ask(prefs_change, "nobody", "set", "{}"), IPC_DIR_NOTFOUND);
+	assert_int_equal(ask(prefs_effective, "ann"), IPC_DIR_OK);
+	assert_data("E|6|f|7|g|9");
+}
+
 static void a_new_account_begins_as_its_template_says(void **state)
 {
 	assert_int_equal(ask(domain_create, "d.example"), IPC_DIR_OK);
@@ -359,7 +388,8 @@ static void a_new_account_begins_as_its_template_says(void **state)
 	rig_restart();
 	assert_int_equal(ask(settings_get, "account", "ann@d.example", "explicit"), IPC_DIR_OK);
 	assert_data("RealName|New|MaxAccountSize|2G|MailboxAliases|{a=b;}");
-	assert_int_equal(ask(account_create, "ben@d.example", "", "MaxAccountSize", "1000"), IPC_DIR_OK);
+	assert_int_equal(
+	    ask(account_create, "ben@d.example", "", "MaxAccountSize", "1000"), IPC_DIR_OK);
 	assert_string_equal(explicit("account", "ben@d.example", "MaxAccountSize"), "1000");
 	assert_int_equal(
 	    ask(settings_set, "template", "d.example", "DefaultMailboxes", "()"), IPC_DIR_OK);
@@ -389,6 +419,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 		    mail_waits_while_it_is_off, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(senders_can_be_granted, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(
+		    preferences_are_put_together, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(
 		    a_new_account_begins_as_its_template_says, rig_setup, rig_teardown),
 	};

@@ -394,6 +394,12 @@ static void run(struct ask *q, uint32_t verb)
 	case VERB_conn_list:
 		answer(q, IPC_DIR_OK);
 		break;
+	case VERB_later:
+		if (find(dir.account, dir.accounts, full_name(q->arg[3])) < 0)
+			fail(q, IPC_DIR_NOTFOUND, "there is no such account");
+		else
+			answer(q, IPC_DIR_OK);
+		break;
 	case VERB_conn_kick:
 		fail(q, IPC_DIR_NOTFOUND, "there is no such connection");
 		break;
