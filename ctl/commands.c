@@ -2,6 +2,7 @@
 
 const struct command ctl_commands[] = {
 	{ "domain", "list", 0, 0, ctl_domain_list, 0, "", "", "names of all domains", "" },
+	{ "domain", "main", 0, 0, ctl_domain_main, 0, "", "", "the Main Domain's name", "" },
 	{ "domain", "create", 1, 1, ctl_domain_create, 0, "NAME", "", "make a domain", "" },
 	{ "domain", "delete", 1, 1, ctl_domain_delete, 0, "NAME", "force", "delete an empty domain",
 	    "The Main Domain stays; a domain with objects is deleted with --force only: with all "
@@ -61,6 +62,10 @@ const struct command ctl_commands[] = {
 	{ "account", "settings", 1, 100, ctl_account_settings, 0, "NAME [KEY=VALUE...]",
 	    "effective", "what is set for an account; with KEY=VALUE it is changed",
 	    "As 'domain settings'." },
+	{ "account", "setting", 2, 2, ctl_account_setting, 0, "NAME KEY", "",
+	    "the one of its settings that counts", "" },
+	{ "account", "stat", 1, 2, ctl_account_stat, 0, "NAME [FIGURE]", "",
+	    "its figures, or one of them", "" },
 	{ "account", "rights", 1, 60, ctl_account_rights, 0, "NAME [= [RIGHT...]]", "",
 	    "what it may administer; with '=' that is set",
 	    "Rights over the server (Master, Settings, UserAccounts, ...) are for accounts of the "
@@ -95,6 +100,9 @@ const struct command ctl_commands[] = {
 	{ "group", "show", 1, 1, ctl_group_show, 0, "NAME", "", "its members and settings", "" },
 	{ "group", "members", 1, 1000, ctl_group_members, 0, "NAME [MEMBER...]", "",
 	    "in place of those it has", "" },
+	{ "group", "settings", 1, 20, ctl_group_settings, 0, "NAME [KEY=VALUE...]", "",
+	    "what is set for a group; with KEY=VALUE it is changed",
+	    "What is not named stays, members as well." },
 	{ "group", "rename", 2, 2, ctl_group_rename, 0, "NAME NEW", "", "another name for it", "" },
 	{ "group", "delete", 1, 1, ctl_group_delete, 0, "NAME", "",
 	    "the name goes, its members stay", "" },
@@ -128,6 +136,16 @@ const struct command ctl_commands[] = {
 	    "account-defaults-all; what is not set for a domain as domain-defaults say." },
 	{ "settings", "set", 2, 100, ctl_settings_set, 0, "SCOPE [NAME] KEY=VALUE...", "",
 	    "changes these, the value default takes one away", "" },
+	{ "settings", "replace", 1, 100, ctl_settings_replace, 0, "SCOPE [NAME] [KEY=VALUE...]", "",
+	    "these and no others: what is not named is taken away",
+	    "Suspended of an account stays when it is not named." },
+	{ "prefs", "show", 2, 2, ctl_prefs_show, 0, "account|domain NAME", "effective",
+	    "preferences of an account, or of a domain for its accounts",
+	    "--effective: an account's own, then its domain's, then the server's." },
+	{ "prefs", "set", 3, 100, ctl_prefs_set, 0, "account|domain NAME KEY=VALUE...", "",
+	    "changes these, the value default takes one away", "" },
+	{ "prefs", "replace", 2, 100, ctl_prefs_replace, 0, "account|domain NAME [KEY=VALUE...]",
+	    "", "these and no others", "" },
 	{ "alert", "list", 1, 2, ctl_alert_list, 0, "server|domain|account [NAME]", "effective",
 	    "what people are alerted of",
 	    "IMAP shows each to each user once. --effective: of an account, with those of its "
@@ -137,6 +155,8 @@ const struct command ctl_commands[] = {
 	    "one more alert", "" },
 	{ "alert", "remove", 2, 3, ctl_alert_remove, 0, "server|domain|account [NAME] TEXT|TIME",
 	    "", "takes one away", "" },
+	{ "alert", "set", 1, 22, ctl_alert_set, 0, "server|domain|account [NAME] [TEXT...]", "",
+	    "these in place of all", "One that was there already is not shown again." },
 	{ "dump", NULL, 0, 1, ctl_dump, 0, "[FILE]", "",
 	    "the whole directory as a text: domains, accounts and all other objects, settings, the "
 	    "Router's table",
@@ -178,8 +198,14 @@ const struct command ctl_commands[] = {
 	    "one session of an account, by its name in the log",
 	    "--for is the address for which a proxy says that it connects; a client's name is what "
 	    "it calls itself by IMAP's ID; LINK is tls or plain." },
-	{ "session", "kick", 1, 1, ctl_session_kick, CTL_DRY, "SID|ACCOUNT", "",
-	    "end a session, or all of an account", "" },
+	{ "session", "show", 1, 1, ctl_session_show, 0, "SID", "domain=NAME",
+	    "what is known about one session",
+	    "With --domain it is there only if its account is of that domain." },
+	{ "session", "kick", 1, 1, ctl_session_kick, CTL_DRY, "SID|ACCOUNT", "domain=NAME",
+	    "end a session, or all of an account",
+	    "With --domain a session is ended only if its account is of that domain." },
+	{ "route", "show", 1, 2, ctl_route_show, 0, "NAME [mail|access|signal]", "",
+	    "where a name leads: module, queue and address", "'route test' says why." },
 	{ "route", "test", 1, 2, ctl_route_test, 0, "NAME [mail|access|signal]",
 	    "mode=MODE local=ADDRESS domain=NAME", "where a name leads, and why, step by step",
 	    "--mode is mail, access (a login; the default) or signal. A name without a domain is "
@@ -193,6 +219,12 @@ const struct command ctl_commands[] = {
 	{ "router", "set", 1, 1, ctl_router_set, CTL_DRY, "FILE|-", "",
 	    "a new table in place of the old one",
 	    "With --dry-run the lines that would go and come." },
+	{ "router", "settings", 0, 20, ctl_router_settings, 0, "[KEY=VALUE...]", "",
+	    "settings of the Router, which has none beside its table", "" },
+	{ "blacklist", NULL, 0, 501, ctl_blacklist, 0, "[= [ADDRESS...]]", "",
+	    "hosts whose mail on port 25 is not wanted; with '=' they are set",
+	    "An ADDRESS is one of IPv4 or IPv6, ADDRESS-ADDRESS or ADDRESS/BITS. It is the setting "
+	    "BlacklistedIPs of the server." },
 	{ "undelete", "list", 1, 1, ctl_undelete_list, 0, "ACCOUNT",
 	    "mailbox=NAME since=TIME until=TIME uid=NUMBER",
 	    "messages that were deleted and can be restored",
@@ -212,6 +244,9 @@ const struct command ctl_commands[] = {
 	    "As long as it is on, the account cannot be deleted either." },
 	{ "stat", NULL, 0, 1, ctl_stat, 0, "[ACCOUNT]", "",
 	    "figures of the server or of one account", "" },
+	{ "figure", "show", 1, 1, ctl_figure_show, 0, "NAME", "", "one figure of the server", "" },
+	{ "figure", "next", 0, 1, ctl_figure_next, 0, "[NAME]", "",
+	    "the name of the figure behind this one, or of the first; empty behind the last", "" },
 	{ "figure", "reset", 2, 2, ctl_figure_reset, 0, "account|domain NAME", "",
 	    "counts anew how often it was asked for, as a recipient and by logins", "" },
 	{ "figure", "set", 2, 2, ctl_figure_set, 0, "NAME NUMBER|+NUMBER", "",
@@ -345,6 +380,12 @@ const struct command ctl_commands[] = {
 	    "make the index anew from the log",
 	    "DIR is the data directory of a server that is stopped. The old index stays beside the "
 	    "new one as data.mdb.aside-TIME, to be removed by hand." },
+	{ "version", NULL, 0, 0, ctl_version, 0, "", "", "the version of the server that runs",
+	    "" },
+	{ "grammar", NULL, 0, 1, ctl_grammar, 0, "[COMMAND]", "",
+	    "commands of the administration protocol, and which words here say the same",
+	    "Those of clients written for other servers that are not here yet are named, too, with "
+	    "what they come with." },
 	{ "cli", NULL, 0, 0, ctl_cli, 0, "", "", "the administration protocol itself, line by line",
 	    "Commands from standard input, replies to standard output." },
 };

@@ -59,8 +59,12 @@ const char *ctl_opt(const struct ctl *c, const char *name);
 void line_start(struct buf *b, const char *verb);
 void line_word(struct buf *b, const char *word);
 void line_raw(struct buf *b, const char *text);
+/* A keyword and its value, which is taken for no keyword itself. */
+void line_value(struct buf *b, const char *keyword, const char *value);
 /* ( "a", "b" ) of arguments first..argc-1. */
 void line_list(struct buf *b, const struct ctl *c, int first);
+/* { KEY=VALUE; } of the same, and sends it; CTL_USAGE after a message when they are none. */
+int line_settings(struct ctl *c, struct buf *b, int first);
 
 /* Sends the line; what a 501 says goes to stderr, with what to do next. CTL_DONE with the reply, or
  * the status. */
@@ -95,6 +99,15 @@ void doc_man(void);
 void doc_words(void);
 /* The commands of a group, when the word names one. */
 void doc_unknown(const char *group);
+
+/* ---- grammar.c ---- */
+/* A command of the protocol and the words that say it, for each that people may need. */
+struct said {
+	const char *verb, *words;
+};
+
+extern const struct said ctl_said[];
+extern const size_t ctl_said_count;
 
 /* ---- commands, by file ---- */
 #define CTL(fn) int fn(struct ctl *c)
@@ -178,6 +191,23 @@ CTL(ctl_log);
 CTL(ctl_log_write);
 CTL(ctl_check);
 CTL(ctl_cli);
+CTL(ctl_domain_main);
+CTL(ctl_account_setting);
+CTL(ctl_account_stat);
+CTL(ctl_group_settings);
+CTL(ctl_settings_replace);
+CTL(ctl_alert_set);
+CTL(ctl_prefs_show);
+CTL(ctl_prefs_set);
+CTL(ctl_prefs_replace);
+CTL(ctl_session_show);
+CTL(ctl_route_show);
+CTL(ctl_router_settings);
+CTL(ctl_blacklist);
+CTL(ctl_figure_show);
+CTL(ctl_figure_next);
+CTL(ctl_version);
+CTL(ctl_grammar);
 CTL(ctl_store_backup);
 CTL(ctl_store_restore);
 CTL(ctl_store_verify);

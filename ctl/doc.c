@@ -151,6 +151,10 @@ void doc_man(void)
 	    "told on standard error, with what to do next where that is known.\n.SH COMMANDS\n");
 	for (size_t i = 0; i < ctl_command_count; i++)
 		man_command(&ctl_commands[i]);
+	printf(".SH PROTOCOL\nCommands of the administration protocol, and what says the same "
+	       "here.\n");
+	for (size_t i = 0; i < ctl_said_count; i++)
+		printf(".TP\n.B %s\n%s\n", ctl_said[i].verb, ctl_said[i].words);
 	printf(
 	    ".SH OPTIONS\nThey stand before the command, or behind it.\n"
 	    ".TP\n\\fB\\-\\-socket\\fR=\\fIPATH\\fR\nThe administration socket.\n"

@@ -61,10 +61,8 @@ static int ask_page(struct listing *l, struct reply *ret)
 
 	line_start(&b, "ListDomainObjects");
 	line_word(&b, l->c->argv[0]);
-	if (filter != NULL) {
-		line_raw(&b, "FILTER");
-		line_word(&b, filter);
-	}
+	if (filter != NULL)
+		line_value(&b, "FILTER", filter);
 	buf_printf(&b, " %d", PAGE);
 	if (l->cookie[0] != '\0') {
 		line_raw(&b, "COOKIE");

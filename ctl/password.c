@@ -10,14 +10,10 @@ static void put_how(struct ctl *c, struct buf *b)
 {
 	const char *tag = ctl_opt(c, "tag");
 
-	if (c->argc > 1) {
-		line_raw(b, "METHOD");
-		line_word(b, c->argv[1]);
-	}
-	if (tag != NULL) {
-		line_raw(b, "TAG");
-		line_word(b, tag);
-	}
+	if (c->argc > 1)
+		line_value(b, "METHOD", c->argv[1]);
+	if (tag != NULL)
+		line_value(b, "TAG", tag);
 	if (ctl_opt(c, "check") != NULL)
 		line_raw(b, "CHECK");
 	if (ctl_opt(c, "all") != NULL)
@@ -36,7 +32,7 @@ static int with_password(struct ctl *c, const char *verb, bool sets)
 	line_start(&b, verb);
 	line_word(&b, c->argv[0]);
 	line_raw(&b, "PASSWORD ");
-	data_put_string(&b, password);
+	data_put_quoted(&b, password);
 	if (sets)
 		put_how(c, &b);
 	r = ctl_do(c, &b);

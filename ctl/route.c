@@ -54,6 +54,17 @@ int ctl_route_test(struct ctl *c)
 	return show_route(c, &b);
 }
 
+int ctl_route_show(struct ctl *c)
+{
+	struct buf b;
+
+	line_start(&b, "Route");
+	line_word(&b, c->argv[0]);
+	if (c->argc > 1)
+		line_word(&b, c->argv[1]);
+	return show_route(c, &b);
+}
+
 int ctl_route_login(struct ctl *c)
 {
 	struct buf b;

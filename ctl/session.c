@@ -116,10 +116,8 @@ int ctl_session_find(struct ctl *c)
 	for (size_t i = 0; i < FACETS; i++) {
 		const char *value = ctl_opt(c, facets[i].option);
 
-		if (value == NULL)
-			continue;
-		line_word(&b, facets[i].word);
-		line_word(&b, value);
+		if (value != NULL)
+			line_value(&b, facets[i].word, value);
 	}
 	status = ctl_ask(c, &b, &r);
 	if (status == CTL_DONE && r.data != NULL && c->json)
@@ -142,6 +140,26 @@ static bool is_session(const char *word)
 	       strspn(dash + 1, "0123456789abcdefABCDEF") == strlen(dash + 1);
 }
 
+/* --domain: its account is of that domain. */
+static bool in_domain(const struct ctl *c, const struct data *row)
+{
+	struct slice name = text_of(row, "Account");
+	ptrdiff_t at = slice_rfind(name, '@');
+	const char *domain = ctl_opt(c, "domain");
+
+	return domain == NULL ||
+	       (at >= 0 && slice_ieq(slice_from(name, (size_t)at + 1), slice_str(domain)));
+}
+
+static bool is_it(const struct ctl *c, const struct data *row, const char *word)
+{
+	uint64_t id = 0;
+
+	if (slice_u64(slice_str(word), UINT64_MAX, &id) == 0)
+		return id == (uint64_t)data_get(row, "ID")->number && in_domain(c, row);
+	return slice_ieq(text_of(row, "SID"), slice_str(word)) && in_domain(c, row);
+}
+
 static int dry_kick(struct ctl *c, const char *word)
 {
 	struct reply r;
@@ -151,12 +169,7 @@ static int dry_kick(struct ctl *c, const char *word)
 	if (status != CTL_DONE || r.data == NULL)
 		return status;
 	for (struct data **at = (struct data **)&r.data->first; one && *at != NULL;) {
-		uint64_t id = 0;
-		bool same = slice_u64(slice_str(word), UINT64_MAX, &id) == 0
-				? id == (uint64_t)data_get(*at, "ID")->number
-				: slice_ieq(text_of(*at, "SID"), slice_str(word));
-
-		if (same)
+		if (is_it(c, *at, word))
 			at = &(*at)->next;
 		else
 			*at = (*at)->next;
@@ -170,16 +183,36 @@ static int dry_kick(struct ctl *c, const char *word)
 	return CTL_DONE;
 }
 
+static void put_session(const struct ctl *c, struct buf *b)
+{
+	line_word(b, c->argv[0]);
+	if (ctl_opt(c, "domain") == NULL)
+		return;
+	line_raw(b, "DOMAIN");
+	line_word(b, ctl_opt(c, "domain"));
+}
+
+int ctl_session_show(struct ctl *c)
+{
+	struct buf b;
+
+	line_start(&b, "GetSession");
+	put_session(c, &b);
+	return ctl_show(c, &b);
+}
+
 int ctl_session_kick(struct ctl *c)
 {
 	struct buf b;
 	struct reply r;
 	int status;
 
+	if (ctl_opt(c, "domain") != NULL && !is_session(c->argv[0]))
+		return ctl_refuse(c, "--domain stands with a session; an account has its own");
 	if (c->dry_run)
 		return dry_kick(c, c->argv[0]);
 	line_start(&b, is_session(c->argv[0]) ? "KillSession" : "KillAccountSessions");
-	line_word(&b, c->argv[0]);
+	put_session(c, &b);
 	status = ctl_ask(c, &b, &r);
 	if (status == CTL_DONE && c->json)
 		printf("{\"done\": true, \"ended\": %lld}\n",

@@ -81,6 +81,31 @@ static bool put_pair(struct buf *b, const char *pair)
 	return true;
 }
 
+/* Is one of KEY=VALUE, behind the name, of this key? */
+static bool is_given(const struct ctl *c, struct slice key)
+{
+	for (int i = 1; i < c->argc; i++) {
+		struct slice pair = slice_str(c->argv[i]);
+
+		if (slice_ieq(slice_take(&pair, '='), key))
+			return true;
+	}
+	return false;
+}
+
+int line_settings(struct ctl *c, struct buf *b, int first)
+{
+	line_raw(b, "{");
+	for (int i = first; i < c->argc; i++) {
+		if (put_pair(b, c->argv[i]))
+			continue;
+		buf_fini(b);
+		return CTL_USAGE;
+	}
+	buf_putc(b, '}');
+	return ctl_do(c, b);
+}
+
 static int change_settings(struct ctl *c, const struct scope *s, const char *name, int first)
 {
 	struct buf b;
@@ -88,15 +113,7 @@ static int change_settings(struct ctl *c, const struct scope *s, const char *nam
 	if (first >= c->argc)
 		return CTL_USAGE;
 	start(&b, "Update", s->noun, name);
-	line_raw(&b, "{");
-	for (int i = first; i < c->argc; i++) {
-		if (put_pair(&b, c->argv[i]))
-			continue;
-		buf_fini(&b);
-		return CTL_USAGE;
-	}
-	buf_putc(&b, '}');
-	return ctl_do(c, &b);
+	return line_settings(c, &b, first);
 }
 
 int ctl_settings_show(struct ctl *c)
@@ -115,6 +132,60 @@ int ctl_settings_set(struct ctl *c)
 	const struct scope *s = scope_of(c, &used);
 
 	return s != NULL ? change_settings(c, s, s->named ? c->argv[1] : NULL, used) : CTL_USAGE;
+}
+
+/* In place of all that is set there, which may be nothing. */
+int ctl_settings_replace(struct ctl *c)
+{
+	int used;
+	const struct scope *s = scope_of(c, &used);
+	struct buf b;
+
+	if (s == NULL)
+		return CTL_USAGE;
+	start(&b, "Set", s->noun, s->named ? c->argv[1] : NULL);
+	return line_settings(c, &b, used);
+}
+
+int ctl_router_settings(struct ctl *c)
+{
+	struct buf b;
+
+	start(&b, c->argc > 0 ? "Set" : "Get", "RouterSettings", NULL);
+	return c->argc > 0 ? line_settings(c, &b, 0) : ctl_show(c, &b);
+}
+
+/* What is not named stays: the group is read first, and written with the new values. */
+int ctl_group_settings(struct ctl *c)
+{
+	struct reply r;
+	struct buf b;
+	int status;
+
+	start(&b, "GetGroup", "", c->argv[0]);
+	if (c->argc == 1)
+		return ctl_show(c, &b);
+	status = ctl_ask(c, &b, &r);
+	if (status != CTL_DONE || r.data == NULL)
+		return status;
+	start(&b, "SetGroup", "", c->argv[0]);
+	line_raw(&b, "{");
+	for (const struct data *d = r.data->first; d != NULL; d = d->next) {
+		if (is_given(c, d->key))
+			continue;
+		data_put_string(&b, d->key);
+		buf_putc(&b, '=');
+		data_put(&b, d);
+		buf_putc(&b, ';');
+	}
+	for (int i = 1; i < c->argc; i++) {
+		if (put_pair(&b, c->argv[i]))
+			continue;
+		buf_fini(&b);
+		return CTL_USAGE;
+	}
+	buf_putc(&b, '}');
+	return ctl_do(c, &b);
 }
 
 int ctl_settings_table(struct ctl *c)
@@ -236,4 +307,18 @@ int ctl_alert_post(struct ctl *c)
 int ctl_alert_remove(struct ctl *c)
 {
 	return alert_change(c, "Remove");
+}
+
+/* The texts in place of all. */
+int ctl_alert_set(struct ctl *c)
+{
+	const char *noun, *name;
+	int used = alert_holder(c, &noun, &name);
+	struct buf b;
+
+	if (used == 0)
+		return CTL_USAGE;
+	alert_line(&b, "Set", noun, "s", name);
+	line_list(&b, c, used);
+	return ctl_do(c, &b);
 }

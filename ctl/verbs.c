@@ -15,6 +15,13 @@ void line_word(struct buf *b, const char *word)
 	data_put_string(b, slice_str(word));
 }
 
+void line_value(struct buf *b, const char *keyword, const char *value)
+{
+	line_raw(b, keyword);
+	buf_putc(b, ' ');
+	data_put_quoted(b, slice_str(value));
+}
+
 void line_raw(struct buf *b, const char *text)
 {
 	buf_putc(b, ' ');
@@ -55,6 +62,16 @@ static int do_word(struct ctl *c, const char *verb)
 int ctl_domain_list(struct ctl *c)
 {
 	return show_word(c, "ListDomains");
+}
+
+int ctl_domain_main(struct ctl *c)
+{
+	return show_word(c, "MainDomainName");
+}
+
+int ctl_version(struct ctl *c)
+{
+	return show_word(c, "GetVersion");
 }
 
 int ctl_domain_create(struct ctl *c)
@@ -177,6 +194,30 @@ int ctl_account_resume(struct ctl *c)
 	return update_account(c, "Suspended", "NO");
 }
 
+/* NAME KEY */
+int ctl_account_setting(struct ctl *c)
+{
+	struct buf b;
+
+	line_start(&b, "GetAccountOneSetting");
+	line_word(&b, c->argv[0]);
+	line_word(&b, c->argv[1]);
+	return ctl_show(c, &b);
+}
+
+int ctl_account_stat(struct ctl *c)
+{
+	struct buf b;
+
+	line_start(&b, "GetAccountStat");
+	line_word(&b, c->argv[0]);
+	if (c->argc > 1) {
+		line_raw(&b, "KEY");
+		line_word(&b, c->argv[1]);
+	}
+	return ctl_show(c, &b);
+}
+
 int ctl_account_location(struct ctl *c)
 {
 	return show_word(c, "GetAccountLocation");
@@ -244,6 +285,16 @@ int ctl_figure_set(struct ctl *c)
 	return ctl_do(c, &b);
 }
 
+int ctl_figure_show(struct ctl *c)
+{
+	return show_word(c, "GetStatElement");
+}
+
+int ctl_figure_next(struct ctl *c)
+{
+	return show_word(c, "GetNextStatName");
+}
+
 int ctl_figure_reset(struct ctl *c)
 {
 	bool account = strcmp(c->argv[0], "account") == 0;
@@ -259,6 +310,20 @@ int ctl_figure_reset(struct ctl *c)
 int ctl_domain_stat(struct ctl *c)
 {
 	return show_word(c, "GetDomainStat");
+}
+
+/* [= [ADDRESS...]] */
+int ctl_blacklist(struct ctl *c)
+{
+	struct buf b;
+
+	if (c->argc == 0)
+		return show_word(c, "GetBlacklistedIPs");
+	if (strcmp(c->argv[0], "=") != 0)
+		return CTL_USAGE;
+	line_start(&b, "SetBlacklistedIPs");
+	line_list(&b, c, 1);
+	return ctl_do(c, &b);
 }
 
 int ctl_alias_list(struct ctl *c)

@@ -8,6 +8,7 @@ import re
 import subprocess
 import time
 
+import words  # its cases belong to this run
 from suite import DOMAIN, PASSWORD, TOP, Failed, case, check, equal, main, refused, wait
 
 
@@ -179,6 +180,15 @@ JSON_OF = {  # a line for every verb, and what of the answer is looked at
     "password set": (["j1"], lambda v: v["done"]), "password check": (["j1"], lambda v: v["done"]),
     "session list": ([], lambda v: v == []), "session find": (["u1"], lambda v: not v["done"] and "session" in v["error"]),
     "session kick": (["99"], lambda v: not v["done"] and "session" in v["error"]),
+    "domain main": ([], lambda v: v == "example.test"), "account setting": (["j1", "QuotaAlert"], lambda v: v == "80"),
+    "account stat": (["j1", "messages"], lambda v: v == 0), "group settings": (["jg", "Expand=NO"], lambda v: v["done"]),
+    "prefs set": (["account", "j1", "a=b"], lambda v: v["done"]), "prefs show": (["domain", "example.test"], lambda v: v == {}),
+    "prefs replace": (["account", "j1"], lambda v: v["done"]),
+    "settings replace": (["domain-defaults"], lambda v: v["done"]), "alert set": (["server"], lambda v: v["done"]),
+    "session show": (["1-1"], lambda v: not v["done"] and "session" in v["error"]),
+    "route show": (["u1"], lambda v: v[0] == "LOCAL"), "router settings": ([], lambda v: v == {}),
+    "blacklist": ([], lambda v: v == []), "figure show": (["sessions"], lambda v: v == 0), "figure next": ([], lambda v: v != ""),
+    "version": ([], lambda v: isinstance(v, str)), "grammar": (["route"], lambda v: v[0]["Command"] == "Route" and v[0]["Words"] == "route show"),
     "route test": (["u1", "--mode=mail", "--local=127.0.0.1"], lambda v: v[0] == "LOCAL"), "route login": (["u1", "127.0.0.1"], lambda v: v[3] == "ok"),
     "router show": ([], lambda v: v == ""), "router set": (["-"], lambda v: v["done"]),
     "store export": (["nobody", "/nonexistent"], lambda v: not v["done"] and "account" in v["error"]),
