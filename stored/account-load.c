@@ -2,6 +2,7 @@
  * account-load - from the store to memory: the account's row, its root group, the header of each
  * mailbox. Messages are not touched. Each step asks for an answer from memory first.
  */
+#include "stored/cross.h"
 #include "stored/tree.h"
 
 #include "common/base/clock.h"
@@ -122,6 +123,8 @@ static int root_row(struct account *a, const struct engine_row *row)
 		return root_unpack(row->val, &a->rec);
 	if (row->key.n == 1 && row->key.p[0] == REC_ALLOW)
 		return allow_unpack(row->val, &a->allow);
+	if (row->key.n == 1 && row->key.p[0] == REC_CROSS)
+		return cross_found(a, row->val);
 	if (row->key.n > 0 && (row->key.p[0] == REC_INTENT || row->key.p[0] == REC_APPLIED))
 		return 0;
 	if (a->n_mboxes == ACCOUNT_MBOXES_MAX + LOST_MBOXES_MAX)

@@ -72,6 +72,8 @@ struct account {
 	bool create;    /* somebody who waits wants it made */
 	bool idle;      /* in the list of those that nobody uses */
 	bool forgotten; /* gone from memory only, not from the store */
+	bool settling;  /* READY for what cross.h does, not yet for others */
+	void *crossing; /* owned while it is loaded: a note of a move, see cross-settle.c */
 	size_t idle_rows;
 	unsigned refs, n_sessions;
 	struct engine_group *root;
@@ -137,6 +139,8 @@ void account_drop(struct store *st, uint64_t id, account_fn *fn, void *arg);
  * a->create; then account_loaded(). */
 void account_load(struct account *a);
 void account_loaded(struct account *a, int status);
+/* What cross.h says is done, or cannot be done now. */
+void account_settled(struct account *a, int status);
 /* The next user loads it anew: its memory may differ from what is stored. Ends its sessions. */
 void account_forget(struct account *a);
 void account_evict(struct store *st, bool all);

@@ -1,6 +1,7 @@
 /*
  * account - the accounts in memory: who uses them, who waits for them, which may go.
  */
+#include "stored/cross.h"
 #include "stored/tree.h"
 
 #include "common/base/log.h"
@@ -30,6 +31,7 @@ static void account_free(struct account *a)
 	if (a->root != NULL)
 		engine_group_close(&a->root);
 	threads_fini(a);
+	free(a->crossing);
 	free(a);
 }
 
@@ -128,16 +130,10 @@ static int account_status(const struct account *a, bool create)
 	return create || a->forgotten ? IPC_ST_TRYLATER : IPC_ST_NOTFOUND;
 }
 
-void account_loaded(struct account *a, int status)
+static void waiters_tell(struct account *a, int status)
 {
 	struct account_waiter *w;
 
-	if (status == IPC_ST_OK) {
-		a->state = ACCOUNT_READY;
-		quota_begin(a);
-	} else {
-		table_remove(a);
-	}
 	while ((w = STAILQ_FIRST(&a->waiters)) != NULL) {
 		/* One who waited in front may have begun to drop it. */
 		int now = status == IPC_ST_OK ? account_status(a, w->create) : status;
@@ -147,6 +143,30 @@ void account_loaded(struct account *a, int status)
 		free(w);
 	}
 	account_unref(a);
+}
+
+void account_settled(struct account *a, int status)
+{
+	a->settling = false;
+	if (status != IPC_ST_OK)
+		table_remove(a);
+	waiters_tell(a, status);
+}
+
+void account_loaded(struct account *a, int status)
+{
+	if (status != IPC_ST_OK) {
+		table_remove(a);
+		waiters_tell(a, status);
+		return;
+	}
+	a->state = ACCOUNT_READY;
+	quota_begin(a);
+	a->settling = a->crossing != NULL;
+	if (a->settling)
+		cross_settle(a);
+	else
+		waiters_tell(a, IPC_ST_OK);
 }
 
 void account_get(struct store *st, uint64_t id, unsigned flags, account_fn *fn, void *arg)
@@ -159,7 +179,7 @@ void account_get(struct store *st, uint64_t id, unsigned flags, account_fn *fn, 
 		fn(arg, IPC_ST_TRYLATER, NULL);
 		return;
 	}
-	if (!fresh && a->state == ACCOUNT_READY) {
+	if (!fresh && a->state == ACCOUNT_READY && !a->settling) {
 		account_ref(a);
 		fn(arg, IPC_ST_OK, a);
 		account_unref(a);
@@ -185,7 +205,8 @@ void account_get(struct store *st, uint64_t id, unsigned flags, account_fn *fn, 
 	if (!fresh)
 		return;
 	account_ref(a);
-	account_load(a);
+	if (!cross_parks(a))
+		account_load(a);
 }
 
 /* What waits for a mailbox. */

@@ -344,3 +344,10 @@ int commit_hand_in(
 		commit_next(a);
 	return 0;
 }
+
+bool commit_is_idle(const struct account *a)
+{
+	const struct commit_queue *q = &a->commits;
+
+	return TAILQ_EMPTY(&q->jobs) && !q->intent && !q->looping;
+}

@@ -39,6 +39,10 @@ struct commit_ask {
 int commit_hand_in(struct store *st, const struct commit_ask *q, struct engine_batch **take_batches,
     unsigned n) __attribute__((warn_unused_result));
 
+/* Nothing of the account waits for its turn: what is handed in now is so at once, also in a commit
+ * of another account's. */
+bool commit_is_idle(const struct account *a);
+
 /*
  * intent-replay.c: carries out what an intent of the account in this group says, as far as nobody
  * did, and removes it. *home stays where it is until `done`, but may become NULL. OK, also when

@@ -38,13 +38,25 @@ struct copy_turn {
 	bool has; /* its turn has come */
 };
 
+/* Of a move by steps, see cross.h. */
+struct copy_cross {
+	LIST_ENTRY(copy) link; /* of the store, once it is listed */
+	bool listed;
+	uint64_t id;  /* of the portion */
+	uint64_t row; /* of one that is done: its row lies in `to` still; 0: none */
+	bool noted;   /* there is a note */
+	bool lost;    /* whoever loads the account next ends the move */
+	TAILQ_HEAD(, account) parked;
+};
+
 struct copy {
 	struct op op;              /* of the account of `to` */
 	struct copy_turn turns[2]; /* the second: of another account, the one with the higher id */
 	unsigned n_turns;
 	struct mbox *from, *to; /* pinned */
 	struct copy_back *back; /* or NULL */
-	bool move;
+	bool move, steps;
+	bool told; /* answered */
 	bool held_from, held_to;
 	struct cols_view see;
 	struct buf runs; /* of uids that were done: first here, first there, how many */
@@ -64,6 +76,7 @@ struct copy {
 	struct txn txn;
 	struct change gone; /* of a move */
 	unsigned left;      /* commits that were not answered */
+	struct copy_cross cross;
 	/* facts and headers of the portion: u32 index, u32 source (0: header), u32 length, bytes */
 	struct buf facts;
 	size_t facts_at; /* row that is next */
@@ -90,6 +103,9 @@ static inline struct copy *copy_of(struct txn *t)
 
 /* copy.c: the portion is over: the next, or the answer. */
 void copy_portion_done(struct copy *c, int status);
+/* With c->status, once. */
+void copy_answer(struct copy *c);
+void copy_finish(struct copy *c, int status); /* answers, and frees */
 
 /* copy-back.c: what can be brought back is read and chosen, then fn(c, status). */
 void copy_back_load(struct copy *c, void (*fn)(struct copy *c, int status));
@@ -110,3 +126,21 @@ void copy_facts(struct copy *c);
 int copy_collect(struct copy *c);
 /* One commit of the portion, then copy_portion_done(). */
 void copy_store(struct copy *c);
+/* What the account there has room for, and keywords: IPC_ST_OK, or why not. */
+int copy_allowed(struct copy *c);
+/* The portion's commit is under way: IPC_ST_OK. */
+int copy_store_portion(struct copy *c);
+/* What a move by steps takes away, once it is there. */
+int copy_take_away(struct copy *c);
+
+/* copy-cross.c */
+bool copy_needs_steps(const struct mbox *from, const struct mbox *to);
+/* As copy_store(). */
+void copy_cross(struct copy *c);
+/* Into the batch of the copies: that they are there. */
+bool copy_cross_rows(struct copy *c);
+/* The copies were answered; and what was to be taken away. */
+void copy_crossed(struct copy *c, int status);
+void copy_cross_gone(struct copy *c, int status);
+/* After the last portion: copy_finish() when nothing is left. */
+void copy_cross_end(struct copy *c, int status);

@@ -34,6 +34,12 @@ static size_t more_bytes(const struct copy *c, const struct cols_row *row)
 	return keysets_get(&c->from->sets, row->keywords).more.n;
 }
 
+/* The uids of a move by steps fit into one row. */
+static size_t portion_max(const struct copy *c)
+{
+	return c->steps ? COPY_CROSSES : COPY_PORTION;
+}
+
 /* Messages for a portion of a move; of a copy all. */
 static int collect(struct copy *c)
 {
@@ -54,7 +60,7 @@ static int collect(struct copy *c)
 		while (cols_walk_peek(&w) <= last && cols_walk_next(&w)) {
 			if (w.dead != NULL && c->move)
 				continue; /* it is gone already */
-			if (c->move && (c->n_all == COPY_PORTION || more > COPY_KEYWORDS_MAX)) {
+			if (c->move && (c->n_all == portion_max(c) || more > COPY_KEYWORDS_MAX)) {
 				c->next_uid = w.uid;
 				return IPC_ST_OK;
 			}
@@ -168,6 +174,10 @@ static void on_stored(struct txn *t, int status)
 
 	if (status == IPC_ST_OK)
 		publish(c);
+	if (c->steps) {
+		copy_crossed(c, status);
+		return;
+	}
 	/* In the same mailbox one batch did both. */
 	if (status == IPC_ST_OK && c->move && c->from == c->to) {
 		c->gone.session = c->op.session;
@@ -186,7 +196,10 @@ static void on_gone(struct txn *t, int status)
 		c->gone.modseq = t->head.modseq;
 		change_publish(&c->gone);
 	}
-	answered(c, status);
+	if (c->steps)
+		copy_cross_gone(c, status);
+	else
+		answered(c, status);
 }
 
 /* ---- keywords ---- */
@@ -370,8 +383,8 @@ static bool new_rows(struct copy *c, struct txn *t)
 	return loan_rows(c, t, first) && facts_rows(c, t->batch, first);
 }
 
-/* What the mailbox here loses by a move, into the batch of that txn. */
-static bool gone_rows(struct copy *c)
+/* What the mailbox here loses by a move. */
+static bool gone_take(struct copy *c)
 {
 	struct change *g = &c->gone;
 
@@ -384,7 +397,13 @@ static bool gone_rows(struct copy *c)
 	g->n = c->n;
 	for (size_t i = 0; i < c->n; i++)
 		g->uids[i] = c->rows[i].uid;
-	return change_rows(g);
+	return true;
+}
+
+/* The same, into the batch of that txn. */
+static bool gone_rows(struct copy *c)
+{
+	return gone_take(c) && change_rows(&c->gone);
 }
 
 static void gone_init(struct copy *c)
@@ -398,7 +417,7 @@ static void gone_init(struct copy *c)
 	g->see = c->see;
 }
 
-static int portion_allowed(struct copy *c)
+int copy_allowed(struct copy *c)
 {
 	struct account *a = c->op.account;
 	const struct cols_row *all = c->staged ? c->all : c->rows;
@@ -432,6 +451,12 @@ static int commit_both(struct copy *c)
 	struct txn *t[2] = { &c->txn, &c->gone.txn };
 	int r = txn_begin(c->from, t[1], on_gone);
 
+	/* What waits for its turn in one account's queue is not overtaken by the other's. */
+	if (r == IPC_ST_OK && copy_crosses(c) &&
+	    !(commit_is_idle(c->from->account) && commit_is_idle(c->to->account))) {
+		txn_abort(t[1]);
+		r = IPC_ST_TRYLATER;
+	}
 	if (r != IPC_ST_OK) {
 		txn_abort(t[0]);
 		return r;
@@ -467,9 +492,36 @@ static int commit_one(struct copy *c)
 	return txn_commit(c->op.account->st, &t, 1);
 }
 
-static int store(struct copy *c)
+/* The first of two commits: what is taken away afterwards is what is here now. */
+static int commit_there(struct copy *c)
 {
-	int r = portion_allowed(c);
+	struct txn *t = &c->txn;
+
+	if (!gone_take(c) || !new_rows(c, t) || !copy_cross_rows(c)) {
+		txn_abort(t);
+		return IPC_ST_LIMIT;
+	}
+	return txn_commit(c->op.account->st, &t, 1);
+}
+
+int copy_take_away(struct copy *c)
+{
+	struct txn *t = &c->gone.txn;
+	int r = txn_begin(c->from, t, on_gone);
+
+	if (r != IPC_ST_OK)
+		return r;
+	t->head.modseq = ++c->from->account->modseq;
+	if (!change_rows(&c->gone)) {
+		txn_abort(t);
+		return IPC_ST_LIMIT;
+	}
+	return txn_commit(c->op.account->st, &t, 1);
+}
+
+int copy_store_portion(struct copy *c)
+{
+	int r = copy_allowed(c);
 
 	if (r == IPC_ST_OK)
 		r = txn_begin(c->to, &c->txn, on_stored);
@@ -488,6 +540,8 @@ static int store(struct copy *c)
 		return IPC_ST_TRYLATER;
 	}
 	gone_init(c);
+	if (c->steps)
+		return commit_there(c);
 	return (c->move || c->back != NULL) && c->from != c->to ? commit_both(c) : commit_one(c);
 }
 
@@ -496,7 +550,11 @@ void copy_store(struct copy *c)
 	int r;
 
 	c->status = IPC_ST_OK;
-	r = store(c);
+	if (c->steps) {
+		copy_cross(c);
+		return;
+	}
+	r = copy_store_portion(c);
 	if (r != IPC_ST_OK)
 		copy_portion_done(c, r);
 }

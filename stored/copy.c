@@ -9,11 +9,17 @@
 
 static void copy_next(struct account *a);
 
-static void answer(struct session *s, struct copy *c, const struct mbox *to)
+void copy_answer(struct copy *c)
 {
+	struct session *s = c->op.session;
+	const struct mbox *to = c->to;
 	struct ipc_copy_done d = { .seq = c->op.seq, .status = (uint32_t)c->status };
 	struct slice left = buf_slice(&c->runs);
+	bool told = s == NULL || c->told;
 
+	c->told = true;
+	if (told)
+		return;
 	d.uidvalidity = to->uidvalidity;
 	do {
 		d.uids = slice_part(left, 0, ANSWER_BYTES_MAX / COPY_RUN_BYTES * COPY_RUN_BYTES);
@@ -44,7 +50,7 @@ static void copy_free(struct copy *c)
 	free(c);
 }
 
-static void copy_finish(struct copy *c, int status)
+void copy_finish(struct copy *c, int status)
 {
 	struct account *here = c->from->account, *there = c->to->account;
 	struct mbox *from = c->held_from ? c->from : NULL, *to = c->held_to ? c->to : NULL;
@@ -55,8 +61,7 @@ static void copy_finish(struct copy *c, int status)
 		c->to->staged_moved = NULL;
 	}
 	account_ref(there);
-	if (c->op.session != NULL)
-		answer(c->op.session, c, c->to);
+	copy_answer(c);
 	if (c->back != NULL)
 		copy_back_end(c);
 	for (unsigned i = 0; i < c->n_turns; i++)
@@ -113,6 +118,8 @@ void copy_portion_done(struct copy *c, int status)
 		c->n = 0;
 	if (status == IPC_ST_OK && c->n > 0)
 		settle(c);
+	else if (c->steps)
+		copy_cross_end(c, status);
 	else
 		copy_finish(c, status);
 }
@@ -217,14 +224,6 @@ static struct copy *copy_new(struct session *s, struct view *v, struct mbox *to,
 	return c;
 }
 
-/* A move needs one commit of both mailboxes, which an intent has of one account only. */
-static bool cannot_move(const struct view *v, const struct mbox *to)
-{
-	const struct account *here = v->mbox->account;
-
-	return here != to->account && !engine_limits(store_engine(here->st))->commit_atomic;
-}
-
 static void on_copy(struct session *s, struct account *a, const struct ipc_msg_copy *q)
 {
 	struct view *v = session_view(s, q->mbox);
@@ -237,8 +236,6 @@ static void on_copy(struct session *s, struct account *a, const struct ipc_msg_c
 		session_bad(s, "copy");
 		return;
 	}
-	if (to != NULL && q->move && cannot_move(v, to))
-		status = IPC_ST_CANNOT;
 	if (status != IPC_ST_OK) {
 		refuse(s, q->seq, status);
 		return;
@@ -251,6 +248,7 @@ static void on_copy(struct session *s, struct account *a, const struct ipc_msg_c
 		return;
 	}
 	c->move = q->move != 0;
+	c->steps = c->move && copy_needs_steps(c->from, c->to);
 	op_begin(&c->op, s, a, q->seq, q->uids.n);
 	copy_queue(c);
 }

@@ -28,6 +28,7 @@ enum {
 	APPEND_FACTS_MAX = 4 << 20,     /* their facts that are kept */
 	COPY_MSGS_MAX = 2000000,        /* messages of one copy: 112 bytes each meanwhile */
 	COPY_PORTION = 4096,            /* messages of a move's batch, or of a large copy's */
+	COPY_CROSSES = 3072,            /* of a move's into another shard */
 	COPY_WHOLE = 16384,             /* a copy of more than these goes in portions */
 	COPY_KEYWORDS_MAX = 4 << 20,    /* bytes of keywords beyond the bits in one batch */
 	COPY_FACTS_MAX = 12 << 20,      /* bytes of facts in one batch */

@@ -6,7 +6,7 @@
 
 /* The second version says where each group is; it is written only when that is not the first shard.
  */
-enum { INTENT_HEAD = 12, APPLIED_AT = 4, VERSION_SHARDS = 2, SHARDS_MAX = 16 };
+enum { INTENT_HEAD = 12, APPLIED_AT = 4, CROSS_AT = 4, VERSION_SHARDS = 2, SHARDS_MAX = 16 };
 
 static bool has_shards(const struct intent_rec *i)
 {
@@ -84,4 +84,38 @@ int applied_unpack(struct slice v, uint64_t *ret_intent)
 		return 1;
 	*ret_intent = wire_load_u64(v.p + APPLIED_AT);
 	return 0;
+}
+
+size_t cross_pack(const struct cross_rec *c, uint8_t *out)
+{
+	memset(out, 0, CROSS_AT);
+	out[0] = RECORD_VERSION;
+	wire_store_u64(out + CROSS_AT, c->id);
+	wire_store_u64(out + CROSS_AT + 8, c->from);
+	wire_store_u64(out + CROSS_AT + 16, c->account);
+	wire_store_u64(out + CROSS_AT + 24, c->to);
+	memcpy(out + RECORD_CROSS_BYTES, c->uids.p, c->uids.n);
+	return RECORD_CROSS_BYTES + c->uids.n;
+}
+
+int cross_unpack(struct slice v, struct cross_rec *ret)
+{
+	if (v.n <= RECORD_CROSS_BYTES || v.p[0] != RECORD_VERSION ||
+	    (v.n - RECORD_CROSS_BYTES) % 8 != 0)
+		return 1;
+	*ret = (struct cross_rec){
+		.id = wire_load_u64(v.p + CROSS_AT),
+		.from = wire_load_u64(v.p + CROSS_AT + 8),
+		.account = wire_load_u64(v.p + CROSS_AT + 16),
+		.to = wire_load_u64(v.p + CROSS_AT + 24),
+		.uids = slice_from(v, RECORD_CROSS_BYTES),
+	};
+	return 0;
+}
+
+void crossed_pack(uint64_t account, uint8_t out[RECORD_CROSSED_BYTES])
+{
+	memset(out, 0, RECORD_CROSSED_BYTES);
+	out[0] = RECORD_VERSION;
+	wire_store_u64(out + CROSS_AT, account);
 }

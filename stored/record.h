@@ -29,6 +29,8 @@ enum {
 	RECORD_APPLIED_BYTES = 12,
 	RECORD_INTENT_GROUPS = 64, /* that one intent is about, beside the group that it is in */
 	RECORD_INTENT_MAX = 12 + RECORD_INTENT_GROUPS * (RECORD_KEY_MAX + 6),
+	RECORD_CROSS_BYTES = 36, /* and 8 for each run of uids */
+	RECORD_CROSSED_BYTES = 12,
 	RECORD_THREAD_BYTES = 9,
 	RECORD_THREADS_BYTES = 12,
 };
@@ -47,6 +49,7 @@ enum record_kind {
 	REC_LOST = 'z',     /* root: id -> mailbox that was deleted and can be restored */
 	REC_THREAD = 'c',   /* threads: number of a message id -> thread */
 	REC_DOOMED = 'd',   /* mailbox: expunged, still in a session's view */
+	REC_CROSS = 'g',    /* root and mailbox: a move into another account, see cross.h */
 	REC_FLAGS = 'f',    /* mailbox: flags of a message, changed since it arrived */
 	REC_KEYWORDS = 'k', /* mailbox: rows of names, see keywords.h */
 	REC_LOANS = 'l',    /* mailbox: facts and headers that are shared, see loans.h */
@@ -178,6 +181,13 @@ struct intent_rec {
 	} to[RECORD_INTENT_GROUPS];
 };
 
+/* In the root of the account that messages leave: by the move `id` they go from one mailbox into
+ * another account's. In that one's group a row with that id says that they are there. */
+struct cross_rec {
+	uint64_t id, from, account, to; /* to: a mailbox of that account */
+	struct slice uids;              /* pairs; into the value */
+};
+
 void head_pack(const struct mbox_head *h, uint8_t out[RECORD_HEAD_BYTES]);
 /* Their bytes. */
 size_t msg_pack(const struct msg_rec *m, uint8_t out[RECORD_MSG_MAX]);
@@ -195,6 +205,9 @@ void threads_pack(const struct threads_rec *t, uint8_t out[RECORD_THREADS_BYTES]
 void allow_pack(const struct allow_rec *a, uint8_t out[RECORD_ALLOW_BYTES]);
 size_t intent_pack(const struct intent_rec *i, uint8_t out[RECORD_INTENT_MAX]);
 void applied_pack(uint64_t intent, uint8_t out[RECORD_APPLIED_BYTES]);
+/* `out` has RECORD_CROSS_BYTES + uids.n bytes; returns that. */
+size_t cross_pack(const struct cross_rec *c, uint8_t *out);
+void crossed_pack(uint64_t account, uint8_t out[RECORD_CROSSED_BYTES]); /* where they were */
 
 /* All: 0, or 1 when the value is damaged or of a newer version. */
 int head_unpack(struct slice v, struct mbox_head *ret);
@@ -210,3 +223,4 @@ int threads_unpack(struct slice v, struct threads_rec *ret);
 int allow_unpack(struct slice v, struct allow_rec *ret);
 int intent_unpack(struct slice v, struct intent_rec *ret);
 int applied_unpack(struct slice v, uint64_t *ret_intent);
+int cross_unpack(struct slice v, struct cross_rec *ret);

@@ -67,6 +67,7 @@ struct store_counts {
 	uint64_t delivered_bytes, refused_by[IPC_ST_BAD + 1]; /* by status */
 };
 
+struct copy;
 struct maintain;
 struct parse_job;
 struct parse_bad;
@@ -118,8 +119,9 @@ struct store {
 	uint64_t lost_bytes; /* that can be restored, as of the last round over all accounts */
 	struct maintain *maintain;
 	struct store_counts counts;
-	size_t copy_msgs_max;  /* COPY_MSGS_MAX; tests lower it */
-	uint32_t threads_rows; /* THREADS_ROWS; tests lower it */
+	LIST_HEAD(, copy) crosses; /* moves under way that end accounts' loads, see cross.h */
+	size_t copy_msgs_max;      /* COPY_MSGS_MAX; tests lower it */
+	uint32_t threads_rows;     /* THREADS_ROWS; tests lower it */
 	TAILQ_HEAD(, account) threads_dirty;
 	unsigned n_threads_dirty;
 };

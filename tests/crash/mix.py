@@ -3,8 +3,8 @@
 
     mix.py BUILD [--rounds 8] [--accounts 50] [--workers 5] [--seed N]
 
-In each round workers deliver, append, flag, copy, move, expunge, create, delete, rename, subscribe, restore and
-purge on some of their accounts, the second half of the time with compression and small segments, witnesses look on, sometimes
+In each round workers deliver, append, flag, copy, move (also into other accounts), expunge, create, delete, rename, subscribe,
+restore and purge on some of their accounts, the second half of the time with compression and small segments, witnesses look on, sometimes
 a backup or a compaction goes on beside them, and something dies: stored by kill -9 at any moment, stored at a certain write,
 sync, or change of a name, before, in the middle of or behind it, or every process at once. Afterwards all accounts
 of the round are read (mix_account.py), in the end all, and every byte in the stopped store (look.py).
@@ -27,9 +27,9 @@ import faultdisk  # noqa: E402
 import look  # noqa: E402
 import suite  # noqa: E402
 from kill_imap import Lost  # noqa: E402
-from mix_account import Account, Reader  # noqa: E402
+from mix_account import Account, Reader, Sink  # noqa: E402
 
-BACK_S = 60
+BACK_S, SINKS = 60, 3
 DEATHS = ("call", "call", "kill", "kill", "suite")
 
 
@@ -111,7 +111,8 @@ class Run:
         self.rng = random.Random("mix %s" % opt.seed)
         self.over = self.everything = False
         self.working = threading.Event()
-        self.accounts = [Account(s, "u%d" % (i + 1), opt.seed) for i in range(opt.accounts)]
+        self.sinks = [Sink("u%d" % (opt.accounts + i + 1)) for i in range(SINKS)]
+        self.accounts = [Account(s, "u%d" % (i + 1), opt.seed, self.sinks) for i in range(opt.accounts)]
         self.workers = [Worker(self, self.accounts[i::opt.workers], "%s %d" % (opt.seed, i)) for i in range(opt.workers)]
         self.witness = Witness(self, self.accounts[:4])
         self.deaths, self.beside = collections.Counter(), collections.Counter()
@@ -194,6 +195,9 @@ class Run:
                 break
         self.over = True
         self.rounds_done = number + 1
+        for sink in self.sinks:
+            self.bad += filter(None, [sink.differs(self.s.port(143))])
+            self.s.ctl("account", "delete", sink.name)  # look.py knows accounts by their mail
 
     def look(self):
         """All bytes, and what can be restored of each mailbox, as the stopped store has them."""
@@ -220,7 +224,7 @@ def main():
     p.add_argument("--seed", default="1")
     opt = p.parse_args()
     began = time.monotonic()
-    with below.Below(opt.build, 22600, accounts=opt.accounts, hash="plain") as s:
+    with below.Below(opt.build, 22600, accounts=opt.accounts + SINKS, hash="plain") as s:
         run = Run(opt, s)
         run.play()
         s.stop()
@@ -238,10 +242,10 @@ def main():
     for line in run.bad[:10]:
         print("    " + line)
     deaths = sum(v for k, v in run.deaths.items() if k != "none")
-    good = not run.faults() and deaths >= run.rounds_done * 3 // 4 and done > 5 * run.rounds_done and run.witness.looks > 0
-    print("%s: seed %s: %d rounds, %d operations, deaths %s, beside %s, %d looks of others, %d faults, %.0f s" % (
-        "ok" if good else "FAILED", opt.seed, run.rounds_done, done, dict(run.deaths), dict(run.beside), run.witness.looks, run.faults(),
-        time.monotonic() - began))
+    good = not run.faults() and deaths >= run.rounds_done * 3 // 4 and done > 5 * run.rounds_done and run.witness.looks > 0 and any(x.ids for x in run.sinks)
+    print("%s: seed %s: %d rounds, %d operations, deaths %s, beside %s, %d looks of others, %d crossed, %d faults, %.0f s" % (
+        "ok" if good else "FAILED", opt.seed, run.rounds_done, done, dict(run.deaths), dict(run.beside), run.witness.looks,
+        sum(sum(x.ids.values()) for x in run.sinks), run.faults(), time.monotonic() - began))
     print("%d passed, %d failed" % (good, not good))
     return 0 if good else 1
 

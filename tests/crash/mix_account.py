@@ -4,6 +4,7 @@ What was answered OK has happened; what was in flight when a connection ended ha
 at all. Whoever else looks (Witness) writes down what it was shown: no uid, flag or mod-sequence that anybody
 was ever shown is taken back by a restart.
 """
+import collections
 import hashlib
 import random
 import re
@@ -95,9 +96,31 @@ class Reader:
         return found
 
 
+class Sink:
+    """An account into which the others' mail is moved; nobody works on it."""
+
+    def __init__(self, name):
+        self.name, self.lock = name, threading.Lock()
+        self.ids = collections.Counter()
+
+    def add(self, ids):
+        with self.lock:
+            self.ids.update(ids)
+
+    def differs(self, port):
+        """Each is there as often as it was moved; or what is wrong."""
+        conn, found = kill_imap.Conn(port, self.name), collections.Counter()
+        if "* 0 EXISTS" not in conn.ok("SELECT INBOX"):
+            found.update(int(m[1]) for m in map(re.compile(r"X-Id: (\d+)").match,
+                                                conn.ok("UID FETCH 1:* (BODY.PEEK[HEADER.FIELDS (X-Id)])")) if m)
+        conn.close()
+        return None if found == self.ids else "%s lacks %s and has %s besides" % (self.name, self.ids - found, found - self.ids)
+
+
 class Account(kill_tree.TreeActs):
-    def __init__(self, s, name, seed):
-        self.s, self.name = s, name
+    def __init__(self, s, name, seed, sinks=()):
+        self.s, self.name, self.sinks = s, name, sinks
+        self.crossing = None                              # (sink, ids) of what is in flight
         self.rng = random.Random("mix %s %s" % (seed, name))
         self.second = "Other"
         self.boxes = {"INBOX": []}                        # [(id, flags, can only be restored)] in no order; None: holds others only
@@ -160,6 +183,8 @@ class Account(kill_tree.TreeActs):
         for state in (self.state(), self.maybe):
             if state and told(state) == there:
                 self.boxes, self.subs = state
+                if state is self.maybe and self.crossing:
+                    self.crossing[0].add(self.crossing[1])
                 break
         else:
             self.fault("%s: is %r, must be %r%s" % (
@@ -168,7 +193,7 @@ class Account(kill_tree.TreeActs):
             self.boxes = {b: None if rows is None else [(n, frozenset(f), False) for n, f in rows] for b, rows in there[0].items()}
             self.boxes["INBOX"] += lost
             self.subs = there[1]
-        self.maybe = None
+        self.maybe = self.crossing = None
         self.check_threads()
         self.reader.select("INBOX")
         self.view = self.uids_in_view()
@@ -288,6 +313,29 @@ class Account(kill_tree.TreeActs):
     def move(self):
         self.copy(True)
 
+    def cross(self):
+        """Into another account, by somebody who may use both; here they can be restored from then on."""
+        uids, ids = self.some()
+        sink, after = self.rng.choice(self.sinks), self.state()
+        gone = [m[0] for m in after[0]["INBOX"] if m[0] in ids and not m[2]]
+        after[0]["INBOX"] = [(n, f - {"\\Deleted"}, True) if n in ids and not lost else (n, f, lost) for n, f, lost in after[0]["INBOX"]]
+        self.removed.setdefault(self.reader.validity, set()).update(ids)
+        conn = kill_imap.Conn(self.s.port(143), "postmaster")
+        try:
+            conn.ok('SELECT "~%s/INBOX"' % self.name)
+            self.begin("MOVE %s to %s" % (uids, sink.name), after)
+            self.crossing = (sink, gone)
+            word, lines = conn.command('UID MOVE %s "~%s/INBOX"' % (uids, sink.name))
+        finally:
+            conn.close()
+        if word == "OK":
+            sink.add(gone)
+            self.crossing = None
+            self.happened()
+        elif not re.search("UNAVAILABLE|OVERQUOTA|LIMIT|SERVERBUG", lines[-1]):
+            self.fault("%r was answered %s" % (self.what, lines[-1]))
+        self.reader.select("INBOX")
+
     def expunge(self, box="INBOX"):
         after = self.state()
         gone = [m for m in after[0][box] if "\\Deleted" in m[1] and not m[2]]
@@ -355,8 +403,8 @@ class Account(kill_tree.TreeActs):
         elif not self.view:
             self.rng.choice((self.append, self.deliver, self.restore))()
         else:
-            self.rng.choice((self.append, self.deliver, self.deliver, self.flag, self.flag, self.copy, self.move, self.expunge,
-                             self.restore, self.purge))()
+            self.rng.choice((self.append, self.deliver, self.deliver, self.flag, self.flag, self.copy, self.move,
+                             self.expunge, self.restore, self.purge) + (self.cross, self.cross) * bool(self.sinks))()
         if self.maybe is None:
             self.view = self.uids_in_view()
 

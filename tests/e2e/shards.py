@@ -110,6 +110,37 @@ def copies(s):
     equal(len(s.mail("u3")), 1, "messages of the new u3")
 
 
+@case("moves into accounts of all shards and back: COPYUID, expunges to whoever looks, each message in one place; also after a start")
+def crossing(s):
+    texts = [message("crossing %d\r\n" % i) for i in range(4)]
+    for text in texts:
+        s.deliver("u4@" + DOMAIN, text)
+    want = sorted(bodies(s, "u4"))
+    here = "u4"
+    with session(s, "u4") as watch:
+        good(watch.select("INBOX"))
+        for there in ("u5", "u6", "u1", "u2", "u4"):
+            with session(s, "postmaster", None) as m:
+                good(m.select('"~%s/INBOX"' % here))
+                fresh = good(m.search(None, "TEXT", "crossing"))[0].decode().replace(" ", ",")
+                kind, data = m._simple_command("MOVE", fresh, '"~%s/INBOX"' % there)
+                equal(kind, "OK", "MOVE from %s to %s says %r" % (here, there, data))
+                copied = m.response("COPYUID")[1]
+                check(copied and copied[0], "no COPYUID from %s to %s", here, there)
+                equal(len(m.response("EXPUNGE")[1]), 4, "expunges")
+                equal(good(m.search(None, "TEXT", "crossing"))[0], b"", "what is left in %s" % here)
+            if here == "u4":
+                watch.noop()
+                check(len(watch.response("EXPUNGE")[1]) == 4, "who looked on was not told")
+            here = there
+    for start in range(1 + (s.engine != "memory")):
+        got = {u: [b for b in bodies(s, u) if b"crossing" in b] for u in USERS}
+        equal({u: len(g) for u, g in got.items() if g}, {"u4": 4}, "where they are")
+        equal(sorted(b for b in bodies(s, "u4") if b"crossing" in b), sorted(b for b in want if b"crossing" in b), "their bytes")
+        if s.engine != "memory":
+            s.restart()
+
+
 @case("a shard that is away, exchanged or damaged: its accounts wait, the others do not", engines=("lmdb",))
 def away(s):
     everyone = served(s)

@@ -283,9 +283,8 @@ static void quotas_are_the_owners(void **state)
 	    append(me, "~their@example.test/INBOX", "0123456789012345678901234567890123456789")
 		.status,
 	    IPC_ST_OVERQUOTA);
-	if ((strstr(rig_spec, "one_group") == NULL && strchr(rig_spec, '*') == NULL))
-		assert_int_equal(
-		    copy(me, box.mbox, true, "~their@example.test/INBOX").status, IPC_ST_OVERQUOTA);
+	assert_int_equal(
+	    copy(me, box.mbox, true, "~their@example.test/INBOX").status, IPC_ST_OVERQUOTA);
 	assert_int_equal(quota(me, "~their@example.test").bytes, 80);
 	assert_int_equal(quota(me, "").bytes, 40);
 }
@@ -298,7 +297,6 @@ static void messages_cross(void **state)
 	struct ipc_mbox_opened here, there;
 	struct ipc_copy_done d;
 	uint8_t rows[IPC_ROW_BYTES * 8];
-	bool atomic = (strstr(rig_spec, "one_group") == NULL && strchr(rig_spec, '*') == NULL);
 	size_t n;
 
 	assert_int_equal(append(me, "INBOX", "one").status, IPC_ST_OK);
@@ -315,24 +313,23 @@ static void messages_cross(void **state)
 	assert_int_equal(wire_load_u64(rows + 8), 1);  /* "colour" */
 	assert_int_equal(wire_load_u64(rows + 56), 0); /* of no thread here yet */
 	d = copy(me, there.mbox, true, "INBOX");
-	assert_int_equal(d.status, atomic ? IPC_ST_OK : IPC_ST_CANNOT);
-	assert_int_equal(status(they, "INBOX", 0).messages, atomic ? 0 : 2);
-	assert_int_equal(status(me, "INBOX", 0).messages, atomic ? 4 : 2);
-	assert_int_equal(lost(they), atomic ? 2 : 0);
+	assert_int_equal(d.status, IPC_ST_OK);
+	assert_int_equal(status(they, "INBOX", 0).messages, 0);
+	assert_int_equal(status(me, "INBOX", 0).messages, 4);
+	assert_int_equal(lost(they), 2);
 	assert_int_equal(lost(me), 0);
 	d = copy(me, here.mbox, true, "~third/INBOX");
-	assert_int_equal(d.status, atomic ? IPC_ST_OK : IPC_ST_CANNOT);
-	assert_int_equal(status(me, "~third/INBOX", 0).messages, atomic ? 4 : 0);
+	assert_int_equal(d.status, IPC_ST_OK);
+	assert_int_equal(status(me, "~third/INBOX", 0).messages, 4);
 	/* From one account of others into the other. */
 	d = copy(me, open_box(me, "~third/INBOX", 0).mbox, false, "~their@example.test/INBOX");
 	assert_int_equal(d.status, IPC_ST_OK);
-	assert_int_equal(status(they, "INBOX", 0).messages, atomic ? 4 : 2);
+	assert_int_equal(status(they, "INBOX", 0).messages, 4);
 	rig_restart(r);
 	me = session(r, ADMIN);
-	assert_int_equal(status(me, "~their@example.test/INBOX", 0).messages, atomic ? 4 : 2);
+	assert_int_equal(status(me, "~their@example.test/INBOX", 0).messages, 4);
 	there = open_box(me, "~their@example.test/INBOX", 0);
-	if (atomic)
-		look_body(me, there.mbox, 3, SLICE("one"));
+	look_body(me, there.mbox, 3, SLICE("one"));
 }
 
 /* Two accounts copy into each other at once, and within themselves: nobody waits for ever. */
