@@ -306,7 +306,7 @@ const struct command ctl_commands[] = {
 	    "unless --quick is given. With --keep the oldest generations are removed, so that N "
 	    "stay." },
 	{ "store", "restore", 1, 2, ctl_store_restore, CTL_OFFLINE | CTL_DRY, "GENERATION [DIR]",
-	    "account=NAME from=NAME mailbox=NAME uid=N message-id=ID into=MAILBOX",
+	    "account=NAME from=NAME mailbox=NAME uid=N message-id=ID into=MAILBOX shards=N",
 	    "make a data directory of a backup, or bring back some of its mail",
 	    "Without DIR: mail of --account goes back into the running server, all of it, or what "
 	    "--mailbox, --uid and --message-id say. Nothing is replaced or removed: a message that "
@@ -318,7 +318,9 @@ const struct command ctl_commands[] = {
 	    "and secrets "
 	    "must be missing or empty: nothing is written over. Uids, modseqs and ids go on behind "
 	    "any that "
-	    "the server can have given out since." },
+	    "the server can have given out since. With --shards the store gets so many, each "
+	    "account "
+	    "whole in one of them, whatever the backup has." },
 	{ "store", "verify", 0, 0, ctl_store_verify, CTL_OFFLINE, "", "offline=DIR rate=MIB",
 	    "read all of a store and name what is damaged",
 	    "Of the server that the configuration names, while it runs: its data as it is at one "

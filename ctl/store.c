@@ -31,12 +31,16 @@ int ctl_become(
 static int backup(struct ctl *c, const char *verb)
 {
 	const char *words[ARGS_MAX];
-	char keep[40];
+	char keep[40], shards[40];
 	int n = 0;
 
 	if (ctl_opt(c, "keep") != NULL) {
 		snprintf(keep, sizeof(keep), "--keep=%.20s", ctl_opt(c, "keep"));
 		words[n++] = keep;
+	}
+	if (ctl_opt(c, "shards") != NULL) {
+		snprintf(shards, sizeof(shards), "--shards=%.20s", ctl_opt(c, "shards"));
+		words[n++] = shards;
 	}
 	if (ctl_opt(c, "quick") != NULL)
 		words[n++] = "--quick";

@@ -127,8 +127,9 @@ int verify_online(struct source *s, unsigned mib_per_s, struct report *rep);
 
 /* ---- restore.c ---- */
 
-/* A new data directory of a generation; with `dry` only what would be done, and whether it can. */
-int restore(const char *gen, const char *dir, bool dry, struct report *rep);
+/* A new data directory of a generation, whose store has so many shards (0: as many as it had); with
+ * `dry` only what would be done, and whether it can. */
+int restore(const char *gen, const char *dir, unsigned shards, bool dry, struct report *rep);
 /* The name of a folder that is not whole yet. */
 void part_name(unsigned db, char to[GEN_NAME_BYTES]);
 /* Higher uids, modseqs and ids than any that were given out since. 0 or negative. */

@@ -30,7 +30,7 @@ enum { TRIES = 3, EDGE = 4096, FILE_MAX = 4096 };
 struct tool {
 	struct report rep;
 	bool json, quiet, quick, dry;
-	unsigned keep, rate;
+	unsigned keep, rate, shards;
 	struct source src;
 	int target_fd, prev_fd, gen_fd;
 	char name[GEN_NAME_BYTES], part[GEN_NAME_BYTES], prev_name[GEN_NAME_BYTES];
@@ -321,7 +321,8 @@ static int usage(void)
 {
 	fprintf(stderr,
 	    "usage: gatehouse-backup [--json] [--quiet] [--keep=N] [--quick] backup DIR TARGET\n"
-	    "       gatehouse-backup [--json] [--quiet] [--dry-run] restore GENERATION DIR\n"
+	    "       gatehouse-backup [--json] [--quiet] [--dry-run] [--shards=N] restore "
+	    "GENERATION DIR\n"
 	    "       gatehouse-backup [--json] [--quiet] [--rate=MIB] verify DIR\n");
 	return TOOL_USAGE;
 }
@@ -338,6 +339,8 @@ static bool option(struct tool *t, const char *arg)
 		t->dry = true;
 	else
 		return arg_number(arg, "keep", &t->keep) == ARG_GOOD ||
+		       (arg_number(arg, "shards", &t->shards) == ARG_GOOD &&
+			   t->shards <= ENGINE_SHARDS_MAX) ||
 		       arg_number(arg, "rate", &t->rate) == ARG_GOOD;
 	return true;
 }
@@ -373,7 +376,7 @@ int main(int argc, char **argv)
 		rc = do_backup(&t, words[1], words[2]);
 		source_close(&t.src);
 	} else {
-		rc = restore(words[1], words[2], t.dry, &t.rep);
+		rc = restore(words[1], words[2], t.shards, t.dry, &t.rep);
 	}
 	buf_fini(&t.lost);
 	bfiles_fini(&t.prev);

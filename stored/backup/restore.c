@@ -1,5 +1,6 @@
 /* A new data directory of a generation. */
 #include "stored/backup/backup.h"
+#include "stored/backup/spread.h"
 
 #include "common/base/io.h"
 #include "stored/salvage/out.h"
@@ -16,7 +17,9 @@ struct restoring {
 	const char *dir;
 	struct bfiles files;
 	struct tail_end end[PARTS_MAX];
-	unsigned n; /* parts */
+	unsigned n;      /* parts */
+	unsigned shards; /* that are wanted; 0: those that there are */
+	uint64_t left_out;
 	int64_t made;
 	struct copying copying;
 	struct buf lost; /* the manifest's lines of messages that were damaged before */
@@ -168,13 +171,30 @@ static void tell_lost(struct restoring *r, struct report *rep)
 	}
 }
 
+static unsigned shards_had(const struct restoring *r)
+{
+	return r->n - DBS + 1;
+}
+
+static bool spreads(const struct restoring *r)
+{
+	return r->shards != 0 && r->shards != shards_had(r);
+}
+
 static int tell(struct restoring *r, const char *what, uint64_t bytes, struct report *rep)
 {
 	tell_lost(r, rep);
+	if (spreads(r)) {
+		report_figure(rep, "shards-before", shards_had(r));
+		report_figure(rep, "shards", r->shards);
+		report_figure(rep, "left-out", r->left_out);
+	}
 	report_figure(rep, "files", r->files.n);
 	report_figure(rep, what, bytes);
 	return report_end(rep);
 }
+
+static const char spread_name[] = "store.spread";
 
 /* The folders go that are empty or of a run that was broken off; those keep the mark that names
  * them until they are gone. The new one names none: who comes next may be given their inodes. */
@@ -190,6 +210,8 @@ static int make_room(struct restoring *r)
 		if (rc == 0)
 			rc = tree_remove(r->dir_fd, part);
 	}
+	if (rc == 0)
+		rc = tree_remove(r->dir_fd, spread_name);
 	if (rc == 0)
 		rc = mark_write(r->dir_fd);
 	for (unsigned i = 0; i < DBS && rc == 0; i++)
@@ -209,8 +231,33 @@ static void give_up(struct restoring *r)
 		part_name(i, part);
 		gone &= tree_remove(r->dir_fd, part) == 0 && !mark_is_ours(r->dir_fd, i);
 	}
+	gone &= tree_remove(r->dir_fd, spread_name) == 0;
 	if (gone)
 		(void)mark_remove(r->dir_fd);
+}
+
+/* The whole store is there, as it was; it is copied into one of other shards, which takes its
+ * place. */
+static int spread(struct restoring *r, int from_fd, struct report *rep)
+{
+	char part[GEN_NAME_BYTES];
+	int to = -1, rc = mkdirat(r->dir_fd, spread_name, 0750) != 0 ? -errno : 0;
+
+	if (rc == 0) {
+		to = openat(r->dir_fd, spread_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		rc = to < 0 ? -errno : fchmod(to, 0750) != 0 ? -errno : out_owner(to, db_names[0]);
+	}
+	if (rc == 0)
+		rc = spread_store(from_fd, to, r->shards, rep, &r->left_out);
+	if (rc == 0 && fsync(to) != 0)
+		rc = -errno;
+	fd_close(&to);
+	part_name(0, part);
+	if (rc == 0)
+		rc = tree_remove(r->dir_fd, part);
+	if (rc == 0 && renameat(r->dir_fd, spread_name, r->dir_fd, part) != 0)
+		rc = -errno;
+	return rc;
 }
 
 /* Every byte is compared with the manifest's sums; then the store is opened for the step ahead,
@@ -228,6 +275,8 @@ static int make(struct restoring *r, const char **ret_what, struct report *rep)
 	part_name(0, part);
 	fd = openat(r->dir_fd, part, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	rc = fd < 0 || fsync(fd) != 0 ? -errno : restore_step_ahead(fd, rep);
+	if (rc == 0 && spreads(r))
+		rc = spread(r, fd, rep);
 	fd_close(&fd);
 	return rc;
 }
@@ -250,9 +299,9 @@ static int run(struct restoring *r, struct report *rep)
 	return tell(r, "bytes-copied", r->copying.done, rep);
 }
 
-int restore(const char *gen, const char *dir, bool dry, struct report *rep)
+int restore(const char *gen, const char *dir, unsigned shards, bool dry, struct report *rep)
 {
-	struct restoring r = { .gen_fd = -1, .dir_fd = -1, .dir = dir };
+	struct restoring r = { .gen_fd = -1, .dir_fd = -1, .dir = dir, .shards = shards };
 	int rc;
 
 	rep->unread = true;

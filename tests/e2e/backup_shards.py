@@ -10,6 +10,7 @@ import threading
 import time
 
 import suite
+from imap_session import good, session
 from stores import data, target, tool
 from suite import DOMAIN, behind_trace, case, check, equal, message
 
@@ -150,6 +151,106 @@ def away(s):
         os.rename(data(s) + "/aside", shard)
     s.start_again()
     equal(len(held(s)), len(SENT), "messages with the shard back in its place")
+
+
+def shown(s):
+    """{user: [(flags, date, id and bytes of each message, by uid)]} of all mailboxes."""
+    found = {}
+    for user in USERS:
+        with session(s, user, None) as m:
+            for box in ("INBOX", "Kept"):
+                if good(m.select(box, readonly=True)) != [b"0"]:
+                    rows = [p for p in good(m.fetch("1:*", "(UID FLAGS INTERNALDATE EMAILID BODY.PEEK[])")) if isinstance(p, tuple)]
+                    found[user, box] = [(re.sub(rb"^\d+ ", b"", head), body) for head, body in rows]
+    return found
+
+
+def start_with(s, shards):
+    with open(s.conf, encoding="utf-8") as f:
+        text = f.read()
+    with open(s.conf, "w", encoding="utf-8") as f:
+        f.write(re.sub(r"(?m)^store_shards *=.*$", "store_shards = %d" % shards, text))
+    s.start_again()
+
+
+def some_of_each(s):
+    """Flags, keywords, a second mailbox that shares bodies, one message that can be restored, one with a file of its own for everybody."""
+    with s.lmtp() as l:
+        equal([c for c, _ in l.data([u + "@" + DOMAIN for u in USERS], message("load 50 number 0" + "\r\n0123456789abcde" * 90000))],
+              [250] * len(USERS), "the answers")
+    for i, user in enumerate(USERS):
+        with session(s, user) as m:
+            good(m.create("Kept"))
+            good(m.copy("1:5", "Kept"))
+            good(m.store("2:3", "+FLAGS", "(\\Flagged red%d)" % i))
+            good(m.store("1", "+FLAGS", "(\\Deleted)"))
+            good(m.expunge())
+
+
+@case("the same with another number of shards, 3 to 1 to 3 and 3 to 2: every message as it was, and what was expunged comes back")
+def other_numbers(s):
+    some_of_each(s)
+    want = shown(s)
+    of_three = os.path.join(target(s), tool(s, "backup", data(s), target(s))["generation"])
+    s.stop()
+    os.rename(data(s), data(s) + ".was")
+    source = of_three
+    for shards in (2, 1, 3):
+        equal(tool(s, "restore", "--shards=%d" % shards, source, data(s))["shards"], shards, "shards")
+        equal(len(glob.glob(data(s) + "/store/shard-*")), shards - 1, "directories of shards")
+        equal(os.path.exists(data(s) + "/store/identity"), shards > 1, "it has an identity")
+        equal(sorted(os.listdir(data(s))), ["directory", "secrets", "store"], "what lies in the data directory")
+        said = tool(s, "verify", "--offline=" + data(s))
+        equal(said["items"], [], "what verify found")
+        start_with(s, shards)
+        got = shown(s)
+        for where in want:
+            check(got[where] == want[where], "%r with %d shards: %d messages, %d", where, shards, len(got[where]), len(want[where]))
+        if shards > 1:
+            suite.wait(lambda: min(accounts_in(s, shards)) > 0, 60, "each shard has accounts")
+        for user in USERS:
+            s.deliver(user + "@" + DOMAIN, message("load 98 number %s with %d shards" % (user[1:], shards)))
+        if shards == 1:
+            source = os.path.join(target(s), tool(s, "backup", data(s), target(s))["generation"])
+            want = shown(s)
+        if shards < 3:
+            s.stop()
+            shutil.rmtree(data(s))
+    for user in USERS:
+        with session(s, user) as m:
+            before = len(good(m.search(None, "ALL"))[0].split())
+            s.ctl("undelete", "restore", user)
+            m.noop()
+            equal(len(good(m.search(None, "ALL"))[0].split()), before + 1, "messages with the one that was restored")
+    parts_of(s, source, want)
+    s.stop()
+    shutil.rmtree(data(s))
+    os.rename(data(s) + ".was", data(s))
+    start_with(s, SHARDS)
+
+
+def accounts_in(s, shards):
+    said = json.loads(s.ctl("--json", "store", "stat"))
+    return [int(said["shard-%d-accounts" % k]) for k in range(shards)]
+
+
+def parts_of(s, generation, want):
+    """An account, a mailbox, a message of a generation with one shard into the server, which has three."""
+    with session(s, "u1") as m:
+        for box in ("Kept", "INBOX"):
+            good(m.select(box))
+            good(m.store("1:*", "+FLAGS", "(\\Deleted)"))
+            good(m.expunge())
+    tool(s, "restore", generation, "--account=u1@" + DOMAIN, "--mailbox=Kept")
+    equal(sorted(body for _, body in shown(s)["u1", "Kept"]), sorted(body for _, body in want["u1", "Kept"]), "one mailbox")
+    head, body = want["u1", "INBOX"][-1]
+    uid = re.search(rb"UID (\d+)", head)[1].decode()
+    tool(s, "restore", generation, "--account=u1@" + DOMAIN, "--mailbox=INBOX", "--uid=" + uid)
+    equal([b for _, b in shown(s)["u1", "INBOX"]], [body], "one message")
+    tool(s, "restore", generation, "--account=u1@" + DOMAIN)
+    got = shown(s)
+    for box in ("INBOX", "Kept"):
+        equal(sorted(b for _, b in got["u1", box]), sorted(b for _, b in want["u1", box]), "all of " + box)
 
 
 if __name__ == "__main__":
