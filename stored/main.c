@@ -6,16 +6,20 @@
  *           connection that delivers, per administrator.
  * May:      read and write files below the store's folder, threads of the engine, socket pairs.
  * May not:  open another path, make a socket, fork, exec; interpret a message or a protocol.
+ *           (Before its walls are up: forks what makes the index of a damaged shard anew.)
  * Trusts:   master; authd for who a session is; routerd for who may be delivered to.
  *           Distrusts: sessions, deliveries, parsed, facts, administrators beyond their rights.
  * If taken: the intruder reads and changes all mail; no password, no key of TLS.
  */
 #include "common/base/log.h"
 #include "common/database/database.h"
+#include "common/engine/identity.h"
+#include "stored/menders.h"
 #include "stored/store.h"
 
 #include <errno.h>
 #include <event2/event.h>
+#include <signal.h>
 #include <stdio.h>
 
 /* Of an account of which routerd has not spoken yet: as long as the setting is by default. */
@@ -24,9 +28,21 @@ enum { STOP_POLL_MS = 5, UNDELETE_DEFAULT_S = 14 * 86400 };
 struct program {
 	struct proc *proc;
 	struct database db;
+	struct menders menders;
 	struct store *store;
 	struct event *stop_poll;
 };
+
+/* Or will have some, or had more than it is to have. */
+static bool has_shards(const struct proc *p)
+{
+	struct identity id;
+
+	if (conf_is_word(proc_conf(p), CONF_engine, "memory"))
+		return false;
+	return conf_get_u64(proc_conf(p), CONF_store_shards) > 1 ||
+	       identity_read(proc_dir(p, "store"), &id) != ENGINE_NOTFOUND;
+}
 
 static int warm_up(struct proc *p, void *arg)
 {
@@ -35,6 +51,15 @@ static int warm_up(struct proc *p, void *arg)
 	g->proc = p;
 	snprintf(g->db.shards, sizeof(g->db.shards), "%u*",
 	    (unsigned)conf_get_u64(proc_conf(p), CONF_store_shards));
+	engine_blame_signals();
+	if (has_shards(p)) {
+		if (menders_start(&g->menders, p, proc_dir(p, "store")) != 0)
+			return -1;
+		g->db.mend = (struct engine_conf){ .mend = true,
+			.rebuild = menders_rebuild,
+			.rebuild_cancel = menders_cancel,
+			.rebuild_arg = &g->menders };
+	}
 	return database_open(&g->db, p, "store");
 }
 
@@ -59,6 +84,8 @@ static int start(struct proc *p, void *arg)
 		.arg = g };
 	int r;
 
+	/* Menders end by themselves, and nobody waits for another child any more. */
+	signal(SIGCHLD, SIG_IGN);
 	upkeep_conf_read(&conf.upkeep, proc_conf(p), "store");
 	r = engine_start(g->db.engine);
 
@@ -122,7 +149,7 @@ int main(int argc, char **argv)
 		.on_reload = on_reload,
 		.on_count = on_count,
 		.on_stop = on_stop };
-	static struct program program;
+	static struct program program = { .menders.fd = { -1, -1, -1 } };
 	int r = proc_main(argc, argv, &ops, &program);
 
 	if (program.stop_poll != NULL)
@@ -130,5 +157,6 @@ int main(int argc, char **argv)
 	if (program.store != NULL)
 		store_free(&program.store);
 	database_close(&program.db);
+	menders_end(&program.menders);
 	return r;
 }

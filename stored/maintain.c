@@ -26,6 +26,7 @@ struct shard_upkeep {
 };
 
 struct maintain {
+	struct upkeep_conf conf;
 	struct shard_upkeep of[STORE_SHARDS_MAX];
 	unsigned compact_ends, scrub_ends; /* as told when nothing was going on */
 	struct item *items;
@@ -398,22 +399,36 @@ void maintain_count(const struct store *st)
 	metric_set(METRIC_store_damaged, "log", "", (int64_t)e.damaged_frames);
 }
 
-int maintain_init(struct store *st, const struct upkeep_conf *conf)
+static int upkeeps_make(struct store *st)
 {
 	int r = 0;
 
-	st->maintain = calloc(1, sizeof(*st->maintain));
-	if (st->maintain == NULL)
-		return -ENOMEM;
 	for (unsigned k = 0; r == 0 && k < st->n_shards; k++) {
 		struct shard_upkeep *of = &st->maintain->of[k];
 
 		of->st = st;
 		of->shard = k;
-		if (engine_shard_away(store_engine(st), k) == NULL)
-			r = upkeep_new(
-			    st->base, shard_engine(st, k), conf, on_found, of, &of->upkeep);
+		if (of->upkeep == NULL && engine_shard_away(store_engine(st), k) == NULL)
+			r = upkeep_new(st->base, shard_engine(st, k), &st->maintain->conf, on_found,
+			    of, &of->upkeep);
 	}
+	return r;
+}
+
+void maintain_tick(struct store *st)
+{
+	(void)upkeeps_make(st); /* without memory: the next time */
+}
+
+int maintain_init(struct store *st, const struct upkeep_conf *conf)
+{
+	int r;
+
+	st->maintain = calloc(1, sizeof(*st->maintain));
+	if (st->maintain == NULL)
+		return -ENOMEM;
+	st->maintain->conf = *conf;
+	r = upkeeps_make(st);
 	if (r != 0)
 		maintain_fini(st);
 	return r;

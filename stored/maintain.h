@@ -8,6 +8,8 @@
 
 int maintain_init(struct store *st, const struct upkeep_conf *conf);
 void maintain_fini(struct store *st);
+/* Shards that are back are looked after, too. */
+void maintain_tick(struct store *st);
 
 /* So many bytes were just deleted for good, in this shard. */
 void maintain_hint(struct store *st, unsigned shard, uint64_t bytes);

@@ -71,6 +71,8 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
 	struct store *st = arg;
 
+	engine_dispatch(store_engine(st), STORE_DISPATCH_MAX); /* a shard may be broken, or back */
+	maintain_tick(st);
 	if (st->meta == NULL)
 		meta_reopen(st);
 	intent_retry(st);

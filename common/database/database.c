@@ -31,12 +31,14 @@ static int open_it(struct database *db, struct proc *p, const char *dir)
 	const struct timespec pause = { 0, BUSY_LOOK_MS * 1000000 };
 	int64_t end_ms = clock_mono_ms() + BUSY_WAIT_MS;
 	bool memory = conf_is_word(proc_conf(p), CONF_engine, "memory");
-	const struct engine_conf conf = { .hold_threads = true,
-		.crashes = proc_crashes(p),
-		.progress = on_progress,
-		.progress_arg = p };
+	struct engine_conf conf = db->mend;
 	char spec[32];
 	int r;
+
+	conf.hold_threads = true;
+	conf.crashes = proc_crashes(p);
+	conf.progress = on_progress;
+	conf.progress_arg = p;
 
 	db->name = dir;
 	snprintf(spec, sizeof(spec), "%s%s", db->shards, memory ? "mem" : "lmdb");
@@ -115,7 +117,8 @@ void database_on_reload(struct database *db, struct proc *p)
 	if (!db->refused && !away)
 		return;
 	log_ev(LOG_NOTICE, "database.again", kv_s("name", db->name));
-	proc_exit(p, 1);
+	if (db->refused || !engine_mend(db->engine))
+		proc_exit(p, 1);
 }
 
 void database_count(const struct database *db)

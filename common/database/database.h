@@ -15,8 +15,9 @@ struct database {
 	const char *name;
 	struct event *ready;
 	struct upkeep *upkeep;
-	char shards[8]; /* before database_open(): "3*", or nothing */
-	bool refused; /* it is damaged: `engine` is an empty one in memory instead */
+	struct engine_conf mend; /* before database_open(): .mend and what belongs to it */
+	char shards[8];          /* before database_open(): "3*", or nothing */
+	bool refused;            /* it is damaged: `engine` is an empty one in memory instead */
 };
 
 /* In warm_up: opens the engine that the configuration names in the directory `dir`. 0, or -1 after
@@ -24,8 +25,8 @@ struct database {
  * to say so, and must not serve what is in the empty one. */
 int database_open(struct database *db, struct proc *p, const char *dir);
 
-/* The owner's on_reload: one that was refused, or a shard that was away, may have been repaired, and only a new process can
- * look; master gives us one. */
+/* The owner's on_reload: one that was refused, or a shard that was away, may have been repaired.
+ * The engine looks at its shards again; else only a new process can, and master gives us one. */
 void database_on_reload(struct database *db, struct proc *p);
 
 /* In start: threads, callbacks from the loop, and upkeep by itself. 0, or -1 after proc_fail(). */

@@ -14,7 +14,7 @@
 const char *engine_rc_name(int rc)
 {
 	static const char *const names[] = { "ok", "not-found", "stale", "cancelled", "unknown",
-		"full", "too-big", "corrupt", "io", "again", "version", "busy" };
+		"full", "too-big", "corrupt", "io", "again", "version", "busy", "rebuild" };
 
 	if (rc < 0)
 		return strerror(-rc);

@@ -18,7 +18,8 @@
  * pwrite64, preadv2, pwritev, writev, fstat, newfstatat, lseek, getdents64, read, write, close,
  * fcntl, futex, mmap, munmap, mremap, madvise, mincore, brk, clock_gettime, timerfd_settime,
  * getrandom, rt_sigprocmask, sched_yield, rseq, exit. It makes no socket and no process, and no
- * thread after engine_start().
+ * thread after engine_start(), but that a store that mends its shards (conf.mend) starts the threads
+ * of one that is back, and opens its index there (fchdir, fcntl's locks).
  */
 #pragma once
 
@@ -46,6 +47,7 @@ enum engine_rc {
 	ENGINE_AGAIN, /* _now: would block, ask the asynchronous twin; body_append: wait for room */
 	ENGINE_VERSION, /* open: the store was written by a newer version */
 	ENGINE_BUSY,    /* open: another process has this store open */
+	ENGINE_REBUILD, /* open beside others: the index must be made anew first */
 };
 
 const char *engine_rc_name(int rc);
@@ -76,6 +78,14 @@ struct engine_limits {
 	bool many_nodes;    /* other machines can open the same store */
 };
 
+/* Who opens a store, of several shards: a shard. */
+enum engine_how {
+	ENGINE_USUAL,  /* looks at the index, and makes it anew where it must */
+	ENGINE_BESIDE, /* the others do not wait for it: ENGINE_REBUILD instead */
+	ENGINE_UNSEEN, /* the same, without the look, which takes a process */
+	ENGINE_ANEW, /* without the look; makes the index anew for somebody else, who opens next */
+};
+
 struct engine_conf {
 	unsigned readers;     /* threads for cold reads; 0 = default (2) */
 	size_t segment_bytes; /* log segment; 0 = default (64 MiB) */
@@ -91,6 +101,19 @@ struct engine_conf {
 	unsigned crashes; /* how often in a row this process has died of a bad access to memory */
 	unsigned shard;   /* its number, where a shard is opened by itself: places say it */
 	bool fresh_index; /* an operator asks: the index is made anew from the log */
+	enum engine_how how; /* where a shard is opened by itself */
+	/* Of several shards: one but the first that is damaged does not hold up the others, nor end
+	 * the process; it is away meanwhile, is repaired, and comes back by itself. So does one
+	 * that was away for what may pass, which is looked at every again_ms (0 = default, 1
+	 * minute). */
+	bool mend;
+	unsigned again_ms;
+	/* Any thread, but one at a time: makes the index of this shard anew, as
+	 * engine_shard_rebuild() does, however long that takes; an ENGINE_* or -errno. NULL: it is
+	 * done here. cancel: soon, for the store closes. */
+	int (*rebuild)(void *arg, unsigned shard);
+	void (*rebuild_cancel)(void *arg);
+	void *rebuild_arg;
 	/* During the open, often: segments of the log that were read, of those that will be (none
 	 * while the index is looked at). */
 	void (*progress)(void *arg, uint64_t done, uint64_t of);
@@ -148,6 +171,16 @@ unsigned engine_shards(const struct engine *e);
 /* NULL: it is there. A word why it is not: then every call for its groups answers IO. Those of the
  * others go on. */
 const char *engine_shard_away(const struct engine *e, unsigned shard);
+/* Looks now at those that are away, if they are mended. False: only a new start does. */
+bool engine_mend(struct engine *e);
+/* A shard that nobody has open, in the store at `dir_fd`: its index is made anew if it is damaged,
+ * from where that was left, and the shard is closed again. OK, CORRUPT (the log is damaged, or that
+ * was done too often lately), FULL, IO, BUSY, NOTFOUND (it is not there). */
+int engine_shard_rebuild(int dir_fd, unsigned shard, void (*progress)(void *, uint64_t, uint64_t),
+    void *arg) __attribute__((warn_unused_result));
+/* From now on a death by a bad access to memory says which shard's index was being read, if one
+ * was: the next start makes that one anew, and trusts the others. */
+void engine_blame_signals(void);
 /* One of them, for engine_health(), engine_stats(), engine_peek() and all of "space" below. */
 struct engine *engine_shard(const struct engine *e, unsigned shard);
 

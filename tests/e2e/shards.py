@@ -10,6 +10,7 @@ import poplib
 import signal
 
 import openmetrics
+import suite
 from cli import Cli
 from imap_session import good, session
 from suite import DOMAIN, PASSWORD, behind_trace, case, check, equal, main, message, wait
@@ -177,6 +178,115 @@ def away(s):
     os.rename(aside, shard_dir(s, 2))
     s.start_again()
     equal(served(s), everyone, "served in their own places")
+
+
+def index(s):
+    return os.path.join(shard_dir(s, 1), "data.mdb")
+
+
+def flip_rows(s):
+    """A bit in each mailbox's row: whoever reads one sees that it is damaged, and nobody dies of it."""
+    with open(index(s), "r+b") as f:
+        text = f.read()
+        at = text.find(b"INBOX", 8192)
+        check(at > 0, "the index of the shard has no INBOX")
+        while at > 0:
+            f.seek(at)
+            f.write(b"iNBOX")
+            at = text.find(b"INBOX", at + 1)
+
+
+def spoil_pages(s):
+    """Everything but the length: who reads it may die."""
+    with open(index(s), "r+b") as f:
+        for page in range(0, os.path.getsize(index(s)), 4096):
+            f.seek(page)
+            f.write(os.urandom(4096))
+
+
+def truncate(s):
+    os.truncate(index(s), 8192)
+
+
+def touch(s):
+    for user in USERS:
+        with contextlib.suppress(OSError, EOFError, poplib.error_proto):
+            with contextlib.closing(s.pop(user)) as p:
+                p.quit()
+
+
+def away_word(s):
+    try:
+        return figures(s)["shard-1-away"]
+    except (suite.Failed, ValueError, KeyError):
+        return None  # it starts
+
+
+def menders(s):
+    """Those of this stored; the stored before may not be gone yet."""
+    return s.pids("stored-mender", child=True)
+
+
+def hold(s):
+    pids = wait(lambda: len(menders(s)) == 3 and menders(s), 60, "three menders")
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    return pids
+
+
+def everything(s, before):
+    """All are served, and have what they had."""
+    wait(lambda: len(served_or_none(s)) == len(USERS), 60, "all are served again")
+    for user, had in before.items():
+        got = bodies(s, user)
+        check(got[:len(had)] == had, "the mail of %s: %d and %d", user, len(had), len(got))
+
+
+@case("the index of one shard is damaged below a running server: made anew beside it; who makes it may be killed", engines=("lmdb",))
+def beside(s):
+    s.restart()
+    held = hold(s)
+    stored = s.pids("stored")
+    flip_rows(s)
+    touch(s)
+    wait(lambda: away_word(s) == "rebuilding", 60, "the shard is being rebuilt")
+    here = served(s)
+    check(0 < len(here) < len(USERS), "served: %r", here)
+    before = {u: bodies(s, u) for u in here}
+    for k in range(3):
+        equal(served(s), here, "served while it is rebuilt")
+        for user in USERS:
+            equal(taken(s, user + "@" + DOMAIN, "beside %d\r\n" % k), user in here, "mail for %s is taken" % user)
+    equal(int(openmetrics.value(openmetrics.scrape(s), "store_shards_away")), 1, "shards that are away, by the metrics")
+    # One of them has been asked: that is the one that is killed first.
+    os.kill(held[0], signal.SIGKILL)
+    os.kill(held[1], signal.SIGKILL)
+    equal(served(s), here, "served while another one tries")
+    os.kill(held[2], signal.SIGCONT)
+    everything(s, before)
+    equal(away_word(s), "no", "the shard")
+    equal(s.pids("stored"), stored, "stored")
+    check("engine.back shard=1" in s.log_text(), "no line in the log")
+    check("stored.mender shard=1" in s.log_text(), "no line about who was killed")
+
+
+@case("a damaged index ends the process, or it is killed meanwhile: the next one serves the others at once", engines=("lmdb",))
+def dies(s):
+    s.restart()
+    before = {u: bodies(s, u) for u in USERS}
+    for spoil in (truncate, spoil_pages, flip_rows):
+        s.restart()
+        anew = s.log_text().count("engine.aside")
+        spoil(s)
+        touch(s)
+        if spoil is flip_rows:  # killed in the middle
+            wait(lambda: s.log_text().count("engine.aside") > anew, 60, "the old index is set aside")
+            os.kill(s.pids("stored")[0], signal.SIGKILL)
+        everything(s, before)
+        equal(away_word(s), "no", "the shard")
+        equal(s.log_text().count("engine.aside"), anew + 1, "indexes that were set aside")
+    check(os.path.exists(os.path.join(s.dir, "data", "store", "data.mdb")), "no index")
+    check(not [n for n in os.listdir(os.path.join(s.dir, "data", "store")) if "damaged" in n], "the first shard's index was suspected")
 
 
 def served_or_none(s):

@@ -152,6 +152,8 @@ int body_now(struct engine *e, const struct engine_loc *loc, uint64_t off, void 
 	uint8_t *to = buf;
 	int r;
 
+	if (s->out)
+		return ENGINE_IO;
 	loc_decode(loc, &p);
 	if ((r = span_of(&p, off, len, &sp)) != 0)
 		return r;
@@ -304,9 +306,12 @@ static void file_adopted(void *arg, int rc, const struct engine_row *rows, size_
 	*(bool *)arg = n == 1;
 }
 
-/* Runs at open, when rows can be read. */
+/* Runs at open, when rows can be read. Who has it open again, or opens it for somebody who has had
+ * it open, removes nothing: there are uploads that do not belong to any row yet. */
 int bodies_sweep(struct store *s)
 {
+	uint64_t was = s->next_file;
+	bool may_remove = was == 0 && s->conf.how != ENGINE_ANEW;
 	int fd = openat(s->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), r = 0;
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
 	struct row_range counter = { .from = { SYS_PREFIX, 'n' }, .from_n = 2, .exact = true };
@@ -344,9 +349,11 @@ int bodies_sweep(struct store *s)
 		r = rows_find(s, s->owner_reader, &k, file_adopted, &keep);
 		if (r == ENGINE_NOTFOUND)
 			r = 0;
-		if (r == 0 && !keep)
+		if (r == 0 && !keep && may_remove)
 			unlinkat(s->dir_fd, de->d_name, 0);
 	}
 	closedir(d);
+	if (s->next_file < was)
+		s->next_file = was;
 	return r;
 }

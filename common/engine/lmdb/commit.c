@@ -15,21 +15,6 @@ enum {
 	RECOVER_PAUSE_MS = 500,
 };
 
-void commit_submit(struct engine *e, struct commit *c)
-{
-	struct store *s = (struct store *)e;
-	bool idle;
-
-	c->next = NULL;
-	pthread_mutex_lock(&s->commit_lock);
-	idle = s->queue == NULL;
-	*s->queue_tail = c;
-	s->queue_tail = &c->next;
-	if (idle)
-		pthread_cond_signal(&s->commit_more);
-	pthread_mutex_unlock(&s->commit_lock);
-}
-
 static void commit_answer(struct store *s, struct commit *c, int rc)
 {
 	c->rc = rc;
@@ -37,6 +22,27 @@ static void commit_answer(struct store *s, struct commit *c, int rc)
 		commit_failed(c, rc);
 	s->n_commits++;
 	store_answer(&s->e, &c->d);
+}
+
+/* Without a committer everything before this one has been answered. */
+void commit_submit(struct engine *e, struct commit *c)
+{
+	struct store *s = (struct store *)e;
+	bool idle;
+
+	c->next = NULL;
+	pthread_mutex_lock(&s->commit_lock);
+	if (s->commit_over) {
+		pthread_mutex_unlock(&s->commit_lock);
+		commit_answer(s, c, c->rc != 0 ? c->rc : ENGINE_IO);
+		return;
+	}
+	idle = s->queue == NULL;
+	*s->queue_tail = c;
+	s->queue_tail = &c->next;
+	if (idle)
+		pthread_cond_signal(&s->commit_more);
+	pthread_mutex_unlock(&s->commit_lock);
 }
 
 /* What one frame carries. */
@@ -373,6 +379,7 @@ void *committer_main(void *arg)
 			s->queue_tail = &s->queue;
 			move = s->move;
 			s->move = NULL;
+			s->commit_over = list == NULL && move == NULL;
 			pthread_mutex_unlock(&s->commit_lock);
 		}
 		if (list == NULL && move == NULL)

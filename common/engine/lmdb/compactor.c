@@ -122,6 +122,11 @@ void compact_ask_store(struct engine *e, struct compact_request *q)
 	struct compactor *k = &((struct store *)e)->compactor;
 	struct compact_request **at = &k->queue;
 
+	if (((struct store *)e)->out) {
+		q->rc = ENGINE_IO;
+		store_answer(e, &q->d);
+		return;
+	}
 	pthread_mutex_lock(&k->lock);
 	while (*at != NULL)
 		at = &(*at)->next;

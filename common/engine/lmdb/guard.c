@@ -10,6 +10,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -24,10 +25,12 @@ enum {
 	SUSPECT_ENOUGH = 2, /* deaths in a row: then it goes, whole or not */
 	REBUILDS_MAX = 3,   /* within */
 	REBUILDS_S = 3600,
-	RUN_BYTES = 64,
+	RUN_BYTES = GUARD_RUN_BYTES,
 	RUN_VERSION = 1,
 	RUN_SUMMED = RUN_BYTES - 8,
 	RUN_DAMAGED = 1,
+	RUN_BLAMED = 2,
+	RUN_MAKING = 4,
 };
 
 static const char run_name[] = "running", aside_prefix[] = "data.mdb.damaged-";
@@ -35,17 +38,26 @@ static const uint8_t run_magic[8] = "GHSRUN1\n";
 
 /* ---- the file `running` ---- */
 
-static int run_write(struct store *s)
+static void run_encode(const struct guard *g, uint32_t flags, uint8_t p[RUN_BYTES])
 {
-	struct guard *g = &s->guard;
-	uint8_t p[RUN_BYTES] = { 0 };
-
+	memset(p, 0, RUN_BYTES);
 	memcpy(p, run_magic, sizeof(run_magic));
 	wire_store_u32(p + 8, RUN_VERSION);
-	wire_store_u32(p + 12, g->marked ? RUN_DAMAGED : 0);
+	wire_store_u32(p + 12, flags);
 	wire_store_u64(p + 16, g->rebuilds);
 	wire_store_u64(p + 24, g->first_s);
 	wire_store_u64(p + RUN_SUMMED, XXH3_64bits(p, RUN_SUMMED));
+}
+
+static int run_write(struct store *s)
+{
+	struct guard *g = &s->guard;
+	uint32_t flags = (g->marked ? RUN_DAMAGED : 0) | (g->blamed ? RUN_BLAMED : 0) |
+			 (g->making ? RUN_MAKING : 0);
+	uint8_t p[RUN_BYTES];
+
+	run_encode(g, flags, p);
+	run_encode(g, flags | RUN_BLAMED, g->blame);
 	if (io_pwrite_all(g->fd, slice_of(p, sizeof(p)), 0) != 0 || fdatasync(g->fd) != 0)
 		return store_rc("running", errno);
 	return 0;
@@ -64,6 +76,8 @@ static int run_read(struct store *s)
 	if (wire_load_u32(p + 8) != RUN_VERSION)
 		return ENGINE_VERSION;
 	g->marked = (wire_load_u32(p + 12) & RUN_DAMAGED) != 0;
+	g->blamed = (wire_load_u32(p + 12) & RUN_BLAMED) != 0;
+	g->making = (wire_load_u32(p + 12) & RUN_MAKING) != 0;
 	g->rebuilds = wire_load_u64(p + 16);
 	g->first_s = wire_load_u64(p + 24);
 	return 0;
@@ -85,6 +99,16 @@ static int run_open(struct store *s)
 		g->fd =
 		    openat(s->dir_fd, run_name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	return g->fd < 0 ? store_rc("running", errno) : run_write(s);
+}
+
+bool guard_is_blamed(int dir_fd)
+{
+	struct store s = { .guard.fd = openat(
+			       dir_fd, run_name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK) };
+	bool is = s.guard.fd >= 0 && run_read(&s) == 0 && s.guard.blamed;
+
+	fd_close(&s.guard.fd);
+	return is;
 }
 
 /* ---- a newer version keeps its store to itself ---- */
@@ -167,7 +191,8 @@ int guard_set_aside(struct store *s, const char *why)
 		return ENGINE_CORRUPT;
 	}
 	g->rebuilds++;
-	g->marked = false;
+	g->marked = g->blamed = false;
+	g->making = true;
 	g->rebuild_from_ms = clock_mono_ms();
 	snprintf(g->aside, sizeof(g->aside), "%s%llu", aside_prefix, (unsigned long long)now_s);
 	if ((r = run_write(s)) != 0)
@@ -188,6 +213,21 @@ static void on_tick(void *arg)
 	store_works(arg);
 }
 
+static bool is_beside(const struct store *s)
+{
+	return s->conf.how == ENGINE_BESIDE || s->conf.how == ENGINE_UNSEEN;
+}
+
+/* Whoever makes it anew finds this there. */
+static int put_off(struct store *s)
+{
+	int r;
+
+	s->guard.marked = true;
+	r = run_write(s);
+	return r == 0 ? ENGINE_REBUILD : r;
+}
+
 static int look(struct store *s, bool unclean)
 {
 	int budget_ms = s->conf.crashes > 0 ? SUSPECT_MS : unclean ? UNCLEAN_MS : CLEAN_MS;
@@ -198,7 +238,7 @@ static int look(struct store *s, bool unclean)
 	if (r != 0)
 		return store_rc("look", -r);
 	if (a.rc == LOOK_DAMAGED)
-		return guard_set_aside(s, a.why);
+		return is_beside(s) ? put_off(s) : guard_set_aside(s, a.why);
 	if (a.rc == LOOK_TIME_UP)
 		log_ev(LOG_NOTICE, "engine.unchecked", kv_u("bytes", a.bytes),
 		    kv_i("ms", clock_mono_ms() - from_ms));
@@ -220,19 +260,40 @@ static int set_aside_asked(struct store *s)
 	return guard_set_aside(s, "an operator asked for a new one");
 }
 
+/* It is not to be used, and why; NULL: so much is not known. */
+static const char *what_is_known(const struct store *s)
+{
+	const struct guard *g = &s->guard;
+
+	if (g->marked)
+		return "damage was found while it was in use";
+	/* Where everybody would have to wait for a new one, a look says whether one is needed. */
+	if (g->blamed && s->conf.how != ENGINE_USUAL)
+		return "a process died while it read it";
+	if (s->conf.crashes == SUSPECT_ENOUGH)
+		return "the process that used it died more than once";
+	return NULL;
+}
+
 int guard_begin(struct store *s)
 {
 	struct guard *g = &s->guard;
+	const char *why;
 	int r;
 
 	if ((r = versions_look(s)) != 0 || (r = run_open(s)) != 0)
 		return r;
 	if (s->conf.fresh_index)
 		return set_aside_asked(s);
-	if (g->marked)
-		return guard_set_aside(s, "damage was found while it was in use");
-	if (s->conf.crashes == SUSPECT_ENOUGH)
-		return guard_set_aside(s, "the process that used it died more than once");
+	why = what_is_known(s);
+	if (is_beside(s) && why != NULL)
+		return put_off(s);
+	if (is_beside(s) && g->making)
+		return ENGINE_REBUILD;
+	if (why != NULL)
+		return guard_set_aside(s, why);
+	if (s->conf.how == ENGINE_UNSEEN || s->conf.how == ENGINE_ANEW)
+		return 0;
 	return look(s, g->was_there || s->conf.crashes > 0);
 }
 
@@ -240,6 +301,10 @@ void guard_opened(struct store *s)
 {
 	struct guard *g = &s->guard;
 
+	if (g->blamed || g->making) {
+		g->blamed = g->making = false;
+		(void)run_write(s);
+	}
 	if (g->aside[0] == '\0')
 		return;
 	log_ev(LOG_WARNING, "engine.rebuilt", kv_u("frames", s->n_replayed),
@@ -282,8 +347,44 @@ void guard_undo(struct store *s)
 
 void guard_end(struct store *s)
 {
-	if (s->guard.fd >= 0 && !s->guard.marked)
+	/* Who opens it next is the same process to those that count the new indexes. */
+	if (s->guard.fd >= 0 && !s->guard.marked && s->conf.how != ENGINE_ANEW)
 		(void)unlinkat(s->dir_fd, run_name, 0);
+}
+
+/* ---- whose fault a death is ---- */
+
+static const int blamed_signals[] = { SIGSEGV, SIGBUS, SIGABRT };
+enum { BLAMED_SIGNALS = sizeof(blamed_signals) / sizeof(*blamed_signals) };
+static struct sigaction before[BLAMED_SIGNALS];
+static _Thread_local struct guard *volatile read_now;
+
+void guard_reads(struct guard *g)
+{
+	read_now = g;
+}
+
+/* Whatever would have happened without us happens next, at the same place. */
+static void on_death(int sig, siginfo_t *si, void *context)
+{
+	const struct guard *g = read_now;
+
+	if (g != NULL && g->fd >= 0 && pwrite(g->fd, g->blame, sizeof(g->blame), 0) < 0)
+		read_now = NULL; /* then nobody is blamed */
+	for (int i = 0; i < BLAMED_SIGNALS; i++)
+		if (blamed_signals[i] == sig)
+			(void)sigaction(sig, &before[i], NULL);
+	if (si->si_code <= 0) /* somebody sent it: it does not come again by itself */
+		(void)raise(sig);
+}
+
+void engine_blame_signals(void)
+{
+	struct sigaction a = { .sa_sigaction = on_death, .sa_flags = SA_SIGINFO | SA_ONSTACK };
+
+	sigemptyset(&a.sa_mask);
+	for (int i = 0; i < BLAMED_SIGNALS; i++)
+		(void)sigaction(blamed_signals[i], &a, &before[i]);
 }
 
 void index_damaged(struct store *s, const char *what, struct slice key)
@@ -298,6 +399,7 @@ void index_damaged(struct store *s, const char *what, struct slice key)
 	if (g->fd >= 0)
 		(void)run_write(s);
 	s->health = ENGINE_BROKEN;
+	store_wake(s);
 }
 
 int index_row(const MDB_val *k, const MDB_val *v, struct store *s, struct slice *ret_stored)

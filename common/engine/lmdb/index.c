@@ -89,30 +89,29 @@ static int index_born(struct store *s)
 	return r == 0 ? 0 : store_rc("index", r);
 }
 
-int index_open(struct store *s, struct log_pos *ret_pos, uint64_t *ret_store_id)
+/*
+ * LMDB opens by path: the descriptor's name in /proc, while there still is a /proc. In the sandbox
+ * there is none, and nobody else there who opens anything by a path.
+ */
+static int index_path(const struct store *s, char *ret_path, size_t n)
+{
+	struct stat st;
+
+	snprintf(ret_path, n, "/proc/self/fd/%d", s->dir_fd);
+	if (stat(ret_path, &st) == 0)
+		return 0;
+	snprintf(ret_path, n, ".");
+	return fchdir(s->dir_fd) == 0 ? 0 : store_rc("index", errno);
+}
+
+static int index_read_first(struct store *s, struct log_pos *ret_pos, uint64_t *ret_store_id)
 {
 	struct index_meta meta;
-	bool fresh;
-	char path[64];
 	MDB_txn *t;
-	int fd, r;
+	int r;
 
-	/* LMDB opens by path: the descriptor's name in /proc, while there still is a /proc. */
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", s->dir_fd);
-	s->map_bytes = s->conf.map_bytes;
-	if ((r = index_unborn(s, &fresh)) != 0)
-		return r;
-	if ((r = mdb_env_create(&s->env)) != 0)
-		return store_rc("index", r);
-	mdb_env_set_mapsize(s->env, s->map_bytes);
-	if ((r = mdb_env_open(s->env, path, MDB_NOTLS | MDB_NORDAHEAD, 0600)) != 0)
-		return index_rc(s, "index", r);
-	if (mdb_env_get_fd(s->env, &fd) == 0)
-		fd_cloexec(fd, true); /* LMDB leaves it to us */
-	if (fresh && (r = index_born(s)) != 0)
-		return r;
 	if ((r = mdb_txn_begin(s->env, NULL, MDB_RDONLY, &t)) != 0)
-		return store_rc("index", r);
+		return index_rc(s, "index", r);
 	r = mdb_dbi_open(t, NULL, 0, &s->dbi);
 	if (r == 0) {
 		r = meta_read(s, t, &meta);
@@ -123,7 +122,31 @@ int index_open(struct store *s, struct log_pos *ret_pos, uint64_t *ret_store_id)
 		return r;
 	}
 	mdb_txn_abort(t);
-	return store_rc("index", r);
+	return index_rc(s, "index", r);
+}
+
+int index_open(struct store *s, struct log_pos *ret_pos, uint64_t *ret_store_id)
+{
+	bool fresh;
+	char path[64];
+	int fd, r;
+
+	s->map_bytes = s->conf.map_bytes;
+	if ((r = index_path(s, path, sizeof(path))) != 0 || (r = index_unborn(s, &fresh)) != 0)
+		return r;
+	if ((r = mdb_env_create(&s->env)) != 0)
+		return store_rc("index", r);
+	mdb_env_set_mapsize(s->env, s->map_bytes);
+	if ((r = mdb_env_open(s->env, path, MDB_NOTLS | MDB_NORDAHEAD, 0600)) != 0)
+		return index_rc(s, "index", r);
+	if (mdb_env_get_fd(s->env, &fd) == 0)
+		fd_cloexec(fd, true); /* LMDB leaves it to us */
+	if (fresh && (r = index_born(s)) != 0)
+		return r;
+	guard_reads(&s->guard);
+	r = index_read_first(s, ret_pos, ret_store_id);
+	guard_reads(NULL);
+	return r;
 }
 
 void index_close(struct store *s)
@@ -168,19 +191,24 @@ int index_begin(struct store *s, struct index_reader *r)
 {
 	int e;
 
+	if (s->out && s->health == ENGINE_BROKEN)
+		return ENGINE_IO; /* what is known to be damaged is not read any more */
 	pthread_rwlock_rdlock(&s->map_lock);
+	guard_reads(&s->guard);
 	e = s->map_lost ? MDB_MAP_FULL : mdb_txn_renew(r->txn);
 	if (e == 0 && (e = mdb_cursor_renew(r->txn, r->cur)) != 0)
 		mdb_txn_reset(r->txn);
 	if (e == 0)
 		return 0;
+	guard_reads(NULL);
 	pthread_rwlock_unlock(&s->map_lock);
-	return store_rc("read", e);
+	return index_rc(s, "read", e);
 }
 
 void index_end(struct store *s, struct index_reader *r)
 {
 	mdb_txn_reset(r->txn);
+	guard_reads(NULL);
 	pthread_rwlock_unlock(&s->map_lock);
 }
 
@@ -337,10 +365,13 @@ static int apply_once(struct store *s, const struct map *m, const struct log_pos
 
 	if (r != 0)
 		return r;
+	guard_reads(&s->guard);
 	r = apply_all(s, t, m, pos);
 	if (r == 0)
-		return engine_sys.mdb_commit(t); /* frees it in any case */
-	mdb_txn_abort(t);
+		r = engine_sys.mdb_commit(t); /* frees it in any case */
+	else
+		mdb_txn_abort(t);
+	guard_reads(NULL);
 	return r;
 }
 

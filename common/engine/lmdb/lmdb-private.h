@@ -95,6 +95,7 @@ struct store {
 	int dir_fd, lock_fd;
 	struct engine_conf conf;
 	_Atomic int health;
+	_Atomic bool out; /* see reopen.c */
 
 	unsigned threads; /* committer, checkpointer: how many run */
 
@@ -120,8 +121,8 @@ struct store {
 	pthread_mutex_t commit_lock;
 	pthread_cond_t commit_more;
 	struct commit *queue, **queue_tail;
-	struct move *move; /* a job of the compactor */
-	bool commit_stop;
+	struct move *move;             /* a job of the compactor */
+	bool commit_stop, commit_over; /* over: there is no committer; under commit_lock */
 	struct log log;
 	uint8_t *rows_buf;
 	size_t rows_cap;
@@ -173,11 +174,22 @@ struct store {
 
 /* store.c */
 void store_answer(struct engine *e, struct engine_done *d); /* any thread */
+void store_wake(struct store *s);                           /* the same: the owner has a turn */
 void store_thread_ready(struct store *s);                   /* says a thread of itself */
 /* During the open: whoever waits for it hears that it goes on. */
 void store_works(struct store *s);
 int store_rc(const char *what, int err); /* logs, errno or LMDB's -> ENGINE_* */
 int thread_start(pthread_t *t, void *(*fn)(void *), void *arg);
+
+/* The part of an open that needs the directory; then the threads. */
+int store_load(struct store *s);
+int store_threads_start(struct store *s);
+void store_threads_stop(struct store *s);
+/* An index that LMDB opened, with this answer, and that turned out to be damaged: the next try does
+ * without. */
+bool store_without_index(const struct store *s, int rc);
+struct store *lmdb_store_new(const struct engine_conf *conf);
+int store_dir_take(struct store *s, int dir_fd); /* 0 or -errno */
 
 /* log.c: 0 or ENGINE_* */
 int log_segment_open(int dir_fd, uint64_t no, int flags); /* fd or -errno */

@@ -143,10 +143,10 @@ static void packing_done(struct engine *e, struct engine_done *d)
 
 int packing_start(struct engine *e, struct engine_body *b)
 {
-	struct packing *k = calloc(1, sizeof(*k));
+	struct packing *k = ((struct store *)e)->out ? NULL : calloc(1, sizeof(*k));
 
 	if (k == NULL)
-		return b->failed = -ENOMEM;
+		return b->failed = ((struct store *)e)->out ? ENGINE_IO : -ENOMEM;
 	k->p.work = packing_work;
 	k->p.d.run = packing_done;
 	k->b = b;

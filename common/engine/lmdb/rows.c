@@ -376,6 +376,8 @@ int rows_now(struct engine *e, const struct row_range *r, engine_rows_fn *fn, vo
 	bool warm = s->resident;
 	int rc;
 
+	if (s->out)
+		return ENGINE_IO;
 	if (++s->reads_since_look == LOOK_EVERY || (!warm && s->reads_since_look > 64))
 		look_soon(s);
 	if (!warm && !r->exact)

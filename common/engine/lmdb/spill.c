@@ -100,6 +100,8 @@ static void spill_done(struct engine *e, struct engine_done *d)
 		b->buffered -= c->n;
 		free(c);
 	}
+	if (sp->s->out && sp->rc == 0 && !sp->durable)
+		sp->rc = ENGINE_IO;
 	if (!e->closing && sp->rc == 0 && sp->end_wanted && !sp->durable)
 		spill_start(e, sp, true);
 	else if (!e->closing)
@@ -134,6 +136,8 @@ int spill(struct engine *e, struct engine_body *b, bool end)
 	struct store *s = (struct store *)e;
 	struct body_spill *sp = b->spill;
 
+	if (s->out)
+		return b->failed = ENGINE_IO;
 	if (sp == NULL) {
 		sp = calloc(1, sizeof(*sp));
 		if (sp == NULL)

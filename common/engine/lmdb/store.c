@@ -38,8 +38,10 @@ int store_rc(const char *what, int err)
 		    kv_s("err", err > 0 ? strerrordesc_np(err) : mdb_strerror(err)));
 	if (full)
 		return ENGINE_FULL;
+	/* RESIZED: the map is ours alone, so a first page that speaks of a larger one is damaged.
+	 */
 	if (err == MDB_CORRUPTED || err == MDB_PAGE_NOTFOUND || err == MDB_INVALID ||
-	    err == MDB_CURSOR_FULL)
+	    err == MDB_CURSOR_FULL || err == MDB_MAP_RESIZED)
 		return ENGINE_CORRUPT;
 	return err == MDB_VERSION_MISMATCH ? ENGINE_VERSION : ENGINE_IO;
 }
@@ -66,6 +68,14 @@ void store_answer(struct engine *e, struct engine_done *d)
 	pthread_mutex_unlock(&s->done_lock);
 	if (first && write(e->fd, &one, sizeof(one)) != sizeof(one))
 		abort(); /* an eventfd takes 2^64 - 2 of these */
+}
+
+void store_wake(struct store *s)
+{
+	uint64_t one = 1;
+
+	if (write(s->e.fd, &one, sizeof(one)) != sizeof(one))
+		abort();
 }
 
 static struct engine_done *store_pull(struct engine *e)
@@ -125,7 +135,7 @@ int thread_start(pthread_t *t, void *(*fn)(void *), void *arg)
 }
 
 /* All threads, with every signal blocked, and past what a sandbox would refuse them. */
-static int threads_start(struct store *s)
+int store_threads_start(struct store *s)
 {
 	sigset_t all, old;
 	int r;
@@ -172,13 +182,14 @@ static void compactor_stop(struct store *s)
 		pthread_join(k->thread, NULL);
 	while ((q = k->queue) != NULL) {
 		k->queue = q->next;
+		q->rc = ENGINE_CANCELLED;
 		store_answer(&s->e, &q->d);
 	}
 }
 
 /* The compactor, which the others serve, then the committer: it drains its queue, and may wait for
  * a checkpoint while it does. */
-static void threads_stop(struct store *s)
+void store_threads_stop(struct store *s)
 {
 	compactor_stop(s);
 	if (s->threads >= 1) {
@@ -234,7 +245,7 @@ static void store_close(struct engine *e)
 	struct engine_done *d, *next;
 
 	s->hurry = true;
-	threads_stop(s);
+	store_threads_stop(s);
 	for (d = store_pull(e); d != NULL; d = next) {
 		next = d->next;
 		d->run(e, d);
@@ -324,7 +335,7 @@ static void conf_fill(struct engine_conf *c, const struct engine_conf *from)
 	c->map_bytes = c->map_bytes == 0 ? 256 << 20 : c->map_bytes;
 }
 
-static struct store *store_new(const struct engine_conf *conf)
+struct store *lmdb_store_new(const struct engine_conf *conf)
 {
 	struct store *s = calloc(1, sizeof(*s));
 	pthread_rwlockattr_t ra;
@@ -336,6 +347,7 @@ static struct store *store_new(const struct engine_conf *conf)
 	s->e.shard = conf->shard;
 	conf_fill(&s->conf, conf);
 	s->dir_fd = s->lock_fd = s->log.fd = s->guard.fd = -1;
+	s->e.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	s->log.version = SEG_VERSION;
 	s->hurry = true; /* until there is somebody to give way to */
 	s->queue_tail = &s->queue;
@@ -394,35 +406,45 @@ static int load_parts(struct store *s)
 	return 0;
 }
 
-/* An index that LMDB opened and that turned out to be damaged: the next try does without. */
-static bool without_index(const struct store *s, int rc)
+bool store_without_index(const struct store *s, int rc)
 {
 	return rc == ENGINE_CORRUPT && s->guard.marked && s->guard.aside[0] == '\0';
 }
 
-static int store_load(struct store *s, int dir_fd)
+/* The number stays the same where there was one: others may be using it. */
+int store_dir_take(struct store *s, int dir_fd)
 {
-	int r;
-
+	if (s->dir_fd >= 0)
+		return dup3(dir_fd, s->dir_fd, O_CLOEXEC) < 0 ? -errno : 0;
 	s->dir_fd = fcntl(dir_fd, F_DUPFD_CLOEXEC, 3);
-	s->e.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (s->dir_fd < 0 || s->e.fd < 0 || s->active == NULL)
-		return s->active == NULL ? -ENOMEM : -errno;
 	s->log.dir_fd = s->dir_fd;
 	s->log.segment_bytes = s->conf.segment_bytes;
-	r = load_parts(s);
-	if (r != 0 && !without_index(s, r))
+	return s->dir_fd < 0 ? -errno : 0;
+}
+
+int store_load(struct store *s)
+{
+	int r = s->active == NULL || s->e.fd < 0 ? -ENOMEM : load_parts(s);
+
+	if (r != 0 && !store_without_index(s, r))
 		guard_undo(s);
-	if (r != 0)
-		return r;
-	return s->conf.hold_threads ? 0 : threads_start(s);
+	return r;
 }
 
 static int store_start(struct engine *e)
 {
 	struct store *s = (struct store *)e;
 
-	return s->threads > 0 ? 0 : threads_start(s);
+	return s->threads > 0 ? 0 : store_threads_start(s);
+}
+
+static int load_here(struct store *s, int dir_fd)
+{
+	int r = store_dir_take(s, dir_fd);
+
+	if (r == 0)
+		r = store_load(s);
+	return r == 0 && !s->conf.hold_threads ? store_threads_start(s) : r;
 }
 
 /* Root makes files as the directory's owner: the process that uses them is no longer root then. */
@@ -432,12 +454,14 @@ static int load_as_owner(struct store *s, int dir_fd)
 	int r;
 
 	if (geteuid() != 0)
-		return store_load(s, dir_fd);
+		return load_here(s, dir_fd);
 	if (fstat(dir_fd, &st) != 0)
 		return -errno;
+	if (st.st_uid == 0 && st.st_gid == getegid())
+		return load_here(s, dir_fd);
 	if (setegid(st.st_gid) != 0 || seteuid(st.st_uid) != 0)
 		return -errno;
-	r = store_load(s, dir_fd);
+	r = load_here(s, dir_fd);
 	if (seteuid(0) != 0 || setegid(0) != 0)
 		abort(); /* half a root is nobody's idea of a start */
 	return r;
@@ -446,7 +470,7 @@ static int load_as_owner(struct store *s, int dir_fd)
 static int open_once(
     int dir_fd, const struct engine_conf *conf, struct engine **ret_e, bool *ret_damaged)
 {
-	struct store *s = store_new(conf);
+	struct store *s = lmdb_store_new(conf);
 	int r = s == NULL ? -ENOMEM : load_as_owner(s, dir_fd);
 
 	if (r == 0) {
@@ -455,8 +479,8 @@ static int open_once(
 	}
 	if (s == NULL)
 		return r;
-	threads_stop(s);
-	*ret_damaged = without_index(s, r);
+	store_threads_stop(s);
+	*ret_damaged = store_without_index(s, r);
 	store_fini(s);
 	free(s);
 	return r;

@@ -7,6 +7,9 @@
 #include "common/base/io.h"
 #include "common/base/log.h"
 #include "common/engine/identity.h"
+#include "common/engine/lmdb/guard.h"
+#include "common/engine/lmdb/reopen.h"
+#include "common/engine/shards/mend.h"
 #include "common/engine/tail.h"
 
 #include <dirent.h>
@@ -38,7 +41,7 @@ static void owner_leave(void)
 
 /* ---- one ---- */
 
-static const char *open_word(int r)
+const char *shards_open_word(int r)
 {
 	switch (r) {
 	case ENGINE_CORRUPT:
@@ -49,6 +52,8 @@ static const char *open_word(int r)
 		return "busy";
 	case ENGINE_FULL:
 		return "full";
+	case ENGINE_REBUILD:
+		return "rebuilding";
 	default:
 		return "io";
 	}
@@ -64,14 +69,17 @@ static int add(
 	int r = 0;
 
 	own.shard = w->e.n_parts;
+	own.how = conf->mend ? ENGINE_BESIDE : ENGINE_USUAL;
 	if (away == NULL && (r = engine_open(child, fd, &own, &e)) == ENGINE_BUSY)
 		return r;
 	if (r != 0)
-		away = open_word(r);
+		away = shards_open_word(r);
 	if (away != NULL)
 		log_ev(LOG_ERR, "engine.away", kv_u("shard", own.shard), kv_s("why", away));
-	if (away != NULL && strcmp(away, open_word(ENGINE_VERSION)) == 0)
+	if (away != NULL && strcmp(away, shards_open_word(ENGINE_VERSION)) == 0)
 		return ENGINE_VERSION;
+	if (away != NULL && conf->mend && (r = engine_lmdb_out_new(&own, &e)) != 0)
+		return r;
 	r = shards_add(w, e, away);
 	if (r != 0 && e != NULL)
 		engine_close(&e);
@@ -154,7 +162,7 @@ static const char *make_in(int store_fd, const struct identity *store, unsigned 
 	if (!is_owners(store_fd, *ret_fd))
 		return "owner";
 	r = identity_write(*ret_fd, &own);
-	return r == 0 ? NULL : open_word(r);
+	return r == 0 ? NULL : shards_open_word(r);
 }
 
 static const char *make_dir(int store_fd, const struct identity *store, unsigned shard, int *ret_fd)
@@ -180,7 +188,7 @@ static const char *make_one(struct shards *w, const struct identity *store, cons
 	own.shard = w->e.n_parts;
 	why = make_dir(dir_fd, store, own.shard, &fd);
 	if (why == NULL && (r = engine_open(child, fd, &own, &e)) != 0)
-		why = open_word(r);
+		why = shards_open_word(r);
 	if (why == NULL && fsync(fd) != 0) {
 		engine_close(&e);
 		why = "io";
@@ -233,6 +241,44 @@ static int first_identity(int dir_fd, struct identity *store)
 	return count_them(dir_fd, store);
 }
 
+bool shards_are_blamed(int dir_fd)
+{
+	char name[SHARD_NAME_MAX];
+	bool are = false;
+	int fd;
+
+	for (unsigned k = 1; k < ENGINE_SHARDS_MAX && !are; k++) {
+		shard_dir_name(k, name);
+		fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+		are = fd >= 0 && guard_is_blamed(fd);
+		fd_close(&fd);
+	}
+	return are;
+}
+
+int engine_shard_rebuild(
+    int dir_fd, unsigned shard, void (*progress)(void *, uint64_t, uint64_t), void *arg)
+{
+	const struct engine_conf conf = { .hold_threads = true,
+		.shard = shard,
+		.how = ENGINE_ANEW,
+		.progress = progress,
+		.progress_arg = arg };
+	struct identity store;
+	struct engine *e;
+	int fd = -1, r = identity_read(dir_fd, &store);
+
+	if (r != 0)
+		return r;
+	if (shard_dir_open(dir_fd, &store, shard, true, &fd) != NULL)
+		return ENGINE_NOTFOUND;
+	r = engine_lmdb_open(fd, &conf, &e);
+	fd_close(&fd);
+	if (r == 0)
+		engine_close(&e);
+	return r;
+}
+
 int shards_open_dirs(
     struct shards *w, unsigned n, const char *child, int dir_fd, const struct engine_conf *conf)
 {
@@ -240,7 +286,8 @@ int shards_open_dirs(
 	int r = identity_read(dir_fd, &store);
 
 	if (r == ENGINE_NOTFOUND && (r = first_identity(dir_fd, &store)) > 0) {
-		log_ev(LOG_ERR, "engine.no_shard", kv_u("shard", 1), kv_s("why", open_word(r)));
+		log_ev(
+		    LOG_ERR, "engine.no_shard", kv_u("shard", 1), kv_s("why", shards_open_word(r)));
 		return 0;
 	}
 	if (r == 0 && store.shard != 0)
@@ -251,5 +298,9 @@ int shards_open_dirs(
 		r = grow(w, n, &store, child, dir_fd, conf);
 	else if (r == 0 && n < store.shards)
 		log_ev(LOG_NOTICE, "engine.shards", kv_u("count", store.shards));
+	if (r == 0 && conf->mend && w->e.n_parts > 1)
+		r = mend_new(w, dir_fd, &store, conf);
+	if (r == 0 && !conf->hold_threads)
+		r = mend_start(w);
 	return r;
 }

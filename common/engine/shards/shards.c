@@ -2,6 +2,7 @@
 
 #include "common/engine/identity.h"
 #include "common/engine/shards/held.h"
+#include "common/engine/shards/mend.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -18,6 +19,7 @@ static unsigned whole_dispatch(struct engine *e, unsigned max)
 	unsigned n = 0, first = w->turn++;
 
 	assert(!e->dispatching);
+	mend_turn(w);
 	e->dispatching = true;
 	for (unsigned i = 0; i < e->n_parts && (max == 0 || n < max); i++)
 		n += engine_dispatch(
@@ -34,6 +36,7 @@ static void whole_close(struct engine *e)
 {
 	struct shards *w = (struct shards *)e;
 
+	mend_free(w);
 	for (unsigned i = 0; i < e->n_parts; i++)
 		w->at[i]->closing = true;
 	for (unsigned i = 0; i < e->n_parts; i++)
@@ -45,11 +48,12 @@ static void whole_close(struct engine *e)
 
 static int whole_start(struct engine *e)
 {
+	struct shards *w = (struct shards *)e;
 	int r = 0;
 
 	for (unsigned i = 0; i < e->n_parts && r == 0; i++)
-		r = engine_start(e->parts[i]);
-	return r;
+		r = w->away[i] != NULL ? 0 : engine_start(e->parts[i]);
+	return r == 0 ? mend_start(w) : r;
 }
 
 static int whole_faults(struct engine *e, const struct engine_faults *f)
@@ -62,13 +66,18 @@ static int whole_faults(struct engine *e, const struct engine_faults *f)
 	return r;
 }
 
+/* One that is broken and will be mended is away from the next turn on. */
 static enum engine_health whole_health(const struct engine *e)
 {
-	enum engine_health worst = ENGINE_HEALTHY;
+	const struct shards *w = (const struct shards *)e;
+	enum engine_health worst = ENGINE_HEALTHY, h;
 
-	for (unsigned i = 0; i < e->n_parts; i++)
-		if (engine_health(e->parts[i]) > worst)
-			worst = engine_health(e->parts[i]);
+	for (unsigned i = 0; i < e->n_parts; i++) {
+		if (w->away[i] != NULL)
+			continue;
+		h = mend_will(w, i) ? ENGINE_RECOVERING : engine_health(e->parts[i]);
+		worst = h > worst ? h : worst;
+	}
 	return worst;
 }
 
@@ -191,6 +200,16 @@ const char *engine_shard_away(const struct engine *e, unsigned shard)
 	return shard < e->n_parts ? ((const struct shards *)e)->away[shard] : "missing";
 }
 
+bool engine_mend(struct engine *e)
+{
+	struct shards *w = (struct shards *)e;
+
+	if (e->parts == NULL || w->mend == NULL)
+		return false;
+	mend_now(w);
+	return true;
+}
+
 /* ---- life ---- */
 
 struct shards *shards_new(void)
@@ -281,6 +300,7 @@ int engine_shards_open(unsigned n, const char *child, int dir_fd, const struct e
     struct engine **ret_e)
 {
 	bool memory = strncmp(child, "mem", 3) == 0;
+	struct engine_conf own = *conf;
 	struct shards *w;
 	int r;
 
@@ -289,10 +309,12 @@ int engine_shards_open(unsigned n, const char *child, int dir_fd, const struct e
 	w = shards_new();
 	if (w == NULL)
 		return -ENOMEM;
-	r = open_first(child, dir_fd, conf, w);
+	if (!memory && shards_are_blamed(dir_fd))
+		own.crashes = 0; /* not by their fault */
+	r = open_first(child, dir_fd, &own, w);
 	if (r == 0)
-		r = memory ? open_memory(w, n, child, conf)
-			   : shards_open_dirs(w, n, child, dir_fd, conf);
+		r = memory ? open_memory(w, n, child, &own)
+			   : shards_open_dirs(w, n, child, dir_fd, &own);
 	if (r != 0) {
 		shards_free(w);
 		return r;
