@@ -39,6 +39,7 @@ struct dialogue {
 	struct secret password;    /* while sources are asked, or the account is made */
 	bool make;                 /* a name that nobody has, and the helper may know */
 	bool confirmed;            /* the account was made by this password */
+	bool kept;                 /* which becomes its own */
 	struct waiter *waiter;     /* while it is made */
 	uint64_t guess;            /* whose failure a wrong password is: the account's number ... */
 	bool waits;                /* in the list of those with a challenge out */

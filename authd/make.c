@@ -413,8 +413,8 @@ void make_on_source(struct authd *a, const struct ipc_source_answer *m)
 		    k, m->status == IPC_SOURCE_UNKNOWN ? IPC_ROUTE_UNKNOWN : IPC_ROUTE_TRYLATER);
 }
 
-/* The account is there: mail goes on to it, logins to what its settings say. */
-static void let_in(struct making *k)
+/* The account is there: mail goes on to it, logins to what its settings say (sources_made()). */
+static void let_in(struct making *k, bool made)
 {
 	struct waiter *w;
 
@@ -430,6 +430,8 @@ static void let_in(struct making *k)
 		}
 		d->make = false;
 		d->confirmed = same;
+		d->kept = same && k->keep;
+		d->later |= !made; /* it may have an own password by now */
 		dialogue_ask_route(d);
 	}
 }
@@ -444,11 +446,15 @@ void make_on_new(struct authd *a, const struct ipc_account_new_reply *m)
 		end_all(k, m->status == IPC_ROUTE_UNKNOWN ? IPC_ROUTE_UNKNOWN : IPC_ROUTE_TRYLATER);
 		return;
 	}
-	log_ev(LOG_NOTICE | LOG_AUDIT, "auth.made", kv_s("user", k->name),
-	    kv_u("account", m->account), kv_s("why", k->password.p != NULL ? "login" : "mail"));
+	if (m->made != 0)
+		log_ev(LOG_NOTICE | LOG_AUDIT, "auth.made", kv_s("user", k->name),
+		    kv_u("account", m->account),
+		    kv_s("why", k->password.p != NULL ? "login" : "mail"));
+	/* Of one that an administrator was quicker to make, its settings decide. */
+	k->keep = k->keep && m->made != 0;
 	if (k->keep && k->password.p != NULL)
 		keep_first_password(a, m->account, slice_str(k->name), secret_slice(&k->password));
-	let_in(k);
+	let_in(k, m->made != 0);
 	making_free(k);
 }
 

@@ -129,7 +129,8 @@ void sources_made(struct dialogue *d)
 	bool late = d->make;
 
 	d->make = false;
-	if (!d->confirmed) {
+	/* Its word opens what it may open of an account that was there before, and no more. */
+	if (!d->confirmed || !(known(d->sources, IPC_SOURCE_EXT) || (d->kept && d->own))) {
 		/* Made while this one was on its way: its password may be the own one by now. */
 		d->later |= late && d->sources == 0;
 		ask_next(d);

@@ -112,9 +112,11 @@ void provision_on_authd_gone(struct routerd *rd)
 /* ---- the account ---- */
 
 static void new_reply(
-    struct routerd *rd, uint32_t seq, enum ipc_route_status status, uint64_t account)
+    struct routerd *rd, uint32_t seq, enum ipc_route_status status, uint64_t account, bool made)
 {
-	struct ipc_account_new_reply m = { .seq = seq, .status = status, .account = account };
+	struct ipc_account_new_reply m = {
+		.seq = seq, .status = status, .account = account, .made = made
+	};
 
 	if (rd->authd != NULL)
 		ipc_send(rd->authd, IPC_account_new_reply, &m, NULL);
@@ -125,9 +127,9 @@ void provision_made(struct routerd *rd, uint32_t seq, enum ipc_dir_status status
 	uint64_t id = 0;
 
 	if (status == IPC_DIR_OK && slice_u64(slice_str(text), UINT64_MAX, &id) == 0)
-		new_reply(rd, seq, IPC_ROUTE_OK, id);
+		new_reply(rd, seq, IPC_ROUTE_OK, id, true);
 	else
-		new_reply(rd, seq, IPC_ROUTE_TRYLATER, 0);
+		new_reply(rd, seq, IPC_ROUTE_TRYLATER, 0, false);
 }
 
 void provision_on_new(struct routerd *rd, const struct ipc_account_new *m)
@@ -142,7 +144,7 @@ void provision_on_new(struct routerd *rd, const struct ipc_account_new *m)
 	    !name_valid(a.local) || m->quota > INT64_MAX ||
 	    (!unknown_asks_helper(&rd->db.dir, n.domain, ROUTE_ACCESS) &&
 		!unknown_asks_helper(&rd->db.dir, n.domain, ROUTE_MAIL))) {
-		new_reply(rd, m->seq, IPC_ROUTE_UNKNOWN, 0);
+		new_reply(rd, m->seq, IPC_ROUTE_UNKNOWN, 0, false);
 		return;
 	}
 	o = directory_object(&rd->db.dir, n.domain, a.local);
@@ -150,8 +152,8 @@ void provision_on_new(struct routerd *rd, const struct ipc_account_new *m)
 		n.name = a.local;
 		account_create(rd, &n, (struct dir_answer){ DIR_CONN_AUTHD, m->seq });
 	} else if (o->kind == OBJECT_ACCOUNT && o->state == STATE_ACTIVE) {
-		new_reply(rd, m->seq, IPC_ROUTE_OK, o->id);
+		new_reply(rd, m->seq, IPC_ROUTE_OK, o->id, false);
 	} else {
-		new_reply(rd, m->seq, IPC_ROUTE_TRYLATER, 0);
+		new_reply(rd, m->seq, IPC_ROUTE_TRYLATER, 0, false);
 	}
 }

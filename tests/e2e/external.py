@@ -351,6 +351,21 @@ def first_login(s):
     equal(len(s.mail("kay@" + EXT, "a kept secret")), 0, "messages")
 
 
+@case("whose settings do not name the helper is not let in by its word, made by it or not; a password that it keeps is the own one")
+def not_named(s):
+    asking(s, "named.test")
+    admin(s, "UpdateAccountDefaults %s {UseExtPassword=NO;}" % EXT)
+    helper.passwords = {"eve@" + EXT: SECRET, "fay@" + EXT: "a kept secret"}
+    equal([answer(s, "eve@" + EXT, SECRET) for _ in range(2)], ["[AUTH]"] * 2, "answers")
+    equal((accounts(s), len(creates())), (["eve"], 1), "the account, and the questions")
+    admin(s, "UpdateAccountSettings eve@%s {UseExtPassword=YES;}" % EXT)
+    equal(answer(s, "eve@" + EXT, SECRET), "+OK", "the answer when they do")
+    helper.answers = lambda *a: helper.right(*a).replace("OK", "OK keep=yes")
+    equal(answer(s, "fay@" + EXT, "a kept secret"), "+OK", "the answer with keep=yes")
+    helper.answers = lambda *a: "NO"
+    wait(lambda: opens(s, "fay@" + EXT, "a kept secret"), 60, "the kept password")
+
+
 @case("the first mail makes the account; a name that the helper does not know is refused, later is later")
 def first_mail(s):
     asking(s, "mail.test")

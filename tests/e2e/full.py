@@ -6,9 +6,9 @@ The data directory is a small file system of its own, so this needs root; it run
 import contextlib
 import os
 import subprocess
-import sys
 import tempfile
 
+import own_mounts
 import suite
 from suite import DOMAIN, behind_trace, case, check, equal, message, wait
 
@@ -105,23 +105,5 @@ def run(build):
         return suite.play(s)
 
 
-def main():
-    build = os.path.abspath(sys.argv[1]) if len(sys.argv) > 1 else os.path.join(suite.TOP, "build")
-    if os.geteuid() != 0:
-        print("FAILED  a file system of its own needs root")
-        passed, failed = 0, 1
-    elif "GH_E2E_NAMESPACE" not in os.environ:
-        os.environ["GH_E2E_NAMESPACE"] = "1"
-        os.execvp("unshare", ["unshare", "-m", "--propagation", "private", sys.executable, __file__, build])
-    else:
-        try:
-            passed, failed = run(build)
-        except (suite.Failed, OSError, subprocess.SubprocessError) as e:
-            passed, failed = 0, 1
-            print("FAILED  %s" % e)
-    print("%d passed, %d failed" % (passed, failed))
-    return 1 if failed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    own_mounts.main(run, "a file system of its own")

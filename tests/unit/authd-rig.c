@@ -105,7 +105,8 @@ static void routerd_msg(
 			ipc_send(c, IPC_may_reply, &may, NULL);
 	}
 	if (type == IPC_account_new) {
-		struct ipc_account_new_reply made = { m->account_new.seq, seen.new_status, 30 };
+		struct ipc_account_new_reply made = { m->account_new.seq, seen.new_status, 30,
+			!seen.new_there };
 
 		seen.news++;
 		seen.new = m->account_new;

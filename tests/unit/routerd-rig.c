@@ -112,6 +112,7 @@ static void authd_msg(
 		rig.news++;
 		rig.new_status = m->account_new_reply.status;
 		rig.new_account = m->account_new_reply.account;
+		rig.new_made = m->account_new_reply.made != 0;
 		ipc_send(c, IPC_provision_reply, &p, NULL);
 	}
 	if (type != IPC_secret_drop)

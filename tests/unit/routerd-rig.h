@@ -39,6 +39,7 @@ extern struct rig {
 	uint32_t provision_seq;
 	uint64_t new_account, new_quota;
 	uint32_t new_status;
+	bool new_made;
 	/* Secrets of new accounts: what authd says to one that is brought, and to one that should
 	 * be there. */
 	unsigned takes, looks;

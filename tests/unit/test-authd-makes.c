@@ -16,6 +16,41 @@ static void the_first_login_makes_the_account(void **state)
 	assert_int_equal(seen.sources[IPC_SOURCE_EXT], 1);
 }
 
+/* Made it is, and then its settings decide: the helper opens only what names it. */
+static void an_account_that_does_not_name_the_helper(void **state)
+{
+	rig_knock(IPC_CONN_TLS, 0, "pop3");
+	assert_int_equal(rig_start("PLAIN", "\0new@x\0first", 12), IPC_auth_refused);
+	assert_int_equal(seen.why, IPC_AUTH_BAD);
+	assert_int_equal(seen.news, 1);
+	/* With keep the password becomes the own one. */
+	seen.made[0] = '\0';
+	seen.keep = 1;
+	assert_int_equal(rig_start("PLAIN", "\0new@x\0first", 12), IPC_auth_granted);
+	/* Unless the account has none of its own. */
+	seen.made[0] = '\0';
+	seen.login_flags = IPC_LOGIN_NO_PASSWORD;
+	rig_knock(IPC_CONN_TLS, 0, "pop3");
+	assert_int_equal(rig_start("PLAIN", "\0new@x\0first", 12), IPC_auth_refused);
+	assert_int_equal(seen.why, IPC_AUTH_BAD);
+	assert_int_equal(seen.news, 3);
+}
+
+/* The helper's word, keep or not, is no key to an account that it did not make. */
+static void an_account_that_somebody_else_made_meanwhile(void **state)
+{
+	seen.new_there = true;
+	seen.keep = 1;
+	rig_knock(IPC_CONN_TLS, 0, "pop3");
+	assert_int_equal(rig_start("PLAIN", "\0new@x\0first", 12), IPC_auth_refused);
+	assert_int_equal(seen.why, IPC_AUTH_TRYLATER);
+	assert_true(LIST_EMPTY(&rig.a.keeps));
+	assert_int_equal(rig_has_secret(30), 0);
+	seen.made[0] = '\0';
+	seen.login_flags = IPC_LOGIN_EXT;
+	assert_int_equal(rig_start("PLAIN", "\0new@x\0first", 12), IPC_auth_granted);
+}
+
 static void who_is_unknown_there_is_unknown_here(void **state)
 {
 	seen.source_status[IPC_SOURCE_EXT] = IPC_SOURCE_UNKNOWN;
@@ -178,6 +213,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(the_first_login_makes_the_account),
+		CASE(an_account_that_does_not_name_the_helper),
+		CASE(an_account_that_somebody_else_made_meanwhile),
 		CASE(who_is_unknown_there_is_unknown_here),
 		CASE(what_cannot_be_made_now),
 		CASE(those_behind_wait_for_the_first),

@@ -120,10 +120,11 @@ static void only_there_and_only_new_names(void **state)
 	rig_account_new("ben@d.example");
 	rig_spin();
 	assert_int_equal(rig.new_status, IPC_ROUTE_OK);
+	assert_false(rig.new_made);
 	rig_account_new("new@d.example");
 	rig_spin();
 	assert_int_equal(rig.new_status, IPC_ROUTE_OK);
-	assert_true(rig.new_account > 0);
+	assert_true(rig.new_account > 0 && rig.new_made);
 	assert_int_equal(ask(account_list, "d.example"), IPC_DIR_OK);
 	assert_data("ben|new");
 	/* One that is made under another name than the recipient's gets it no mail. */
