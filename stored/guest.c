@@ -5,23 +5,62 @@
  * Invariant: whatever of a session points into another account (a view, an append, a request) does
  * so while the session is that account's guest.
  */
-#include "stored/session-private.h"
+#include "stored/append-private.h"
+#include "stored/change-private.h"
+#include "stored/tree-private.h"
 #include "stored/tree.h"
 
 #include <stdlib.h>
+
+static bool opens_or_changes(const struct mbox *m, const struct session *s)
+{
+	const struct change *c;
+
+	TAILQ_FOREACH(c, &m->changes, link)
+	if (c->session == s)
+		return true;
+	TAILQ_FOREACH(c, &m->opens, link)
+	if (c->session == s)
+		return true;
+	return false;
+}
+
+/* One of its questions is about the account; those about others are no reason to end it. */
+static bool waits_for(const struct session *s, const struct account *a)
+{
+	const struct request *q;
+	const struct tree_op *t;
+	const struct op *op;
+
+	TAILQ_FOREACH(q, &s->requests, link)
+	if (q->account == a)
+		return true;
+	LIST_FOREACH(op, &s->ops, link)
+	if (op->account == a)
+		return true;
+	TAILQ_FOREACH(t, &a->ops, link)
+	if (t->session == s)
+		return true;
+	for (size_t i = 0; i < a->n_mboxes; i++)
+		if (opens_or_changes(a->mboxes[i], s))
+			return true;
+	for (size_t i = 0; i < a->n_gone; i++)
+		if (opens_or_changes(a->gone[i], s))
+			return true;
+	return false;
+}
 
 /* Something of the session may point into the account. */
 static bool busy(const struct guest *g)
 {
 	const struct session *s = g->session;
 
-	/* Whose it is, what is unanswered, is not looked at: it is soon over. */
-	if (s->outstanding > 0 || s->append != NULL)
+	if (s->append != NULL && s->append->mbox->account == g->account)
 		return true;
 	for (unsigned i = 0; i < SESSION_HANDLES_MAX; i++)
 		if (s->views[i] != NULL && s->views[i]->mbox->account == g->account)
 			return true;
-	return false;
+	return s->outstanding > 0 && waits_for(s, g->account);
 }
 
 static void forget(struct guest *g)

@@ -472,6 +472,35 @@ static void silence(struct rig *r, const struct ipc_foreign_ask *m)
 	asked++;
 }
 
+static uint32_t put_off;
+
+static void later(struct rig *r, const struct ipc_foreign_ask *m)
+{
+	asked++;
+	put_off = m->seq;
+}
+
+/* A question about another account is no reason: its answer comes when the owner has gone. */
+static void who_waits_for_another_stays(void **state)
+{
+	struct rig *r = *state;
+	struct rig_client *s = session(r, ADMIN);
+
+	assert_int_equal(status(s, "~their@example.test/INBOX", 0).status, IPC_ST_OK);
+	r->on_foreign = later;
+	rig_send(s, IPC_mbox_status, &(struct ipc_mbox_status){ 1, SLICE("~third/INBOX"), 0 });
+	while (asked < 2)
+		rig_spin(r, 1);
+	change_identity(r, THEIRS);
+	assert_int_equal(rig_account(r, THEIRS, IPC_account_drop), IPC_ST_OK);
+	rig_send(r->routerd, IPC_foreign_is,
+	    &(struct ipc_foreign_is){
+		.seq = put_off, .status = IPC_DIR_OK, .account = THIRD, .name = SLICE("third") });
+	assert_int_equal(await(s, IPC_mbox_status_is)->mbox_status_is.status, IPC_ST_OK);
+	r->on_foreign = routerd;
+	assert_int_equal(open_box(s, "~third/INBOX", 0).status, IPC_ST_OK);
+}
+
 /* Whoever waits for routerd is told when it goes; who went meanwhile is not missed. */
 static void routerd_goes_away(void **state)
 {
@@ -530,6 +559,7 @@ int main(int argc, char **argv)
 		CASE(a_session_of_another_door_asks_nobody),
 		CASE(oneself_is_no_stranger),
 		CASE(the_owners_end_is_the_guests),
+		CASE(who_waits_for_another_stays),
 		CASE(routerd_goes_away),
 		CASE(many_accounts),
 	};
