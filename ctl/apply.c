@@ -71,35 +71,6 @@ static void set_part(
 	add_step(p, phase, e, &b);
 }
 
-/* ---- the difference, as it is shown ---- */
-
-static void show(struct plan *p, char mark, const struct dir_entry *e, const char *key)
-{
-	p->changes++;
-	if (p->c->json || p->c->quiet)
-		return;
-	printf("%c ", mark);
-	if (key == NULL) {
-		dir_entry_print(e, stdout);
-		return;
-	}
-	printf("%s", dir_kind_words[e->kind]);
-	if (e->name.n > 0)
-		printf(" %.*s", SLICE_FMT(e->name));
-	printf(" %s", key);
-}
-
-static void show_values(const struct plan *p, struct slice from, struct slice to)
-{
-	if (p->c->json || p->c->quiet)
-		return;
-	printf(": ");
-	print_text(from.n > 0 ? from : SLICE("nothing"));
-	printf(" -> ");
-	print_text(to.n > 0 ? to : SLICE("nothing"));
-	putchar('\n');
-}
-
 /* ---- lists of names: what goes first, what comes last ---- */
 
 static bool list_holds(const struct data *list, struct slice name)
@@ -222,7 +193,7 @@ static void plan_new(struct plan *p, const struct dir_entry *e)
 {
 	const struct dir_part *parts = dir_parts[e->kind];
 
-	show(p, '+', e, NULL);
+	plan_show_object(p, '+', e);
 	make_object(p, e);
 	for (size_t i = 0; parts[i].key != NULL; i++) {
 		bool born = is_born_with(e->kind, i);
@@ -267,8 +238,7 @@ static void plan_change(struct plan *p, const struct dir_entry *e, const struct 
 			continue;
 		if (parts[i].value == 'l' && e->part[i].n == 0 && !p->prune)
 			continue;
-		show(p, '~', e, parts[i].key);
-		show_values(p, old->part[i], e->part[i]);
+		plan_show_part(p, e, parts[i].key, old->part[i], e->part[i]);
 		if (parts[i].set == NULL) {
 			/* In one phase: the name is gone for no longer than it takes. */
 			remove_object(p, PHASE_MAKE, old);
@@ -312,10 +282,8 @@ static void plan_router(struct plan *p)
 	if (!slice_eq(buf_slice(&have), buf_slice(&want)) && (first != NULL || p->prune)) {
 		if (first == NULL)
 			first = &p->want.entries[0];
-		p->changes++;
-		if (!p->c->json && !p->c->quiet)
-			printf("~ router: the table is another\n");
-		*&b = BUF_INIT(32 << 20);
+		plan_show_table(p);
+		b = BUF_INIT(32 << 20);
 		buf_puts(&b, "SetRouterTable ");
 		data_put_string(&b, buf_slice(&want));
 		add_step(p, PHASE_ROUTER, first, &b);
@@ -344,7 +312,7 @@ static void plan_prune(struct plan *p, struct slice main_domain)
 		if (e->kind < DIR_DOMAIN || stays(e, main_domain) ||
 		    dirfile_find(&p->want, e->kind, e->name) != NULL)
 			continue;
-		show(p, '-', e, NULL);
+		plan_show_object(p, '-', e);
 		remove_object(p, PHASE_TAKE, e);
 	}
 }
@@ -389,15 +357,14 @@ static int apply(struct plan *p)
 		status = directory_load(p->c, &p->have);
 	if (status != CTL_DONE)
 		return status;
+	if (!plan_form(&p->want))
+		return ctl_refuse(p->c, "out of memory");
+	plan_show_open(p);
 	plan_all(p, name);
 	if (p->failed)
 		return ctl_refuse(p->c, "out of memory");
 	if (p->c->dry_run || p->n == 0) {
-		if (p->c->json)
-			printf("{\"changes\": %zu, \"done\": %s}\n", p->changes,
-			    p->n == 0 ? "true" : "false");
-		else if (p->n == 0 && !p->c->quiet)
-			printf("nothing to do\n");
+		plan_show_close(p);
 		return CTL_DONE;
 	}
 	status = plan_run(p);

@@ -30,6 +30,23 @@ struct plan {
 	int64_t shown_ms;
 };
 
+/* plan-form.c: a file's values as the server writes them. False without memory. */
+bool plan_form(struct dirfile *f);
+
+/*
+ * plan-show.c: the difference as it is found. Counts `changes`; a mark is '+' made, '-' taken away.
+ * With --json it is shown by --dry-run alone, between _open and _close: {"difference": [{"change",
+ * "kind", "name", ...}], "changes", "done"}; _close also says it when there is nothing to do.
+ */
+void plan_show_open(const struct plan *p);
+void plan_show_close(const struct plan *p);
+void plan_show_object(struct plan *p, char mark, const struct dir_entry *e);
+/* Values as canonical text; empty: there is none. */
+void plan_show_part(
+    struct plan *p, const struct dir_entry *e, const char *key, struct slice from, struct slice to);
+/* Lines that go and come, with their numbers in the old and the new table. */
+void plan_show_table(struct plan *p);
+
 /* Runs the steps phase by phase: CTL_DONE when all were asked, whatever was answered, or the
  * status. */
 int plan_run(struct plan *p);

@@ -104,6 +104,21 @@ void print_json_text(const char *name, struct slice s)
 	json_string(s);
 }
 
+void print_json_data(const char *name, struct slice text)
+{
+	struct arena mem;
+	const char *why;
+	struct data *d;
+
+	arena_init(&mem, 64 << 20);
+	d = text.n > 0 ? data_parse(&mem, &text, &why) : NULL;
+	if (d != NULL)
+		print_json_member(name, d);
+	else
+		printf("\"%s\": null", name);
+	arena_fini(&mem);
+}
+
 void print_json_lines(struct slice text)
 {
 	const char *sep = "";

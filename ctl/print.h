@@ -11,6 +11,8 @@ void print_json(const struct data *d);
 /* "name": value, for objects of ours. */
 void print_json_member(const char *name, const struct data *d);
 void print_json_text(const char *name, struct slice s);
+/* The same of a value in the data format; null when `text` is empty. */
+void print_json_data(const char *name, struct slice text);
 /* The lines of a text as an array, but for remarks (#). */
 void print_json_lines(struct slice text);
 /* {"done": false, "error": text} */
