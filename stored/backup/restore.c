@@ -236,6 +236,19 @@ static void give_up(struct restoring *r)
 		(void)mark_remove(r->dir_fd);
 }
 
+/* What engines made on the way is the server's, too. */
+static int own_files(struct restoring *r)
+{
+	char part[GEN_NAME_BYTES];
+	int fd, rc;
+
+	part_name(0, part);
+	fd = openat(r->dir_fd, part, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	rc = fd < 0 ? -errno : out_own_files(fd);
+	fd_close(&fd);
+	return rc;
+}
+
 /* The whole store is there, as it was; it is copied into one of other shards, which takes its
  * place. */
 static int spread(struct restoring *r, int from_fd, struct report *rep)
@@ -278,6 +291,8 @@ static int make(struct restoring *r, const char **ret_what, struct report *rep)
 	if (rc == 0 && spreads(r))
 		rc = spread(r, fd, rep);
 	fd_close(&fd);
+	if (rc == 0)
+		rc = own_files(r);
 	return rc;
 }
 

@@ -1,14 +1,10 @@
 #include "stored/backup/spread.h"
 #include "stored/salvage/sync.h"
 
-#include "common/base/io.h"
 #include "common/base/wire.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 enum { SHARD_BYTES = 4 };
 
@@ -177,38 +173,16 @@ static int open_both(struct spreading *w, int from_fd, int to_fd)
 	return sync_rc(rc);
 }
 
-/* Files of both are the server's, whoever we are: those that the engine makes later, too. */
-static int as_owner(int to_fd)
-{
-	struct stat st;
-
-	if (geteuid() != 0)
-		return 0;
-	if (fstat(to_fd, &st) != 0 || setegid(st.st_gid) != 0 || seteuid(st.st_uid) != 0)
-		return -errno;
-	return 0;
-}
-
-static void as_root(void)
-{
-	if (getuid() == 0 && (seteuid(0) != 0 || setegid(0) != 0))
-		abort(); /* half a root is nobody's idea of a restore */
-}
-
 int spread_store(
     int from_fd, int to_fd, unsigned shards, struct report *rep, uint64_t *ret_left_out)
 {
 	struct spreading w = { .s = { .rep = rep, .n = shards } };
 	int rc = open_both(&w, from_fd, to_fd);
 
-	/* Opening sees to that itself, and ends as root. */
-	if (rc == 0)
-		rc = as_owner(to_fd);
 	if (rc == 0)
 		rc = all(&w);
 	engine_close(&w.s.to);
 	engine_close(&w.s.from);
-	as_root();
 	locmap_fini(&w.s.locs);
 	free(w.accounts);
 	free(w.mboxes);

@@ -22,8 +22,8 @@ struct spread {
 	struct locmap locs;
 };
 
-/* The store of one directory into the other, which is empty: 0 or -errno. As root the files are the
- * owner's of the second. */
+/* The store of one directory into the other, which is empty: 0 or -errno. Files of the
+ * second are the caller's. */
 int spread_store(
     int from_fd, int to_fd, unsigned shards, struct report *rep, uint64_t *ret_left_out);
 

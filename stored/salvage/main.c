@@ -158,6 +158,24 @@ static int salvage_to(struct tool *t, struct out *o)
 	return rc == 0 ? out_finish(o, &t->rep) : rc;
 }
 
+/* Segments that were begun, and large bodies, were made by whoever runs us. */
+static int own_all(struct out *o)
+{
+	static const char *const names[] = { "store", "directory", "secrets" };
+	int rc = 0;
+
+	for (size_t i = 0; i < 3 && rc == 0; i++) {
+		int fd = openat(o->fd, names[i], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+		if (fd >= 0)
+			rc = out_own_files(fd);
+		else if (errno != ENOENT)
+			rc = -errno;
+		fd_close(&fd);
+	}
+	return rc;
+}
+
 static int store_to(struct tool *t, struct out *o)
 {
 	struct newstore *n = NULL;
@@ -175,6 +193,8 @@ static int store_to(struct tool *t, struct out *o)
 		rc = newstore_copy(o, t->directory_fd, "directory", &t->rep);
 	if (rc == 0 && t->secrets_fd >= 0)
 		rc = newstore_copy(o, t->secrets_fd, "secrets", &t->rep);
+	if (rc == 0)
+		rc = own_all(o);
 	return rc == 0 ? out_finish(o, &t->rep) : rc;
 }
 

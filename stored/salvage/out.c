@@ -159,6 +159,40 @@ int out_owner(int fd, const char *database)
 	return p != NULL && fchown(fd, p->pw_uid, (gid_t)-1) != 0 ? -errno : 0;
 }
 
+static int own_one(int fd, const char *name, uid_t owner)
+{
+	struct stat st;
+	int sub, rc;
+
+	if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+		return -errno;
+	if (!S_ISDIR(st.st_mode))
+		return fchownat(fd, name, owner, (gid_t)-1, AT_SYMLINK_NOFOLLOW) != 0 ? -errno : 0;
+	sub = openat(fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (sub < 0)
+		return -errno;
+	rc = fchown(sub, owner, (gid_t)-1) != 0 ? -errno : out_own_files(sub);
+	close(sub);
+	return rc;
+}
+
+int out_own_files(int dir_fd)
+{
+	int copy = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc = 0;
+	DIR *d = copy < 0 ? NULL : fdopendir(copy);
+	const struct dirent *de;
+	struct stat st;
+
+	if (d == NULL || fstat(dir_fd, &st) != 0)
+		rc = -errno;
+	while (rc == 0 && geteuid() == 0 && (de = readdir(d)) != NULL)
+		if (strcmp(de->d_name, ".") != 0 && strcmp(de->d_name, "..") != 0)
+			rc = own_one(dir_fd, de->d_name, st.st_uid);
+	if (d != NULL)
+		closedir(d);
+	return rc;
+}
+
 /* A database's folder has only files in it. */
 static int empty(int fd)
 {

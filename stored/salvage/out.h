@@ -29,6 +29,9 @@ struct engine;
 int out_database(struct out *o, const char *name, struct engine **ret_e);
 /* As root: a database's folder or file becomes the user's who opens it. */
 int out_owner(int fd, const char *database);
+/* The same for what an engine made in a folder, and its shards' below, after it was opened: 0 or
+ * -errno. */
+int out_own_files(int dir_fd);
 
 /* A directory below, made if it is missing: its descriptor or -errno. */
 int out_dir(int fd, const char *name);

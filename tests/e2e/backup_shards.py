@@ -6,6 +6,7 @@ import os
 import random
 import re
 import shutil
+import subprocess
 import threading
 import time
 
@@ -196,12 +197,14 @@ def other_numbers(s):
     os.rename(data(s), data(s) + ".was")
     source = of_three
     for shards in (2, 1, 3):
+        broken_off(s, shards, source)
         equal(tool(s, "restore", "--shards=%d" % shards, source, data(s))["shards"], shards, "shards")
         equal(len(glob.glob(data(s) + "/store/shard-*")), shards - 1, "directories of shards")
         equal(os.path.exists(data(s) + "/store/identity"), shards > 1, "it has an identity")
         equal(sorted(os.listdir(data(s))), ["directory", "secrets", "store"], "what lies in the data directory")
         said = tool(s, "verify", "--offline=" + data(s))
         equal(said["items"], [], "what verify found")
+        equal(strangers_files(s), [], "files that are not the folder's owner's")
         start_with(s, shards)
         got = shown(s)
         for where in want:
@@ -223,10 +226,38 @@ def other_numbers(s):
             m.noop()
             equal(len(good(m.search(None, "ALL"))[0].split()), before + 1, "messages with the one that was restored")
     parts_of(s, source, want)
+    want = {u: sorted(s.mail(u)) for u in USERS}
+    s.stop()
+    tool(s, "salvage", "--as-store", data(s), os.path.join(s.dir, "saved"))
+    shutil.rmtree(data(s))
+    os.rename(os.path.join(s.dir, "saved"), data(s))
+    equal(strangers_files(s), [], "files that are not the folder's owner's, as salvage made them")
+    s.start_again()
+    check({u: sorted(s.mail(u)) for u in USERS} == want, "the mail differs that salvage saved as a store")
     s.stop()
     shutil.rmtree(data(s))
     os.rename(data(s) + ".was", data(s))
     start_with(s, SHARDS)
+
+
+def broken_off(s, shards, source):
+    """Killed at some moment: nobody starts on what is there, and the same command begins anew."""
+    for k in range(3):
+        p = tool(s, "restore", "--shards=%d" % shards, source, data(s), run=subprocess.Popen)
+        time.sleep(random.random() * 0.2)
+        p.kill()
+        p.communicate()
+        there = sorted(os.listdir(data(s))) if os.path.isdir(data(s)) else []
+        if there == ["directory", "secrets", "store"]:
+            shutil.rmtree(data(s))  # it was faster
+        else:
+            check("store" not in there or "restoring" in there, "what lies there: %r", there)
+
+
+def strangers_files(s):
+    """Of the store: a server that is root at its start is nobody's root afterwards."""
+    store = data(s) + "/store"
+    return [os.path.join(d, f) for d, _, files in os.walk(store) for f in files if os.stat(os.path.join(d, f)).st_uid != os.stat(store).st_uid]
 
 
 def accounts_in(s, shards):
