@@ -396,7 +396,7 @@ class Account(kill_tree.TreeActs):
             self.check()
         if sum(len(self.there(b)) for b in self.boxes if b != "INBOX" and self.boxes[b]) > 12:
             self.trim()
-        elif len(self.there("INBOX")) > 14:
+        elif len(self.there("INBOX")) > 14 and self.view:
             self.expunge() if any("\\Deleted" in f for _, f, _ in self.there("INBOX")) else self.move()
         elif self.rng.random() < 0.25:
             self.rng.choice((self.create, self.create, self.delete, self.rename, self.rename, self.subscribe))()
