@@ -3,7 +3,8 @@
 const struct command ctl_commands[] = {
 	{ "domain", "list", 0, 0, ctl_domain_list, 0, "", "", "names of all domains", "" },
 	{ "domain", "main", 0, 0, ctl_domain_main, 0, "", "", "the Main Domain's name", "" },
-	{ "domain", "create", 1, 1, ctl_domain_create, 0, "NAME", "", "make a domain", "" },
+	{ "domain", "create", 1, 100, ctl_domain_create, 0, "NAME [KEY=VALUE...]", "",
+	    "make a domain, with settings", "All of it or nothing." },
 	{ "domain", "delete", 1, 1, ctl_domain_delete, 0, "NAME", "force", "delete an empty domain",
 	    "The Main Domain stays; a domain with objects is deleted with --force only: with all "
 	    "its "
@@ -43,12 +44,13 @@ const struct command ctl_commands[] = {
 	    "where it is kept: the database and its number there", "" },
 	{ "account", "list", 0, 1, ctl_account_list, 0, "[DOMAIN]", "",
 	    "names of a domain's accounts", "Of the Main Domain, if none is named." },
-	{ "account", "create", 1, 2, ctl_account_create, 0, "NAME [QUOTA]", "",
+	{ "account", "create", 1, 100, ctl_account_create, 0, "NAME [QUOTA] [KEY=VALUE...]", "",
 	    "make an account; QUOTA in bytes, or with K, M, G",
-	    "A name without a domain is one of the Main Domain. The account has no password yet." },
+	    "A name without a domain is one of the Main Domain. The account has no password yet. "
+	    "With settings it is all of it or nothing." },
 	{ "account", "delete", 1, 1, ctl_account_delete, CTL_DRY, "NAME", "",
 	    "delete an account and its mail", "" },
-	{ "account", "info", 1, 1, ctl_account_info, 0, "NAME", "",
+	{ "account", "info", 1, 10, ctl_account_info, 0, "NAME [KEY...]", "",
 	    "what is known about an account", "" },
 	{ "account", "quota", 2, 2, ctl_account_quota, 0, "NAME BYTES|unlimited", "",
 	    "how much it may store", "" },

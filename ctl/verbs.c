@@ -50,15 +50,6 @@ static int show_word(struct ctl *c, const char *verb)
 	return ctl_show(c, &b);
 }
 
-static int do_word(struct ctl *c, const char *verb)
-{
-	struct buf b;
-
-	line_start(&b, verb);
-	line_word(&b, c->argv[0]);
-	return ctl_do(c, &b);
-}
-
 int ctl_domain_list(struct ctl *c)
 {
 	return show_word(c, "ListDomains");
@@ -76,7 +67,11 @@ int ctl_version(struct ctl *c)
 
 int ctl_domain_create(struct ctl *c)
 {
-	return do_word(c, "CreateDomain");
+	struct buf b;
+
+	line_start(&b, "CreateDomain");
+	line_word(&b, c->argv[0]);
+	return c->argc > 1 ? line_settings(c, &b, 1) : ctl_do(c, &b);
 }
 
 int ctl_domain_delete(struct ctl *c)
@@ -146,23 +141,32 @@ int ctl_domain_addresses(struct ctl *c)
 	return ctl_do(c, &b);
 }
 
+/* What stands first behind the name may be a quota alone. */
 int ctl_account_create(struct ctl *c)
 {
+	char quota[200];
 	struct buf b;
 
 	line_start(&b, "CreateAccount");
 	line_word(&b, c->argv[0]);
-	if (c->argc > 1) {
-		line_raw(&b, "{MaxAccountSize=");
-		line_word(&b, c->argv[1]);
-		line_raw(&b, ";}");
+	if (c->argc == 1)
+		return ctl_do(c, &b);
+	if (strchr(c->argv[1], '=') == NULL) {
+		snprintf(quota, sizeof(quota), "MaxAccountSize=%s", c->argv[1]);
+		c->argv[1] = quota;
 	}
-	return ctl_do(c, &b);
+	return line_settings(c, &b, 1);
 }
 
 int ctl_account_info(struct ctl *c)
 {
-	return show_word(c, "GetAccountInfo");
+	struct buf b;
+
+	line_start(&b, "GetAccountInfo");
+	line_word(&b, c->argv[0]);
+	if (c->argc > 1)
+		line_list(&b, c, 1);
+	return ctl_show(c, &b);
 }
 
 static int update_account(struct ctl *c, const char *key, const char *value)

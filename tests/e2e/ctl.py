@@ -23,7 +23,7 @@ def usage(s):
     told(s, 2, "unknown command foo", "foo")
     told(s, 2, "account suspend NAME\n", "account")
     told(s, 2, "account suspend NAME\n", "account", "what")
-    told(s, 2, "usage: gatehousectl account create NAME [QUOTA]", "account", "create")
+    told(s, 2, "usage: gatehousectl account create NAME [QUOTA] [KEY=VALUE...]", "account", "create")
     # A variable that is not set: no other name is taken for it, least of all the Main Domain's.
     before = s.ctl("settings", "show", "domain", DOMAIN)
     told(s, 2, "argument 2 is empty; nothing was done", "settings", "set", "domain", "", "MailToUnknown=Discarded")

@@ -19,7 +19,7 @@ LINES = """
 domain main
 domain list
 domain administered
-domain create w0.test
+domain create w0.test MailToUnknown=Rejected
 domain rename w0.test w.test
 domain suspend w.test
 domain resume w.test
@@ -47,7 +47,7 @@ settings set server HideAccountUnknown=YES
 settings show server
 settings replace server
 settings table
-account create x@w.test
+account create x@w.test 5M "RealName=X Y"
 account list w.test
 account rename x@w.test y@w.test
 account settings y@w.test "RealName=A B"
@@ -65,6 +65,7 @@ prefs replace domain w.test Skin=other
 account rights y@w.test = Domain
 account rights y@w.test
 account info y@w.test
+account info y@w.test State ID
 account location y@w.test
 account type y@w.test MultiMailbox
 account identity y@w.test y@w.test
