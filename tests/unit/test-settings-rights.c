@@ -103,6 +103,12 @@ static bool may(const struct role *r, enum setting key, enum where where)
 	return (setting_rows[key].right & has) != 0;
 }
 
+/* What people set for themselves, whatever they may besides. */
+static bool is_own(enum setting key)
+{
+	return key == SETTING_MailboxAliases || key == SETTING_Prefs;
+}
+
 /* ---- the world ---- */
 
 static void add_role(const char *domain, const char *name, uint32_t bits, bool root)
@@ -194,10 +200,8 @@ static uint64_t try_all(const struct role *r, size_t p, const char *name, unsign
 		if (got != status)
 			fail_msg("%s %s %s %s: status %u, not %u", r->account, places[p].word, name,
 			    setting_rows[key].name, got, status);
-		/* People's own, whatever they may besides. */
 		if (here && (may(r, key, places[p].where) ||
-				(places[p].name == NULL && status == IPC_DIR_OK &&
-				    key == SETTING_MailboxAliases)))
+				(places[p].name == NULL && status == IPC_DIR_OK && is_own(key))))
 			want |= 1ull << key;
 		*cells += 1;
 	}
