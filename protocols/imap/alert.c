@@ -8,13 +8,17 @@
 
 static void tell_quota(struct imap *s)
 {
+	const char *kind = s->quota_kind == IPC_QUOTA_MESSAGES ? "messages" : "octets";
 	struct buf text = BUF_INIT(80);
 
 	if (s->quota_level == 0)
 		return;
-	buf_printf(&text, "%u %% of the quota is used", s->quota_level);
 	if (s->quota_over)
-		imap_untagged(s, "NO", "OVERQUOTA", "the quota is used up");
+		buf_printf(&text, "the quota of %s is used up", kind);
+	else
+		buf_printf(&text, "%u %% of the quota of %s is used", s->quota_level, kind);
+	if (s->quota_over)
+		imap_untagged(s, "NO", "OVERQUOTA", buf_cstr(&text));
 	else
 		imap_untagged(s, "OK", "ALERT", buf_cstr(&text));
 	buf_fini(&text);

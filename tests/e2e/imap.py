@@ -459,10 +459,11 @@ def quota_levels(s):
 
         def levels():
             good(m.noop())
-            told.extend(t.split()[1] for t in m.response("OK")[1] or [] if t and b"[ALERT]" in t)
+            told.extend(t for t in m.response("OK")[1] or [] if t and b"[ALERT]" in t)
             return told
 
-        for size, want in ((70000, []), (15000, [b"80"]), (1000, [b"80"]), (8000, [b"80", b"90"])):
+        texts = [b"[ALERT] %d %% of the quota of octets is used" % level for level in (80, 90)]
+        for size, want in ((70000, []), (15000, texts[:1]), (1000, texts[:1]), (8000, texts)):
             with s.lmtp() as l:
                 equal(l.data([TO], message("x" * size))[0][0], 250, "a delivery")
             wait(lambda: len(levels()) >= len(want), 60, "a level")
