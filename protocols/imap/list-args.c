@@ -53,22 +53,22 @@ static void return_options(struct parse *p, struct list *l)
 	}
 }
 
-void list_pattern(struct parse *p, struct list *l, struct slice reference)
+bool list_pattern(struct parse *p, struct list *l, struct slice reference)
 {
 	struct slice pattern = parse_list_mailbox(p);
 	uint8_t *text;
 
 	if (!parse_ok(p) || pattern.p == NULL)
-		return;
+		return false;
 	/* An empty pattern in an extended LIST matches nothing (RFC 5258 3). */
 	if (l->n_patterns == LIST_PATTERNS_MAX) {
 		parse_refuse(p, "too many patterns");
-		return;
+		return false;
 	}
 	text = arena_alloc(p->arena, reference.n + pattern.n + 1);
 	if (text == NULL || reference.n + pattern.n > MATCH_PATTERN_MAX) {
 		parse_refuse(p, "the pattern is too long");
-		return;
+		return false;
 	}
 	if (reference.n > 0)
 		memcpy(text, reference.p, reference.n);
@@ -76,6 +76,7 @@ void list_pattern(struct parse *p, struct list *l, struct slice reference)
 		memcpy(text + reference.n, pattern.p, pattern.n);
 	if (reference.n + pattern.n > 0)
 		l->patterns[l->n_patterns++] = slice_of(text, reference.n + pattern.n);
+	return pattern.n == 0;
 }
 
 struct slice list_reference(struct parse *p)
@@ -101,8 +102,7 @@ void list_args(struct parse *p, struct list *l, bool *ret_separator)
 		while (parse_try(p, ' '));
 		parse_char(p, ')');
 	} else {
-		*ret_separator = p->end - p->p == 2 && p->p[0] == '"' && p->p[1] == '"';
-		list_pattern(p, l, reference);
+		*ret_separator = list_pattern(p, l, reference);
 	}
 	if (parse_try(p, ' '))
 		return_options(p, l);

@@ -7,8 +7,11 @@ enum { LIST_PATTERNS_MAX = 32, LIST_ROWS_MAX = 1000000 };
 
 struct row {
 	struct slice name; /* in `names` */
-	size_t name_at;
+	uint32_t name_at;
 	uint32_t attrs;
+	uint32_t up;         /* the nearest row above it in the tree, counted from one; 0: none */
+	bool children;       /* something that is there is below it */
+	bool selected_below; /* something that the options select is */
 };
 
 struct list {
@@ -37,5 +40,5 @@ struct list {
 void list_args(struct parse *p, struct list *l, bool *ret_separator);
 /* The reference and the blank behind it. */
 struct slice list_reference(struct parse *p);
-/* A pattern behind the reference; one that no name can match is left out. */
-void list_pattern(struct parse *p, struct list *l, struct slice reference);
+/* A pattern behind the reference; one that no name can match is left out. True: it is "". */
+bool list_pattern(struct parse *p, struct list *l, struct slice reference);

@@ -35,7 +35,8 @@ static bool row_add(struct list *l, struct slice name, uint32_t attrs)
 		l->rows = r;
 		l->cap_rows = cap;
 	}
-	l->rows[l->n_rows++] = (struct row){ { NULL, name.n }, l->names.n, attrs };
+	l->rows[l->n_rows++] =
+	    (struct row){ { NULL, name.n }, (uint32_t)l->names.n, attrs, 0, false, false };
 	return buf_put(&l->names, name) == 0;
 }
 
@@ -86,6 +87,45 @@ static void ask_next(struct list *l)
 	imap_send(s, IPC_mbox_list, &m);
 }
 
+static bool is_below(struct slice name, struct slice parent)
+{
+	return name.n > parent.n && name.p[parent.n] == '/' && slice_starts(name, parent);
+}
+
+static bool selected(const struct list *l, const struct row *r)
+{
+	if ((l->select_subscribed || l->lsub) && (r->attrs & IPC_ATTR_SUBSCRIBED) == 0)
+		return false;
+	if (l->select_special && (r->attrs & IPC_ATTR_SPECIAL) == 0)
+		return false;
+	return l->select_subscribed || l->lsub || (r->attrs & IPC_ATTR_NONEXISTENT) == 0;
+}
+
+/* Rows come with all that is below a name behind it: who is above whom is one look at each. */
+static void rows_join(struct list *l)
+{
+	uint32_t up = 0;
+
+	for (size_t i = 0; i < l->n_rows; i++) {
+		struct row *r = &l->rows[i];
+
+		r->name.p = l->names.p + r->name_at;
+		while (up != 0 && !is_below(r->name, l->rows[up - 1].name))
+			up = l->rows[up - 1].up;
+		r->up = up;
+		up = (uint32_t)i + 1;
+	}
+	for (size_t i = l->n_rows; i-- > 0;) {
+		const struct row *r = &l->rows[i];
+		struct row *over = r->up != 0 ? &l->rows[r->up - 1] : NULL;
+
+		if (over == NULL)
+			continue;
+		over->children |= r->children || (r->attrs & IPC_ATTR_NONEXISTENT) == 0;
+		over->selected_below |= r->selected_below || selected(l, r);
+	}
+}
+
 static void on_rows(struct list *l, const struct ipc_mbox_list_rows *m)
 {
 	struct wire_reader r = wire_reader(m->rows);
@@ -111,39 +151,8 @@ static void on_rows(struct list *l, const struct ipc_mbox_list_rows *m)
 		ask_next(l);
 		return;
 	}
-	for (size_t i = 0; i < l->n_rows; i++)
-		l->rows[i].name.p = l->names.p + l->rows[i].name_at;
+	rows_join(l);
 	l->complete = true;
-}
-
-static bool is_below(struct slice name, struct slice parent)
-{
-	return name.n > parent.n && name.p[parent.n] == '/' && slice_starts(name, parent);
-}
-
-static bool has_children(const struct list *l, size_t i)
-{
-	for (size_t k = i + 1; k < l->n_rows && is_below(l->rows[k].name, l->rows[i].name); k++)
-		if ((l->rows[k].attrs & IPC_ATTR_NONEXISTENT) == 0)
-			return true;
-	return false;
-}
-
-static bool selected(const struct list *l, const struct row *r)
-{
-	if ((l->select_subscribed || l->lsub) && (r->attrs & IPC_ATTR_SUBSCRIBED) == 0)
-		return false;
-	if (l->select_special && (r->attrs & IPC_ATTR_SPECIAL) == 0)
-		return false;
-	return l->select_subscribed || l->lsub || (r->attrs & IPC_ATTR_NONEXISTENT) == 0;
-}
-
-static bool selected_below(const struct list *l, size_t i)
-{
-	for (size_t k = i + 1; k < l->n_rows && is_below(l->rows[k].name, l->rows[i].name); k++)
-		if (selected(l, &l->rows[k]))
-			return true;
-	return false;
 }
 
 static bool matches(const struct list *l, struct slice name)
@@ -157,10 +166,8 @@ static bool matches(const struct list *l, struct slice name)
 /* ---- output --------------------------------------------------------------------------------- */
 
 /* What CHILDINFO tells of is a child (RFC 5258 section 4), also where it is only subscribed. */
-static void put_attrs(const struct list *l, struct writer *w, size_t i, bool child_info)
+static void put_attrs(const struct list *l, struct writer *w, const struct row *r, bool child_info)
 {
-	const struct row *r = &l->rows[i];
-
 	write_open(w);
 	if (l->lsub) {
 		if ((r->attrs & (IPC_ATTR_NOSELECT | IPC_ATTR_NONEXISTENT)) != 0)
@@ -175,28 +182,36 @@ static void put_attrs(const struct list *l, struct writer *w, size_t i, bool chi
 		write_atom(w, "\\Noselect");
 	if ((l->select_subscribed || l->return_subscribed) && (r->attrs & IPC_ATTR_SUBSCRIBED) != 0)
 		write_atom(w, "\\Subscribed");
-	write_atom(w, child_info || has_children(l, i) ? "\\HasChildren" : "\\HasNoChildren");
+	write_atom(w, child_info || r->children ? "\\HasChildren" : "\\HasNoChildren");
 	imap_put_uses(w, r->attrs);
 	write_close(w);
 }
 
-static void put_row(struct list *l, size_t i, bool child_info)
+/* RFC 5258 3: the selection options that something below the name meets. */
+static void put_child_info(const struct list *l, struct writer *w)
+{
+	write_open(w);
+	write_string(w, SLICE("CHILDINFO"));
+	write_open(w);
+	if (l->select_subscribed)
+		write_string(w, SLICE("SUBSCRIBED"));
+	if (l->select_special)
+		write_string(w, SLICE("SPECIAL-USE"));
+	write_close(w);
+	write_close(w);
+}
+
+static void put_row(struct list *l, const struct row *r, bool child_info)
 {
 	struct writer w = imap_writer(l->job.s);
 
 	write_untagged(&w);
 	write_atom(&w, l->lsub ? "LSUB" : "LIST");
-	put_attrs(l, &w, i, child_info);
+	put_attrs(l, &w, r, child_info);
 	write_string(&w, SLICE("/"));
-	write_mailbox(&w, l->rows[i].name);
-	if (child_info) {
-		write_open(&w);
-		write_string(&w, SLICE("CHILDINFO"));
-		write_open(&w);
-		write_string(&w, SLICE("SUBSCRIBED"));
-		write_close(&w);
-		write_close(&w);
-	}
+	write_mailbox(&w, r->name);
+	if (child_info)
+		put_child_info(l, &w);
 	write_end(&w);
 }
 
@@ -214,59 +229,42 @@ static void put_implied(struct list *l, struct slice name)
 	write_close(&w);
 	write_string(&w, SLICE("/"));
 	write_mailbox(&w, name);
-	if (!l->lsub) {
-		write_open(&w);
-		write_string(&w, SLICE("CHILDINFO"));
-		write_open(&w);
-		write_string(&w, SLICE("SUBSCRIBED"));
-		write_close(&w);
-		write_close(&w);
-	}
+	if (!l->lsub)
+		put_child_info(l, &w);
 	write_end(&w);
 	l->implied = name;
-}
-
-static const struct row *row_find(const struct list *l, size_t before, struct slice name)
-{
-	while (before-- > 0)
-		if (slice_eq(l->rows[before].name, name))
-			return &l->rows[before];
-	return NULL;
 }
 
 /*
  * RFC 3501 6.3.9: "foo" for a pattern "%" when only "foo/bar" is subscribed; RFC 5258 3.5 with
  * RECURSIVEMATCH the same.
  */
-static void put_ancestors(struct list *l, size_t i)
+static void put_ancestors(struct list *l, const struct row *r)
 {
-	struct slice name = l->rows[i].name;
+	bool told[IMAP_MBOX_MAX] = { 0 }; /* by length: those that have a row that tells of them */
 
-	for (size_t n = 1; n < name.n; n++) {
-		struct slice up = slice_part(name, 0, n);
-		const struct row *r;
+	for (uint32_t up = r->up; up != 0; up = l->rows[up - 1].up)
+		told[l->rows[up - 1].name.n] = !l->lsub || selected(l, &l->rows[up - 1]);
+	for (size_t n = 1; n < r->name.n; n++) {
+		struct slice up = slice_part(r->name, 0, n);
 
-		if (name.p[n] != '/' || !matches(l, up) || slice_eq(up, l->implied) ||
-		    is_below(l->implied, up))
-			continue;
-		r = row_find(l, i, up);
-		if (r == NULL || (l->lsub && !selected(l, r)))
+		if (r->name.p[n] == '/' && !told[n] && !slice_eq(up, l->implied) &&
+		    !is_below(l->implied, up) && matches(l, up))
 			put_implied(l, up);
 	}
 }
 
-static void put_one(struct list *l, size_t i)
+static void put_one(struct list *l, const struct row *r)
 {
-	const struct row *r = &l->rows[i];
-	bool chosen = selected(l, r), child_info = l->recursive && selected_below(l, i);
+	bool chosen = selected(l, r), child_info = l->recursive && r->selected_below;
 
 	if (chosen && (l->recursive || (l->lsub && !matches(l, r->name))))
-		put_ancestors(l, i);
+		put_ancestors(l, r);
 	if (!matches(l, r->name) || !(chosen || child_info))
 		return;
 	if (!chosen && (r->attrs & IPC_ATTR_NONEXISTENT) != 0 && !child_info)
 		return;
-	put_row(l, i, child_info);
+	put_row(l, r, child_info);
 	if (l->status != 0 && (r->attrs & (IPC_ATTR_NOSELECT | IPC_ATTR_NONEXISTENT)) == 0) {
 		l->seq = imap_status_ask(l->job.s, r->name, l->status);
 		l->waiting = true;
@@ -278,7 +276,7 @@ static void list_go(struct imap_job *j)
 	struct list *l = (struct list *)j;
 
 	while (l->complete && !l->waiting && l->at < l->n_rows && !imap_full(j->s))
-		put_one(l, l->at++);
+		put_one(l, &l->rows[l->at++]);
 	if (l->complete && !l->waiting && l->at == l->n_rows)
 		imap_done(j->s, IMAP_OK, NULL, "done");
 }
