@@ -15,6 +15,7 @@
 #include "protocols/imap/scan.h"
 #include "protocols/imap/section.h"
 #include "protocols/imap/sift.h"
+#include "protocols/imap/vanished.h"
 
 /* ---- what is wanted: fetch-items.c -------------------------------------------------------------
  */
@@ -127,9 +128,8 @@ struct fetch {
 	struct imap_scan scan;
 	bool scanning; /* a page is on its way */
 	struct buf rows, sets;
-	size_t rows_at; /* octets done */
-	uint32_t gone_seq;
-	bool gone_wait; /* VANISHED comes first */
+	size_t rows_at;           /* octets done */
+	struct vanished vanished; /* comes first */
 
 	/* the ring of slots; as many as there are messages, if they are few */
 	struct fetch_slot *slot;

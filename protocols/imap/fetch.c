@@ -28,6 +28,7 @@ static void fetch_free(struct imap_job *j)
 	buf_fini(&f->pieces);
 	buf_fini(&f->hold);
 	set_fini(&f->uids);
+	vanished_fini(&f->vanished);
 	set_fini(&f->seen);
 	free(f);
 }
@@ -83,22 +84,6 @@ static void rows_write(struct fetch *f)
 	}
 }
 
-/* RFC 7162 3.2.6: first what went away since. */
-static void on_gone(struct fetch *f, const struct ipc_gone_are *m)
-{
-	struct writer w = imap_writer(f->job.s);
-
-	if (m->status == IPC_ST_OK && m->uids.n >= 8) {
-		write_untagged(&w);
-		write_made(&w, SLICE("VANISHED (EARLIER)"));
-		write_set(&w, m->uids);
-		write_end(&w);
-	}
-	if (m->status != IPC_ST_OK)
-		f->wrong |= FETCH_LATER;
-	f->gone_wait = m->more != 0 && m->status == IPC_ST_OK;
-}
-
 /* ---- the end ---- */
 
 static void answer(struct fetch *f)
@@ -130,7 +115,7 @@ static void fetch_go(struct imap_job *j)
 {
 	struct fetch *f = (struct fetch *)j;
 
-	if (f->gone_wait)
+	if (!vanished_go(j->s, &f->vanished))
 		return;
 	rows_ask(f);
 	if (f->slot == NULL) {
@@ -161,8 +146,9 @@ static void fetch_msg(struct imap_job *j, enum ipc_type type, const union ipc_an
 		fetch_on_pieces(f, &m->parts_are);
 	else if (type == IPC_store_done)
 		fetch_on_stored(f, &m->store_done);
-	else if (type == IPC_gone_are && m->gone_are.seq == f->gone_seq)
-		on_gone(f, &m->gone_are);
+	else if (type == IPC_gone_are && m->gone_are.seq == f->vanished.seq &&
+		 vanished_take(&f->vanished, &m->gone_are) != IPC_ST_OK)
+		f->wrong |= FETCH_LATER;
 }
 
 static const struct imap_job_ops fetch_ops = {
@@ -189,27 +175,7 @@ static bool rings_make(struct fetch *f)
 	return f->slot != NULL && f->ask != NULL;
 }
 
-/* RFC 7162 3.2.6: the set may name uids that are long gone, so it is taken as it was written. */
-static void vanished_ask(struct fetch *f, const struct set *set)
-{
-	struct imap *s = f->job.s;
-	struct set known = { 0 };
-	struct buf pairs = BUF_INIT(IMAP_PAIRS_MAX * 8);
-	struct ipc_gone_get m = { .seq = ++s->seq, .mbox = s->view.mbox, .since = f->plan.since };
-	size_t at = 0;
-
-	for (size_t i = 0; i < set->n; i++)
-		set_add(&known, set->r[i].first, set->r[i].last);
-	set_norm(&known);
-	set_pairs(&known, &at, &pairs);
-	m.uids = buf_slice(&pairs);
-	f->gone_seq = m.seq;
-	f->gone_wait = !pairs.overflow && imap_send(s, IPC_gone_get, &m) == 0;
-	set_fini(&known);
-	buf_fini(&pairs);
-}
-
-static void begin(struct fetch *f, const struct set *set)
+static void begin(struct fetch *f)
 {
 	struct imap *s = f->job.s;
 
@@ -226,8 +192,16 @@ static void begin(struct fetch *f, const struct set *set)
 	buf_init(&f->pieces, IMAP_FETCH_ASKS * 20);
 	if (f->plan.modseq)
 		imap_condstore_on(s);
-	if (f->plan.vanished)
-		vanished_ask(f, set);
+	if (f->vanished.known.n > 0)
+		vanished_ask(s, &f->vanished, f->plan.since);
+}
+
+/* RFC 7162 3.2.6: the set may name uids that are long gone, so it is taken as it was written. */
+static void known_set(struct set *known, const struct set *set)
+{
+	for (size_t i = 0; i < set->n; i++)
+		set_add(known, set->r[i].first, set->r[i].last);
+	set_norm(known);
 }
 
 void imap_cmd_fetch(struct imap *s, struct parse *p)
@@ -244,11 +218,15 @@ void imap_cmd_fetch(struct imap *s, struct parse *p)
 	parse_sp(p);
 	parse_set(p, &set, &saved);
 	fetch_plan_parse(p, s->uid, &f->plan);
+	if (f->plan.vanished)
+		known_set(&f->vanished.known, saved ? &s->saved : &set);
 	if (!parse_ok(p))
 		imap_bad(s, p);
 	else if (f->plan.vanished && !s->qresync)
 		imap_done(s, IMAP_BAD, NULL, "VANISHED wants ENABLE QRESYNC");
+	else if (f->vanished.known.failed)
+		imap_done(s, IMAP_NO, "LIMIT", "the set is too large");
 	else if (imap_resolve(s, &set, saved, &f->uids) == 0)
-		begin(f, &set);
+		begin(f);
 	set_fini(&set);
 }

@@ -5,12 +5,11 @@
 #include "protocols/imap/imap-private.h"
 
 #include "protocols/imap/scan.h"
+#include "protocols/imap/vanished.h"
 
 #include <stdlib.h>
 
-enum stage { OPENING, LOADING, GONE, VANISHED, CHANGED };
-
-enum { VANISHED_RANGES = 1000 }; /* in one line */
+enum stage { OPENING, LOADING, GONE, CHANGED };
 
 struct opening {
 	struct imap_job job;
@@ -18,10 +17,9 @@ struct opening {
 	bool readonly, qresync, waiting;
 	uint32_t seq, recent_from, recent_to, first_unseen, known_validity;
 	uint64_t modseq, known_modseq;
-	struct set known;          /* uids that the client has; empty: all */
-	struct set nums, matched;  /* pairs of numbers and uids that the client knows */
-	struct set gone, vanished; /* vanished: those of `gone` that the client has */
-	size_t vanished_at;
+	struct set known;         /* uids that the client has; empty: all */
+	struct set nums, matched; /* pairs of numbers and uids that the client knows */
+	struct vanished vanished;
 	struct imap_scan scan;
 };
 
@@ -32,8 +30,7 @@ static void opening_free(struct imap_job *j)
 	set_fini(&o->known);
 	set_fini(&o->nums);
 	set_fini(&o->matched);
-	set_fini(&o->gone);
-	set_fini(&o->vanished);
+	vanished_fini(&o->vanished);
 	free(o);
 }
 
@@ -135,61 +132,22 @@ static uint32_t matched_uid(const struct opening *o)
 
 static void ask_gone(struct opening *o)
 {
-	struct imap *s = o->job.s;
-	struct buf pairs = BUF_INIT(IMAP_PAIRS_MAX * 8);
-	struct ipc_gone_get m = { .seq = ++s->seq, .mbox = s->view.mbox, .since = o->known_modseq };
-	uint32_t from = matched_uid(o) + 1, to = s->view.uidnext - 1;
-	struct set asked = { 0 };
-	size_t at = 0;
+	uint32_t from = matched_uid(o) + 1, to = o->job.s->view.uidnext - 1;
 
 	if (o->known.n == 0 && to >= from)
 		set_add(&o->known, 1, to);
-	set_clip(&o->known, from, to, &asked);
-	/* More ranges than fit: the whole span, and what is not known is left out later. */
-	if (asked.n > IMAP_PAIRS_MAX) {
-		asked.r[0].last = asked.r[asked.n - 1].last;
-		asked.n = 1;
-	}
-	set_pairs(&asked, &at, &pairs);
-	m.uids = buf_slice(&pairs);
+	set_clip(&o->known, from, to, &o->vanished.known);
 	o->stage = GONE;
-	o->seq = m.seq;
-	if (asked.n > 0)
-		imap_send(s, IPC_gone_get, &m);
-	buf_fini(&pairs);
-	if (asked.n == 0)
-		o->stage = CHANGED;
-	set_fini(&asked);
-}
-
-static void put_vanished(struct opening *o)
-{
-	struct imap *s = o->job.s;
-	const struct set *v = &o->vanished;
-	struct writer w = imap_writer(s);
-
-	write_untagged(&w);
-	write_atom(&w, "VANISHED");
-	write_open(&w);
-	write_atom(&w, "EARLIER");
-	write_close(&w);
-	for (size_t n = 0; n < VANISHED_RANGES && o->vanished_at < v->n; n++, o->vanished_at++)
-		write_range(&w, v->r[o->vanished_at].first, v->r[o->vanished_at].last);
-	write_end(&w);
+	if (o->vanished.known.n > 0)
+		vanished_ask(o->job.s, &o->vanished, o->known_modseq);
 }
 
 static void on_gone(struct opening *o, const struct ipc_gone_are *m)
 {
-	if (m->status != IPC_ST_OK || !set_add_pairs(&o->gone, m->uids)) {
-		open_failed(o, m->status != IPC_ST_OK ? m->status : IPC_ST_TRYLATER);
-		return;
-	}
-	if (m->more != 0)
-		return;
-	set_norm(&o->gone);
-	for (size_t i = 0; i < o->known.n; i++)
-		set_clip(&o->gone, o->known.r[i].first, o->known.r[i].last, &o->vanished);
-	o->stage = VANISHED;
+	uint32_t status = vanished_take(&o->vanished, m);
+
+	if (status != IPC_ST_OK)
+		open_failed(o, status);
 }
 
 static void on_rows(struct opening *o, const struct ipc_mbox_rows *m)
@@ -214,12 +172,8 @@ static void opening_go(struct imap_job *j)
 {
 	struct opening *o = (struct opening *)j;
 
-	while (o->stage == VANISHED && !imap_full(j->s)) {
-		if (o->vanished_at < o->vanished.n)
-			put_vanished(o);
-		else
-			o->stage = CHANGED;
-	}
+	if (o->stage == GONE && vanished_go(j->s, &o->vanished))
+		o->stage = CHANGED;
 	if (o->stage != CHANGED || o->waiting || imap_full(j->s))
 		return;
 	o->scan.uids = &o->known;
@@ -292,7 +246,7 @@ static void opening_msg(struct imap_job *j, enum ipc_type type, const union ipc_
 		on_opened(o, &m->mbox_opened);
 	else if (o->stage == LOADING && type == IPC_mbox_uids_are && m->mbox_uids_are.seq == o->seq)
 		on_uids(o, &m->mbox_uids_are);
-	else if (o->stage == GONE && type == IPC_gone_are && m->gone_are.seq == o->seq)
+	else if (o->stage == GONE && type == IPC_gone_are && m->gone_are.seq == o->vanished.seq)
 		on_gone(o, &m->gone_are);
 	else if (o->stage == CHANGED && type == IPC_mbox_rows && m->mbox_rows.seq == o->scan.seq)
 		on_rows(o, &m->mbox_rows);
