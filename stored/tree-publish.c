@@ -25,13 +25,14 @@ static void bury(struct account *a, struct mbox *m)
 	memmove(&a->mboxes[i], &a->mboxes[i + 1], (a->n_mboxes - i) * sizeof(*a->mboxes));
 }
 
-static void views_end(struct mbox *m)
+/* `by`: whose request did it, or NULL. */
+static void views_end(struct mbox *m, const struct session *by)
 {
 	struct view *v;
 
 	while ((v = LIST_FIRST(&m->views)) != NULL) {
 		struct session *s = v->session;
-		struct ipc_mbox_gone g = { v->handle };
+		struct ipc_mbox_gone g = { v->handle, s == by };
 
 		if (s->chan != NULL)
 			(void)ipc_send(s->chan, IPC_mbox_gone, &g, NULL);
@@ -151,7 +152,7 @@ static bool delete_publish(struct tree_op *op)
 		m->deleted_s = op->when;
 		m->pub = m->pend = op->head;
 	}
-	views_end(m);
+	views_end(m, op->session);
 	change_fail(m);
 	bury(a, m);
 	tree_reap(a);
@@ -177,7 +178,7 @@ static void inbox_publish(struct tree_op *op)
 	struct mbox *old = a->inbox;
 
 	a->inbox = account_mbox_id(a, op->id);
-	views_end(old);
+	views_end(old, op->session);
 }
 
 /* Who has it open knows it by the old uidvalidity. */
@@ -191,7 +192,7 @@ static bool place_publish(struct tree_op *op)
 	m->uidvalidity = m->pub.uidvalidity = m->pend.uidvalidity = op->uidvalidity;
 	if (op->uidvalidity >= a->rec.next_uidvalidity)
 		a->rec.next_uidvalidity = op->uidvalidity + 1;
-	views_end(m);
+	views_end(m, NULL);
 	return true;
 }
 

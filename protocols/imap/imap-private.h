@@ -259,8 +259,8 @@ int imap_resolve(struct imap *s, struct set *set, bool saved, struct set *ret_ui
 /* CONDSTORE is on from here on (RFC 7162 3.1.8): tells HIGHESTMODSEQ if a mailbox is selected. */
 void imap_condstore_on(struct imap *s);
 void imap_unselect(struct imap *s);
-/* Somebody deleted the selected mailbox. */
-void imap_mailbox_gone(struct imap *s);
+/* The selected mailbox was deleted; `own`: by the command under way. */
+void imap_mailbox_gone(struct imap *s, bool own);
 
 /* ---- expunge.c ---- */
 /* "[HIGHESTMODSEQ n]" of the state that is told by then. */

@@ -356,7 +356,7 @@ static void session_msg(struct imap *s, enum ipc_type type, const union ipc_any 
 		break;
 	case IPC_mbox_gone:
 		if (m->mbox_gone.mbox == v->mbox)
-			imap_mailbox_gone(s);
+			imap_mailbox_gone(s, m->mbox_gone.own != 0);
 		break;
 	case IPC_quota_level:
 		s->quota_level = m->quota_level.percent;

@@ -361,11 +361,8 @@ void imap_condstore_on(struct imap *s)
  * RFC 2180 3.3. A session that deletes its own mailbox, or renames INBOX away, goes on without one;
  * another's client learns by the end of the connection that its numbers mean nothing any more.
  */
-void imap_mailbox_gone(struct imap *s)
+void imap_mailbox_gone(struct imap *s, bool own)
 {
-	struct slice cmd = slice_str(s->cmd != NULL ? s->cmd->name : "");
-	bool own = slice_ieq(cmd, SLICE("DELETE")) || slice_ieq(cmd, SLICE("RENAME"));
-
 	s->view.mbox = 0;
 	if (own)
 		imap_unselect(s);

@@ -207,6 +207,7 @@ static void deleting_leaves_the_children(void **state)
 {
 	struct rig *r = *state;
 	struct rig_client *s = session(r), *other = session(r);
+	const union ipc_any *m;
 	struct ipc_mbox_opened o;
 
 	assert_int_equal(create(s, "a/b"), IPC_ST_OK);
@@ -214,14 +215,16 @@ static void deleting_leaves_the_children(void **state)
 	o = rig_open(other, "a", IPC_MBOX_EVENTS);
 	assert_int_equal(o.status, IPC_ST_OK);
 	assert_int_equal(drop(s, "a"), IPC_ST_OK);
-	assert_int_equal(rig_wait(other, IPC_mbox_gone)->mbox_gone.mbox, o.mbox);
+	m = rig_wait(other, IPC_mbox_gone);
+	assert_int_equal(m->mbox_gone.mbox, o.mbox);
+	assert_int_equal(m->mbox_gone.own, 0);
 	list_is(s, "", "INBOX a/ a/b ");
 	assert_int_equal(drop(s, "a"), IPC_ST_CANNOT);
 	assert_int_equal(create(s, "a"), IPC_ST_OK);
 	assert_true(rig_open(s, "a", 0).uidvalidity > o.uidvalidity);
 	assert_int_equal(drop(s, "a/b"), IPC_ST_OK);
 	rig_send(s, IPC_mbox_delete, &(struct ipc_mbox_delete){ 2, SLICE("a") });
-	(void)rig_wait(s, IPC_mbox_gone); /* its own view of it */
+	assert_int_equal(rig_wait(s, IPC_mbox_gone)->mbox_gone.own, 1); /* its own view of it */
 	assert_int_equal(done(s), IPC_ST_OK);
 	assert_int_equal(drop(s, "a"), IPC_ST_NOTFOUND);
 	list_is(s, "", "INBOX ");
