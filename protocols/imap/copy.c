@@ -12,6 +12,9 @@ struct copy {
 	struct imap_job job;
 	uint32_t seq;
 	bool move;
+	struct slice box; /* where to, in the command's text or arena */
+	struct set uids;  /* what is copied; asked for up to range `at` */
+	size_t at;
 	struct set from, to;
 };
 
@@ -19,6 +22,7 @@ static void copy_free(struct imap_job *j)
 {
 	struct copy *c = (struct copy *)j;
 
+	set_fini(&c->uids);
 	set_fini(&c->from);
 	set_fini(&c->to);
 	free(c);
@@ -56,6 +60,22 @@ static void copied(struct copy *c, uint32_t uidvalidity)
 	imap_reply_end(s, &w);
 }
 
+/* The next portion of the set, which only a MOVE has. */
+static void copy_ask(struct copy *c)
+{
+	struct imap *s = c->job.s;
+	struct buf pairs = BUF_INIT(IMAP_PAIRS_MAX * 8);
+	struct ipc_msg_copy m = {
+		.seq = ++s->seq, .mbox = s->view.mbox, .move = c->move, .to = c->box
+	};
+
+	set_pairs(&c->uids, &c->at, &pairs);
+	m.uids = buf_slice(&pairs);
+	c->seq = m.seq;
+	imap_send(s, IPC_msg_copy, &m);
+	buf_fini(&pairs);
+}
+
 static void copy_msg(struct imap_job *j, enum ipc_type type, const union ipc_any *m)
 {
 	struct copy *c = (struct copy *)j;
@@ -80,38 +100,31 @@ static void copy_msg(struct imap_job *j, enum ipc_type type, const union ipc_any
 		set_add(&c->from, from, from + n - 1);
 		set_add(&c->to, to, to + n - 1);
 	}
-	if (m->copy_done.more == 0)
+	if (m->copy_done.more != 0)
+		return;
+	if (c->at < c->uids.n)
+		copy_ask(c);
+	else
 		copied(c, m->copy_done.uidvalidity);
 }
 
 static const struct imap_job_ops copy_ops = { .on_msg = copy_msg, .free = copy_free };
 
-static void copy_begin(struct copy *c, const struct set *uids, struct slice to)
+static void copy_begin(struct copy *c)
 {
-	struct imap *s = c->job.s;
-	struct buf pairs = BUF_INIT(IMAP_PAIRS_MAX * 8);
-	struct ipc_msg_copy m = {
-		.seq = ++s->seq, .mbox = s->view.mbox, .move = c->move, .to = to
-	};
-	size_t at = 0;
-
-	set_pairs(uids, &at, &pairs);
-	m.uids = buf_slice(&pairs);
-	c->seq = m.seq;
-	if (at < uids->n)
-		imap_done(s, IMAP_NO, "LIMIT", "the set is too large");
-	else if (uids->n == 0)
+	/* Of two questions one could fail when the other is done: a COPY is one. */
+	if (c->uids.n > IMAP_PAIRS_MAX && !c->move)
+		imap_done(c->job.s, IMAP_NO, "LIMIT", "the set is too large");
+	else if (c->uids.n == 0)
 		copied(c, 0);
 	else
-		imap_send(s, IPC_msg_copy, &m);
-	buf_fini(&pairs);
+		copy_ask(c);
 }
 
 static void do_copy(struct imap *s, struct parse *p, bool move)
 {
 	struct copy *c = calloc(1, sizeof(*c));
-	struct set set = { 0 }, uids = { 0 };
-	struct slice to;
+	struct set set = { 0 };
 	bool saved;
 
 	if (c == NULL) {
@@ -123,15 +136,14 @@ static void do_copy(struct imap *s, struct parse *p, bool move)
 	parse_sp(p);
 	parse_set(p, &set, &saved);
 	parse_sp(p);
-	to = parse_mailbox(p);
+	c->box = parse_mailbox(p);
 	if (!parse_end(p))
 		imap_bad(s, p);
 	else if (move && s->view.readonly)
 		imap_done(s, IMAP_NO, "READ-ONLY", "the mailbox is open for reading only");
-	else if (imap_resolve(s, &set, saved, &uids) == 0)
-		copy_begin(c, &uids, to);
+	else if (imap_resolve(s, &set, saved, &c->uids) == 0)
+		copy_begin(c);
 	set_fini(&set);
-	set_fini(&uids);
 }
 
 void imap_cmd_copy(struct imap *s, struct parse *p)
