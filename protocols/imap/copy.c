@@ -15,7 +15,8 @@ struct copy {
 	struct slice box; /* where to, in the command's text or arena */
 	struct set uids;  /* what is copied; asked for up to range `at` */
 	size_t at;
-	struct set from, to;
+	struct set from, to; /* done */
+	uint32_t uidvalidity;
 };
 
 static void copy_free(struct imap_job *j)
@@ -28,36 +29,53 @@ static void copy_free(struct imap_job *j)
 	free(c);
 }
 
-static void put_copyuid(const struct copy *c, uint32_t uidvalidity, struct writer *w)
+static void put_copyuid(const struct copy *c, struct writer *w)
 {
 	if (c->from.n + c->to.n > IMAP_COPYUID_RANGES)
 		return;
 	write_code(w, "COPYUID");
-	write_number(w, uidvalidity);
+	write_number(w, c->uidvalidity);
 	write_ranges(w, &c->from);
 	write_ranges(w, &c->to);
 	write_code_end(w);
 }
 
-static void copied(struct copy *c, uint32_t uidvalidity)
+/* RFC 6851 4.3: before the messages are taken away. */
+static void put_moved(const struct copy *c)
+{
+	struct writer w = imap_writer(c->job.s);
+
+	if (!c->move || c->from.n == 0)
+		return;
+	write_status(&w, SLICE(""), "OK");
+	put_copyuid(c, &w);
+	write_text(&w, SLICE("moved"));
+	write_end(&w);
+}
+
+static void copied(struct copy *c)
 {
 	struct imap *s = c->job.s;
-	struct writer w = imap_writer(s);
+	struct writer w;
 
-	/* RFC 6851 4.3: before the messages are taken away. */
-	if (c->move && c->from.n > 0) {
-		write_status(&w, SLICE(""), "OK");
-		put_copyuid(c, uidvalidity, &w);
-		write_text(&w, SLICE("moved"));
-		write_end(&w);
-	}
+	put_moved(c);
 	w = imap_reply_begin(s, IMAP_OK);
 	if (!c->move && c->from.n > 0)
-		put_copyuid(c, uidvalidity, &w);
+		put_copyuid(c, &w);
 	if (c->move && s->qresync && s->view.gone.n > 0)
 		imap_put_modseq(s, &w);
 	write_text(&w, slice_str(c->from.n == 0 ? "no message" : c->move ? "moved" : "copied"));
 	imap_reply_end(s, &w);
+}
+
+/* What a MOVE had done by then stays done. */
+static void failed(struct copy *c, uint32_t status)
+{
+	put_moved(c);
+	if (status == IPC_ST_NOTFOUND)
+		imap_done(c->job.s, IMAP_NO, "TRYCREATE", "no such mailbox");
+	else
+		imap_store_failed(c->job.s, status);
 }
 
 /* The next portion of the set, which only a MOVE has. */
@@ -79,19 +97,12 @@ static void copy_ask(struct copy *c)
 static void copy_msg(struct imap_job *j, enum ipc_type type, const union ipc_any *m)
 {
 	struct copy *c = (struct copy *)j;
+	const struct ipc_copy_done *d = &m->copy_done;
 	struct wire_reader r;
 
-	if (type != IPC_copy_done || m->copy_done.seq != c->seq)
+	if (type != IPC_copy_done || d->seq != c->seq)
 		return;
-	if (m->copy_done.status == IPC_ST_NOTFOUND) {
-		imap_done(j->s, IMAP_NO, "TRYCREATE", "no such mailbox");
-		return;
-	}
-	if (m->copy_done.status != IPC_ST_OK) {
-		imap_store_failed(j->s, m->copy_done.status);
-		return;
-	}
-	r = wire_reader(m->copy_done.uids);
+	r = wire_reader(d->uids);
 	while (wire_left(&r) > 0 && !r.bad) {
 		uint32_t from = wire_get_u32(&r), to = wire_get_u32(&r), n = wire_get_u32(&r);
 
@@ -100,12 +111,15 @@ static void copy_msg(struct imap_job *j, enum ipc_type type, const union ipc_any
 		set_add(&c->from, from, from + n - 1);
 		set_add(&c->to, to, to + n - 1);
 	}
-	if (m->copy_done.more != 0)
+	if (d->more != 0)
 		return;
-	if (c->at < c->uids.n)
+	c->uidvalidity = d->uidvalidity != 0 ? d->uidvalidity : c->uidvalidity;
+	if (d->status != IPC_ST_OK)
+		failed(c, d->status);
+	else if (c->at < c->uids.n)
 		copy_ask(c);
 	else
-		copied(c, m->copy_done.uidvalidity);
+		copied(c);
 }
 
 static const struct imap_job_ops copy_ops = { .on_msg = copy_msg, .free = copy_free };
@@ -116,7 +130,7 @@ static void copy_begin(struct copy *c)
 	if (c->uids.n > IMAP_PAIRS_MAX && !c->move)
 		imap_done(c->job.s, IMAP_NO, "LIMIT", "the set is too large");
 	else if (c->uids.n == 0)
-		copied(c, 0);
+		copied(c);
 	else
 		copy_ask(c);
 }

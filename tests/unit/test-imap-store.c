@@ -251,9 +251,40 @@ static void a_set_of_many_uids_is_asked_about_whole(void **state)
 
 /* ---- COPY and MOVE --------------------------------------------------------------------------- */
 
+struct second {
+	uint32_t seq;
+	bool asked;
+	union ipc_any m;
+};
+
+/* The second portion finds no mailbox any more. */
+static bool second_copy(struct tap *t, enum ipc_type type, const union ipc_any *m)
+{
+	struct second *s = t->arg;
+
+	if (type != IPC_msg_copy || t->sent[IPC_msg_copy] != 2)
+		return false;
+	s->seq = m->msg_copy.seq;
+	s->asked = true;
+	return true;
+}
+
+static const union ipc_any *second_fails(struct tap *t, enum ipc_type *ret_type)
+{
+	struct second *s = t->arg;
+
+	if (!s->asked)
+		return NULL;
+	s->asked = false;
+	s->m.copy_done = (struct ipc_copy_done){ .seq = s->seq, .status = IPC_ST_NOTFOUND };
+	*ret_type = IPC_copy_done;
+	return &s->m;
+}
+
 static void more_ranges_than_a_question_holds_are_moved_and_not_copied(void **state)
 {
 	struct buf command = BUF_INIT(65000);
+	struct second second = { 0 };
 	struct world w;
 	struct tap t;
 	struct fake *f;
@@ -276,8 +307,14 @@ static void more_ranges_than_a_question_holds_are_moved_and_not_copied(void **st
 	has(ask(f, buf_cstr(&command)), "e OK ");
 	has(ask(f, "f UID COPY $ there"), "f NO [LIMIT] ");
 	has(ask(f, "g STATUS there (MESSAGES)"), "(MESSAGES 0)");
-	has(ask(f, "h UID MOVE $ there"), "h OK ");
+	t.on_send = second_copy;
+	t.on_next = second_fails;
+	t.arg = &second;
+	has(ask(f, "h UID MOVE $ there"), "* OK [COPYUID ");
+	has(fake_output(f), "h NO [TRYCREATE] ");
+	has(ask(f, "i STATUS there (MESSAGES)"), "(MESSAGES 7168)");
 	assert_int_equal(t.sent[IPC_msg_copy], 2);
+	has(ask(f, "h UID MOVE $ there"), "h OK ");
 	has(ask(f, "i STATUS there (MESSAGES)"), "(MESSAGES 7500)");
 	has(ask(f, "j UID SEARCH RETURN (COUNT MIN MAX) ALL"), " MIN 2 MAX 15000 COUNT 7500\r\n");
 	fake_free(&f);
