@@ -375,6 +375,20 @@ static void preferences_are_put_together(void **state)
 	assert_data("E|6|f|7|g|9");
 }
 
+/* The second would go on from what is not on the disk yet, and take the first one's key back. */
+static void preferences_of_a_domain_change_one_at_a_time(void **state)
+{
+	static const char *const first[] = { "", "update", "{a=1;}", NULL };
+	static const char *const second[] = { "", "update", "{b=2;}", NULL };
+
+	rig_send(VERB_domain_prefs_change, first);
+	rig_send(VERB_domain_prefs_change, second);
+	rig_spin();
+	assert_string_equal(explicit("account-defaults", "", "Prefs"), "{a=1;}");
+	assert_int_equal(ask(domain_prefs_change, "", "update", "{b=2;}"), IPC_DIR_OK);
+	assert_string_equal(explicit("account-defaults", "", "Prefs"), "{a=1;b=2;}");
+}
+
 static void a_new_account_begins_as_its_template_says(void **state)
 {
 	assert_int_equal(ask(domain_create, "d.example"), IPC_DIR_OK);
@@ -421,6 +435,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(senders_can_be_granted, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(
 		    preferences_are_put_together, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(
+		    preferences_of_a_domain_change_one_at_a_time, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(
 		    a_new_account_begins_as_its_template_says, rig_setup, rig_teardown),
 	};
