@@ -9,7 +9,6 @@
  * A round trip is measured with both ends on one core and with each on a core of its own: the
  * better of the two is told. `idle` says "ready" once it listens and ends with its standard input.
  */
-#define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <err.h>
 #include <netinet/tcp.h>
