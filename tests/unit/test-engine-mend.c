@@ -6,6 +6,7 @@
 #include "common/engine/lmdb/lmdb-private.h"
 
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/wait.h>
 
 enum { ROWS = 400, BACK_MS = 60000, AGAIN_MS = 20 };
@@ -402,6 +403,69 @@ static void test_away_for_now(void **state)
 	}
 }
 
+static _Atomic bool disk_full;
+
+static int sync_or_full(int fd)
+{
+	char name[64], path[512] = "";
+
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+	if (disk_full && readlink(name, path, sizeof(path) - 1) > 0 &&
+	    strstr(path, "/shard-1/") != NULL) {
+		errno = ENOSPC;
+		return -1;
+	}
+	return fdatasync(fd);
+}
+
+/* Whether the index is damaged, too, or not; and tries on a full disk are no new indexes. */
+static void test_full_for_now(void **state)
+{
+	struct engine_sys was = engine_sys;
+
+	make();
+	engine_sys.fdatasync = sync_or_full;
+	for (int damaged = 0; damaged < 2; damaged++) {
+		struct engine *e;
+
+		disk_full = true;
+		if (damaged)
+			run(damages[0]);
+		e = store_open("3*lmdb", dir, &mends);
+		for (int i = 0; i < 10; i++) {
+			wait_word(e, 1, "full");
+			assert_true(engine_mend(e));
+			poll(NULL, 0, AGAIN_MS);
+			expect_all(e, 2);
+		}
+		disk_full = false;
+		wait_back(e, 1);
+		expect_three(e);
+		engine_close(&e);
+	}
+	engine_sys = was;
+}
+
+/* Somebody else has it open: only that one is waited for. */
+static void test_busy_for_now(void **state)
+{
+	char path[128];
+	struct engine *e;
+	int fd;
+
+	make();
+	snprintf(path, sizeof(path), "%s/shard-1/lock", dir);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	assert_int_equal(flock(fd, LOCK_EX | LOCK_NB), 0);
+	e = store_open("3*lmdb", dir, &mends);
+	expect_word(e, 1, "busy");
+	expect_all(e, 2);
+	close(fd);
+	wait_back(e, 1);
+	expect_three(e);
+	engine_close(&e);
+}
+
 /* ---- whose fault it is ---- */
 
 static void die_reading(int how)
@@ -466,6 +530,8 @@ static int tests(void)
 		CASE(test_killed_in_the_middle),
 		CASE(test_bounded),
 		CASE(test_away_for_now),
+		CASE(test_full_for_now),
+		CASE(test_busy_for_now),
 		CASE(test_blame),
 	};
 

@@ -254,6 +254,8 @@ static int set_aside_asked(struct store *s)
 	struct guard *g = &s->guard;
 
 	g->was_marked = g->marked;
+	g->was_blamed = g->blamed;
+	g->was_making = g->making;
 	g->was_rebuilds = g->rebuilds;
 	g->was_first_s = g->first_s;
 	g->rebuilds = 0;
@@ -320,6 +322,8 @@ static void undo_asked(struct store *s)
 	if (g->aside[0] != '\0')
 		(void)renameat(s->dir_fd, g->aside, s->dir_fd, "data.mdb");
 	g->marked = g->was_marked;
+	g->blamed = g->was_blamed;
+	g->making = g->was_making;
 	g->rebuilds = g->was_rebuilds;
 	g->first_s = g->was_first_s;
 	if (g->was_there)
@@ -338,6 +342,8 @@ void guard_undo(struct store *s)
 		undo_asked(s);
 	else if (g->aside[0] != '\0' && renameat(s->dir_fd, g->aside, s->dir_fd, "data.mdb") == 0) {
 		g->marked = true;
+		g->making = false;
+		g->rebuilds--; /* it was none: a full disk must not use them up */
 		(void)run_write(s);
 	} else if (!g->was_there && !g->marked) {
 		(void)unlinkat(s->dir_fd, run_name, 0);

@@ -24,7 +24,8 @@ struct guard {
 	bool making;         /* the same: a new index was begun, and is not whole */
 	uint8_t blame[GUARD_RUN_BYTES]; /* what the file is to say when this process does */
 	uint64_t rebuilds, first_s;     /* since the last clean stop: how many, the first when */
-	bool was_marked;                /* these three, when the operator asked for a new index */
+	bool was_marked, was_blamed,
+	    was_making; /* as all was_...: when the operator asked for a new one */
 	uint64_t was_rebuilds, was_first_s;
 	char aside[48]; /* the name of the index that was set aside now; empty: none was */
 	int64_t rebuild_from_ms;

@@ -18,7 +18,8 @@
 
 enum {
 	AGAIN_MS = 60000,
-	TRIES = 4, /* of a rebuild that ends whoever does it */
+	BUSY_MS = 500, /* a mender of the process before, or a tool */
+	TRIES = 4,     /* of a rebuild that ends whoever does it */
 	STACK_BYTES = 512 << 10,
 };
 
@@ -126,7 +127,9 @@ static void plan(struct mend *m, unsigned k, const char *why)
 {
 	m->one[k].wanted = strcmp(why, rebuilding) == 0 || may_pass(why);
 	m->one[k].due_ms = clock_mono_ms();
-	if (strcmp(why, rebuilding) != 0)
+	if (strcmp(why, "busy") == 0)
+		m->one[k].due_ms += BUSY_MS;
+	else if (strcmp(why, rebuilding) != 0)
 		m->one[k].due_ms += m->conf.again_ms == 0 ? AGAIN_MS : m->conf.again_ms;
 }
 

@@ -59,8 +59,9 @@ const char *shards_open_word(int r)
 	}
 }
 
-/* Two things are not one shard's affair: whoever has it open is about to let go of it, and a
- * version that was taken back is to be installed again. */
+/* Two things are not one shard's affair: whoever has it open is about to let go of it (a tool, or
+ * who was mending it for the process before; that process has the first shard open until it has let
+ * go of all), and a version that was taken back is to be installed again. */
 static int add(
     struct shards *w, int fd, const char *child, const struct engine_conf *conf, const char *away)
 {
@@ -70,7 +71,7 @@ static int add(
 
 	own.shard = w->e.n_parts;
 	own.how = conf->mend ? ENGINE_BESIDE : ENGINE_USUAL;
-	if (away == NULL && (r = engine_open(child, fd, &own, &e)) == ENGINE_BUSY)
+	if (away == NULL && (r = engine_open(child, fd, &own, &e)) == ENGINE_BUSY && !conf->mend)
 		return r;
 	if (r != 0)
 		away = shards_open_word(r);
