@@ -98,10 +98,25 @@ size_t cross_pack(const struct cross_rec *c, uint8_t *out)
 	return RECORD_CROSS_BYTES + c->uids.n;
 }
 
+/* Ascending and apart. */
+static bool uids_good(struct slice uids)
+{
+	uint32_t behind = 0;
+
+	for (size_t at = 0; at < uids.n; at += 8) {
+		uint32_t first = wire_load_u32(uids.p + at), last = wire_load_u32(uids.p + at + 4);
+
+		if (first <= behind || last < first || last == UINT32_MAX)
+			return false;
+		behind = last + 1;
+	}
+	return true;
+}
+
 int cross_unpack(struct slice v, struct cross_rec *ret)
 {
 	if (v.n <= RECORD_CROSS_BYTES || v.p[0] != RECORD_VERSION ||
-	    (v.n - RECORD_CROSS_BYTES) % 8 != 0)
+	    (v.n - RECORD_CROSS_BYTES) % 8 != 0 || !uids_good(slice_from(v, RECORD_CROSS_BYTES)))
 		return 1;
 	*ret = (struct cross_rec){
 		.id = wire_load_u64(v.p + CROSS_AT),

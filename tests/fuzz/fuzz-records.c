@@ -97,6 +97,13 @@ static size_t again_intent(struct slice v, uint8_t *out)
 	return intent_unpack(v, &r) == 0 ? intent_pack(&r, out) : 0;
 }
 
+static size_t again_cross(struct slice v, uint8_t *out)
+{
+	struct cross_rec r;
+
+	return cross_unpack(v, &r) == 0 ? cross_pack(&r, out) : 0;
+}
+
 static size_t again_keywords(struct slice v, uint8_t *out)
 {
 	struct keywords k = { 0 };
@@ -121,7 +128,7 @@ static size_t again_loans(struct slice v, uint8_t *out)
 
 static size_t (*const again[])(struct slice v, uint8_t *out) = { again_head, again_msg, again_flags,
 	again_root, again_mbox, again_name, again_lost, again_threads, again_allow, again_intent,
-	again_keywords, again_loans };
+	again_keywords, again_loans, again_cross };
 
 /* The others are a number each, or lie partly in their key. */
 static void numbers(struct slice v)

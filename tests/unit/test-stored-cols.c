@@ -254,6 +254,29 @@ static void an_intent_is_read_as_written(void **state)
 	assert_int_equal(applied_unpack(slice_of(v, RECORD_APPLIED_BYTES - 1), &id), 1);
 }
 
+static void a_note_of_a_move_is_read_as_written(void **state)
+{
+	struct cross_rec c = { 1ull << 41, 71, 8, 81, SLICE("\1\0\0\0\3\0\0\0\5\0\0\0\5\0\0\0") },
+			 got;
+	uint8_t v[RECORD_CROSS_BYTES + 16];
+	size_t n = cross_pack(&c, v);
+
+	assert_int_equal(n, sizeof(v));
+	assert_int_equal(cross_unpack(slice_of(v, n), &got), 0);
+	assert_true(got.id == c.id && got.from == 71 && got.account == 8 && got.to == 81);
+	assert_true(slice_eq(got.uids, c.uids));
+	for (size_t k = 0; k < n; k++)
+		if (k != n - 8)
+			assert_int_equal(cross_unpack(slice_of(v, k), &got), 1);
+	v[n - 8] = 4; /* next to the one before: one run */
+	assert_int_equal(cross_unpack(slice_of(v, n), &got), 1);
+	v[n - 8] = 6; /* its end before its begin */
+	assert_int_equal(cross_unpack(slice_of(v, n), &got), 1);
+	v[n - 8] = 5;
+	v[0]++;
+	assert_int_equal(cross_unpack(slice_of(v, n), &got), 1);
+}
+
 static void keywords_keep_bit_and_spelling(void **state)
 {
 	static uint8_t record[KEYWORDS_RECORD_MAX];
@@ -312,6 +335,7 @@ int main(void)
 		cmocka_unit_test(the_table_finds_what_is_in_it),
 		cmocka_unit_test(records_survive_and_refuse),
 		cmocka_unit_test(an_intent_is_read_as_written),
+		cmocka_unit_test(a_note_of_a_move_is_read_as_written),
 		cmocka_unit_test(keywords_keep_bit_and_spelling),
 	};
 

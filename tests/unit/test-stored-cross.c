@@ -234,6 +234,43 @@ static void what_fails_is_done_later(void **state)
 	}
 }
 
+static void have(struct rig *r, uint64_t account, int want)
+{
+	int status = IPC_ST_OK;
+	struct rig_client *s = rig_session(r, account, cross_sid(), &status);
+
+	assert_int_equal(status, want);
+	if (s != NULL)
+		rig_client_close(s);
+}
+
+/* Nobody can tell meanwhile whether the copies are there: one waits, the others do not. */
+static void the_other_shard_is_away(void **state)
+{
+	const struct engine_faults out = { .seed = 1, .io = 1 };
+	struct states w;
+	char now[CROSS_STATE_MAX];
+	struct account *a;
+	struct rig r;
+
+	if (cross_by_commits())
+		return; /* there is one only */
+	states_find(&w);
+	begin_half(&r);
+	assert_int_equal(rig_account(&r, HERE + 2, IPC_account_make), IPC_ST_OK);
+	have(&r, THERE, IPC_ST_OK);
+	a = idmap_get(&r.store->accounts, THERE);
+	assert_int_equal(engine_faults_set(engine_shard(store_engine(r.store), a->shard), &out), 0);
+	for (int i = 0; i < 3; i++) {
+		have(&r, HERE, IPC_ST_TRYLATER);
+		have(&r, HERE + 2, IPC_ST_OK);
+	}
+	cross_no_faults(&r);
+	cross_look(&r, HERE, now);
+	assert_string_equal(now, w.after);
+	rig_fini(&r);
+}
+
 /* ---- somebody asks for the account meanwhile ---- */
 
 struct got {
@@ -416,6 +453,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(they_come_back_at_once),
 		cmocka_unit_test(one_of_the_accounts_goes),
 		cmocka_unit_test(what_fails_is_done_later),
+		cmocka_unit_test(the_other_shard_is_away),
 		cmocka_unit_test(nobody_has_it_before),
 		cmocka_unit_test(its_load_waits_for_the_move),
 		cmocka_unit_test(more_than_a_portion),
