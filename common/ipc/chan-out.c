@@ -50,7 +50,8 @@ void ipc_chan_writable(evutil_socket_t fd, short what, void *arg)
 
 	while (c->head != NULL) {
 		struct ipc_packet *p = c->head;
-		int r = ipc_packet_send(c->fd, slice_of(p->data, p->n), p->fds, p->nfds);
+		int r =
+		    ipc_packet_send(c->fd, slice_of(p->data, p->n), SLICE_NONE, p->fds, p->nfds);
 
 		if (r == -EAGAIN || r == -ENOBUFS)
 			return;
@@ -72,29 +73,32 @@ void ipc_chan_writable(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
-static int packet_queue(
-    struct ipc_chan *c, struct slice data, int *take_fds, unsigned nfds, bool secret)
+static int packet_queue(struct ipc_chan *c, struct slice head, struct slice tail, int *take_fds,
+    unsigned nfds, bool secret)
 {
+	size_t n = head.n + tail.n; /* a packet's: far from too many */
 	struct ipc_packet *p;
 
-	if (data.n > c->queue_max || c->queued > c->queue_max - data.n) {
+	if (n > c->queue_max || c->queued > c->queue_max - n) {
 		ipc_chan_gone(c, IPC_GONE_SLOW);
 		return 1;
 	}
-	p = malloc(sizeof(*p) + data.n);
+	p = malloc(sizeof(*p) + n);
 	if (p == NULL) {
 		ipc_chan_gone(c, IPC_GONE_ERROR);
 		return 1;
 	}
-	*p = (struct ipc_packet){ .n = data.n, .nfds = nfds, .secret = secret };
-	memcpy(p->data, data.p, data.n);
+	*p = (struct ipc_packet){ .n = n, .nfds = nfds, .secret = secret };
+	memcpy(p->data, head.p, head.n);
+	if (tail.n > 0)
+		memcpy(p->data + head.n, tail.p, tail.n);
 	for (unsigned i = 0; i < nfds; i++) {
 		p->fds[i] = take_fds[i];
 		take_fds[i] = -1;
 	}
 	*c->tail = p;
 	c->tail = &p->next;
-	c->queued += data.n;
+	c->queued += n;
 	if (c->ev_out != NULL)
 		event_add(c->ev_out, NULL);
 	return 0;
@@ -104,26 +108,27 @@ int ipc_send(struct ipc_chan *c, enum ipc_type type, const void *msg, int *take_
 {
 	static struct buf out = { .max = IPC_PACKET_MAX };
 	const struct ipc_desc *d = ipc_desc(type);
+	bool secret = ipc_holds_secret(type);
+	struct slice tail = SLICE_NONE;
 	int r;
 
 	assert(d != NULL);
 	buf_reset(&out);
-	r = ipc_encode(type, msg, &out);
+	r = ipc_encode_parted(type, msg, &out, &tail);
 	if (r == 0 && (c->gone || c->dead || c->mute))
 		r = 1;
 	if (r == 0 && c->head == NULL) {
-		r = ipc_packet_send(c->fd, buf_slice(&out), take_fds, d->fds);
+		r = ipc_packet_send(c->fd, buf_slice(&out), tail, take_fds, d->fds);
 		if (r == -EAGAIN || r == -ENOBUFS) {
-			r = packet_queue(
-			    c, buf_slice(&out), take_fds, d->fds, ipc_holds_secret(type));
+			r = packet_queue(c, buf_slice(&out), tail, take_fds, d->fds, secret);
 		} else if (r != 0) {
 			send_failed(c, r);
 			r = 1;
 		}
 	} else if (r == 0) {
-		r = packet_queue(c, buf_slice(&out), take_fds, d->fds, ipc_holds_secret(type));
+		r = packet_queue(c, buf_slice(&out), tail, take_fds, d->fds, secret);
 	}
-	if (ipc_holds_secret(type))
+	if (secret)
 		secret_wipe(out.p, out.n);
 	if (take_fds != NULL)
 		ipc_fds_close(take_fds, d->fds);

@@ -63,6 +63,7 @@ void ipc_queue_drop(struct ipc_chan *c);
  * length, 0 at the end, -EBADMSG when packet or descriptors are too many, -EAGAIN, -errno.
  */
 ssize_t ipc_packet_recv(int fd, uint8_t *p, int *fds, unsigned *ret_nfds);
-/* 0, -EAGAIN or -errno. The descriptors stay the caller's. */
-int ipc_packet_send(int fd, struct slice data, const int *fds, unsigned nfds);
+/* `head` and `tail`, which may be empty, as one packet: 0, -EAGAIN or -errno. The descriptors stay
+ * the caller's. */
+int ipc_packet_send(int fd, struct slice head, struct slice tail, const int *fds, unsigned nfds);
 void ipc_fds_close(int *fds, unsigned n);

@@ -96,20 +96,54 @@ static void field_write(struct buf *b, const struct ipc_field *f, const uint8_t 
 	}
 }
 
-int ipc_encode(enum ipc_type type, const void *msg, struct buf *out)
+/* The bytes of a last field that are worth leaving where they are. */
+static struct slice tail_of(const struct ipc_field *f, const uint8_t *at)
+{
+	struct slice s;
+
+	if (f[1].kind != IPC_KIND_END || (f->kind != IPC_KIND_BYTES && f->kind != IPC_KIND_TEXT))
+		return SLICE_NONE;
+	s = *(const struct slice *)at;
+	return s.n >= IPC_TAIL_MIN && s.n <= f->max ? s : SLICE_NONE;
+}
+
+int ipc_encode_parted(enum ipc_type type, const void *msg, struct buf *out, struct slice *ret_tail)
 {
 	const struct ipc_desc *d = ipc_desc(type);
 	size_t before = out->n;
+	struct slice tail = SLICE_NONE;
 
 	assert(d != NULL);
 	wire_put_u16(out, (uint16_t)type);
 	wire_put_u16(out, 0);
-	for (const struct ipc_field *f = d->fields; f->kind != IPC_KIND_END; f++)
-		field_write(out, f, (const uint8_t *)msg + f->off);
-	if (!out->overflow && out->n - before <= IPC_PACKET_MAX)
-		return 0;
-	buf_trunc(out, before);
-	return -EMSGSIZE;
+	for (const struct ipc_field *f = d->fields; f->kind != IPC_KIND_END; f++) {
+		const uint8_t *at = (const uint8_t *)msg + f->off;
+
+		tail = tail_of(f, at);
+		if (tail.n > 0)
+			wire_put_u32(out, (uint32_t)tail.n);
+		else
+			field_write(out, f, at);
+	}
+	if (out->overflow || out->n - before + tail.n > IPC_PACKET_MAX) {
+		buf_trunc(out, before);
+		return -EMSGSIZE;
+	}
+	*ret_tail = tail;
+	return 0;
+}
+
+int ipc_encode(enum ipc_type type, const void *msg, struct buf *out)
+{
+	size_t before = out->n;
+	struct slice tail;
+	int r = ipc_encode_parted(type, msg, out, &tail);
+
+	if (r == 0 && buf_put(out, tail) != 0) {
+		buf_trunc(out, before);
+		r = -EMSGSIZE;
+	}
+	return r;
 }
 
 static void field_read(struct wire_reader *r, const struct ipc_field *f, uint8_t *at)

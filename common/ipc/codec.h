@@ -51,5 +51,14 @@ const uint8_t *ipc_schema_hash(void);
  */
 int ipc_encode(enum ipc_type type, const void *msg, struct buf *out);
 
+/* Bytes from which on a last field need not be copied to be sent. */
+enum { IPC_TAIL_MIN = 4096 };
+
+/*
+ * The same, but the bytes of the last field stay where they are if they are many: *ret_tail, which
+ * follows `out` on the wire. Empty if all is in `out`.
+ */
+int ipc_encode_parted(enum ipc_type type, const void *msg, struct buf *out, struct slice *ret_tail);
+
 /* 0, or 1 when the packet is not a message of the schema. */
 int ipc_decode(struct slice packet, enum ipc_type *ret_type, union ipc_any *ret_msg);

@@ -68,14 +68,14 @@ ssize_t ipc_packet_recv(int fd, uint8_t *p, int *fds, unsigned *ret_nfds)
 	return got;
 }
 
-int ipc_packet_send(int fd, struct slice data, const int *fds, unsigned nfds)
+int ipc_packet_send(int fd, struct slice head, struct slice tail, const int *fds, unsigned nfds)
 {
 	union {
 		struct cmsghdr align;
 		char space[CMSG_SPACE(sizeof(int) * IPC_FDS_MAX)];
 	} ctl = { 0 };
-	struct iovec iov = { (void *)data.p, data.n };
-	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
+	struct iovec iov[2] = { { (void *)head.p, head.n }, { (void *)tail.p, tail.n } };
+	struct msghdr mh = { .msg_iov = iov, .msg_iovlen = tail.n > 0 ? 2 : 1 };
 	ssize_t r;
 
 	if (nfds > 0) {

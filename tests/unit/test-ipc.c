@@ -96,12 +96,15 @@ static void spin(struct rig *r)
 static void every_message_survives(void **state)
 {
 	static uint8_t fill[IPC_PACKET_MAX];
+	unsigned parted = 0;
 
 	memset(fill, 'x', sizeof(fill));
 	for (enum ipc_type t = IPC_NONE + 1; t < IPC_TYPES; t++) {
 		const struct ipc_desc *d = ipc_desc(t);
 		struct buf out = BUF_INIT(IPC_PACKET_MAX);
+		struct buf head = BUF_INIT(IPC_PACKET_MAX);
 		union ipc_any in = { 0 }, back = { 0 };
+		struct slice tail;
 		enum ipc_type type;
 
 		for (const struct ipc_field *f = d->fields; f->kind != IPC_KIND_END; f++) {
@@ -116,6 +119,12 @@ static void every_message_survives(void **state)
 		}
 		if (ipc_encode(t, &in, &out) != 0)
 			fail_msg("%s does not fit into a packet", d->name);
+		assert_int_equal(ipc_encode_parted(t, &in, &head, &tail), 0);
+		assert_int_equal(head.n + tail.n, out.n);
+		assert_memory_equal(head.p, out.p, head.n);
+		assert_true(tail.n == 0 || memcmp(tail.p, out.p + head.n, tail.n) == 0);
+		parted += tail.n > 0;
+		buf_fini(&head);
 		assert_int_equal(ipc_decode(buf_slice(&out), &type, &back), 0);
 		assert_int_equal(type, t);
 		for (size_t cut = 0; cut < out.n; cut += 1 + out.n / 37)
@@ -126,6 +135,7 @@ static void every_message_survives(void **state)
 			assert_int_equal(ipc_decode(buf_slice(&out), &type, &back), 1);
 		buf_fini(&out);
 	}
+	assert_true(parted > 10);
 }
 
 static void bounds_are_kept_on_both_sides(void **state)
