@@ -34,6 +34,43 @@ struct view *view_ready(struct session *s, const struct request *q, int *ret_sta
 
 /* ---- bodies ---- */
 
+/* What was read last, of the body that this session is at: the window was smaller. */
+static struct {
+	uint8_t p[BODY_READ];
+	const struct session *of; /* never looked into */
+	uint64_t at;              /* in the body */
+	size_t n;
+} block;
+
+static void block_is(const struct session *s, size_t n)
+{
+	block.of = s;
+	block.at = s->body_at;
+	block.n = n;
+}
+
+/* What of the block is wanted next; nothing: it must be read. */
+static struct slice block_rest(const struct session *s)
+{
+	struct slice have = slice_of(block.p, block.n);
+	uint64_t left = s->body_end - s->body_at;
+
+	if (block.of != s || s->body_at < block.at || s->body_at >= block.at + block.n)
+		return SLICE_NONE;
+	have = slice_from(have, (size_t)(s->body_at - block.at));
+	return slice_part(have, 0, left < have.n ? (size_t)left : have.n);
+}
+
+/* As many whole chunks as the window takes, so that no slow reader makes much be read twice. */
+static size_t block_want(const struct session *s)
+{
+	size_t skip = s->body_at % BODY_BLOCK, want;
+
+	want = (s->credit + BODY_BLOCK - 1) / BODY_BLOCK * BODY_BLOCK;
+	want = (want < BODY_READ ? want : BODY_READ) - skip;
+	return want < s->body_end - s->body_at ? want : (size_t)(s->body_end - s->body_at);
+}
+
 static void body_answer(struct session *s, uint32_t seq, int status, bool last, struct slice data)
 {
 	struct ipc_body_data d = { seq, (uint32_t)status, last, data };
@@ -83,7 +120,9 @@ static void on_fetched(void *arg, int rc, struct slice data)
 		return;
 	q = TAILQ_FIRST(&s->requests);
 	if (rc == ENGINE_OK && data.n > 0) {
-		body_send(s, q, data);
+		memcpy(block.p, data.p, data.n);
+		block_is(s, data.n);
+		body_send(s, q, block_rest(s));
 	} else if (rc != ENGINE_NOTFOUND || !body_again(s, q)) {
 		body_fail(s, q, rc == ENGINE_OK ? IPC_ST_CORRUPT : store_status(rc));
 		session_finish_first(s);
@@ -158,7 +197,6 @@ bool body_again(struct session *s, const struct request *q)
 
 static enum run run_body(struct session *s, const struct request *q)
 {
-	static uint8_t block[BODY_BLOCK];
 	int r = IPC_ST_OK;
 
 	if (!s->have_body) {
@@ -167,19 +205,25 @@ static enum run run_body(struct session *s, const struct request *q)
 			return body_fail(s, q, r);
 		if (!s->have_body)
 			return RUN_WAIT;
+		if (block.of == s)
+			block.of = NULL; /* that was another body */
 		if (s->body_at == s->body_end)
 			return body_fail(s, q, IPC_ST_OK); /* of nothing, nothing */
 	}
 	while (s->body_at < s->body_end) {
-		size_t want = BODY_BLOCK - s->body_at % BODY_BLOCK, got = 0;
+		size_t want, got = 0;
 
 		if (s->dead || s->fetch->busy || s->credit == 0 ||
 		    ipc_chan_queued(s->chan) > SESSION_QUEUE_HIGH)
 			return RUN_WAIT;
-		if (want > s->body_end - s->body_at)
-			want = s->body_end - s->body_at;
+		if (block_rest(s).n > 0) {
+			body_send(s, q, block_rest(s));
+			continue;
+		}
+		want = block_want(s);
+		block.of = NULL;
 		r = engine_body_read_now(
-		    store_engine(s->st), &s->loc, s->body_at, block, want, &got);
+		    store_engine(s->st), &s->loc, s->body_at, block.p, want, &got);
 		if (r == ENGINE_AGAIN) {
 			s->fetch->busy = true;
 			s->st->in_flight++;
@@ -191,7 +235,7 @@ static enum run run_body(struct session *s, const struct request *q)
 			continue;
 		if (r != ENGINE_OK || got == 0)
 			return body_fail(s, q, r != ENGINE_OK ? store_status(r) : IPC_ST_CORRUPT);
-		body_send(s, q, slice_of(block, got));
+		block_is(s, got);
 	}
 	s->have_body = false;
 	return RUN_DONE;

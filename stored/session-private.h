@@ -108,8 +108,9 @@ struct session {
 
 enum {
 	ANSWER_BYTES_MAX = 61440, /* of rows, uids, bytes in one answer */
-	BODY_BLOCK = 64 << 10,    /* read at once */
-	PART_BYTES = 20,          /* of parts_get */
+	BODY_BLOCK = 64 << 10,    /* read at once; of bodies that are read whole up to: */
+	BODY_READ = 256 << 10,
+	PART_BYTES = 20, /* of parts_get */
 	FLAGS_KNOWN = IPC_FLAG_SEEN | IPC_FLAG_ANSWERED | IPC_FLAG_FLAGGED | IPC_FLAG_DELETED |
 		      IPC_FLAG_DRAFT,
 };

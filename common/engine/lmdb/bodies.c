@@ -149,7 +149,8 @@ int body_now(struct engine *e, const struct engine_loc *loc, uint64_t off, void 
 	struct body_file *f;
 	struct loc_parts p;
 	struct span sp;
-	uint8_t *to = buf;
+	uint8_t *to = buf, *rest = NULL;
+	size_t inside, n;
 	int r;
 
 	if (s->out)
@@ -161,12 +162,15 @@ int body_now(struct engine *e, const struct engine_loc *loc, uint64_t off, void 
 		return ENGINE_AGAIN; /* others would wait while it is opened here */
 	if ((r = file_get_moved(s, &p, &f)) != 0 || (r = span_of(&p, off, len, &sp)) != 0)
 		return r;
-	if (sp.skip != 0 || span_room(&p, &sp) > len) {
-		to = scratch_room(s, span_room(&p, &sp));
-		if (to == NULL)
-			return -ENOMEM;
+	inside = sp.skip != 0 || sp.n > len ? sp.n : 0; /* read whole, and a part of it wanted */
+	n = inside + span_rest(&p, &sp);
+	if (n > 0 && (rest = scratch_room(s, n)) == NULL)
+		return -ENOMEM;
+	if (inside > 0) {
+		to = rest;
+		rest += inside;
 	}
-	r = span_read(f->fd, &p, &sp, to, RWF_NOWAIT);
+	r = span_read(f->fd, &p, &sp, to, rest, RWF_NOWAIT);
 	if (r != 0)
 		return r;
 	if (to != buf && sp.want > 0)
@@ -186,12 +190,12 @@ static void body_work(struct engine *e, struct pool_job *pj, struct index_reader
 	j->rc = span_of(&p, j->off, j->len, &sp);
 	if (j->rc != 0)
 		return;
-	j->copy = malloc(span_room(&p, &sp) + 1);
+	j->copy = malloc(sp.n + span_rest(&p, &sp) + 1);
 	if (j->copy == NULL) {
 		j->rc = -ENOMEM;
 		return;
 	}
-	j->rc = span_read(j->file->fd, &p, &sp, j->copy, 0);
+	j->rc = span_read(j->file->fd, &p, &sp, j->copy, j->copy + sp.n, 0);
 	if (j->rc == 0 && sp.skip > 0)
 		memmove(j->copy, j->copy + sp.skip, sp.want);
 	j->copy_n = sp.want;
@@ -245,11 +249,11 @@ int body_verify_fd(int fd, const struct loc_parts *p)
 
 	if (r != 0)
 		return r;
-	buf = malloc(span_room(p, &sp) + 1); /* no later part needs more */
+	buf = malloc(sp.n + span_rest(p, &sp) + 1); /* no later part needs more */
 	if (buf == NULL)
 		return -ENOMEM;
 	do {
-		r = span_read(fd, p, &sp, buf, 0);
+		r = span_read(fd, p, &sp, buf, buf + sp.n, 0);
 		off += ENGINE_BODY_READ_MAX;
 	} while (r == 0 && off < p->size && (r = span_of(p, off, ENGINE_BODY_READ_MAX, &sp)) == 0);
 	free(buf);

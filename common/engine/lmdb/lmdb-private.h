@@ -277,11 +277,12 @@ struct span {
 
 /* 0, or ENGINE_NOTFOUND: there is no such place. */
 int span_of(const struct loc_parts *p, uint64_t off, size_t len, struct span *ret_sp);
-/* Bytes that span_read() needs. */
-size_t span_room(const struct loc_parts *p, const struct span *sp);
-/* The span's bytes, checked, at the begin of `buf`. 0, ENGINE_AGAIN (with RWF_NOWAIT),
+/* Bytes that span_read() needs besides the span's own, for tables and what is packed. */
+size_t span_rest(const struct loc_parts *p, const struct span *sp);
+/* The span's bytes, sp->n of them, checked, into `buf`. 0, ENGINE_AGAIN (with RWF_NOWAIT),
  * ENGINE_CORRUPT, ENGINE_IO, -ENOMEM. */
-int span_read(int fd, const struct loc_parts *p, const struct span *sp, uint8_t *buf, int flags);
+int span_read(int fd, const struct loc_parts *p, const struct span *sp, uint8_t *buf, uint8_t *rest,
+    int flags);
 /* preadv2(), all of it; the same answers. */
 int read_flags(int fd, void *to, size_t n, uint64_t off, int flags);
 

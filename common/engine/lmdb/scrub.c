@@ -336,8 +336,8 @@ static int body_look(struct scrub *x, const struct loc_parts *p, uint64_t off)
 
 		if (r != 0)
 			return r;
-		buf = room(x, span_room(p, &sp) + 1);
-		r = buf == NULL ? -ENOMEM : span_read(x->fd, p, &sp, buf, 0);
+		buf = room(x, sp.n + span_rest(p, &sp) + 1);
+		r = buf == NULL ? -ENOMEM : span_read(x->fd, p, &sp, buf, buf + sp.n, 0);
 		if (r != 0)
 			return r;
 		if (!scrub_step(x, share(p, next) - share(p, off)))

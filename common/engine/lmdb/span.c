@@ -27,9 +27,9 @@ static size_t packed_room(const struct loc_parts *p, const struct span *sp)
 	return body_chunks(p) == 1 ? body_span(p) : sp->n + body_table_bytes(p);
 }
 
-size_t span_room(const struct loc_parts *p, const struct span *sp)
+size_t span_rest(const struct loc_parts *p, const struct span *sp)
 {
-	return sp->n + (p->packed ? packed_room(p, sp) : body_table_bytes(p));
+	return p->packed ? packed_room(p, sp) : body_table_bytes(p);
 }
 
 int read_flags(int fd, void *to, size_t n, uint64_t off, int flags)
@@ -55,18 +55,32 @@ int read_flags(int fd, void *to, size_t n, uint64_t off, int flags)
 	return 0;
 }
 
-static int plain_read(
-    int fd, const struct loc_parts *p, const struct span *sp, uint8_t *buf, int flags)
+/* The last bytes of a body, the padding and its table, in one call. False: that was not all. */
+static bool tail_read(int fd, const struct span *sp, uint64_t at, uint64_t table_at, uint8_t *buf,
+    uint8_t *table, size_t table_n, int flags)
+{
+	uint8_t pad[8];
+	size_t pad_n = (size_t)(table_at - at - sp->n);
+	struct iovec v[] = { { buf, sp->n }, { pad, pad_n }, { table, table_n } };
+	ssize_t r = preadv2(fd, v, 3, (off_t)(sp->base + at), flags);
+
+	return r >= 0 && (size_t)r == sp->n + pad_n + table_n;
+}
+
+static int plain_read(int fd, const struct loc_parts *p, const struct span *sp, uint8_t *buf,
+    uint8_t *table, int flags)
 {
 	size_t table_n = body_table_bytes(p);
-	uint64_t table_at = body_span(p) - table_n;
-	int r = read_flags(fd, buf, sp->n, sp->base + body_chunk_at(p, sp->first), flags);
+	uint64_t table_at = body_span(p) - table_n, at = body_chunk_at(p, sp->first);
+	bool all = table_n > 0 && at + sp->n == p->size &&
+		   tail_read(fd, sp, at, table_at, buf, table, table_n, flags);
+	int r = all ? 0 : read_flags(fd, buf, sp->n, sp->base + at, flags);
 
-	if (r == 0 && table_n > 0)
-		r = read_flags(fd, buf + sp->n, table_n, sp->base + table_at, flags);
+	if (r == 0 && !all && table_n > 0)
+		r = read_flags(fd, table, table_n, sp->base + table_at, flags);
 	if (r != 0)
 		return r;
-	return body_check(p, sp->first, slice_of(buf, sp->n), slice_of(buf + sp->n, table_n))
+	return body_check(p, sp->first, slice_of(buf, sp->n), slice_of(table, table_n))
 		   ? 0
 		   : ENGINE_CORRUPT;
 }
@@ -109,22 +123,22 @@ static int packed_open(const struct loc_parts *p, const struct span *sp, struct 
 	return r;
 }
 
-static int packed_read(
-    int fd, const struct loc_parts *p, const struct span *sp, uint8_t *buf, int flags)
+static int packed_read(int fd, const struct loc_parts *p, const struct span *sp, uint8_t *buf,
+    uint8_t *rest, int flags)
 {
 	uint64_t at = 0, table_at = body_span(p) - body_table_bytes(p);
-	struct slice table = slice_of(buf + sp->n, body_table_bytes(p));
-	uint8_t *stored = buf + sp->n + table.n;
+	struct slice table = slice_of(rest, body_table_bytes(p));
+	uint8_t *stored = rest + table.n;
 	bool one = body_chunks(p) == 1;
 	size_t n = 0;
 	int r;
 
 	if (one) {
-		stored = buf + sp->n;
+		stored = rest;
 		table.p = stored + table_at;
 		r = read_flags(fd, stored, body_span(p), sp->base, flags);
 	} else {
-		r = read_flags(fd, buf + sp->n, table.n, sp->base + table_at, flags);
+		r = read_flags(fd, rest, table.n, sp->base + table_at, flags);
 	}
 	if (r == 0)
 		r = packed_extent(p, sp, table, &at, &n);
@@ -133,9 +147,11 @@ static int packed_read(
 	return r == 0 ? packed_open(p, sp, table, stored, buf) : r;
 }
 
-int span_read(int fd, const struct loc_parts *p, const struct span *sp, uint8_t *buf, int flags)
+int span_read(int fd, const struct loc_parts *p, const struct span *sp, uint8_t *buf, uint8_t *rest,
+    int flags)
 {
 	if (sp->n == 0 && p->size > 0)
 		return 0; /* at the end: nothing to check */
-	return p->packed ? packed_read(fd, p, sp, buf, flags) : plain_read(fd, p, sp, buf, flags);
+	return p->packed ? packed_read(fd, p, sp, buf, rest, flags)
+			 : plain_read(fd, p, sp, buf, rest, flags);
 }
