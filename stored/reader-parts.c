@@ -8,7 +8,11 @@
 
 #include <stdlib.h>
 
-enum { ENTRY_BYTES = 12, SMALL_BYTES = 16384, LITTLE_ROOM = 2048 };
+enum {
+	ENTRY_BYTES = 12,
+	SMALL_BYTES = 16384,
+	LITTLE_ROOM = 2048,
+};
 
 /* What was read last and did not fit into an answer, of the piece that this session is at. */
 static struct {
@@ -49,7 +53,10 @@ static void answer(struct session *s, const struct request *q, bool last)
 static void begin(const struct session *s)
 {
 	out.n = 0;
-	out.max = s->credit < ANSWER_BYTES_MAX ? s->credit : ANSWER_BYTES_MAX;
+	/* Many small answers would cost both sides more. */
+	out.max = s->credit < IPC_WINDOW_MIN     ? 0
+		  : s->credit < ANSWER_BYTES_MAX ? s->credit
+						 : ANSWER_BYTES_MAX;
 }
 
 /* The piece is over. */

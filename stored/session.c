@@ -75,6 +75,14 @@ static struct session *session_alloc(struct account *a, const struct session_arg
 	return s;
 }
 
+/* A whole window: else what does not fit waits in memory, and is copied once more. */
+static void window_room(int fd)
+{
+	int bytes = IPC_WINDOW_BYTES;
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
+}
+
 int session_new(struct account *a, const struct session_args *args, int *ret_fd)
 {
 	struct session *s;
@@ -84,6 +92,7 @@ int session_new(struct account *a, const struct session_args *args, int *ret_fd)
 		return IPC_ST_TRYLATER;
 	if (ipc_pair(fds) != 0)
 		return IPC_ST_TRYLATER;
+	window_room(fds[0]);
 	s = session_alloc(a, args);
 	if (s != NULL)
 		s->chan = ipc_chan_new(a->st->base, fds[0], IPC_CH_SESSION, true, &session_ops, s);

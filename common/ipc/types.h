@@ -73,6 +73,7 @@ enum {
 	IPC_PACKET_MAX = 65536,
 	IPC_FDS_MAX = 4,
 	IPC_WINDOW_BYTES = 262144, /* body bytes in flight on a session or post channel */
+	IPC_WINDOW_MIN = 32768,    /* of a session's: parts_are is not begun in less */
 	IPC_WHO_MAX = 400, /* an administrator's name: a user of this machine or name@domain */
 };
 

@@ -170,8 +170,8 @@ static void pieces_are_read_over_compactions(void **state)
 				(void)wire_get_u32(&w);
 				at += expect_bytes(wire_get_bytes(&w, UINT32_MAX), at);
 			}
-			/* What is left of the window has no room for a piece's head. */
-			if (limit - got <= 12)
+			/* What is left of the window is too little for an answer. */
+			if (limit - got < IPC_WINDOW_MIN)
 				break;
 		}
 		if (limit < IPC_WINDOW_BYTES + PASSES * STEP)
