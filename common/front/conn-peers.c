@@ -3,6 +3,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/io.h"
+#include "common/front/lent.h"
 
 static const enum ipc_ch peer_kinds[FRONT_PEERS] = {
 	[FRONT_AUTH] = IPC_CH_DIALOGUE,
@@ -64,9 +65,18 @@ static void on_peer_msg(
 		fds[0] = -1;
 	}
 	c->port.wall_s = clock_wall_s();
+	if (stream_is_plain(&c->stream))
+		front_lent_begin(&c->port);
 	front_conn_ops(c)->on_msg(c->core, peer_index(p), type, m);
 	if (type == IPC_auth_granted || type == IPC_auth_post || type == IPC_auth_admin)
 		ipc_chan_free(&p->chan); /* one grant is all there is */
+	front_lent_over(&c->port);
+	/* While the message lives what is lent of it goes out, and its window back to its sender.
+	 */
+	if (c->port.n_lent > 0) {
+		front_conn_turn(c);
+		front_lent_end(&c->port);
+	}
 	front_conn_turn_later(c);
 }
 

@@ -6,6 +6,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/io.h"
+#include "common/front/lent.h"
 #include "common/front/limits.h"
 #include "common/tls/tls_ctx.h"
 
@@ -48,6 +49,8 @@ static enum stream_answer write_some(struct front_conn *c, size_t *ret_n)
 	struct slice rest = slice_from(buf_slice(&p->out), p->sent);
 	enum stream_answer a;
 
+	if (p->n_lent > 0)
+		return front_lent_write(p, &c->stream, ret_n);
 	if (!p->want_pass)
 		return stream_write(&c->stream, rest, ret_n);
 	if (p->sent < p->pass_at)
@@ -65,7 +68,7 @@ static bool flush(struct front_conn *c)
 
 	if (p->out.overflow)
 		return false; /* a reply with a hole in it must not go out */
-	while (p->sent < p->out.n) {
+	while (front_pending(p) > 0) {
 		size_t n = 0;
 		enum stream_answer a = write_some(c, &n);
 
@@ -75,7 +78,7 @@ static bool flush(struct front_conn *c)
 			event_add(c->ev_write, NULL);
 		if (a != STREAM_OK)
 			break;
-		p->sent += n;
+		front_lent_sent(p, n);
 		p->written += n;
 	}
 	flushed = stream_flush(&c->stream);
@@ -84,12 +87,12 @@ static bool flush(struct front_conn *c)
 	c->held = flushed != STREAM_OK;
 	if (flushed == STREAM_WANT_WRITE)
 		event_add(c->ev_write, NULL);
-	if (p->sent == p->out.n) {
-		p->sent = 0;
+	if (front_pending(p) == 0) {
+		p->sent = p->n_lent = p->lent_sent = 0;
 		buf_reset(&p->out);
 		if (p->out.cap > FRONT_OUT_KEEP)
 			buf_fini(&p->out);
-	} else if (p->sent > FRONT_OUT_SHIFT) {
+	} else if (p->sent > FRONT_OUT_SHIFT && p->n_lent == 0) {
 		buf_consume(&p->out, p->sent);
 		if (p->want_pass)
 			p->pass_at -= p->sent;

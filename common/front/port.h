@@ -45,6 +45,17 @@ struct front_facts {
 
 struct front_port;
 
+/* Octets that go out from where they are, behind the first `at` bytes of `out`. */
+struct front_lent {
+	size_t at;
+	struct slice data;
+};
+
+enum {
+	FRONT_LENT_MAX = 64,   /* at a time */
+	FRONT_LEND_MIN = 1024, /* fewer are copied: no dearer than another piece of a write */
+};
+
 struct front_port_ops {
 	/*
 	 * Sends a message; the answer comes by on_msg, later. 0, or 1 when the peer is not there:
@@ -64,7 +75,11 @@ struct front_port {
 	const struct front_facts *facts;
 	struct buf out; /* replies; the first `sent` bytes have left */
 	size_t sent;
-	uint64_t written; /* bytes that have left, ever: a client that reads is alive */
+	uint64_t written;        /* bytes that have left, ever: a client that reads is alive */
+	bool lending;            /* else what is lent is copied */
+	struct front_lent *lent; /* FRONT_LENT_MAX of them; the first `lent_sent` have left */
+	unsigned n_lent, lent_sent;
+	size_t lent_bytes; /* that have not left */
 	int64_t wall_s;
 	/* Set by the core. */
 	bool busy;         /* waits for a peer: an end of input does not end the connection yet */
@@ -100,7 +115,22 @@ struct front_core {
 
 static inline size_t front_pending(const struct front_port *p)
 {
-	return p->out.n - p->sent;
+	return p->out.n - p->sent + p->lent_bytes;
+}
+
+/*
+ * Puts octets of the message that on_msg() is called with behind `out`. They need not be copied:
+ * the driver writes them from there before the message goes, or copies what the client does not
+ * take.
+ */
+static inline void front_lend(struct front_port *p, struct slice data)
+{
+	if (!p->lending || data.n < FRONT_LEND_MIN || p->n_lent == FRONT_LENT_MAX) {
+		buf_put(&p->out, data);
+		return;
+	}
+	p->lent[p->n_lent++] = (struct front_lent){ p->out.n, data };
+	p->lent_bytes += data.n;
 }
 
 static inline int front_send(

@@ -3,6 +3,7 @@
 #include "common/base/io.h"
 #include "common/tls/tls_conn.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <sys/socket.h>
 
@@ -60,6 +61,22 @@ enum stream_answer stream_write_raw(struct stream *s, struct slice text, size_t 
 		return from_tls(tls_conn_write(s->tls, text, ret_n));
 	do
 		r = send(s->fd, text.p, text.n, MSG_DONTWAIT | MSG_NOSIGNAL);
+	while (r < 0 && errno == EINTR);
+	if (r >= 0) {
+		*ret_n = (size_t)r;
+		return STREAM_OK;
+	}
+	return errno == EAGAIN || errno == ENOBUFS ? STREAM_WANT_WRITE : STREAM_LOST;
+}
+
+enum stream_answer stream_write_pieces(struct stream *s, struct iovec *v, unsigned n, size_t *ret_n)
+{
+	struct msghdr mh = { .msg_iov = v, .msg_iovlen = n };
+	ssize_t r;
+
+	assert(stream_is_plain(s));
+	do
+		r = sendmsg(s->fd, &mh, MSG_DONTWAIT | MSG_NOSIGNAL);
 	while (r < 0 && errno == EINTR);
 	if (r >= 0) {
 		*ret_n = (size_t)r;

@@ -7,6 +7,7 @@
 
 #include <stddef.h>
 
+struct iovec;
 struct stream_zip;
 struct tls_conn;
 struct tls_ctx;
@@ -33,6 +34,15 @@ enum stream_answer stream_handshake(struct stream *s);
 /* With STREAM_OK *ret_n is not 0 (reading) or what was taken (writing). */
 enum stream_answer stream_read(struct stream *s, void *p, size_t n, size_t *ret_n);
 enum stream_answer stream_write(struct stream *s, struct slice text, size_t *ret_n);
+
+/* The same of several pieces in one go: only while the stream is neither encrypted nor compressed.
+ */
+enum stream_answer stream_write_pieces(
+    struct stream *s, struct iovec *v, unsigned n, size_t *ret_n);
+static inline bool stream_is_plain(const struct stream *s)
+{
+	return s->tls == NULL && s->zip == NULL;
+}
 
 /*
  * As stream_write(), and the descriptor goes with the first byte: to a client on a Unix socket,

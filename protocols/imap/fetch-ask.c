@@ -158,8 +158,11 @@ static bool ask_slot(struct fetch *f, struct fetch_slot *t)
 	return true;
 }
 
+/* Many at once: an answer has what one question asked for, and each costs both sides a turn. */
 void fetch_bodies_ask(struct fetch *f)
 {
+	if (f->on_way > IMAP_FETCH_AHEAD / 4)
+		return;
 	while (f->ask_slot < f->slot_n && !imap_full(f->job.s) &&
 	       ask_slot(f, fetch_slot_at(f, f->ask_slot))) {
 		f->ask_slot++;

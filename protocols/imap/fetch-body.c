@@ -174,7 +174,8 @@ static void stream(struct fetch *f, struct fetch_ask *a, struct slice data)
 		put_literal(
 		    f, a->len, binary && (data.n < a->len || memchr(data.p, '\0', data.n) != NULL));
 	}
-	buf_put(write_sink(&f->w), data);
+	/* The writer's buffer is that of the port. */
+	front_lend(f->job.s->port, data);
 }
 
 /* Half a literal is out, and the rest will never come: only the end of the connection says so. */

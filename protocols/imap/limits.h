@@ -63,7 +63,7 @@
 /* Messages of one APPEND. */
 #define IMAP_APPEND_MSGS_MAX 1000
 /* stored is given credit in pieces of at least this. */
-#define IMAP_CREDIT_STEP (32 * 1024)
+#define IMAP_CREDIT_STEP (96 * 1024)
 
 /* RFC 3501 5.4: at least 30 minutes. */
 #define IMAP_IDLE_MS  1860000
