@@ -74,7 +74,14 @@ static void text_over(struct search_job *j, struct search_todo *t)
 	if (search_eval(&j->keys, &t->msg) == SEARCH_YES)
 		search_found(j, &t->msg);
 	j->text_begun = false;
-	j->todo_at++;
+	t->body = false;
+}
+
+void search_header_take(struct search_job *j, struct search_todo *t, struct slice header)
+{
+	text_begin(j, t);
+	search_text_feed(&j->text, 0, header);
+	text_over(j, t);
 }
 
 /* The message was read to find its parts: now what is in them. */

@@ -115,24 +115,38 @@ static void row_take(struct search_job *j, const uint8_t *row)
 	}
 }
 
-static void ask_facts(struct search_job *j)
+/* Only the header is in question, and where it ends is known. */
+static bool wants_header(const struct search_todo *t)
+{
+	return t->body && !t->text && !t->whole;
+}
+
+/* Facts of all of the page, or the headers that are wanted; false: none is. */
+static bool ask_facts(struct search_job *j, enum search_phase phase)
 {
 	struct imap *s = j->job.s;
 	struct set uids = { 0 };
 	struct buf pairs = BUF_INIT(IMAP_PAIRS_MAX * 8);
+	bool headers = phase == SEARCH_HEADERS, any;
+	struct ipc_facts_get q = { .mbox = s->view.mbox,
+		.what = headers ? IPC_FACTS_HEADER : IPC_FACTS_ALL };
 	size_t at = 0;
-	struct ipc_facts_get q = { .seq = ++s->seq, .mbox = s->view.mbox };
 
 	for (size_t i = 0; i < j->n_todo; i++)
-		set_add(&uids, j->todo[i].msg.uid, j->todo[i].msg.uid);
+		if (!headers || wants_header(&j->todo[i]))
+			set_add(&uids, j->todo[i].msg.uid, j->todo[i].msg.uid);
+	any = uids.n > 0;
 	set_pairs(&uids, &at, &pairs);
 	q.uids = buf_slice(&pairs);
-	j->phase = SEARCH_FACTS;
-	j->seq = q.seq;
-	j->todo_at = 0;
-	(void)imap_send(s, IPC_facts_get, &q);
+	if (any) {
+		j->phase = phase;
+		j->seq = q.seq = ++s->seq;
+		j->todo_at = 0;
+		(void)imap_send(s, IPC_facts_get, &q);
+	}
 	buf_fini(&pairs);
 	set_fini(&uids);
+	return any;
 }
 
 static void on_rows(struct search_job *j, const struct ipc_mbox_rows *m)
@@ -149,9 +163,7 @@ static void on_rows(struct search_job *j, const struct ipc_mbox_rows *m)
 	buf_put(&j->sets, m->sets);
 	for (size_t i = 0; i < n && j->n_todo < PAGE_ROWS; i++)
 		row_take(j, m->rows.p + i * IPC_ROW_BYTES);
-	if (j->n_todo > 0)
-		ask_facts(j);
-	else
+	if (j->n_todo == 0 || !ask_facts(j, SEARCH_FACTS))
 		search_next_page(j);
 }
 
@@ -190,8 +202,19 @@ static void facts_take(
 	t->msg.facts = NULL;
 }
 
+/* What is kept of its header; else it is read. */
+static void header_take(
+    struct search_job *j, struct search_todo *t, uint32_t status, struct slice kept)
+{
+	struct slice header;
+
+	if (wants_header(t) && status == IPC_ST_OK && facts_header(kept, t->msg.size, &header) == 0)
+		search_header_take(j, t, header);
+}
+
 static void on_facts(struct search_job *j, const struct ipc_facts_are *m)
 {
+	bool headers = j->phase == SEARCH_HEADERS;
 	struct slice rest = m->facts;
 
 	while (rest.n >= 12) {
@@ -201,7 +224,8 @@ static void on_facts(struct search_job *j, const struct ipc_facts_are *m)
 		while (j->todo_at < j->n_todo && j->todo[j->todo_at].msg.uid < uid)
 			j->todo_at++; /* gone meanwhile */
 		if (j->todo_at < j->n_todo && j->todo[j->todo_at].msg.uid == uid)
-			facts_take(j, &j->todo[j->todo_at++], status, slice_part(rest, 12, n));
+			(headers ? header_take : facts_take)(
+			    j, &j->todo[j->todo_at++], status, slice_part(rest, 12, n));
 		rest = slice_from(rest, 12 + (size_t)n);
 	}
 	imap_credit(j->job.s, m->facts.n);
@@ -209,7 +233,7 @@ static void on_facts(struct search_job *j, const struct ipc_facts_are *m)
 		search_failed(j, m->status);
 		return;
 	}
-	if (!m->last)
+	if (!m->last || (!headers && ask_facts(j, SEARCH_HEADERS)))
 		return;
 	j->phase = SEARCH_BODIES;
 	j->todo_at = j->ask_at = 0;
@@ -224,7 +248,9 @@ static void on_msg(struct imap_job *job, enum ipc_type type, const union ipc_any
 
 	if (type == IPC_mbox_rows && j->phase == SEARCH_ROWS && m->mbox_rows.seq == j->seq)
 		on_rows(j, &m->mbox_rows);
-	else if (type == IPC_facts_are && j->phase == SEARCH_FACTS && m->facts_are.seq == j->seq)
+	else if (type == IPC_facts_are &&
+		 (j->phase == SEARCH_FACTS || j->phase == SEARCH_HEADERS) &&
+		 m->facts_are.seq == j->seq)
 		on_facts(j, &m->facts_are);
 	else if (type == IPC_facts_are && j->phase == SEARCH_KEYS && m->facts_are.seq == j->seq)
 		search_sort_facts(j, &m->facts_are);

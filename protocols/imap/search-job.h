@@ -43,6 +43,7 @@ struct search_ask {
 enum search_phase {
 	SEARCH_ROWS,
 	SEARCH_FACTS,
+	SEARCH_HEADERS, /* that are kept: of those of which only the header is in question */
 	SEARCH_BODIES,
 	SEARCH_KEYS,      /* SORT, THREAD: facts of what was found */
 	SEARCH_KEYS_BODY, /* of one that has none: made from its octets */
@@ -98,6 +99,8 @@ void search_job_begin(struct imap *s, struct search_job *j);
 /* search-bodies.c */
 void search_bodies_go(struct search_job *j);
 void search_bodies_msg(struct search_job *j, const struct ipc_body_data *m);
+/* The message's header is here: it need not be read. */
+void search_header_take(struct search_job *j, struct search_todo *t, struct slice header);
 void search_todo_clear(struct search_job *j);
 
 /* search-job.c */
