@@ -13,19 +13,15 @@ enum { ROWS_MAX = IPC_ROWS_BYTES_MAX / IPC_ROW_BYTES };
 
 static uint32_t first_unseen(const struct view *v)
 {
-	struct cols_walk w;
-	uint32_t uid;
+	struct cols *c = &v->mbox->cols;
+	uint32_t uid = cols_first_unseen(c);
 
-	if (v->mbox->cols.n_dead == 0) {
-		uid = cols_first_unseen(&v->mbox->cols);
-		return uid < v->see.uid_limit ? uid : 0;
-	}
-	for (cols_walk_from(&w, &v->mbox->cols, &v->see, 1); cols_walk_next(&w);)
-		if ((w.dead != NULL ? w.dead->row.flags : w.c->flags[w.at]) & IPC_FLAG_SEEN)
-			continue;
-		else
-			return w.uid;
-	return 0;
+	uid = uid < v->see.uid_limit ? uid : 0;
+	for (size_t d = 0; d < c->n_dead && (uid == 0 || c->dead[d].row.uid < uid); d++)
+		if (cols_dead_seen(&v->see, &c->dead[d]) &&
+		    (c->dead[d].row.flags & IPC_FLAG_SEEN) == 0)
+			return c->dead[d].row.uid;
+	return uid;
 }
 
 static void uids_answer(struct session *s, const struct ipc_mbox_uids_are *a)
@@ -62,39 +58,43 @@ static bool uids_early(
 	return true;
 }
 
-/* Run after run; false: there is no room for the one that begins with q->uid. */
+/* Run after run of what is there, the dead that the view sees between them; false: there is no room
+ * for what begins with q->uid. */
 static bool uids_runs(const struct view *v, struct request *q, struct pairs_out *out)
 {
 	const struct cols *c = &v->mbox->cols;
-	size_t i = cols_lower(c, q->uid), end = cols_lower(c, v->see.uid_limit), last;
+	size_t i = cols_lower(c, q->uid), end = cols_lower(c, v->see.uid_limit);
+	size_t d = cols_dead_lower(c, q->uid);
 
-	for (; i < end; i = last + 1) {
-		last = cols_run_last(c, i, end);
-		q->uid = c->uid[i];
-		if (!pairs_add(out, c->uid[i], c->uid[last]))
-			return false;
+	for (;;) {
+		size_t stop = end, last = i;
+
+		while (d < c->n_dead && !cols_dead_seen(&v->see, &c->dead[d]))
+			d++;
+		if (d < c->n_dead)
+			stop = cols_lower_from(c, i, c->dead[d].row.uid);
+		if (i < stop) {
+			last = cols_run_last(c, i, stop);
+			q->uid = c->uid[i];
+			if (!pairs_add(out, c->uid[i], c->uid[last]))
+				return false;
+			i = last + 1;
+		} else if (d < c->n_dead) {
+			q->uid = c->dead[d].row.uid;
+			if (!pairs_add(out, q->uid, q->uid))
+				return false;
+			d++;
+		} else {
+			return true;
+		}
 	}
-	return true;
 }
 
 /* The same from the index. */
 static void uids_loaded(
     const struct view *v, struct request *q, struct pairs_out *out, struct ipc_mbox_uids_are *a)
 {
-	struct cols_walk w;
-
-	if (v->mbox->cols.n_dead == 0) {
-		a->more = !uids_runs(v, q, out);
-		if (a->more == 0)
-			a->first_unseen = first_unseen(v);
-		return;
-	}
-	for (cols_walk_from(&w, &v->mbox->cols, &v->see, q->uid); cols_walk_next(&w);)
-		if (!pairs_add(out, w.uid, w.uid)) {
-			a->more = 1;
-			q->uid = w.uid;
-			break;
-		}
+	a->more = !uids_runs(v, q, out);
 	if (a->more == 0)
 		a->first_unseen = first_unseen(v);
 }
