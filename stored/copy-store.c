@@ -91,7 +91,7 @@ static void portion_take(struct copy *c)
 /* Facts and headers of many messages are not copied, as long as what is expunged here stays. */
 static bool may_lend(const struct copy *c)
 {
-	return !c->move && !copy_crosses(c) && c->n_all >= COPY_LENDS &&
+	return !c->move && !copy_crosses(c) && c->n_all >= c->op.account->st->copy_lends &&
 	       account_keeps(c->op.account);
 }
 

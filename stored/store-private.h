@@ -121,6 +121,7 @@ struct store {
 	struct store_counts counts;
 	LIST_HEAD(, copy) crosses; /* moves under way that end accounts' loads, see cross.h */
 	size_t copy_msgs_max;      /* COPY_MSGS_MAX; tests lower it */
+	size_t copy_lends;         /* COPY_LENDS; so do they */
 	uint32_t threads_rows;     /* THREADS_ROWS; tests lower it */
 	TAILQ_HEAD(, account) threads_dirty;
 	unsigned n_threads_dirty;

@@ -153,6 +153,7 @@ int store_new(const struct store_conf *conf, struct store **ret_st)
 	st->instance = conf->instance;
 	st->refused = conf->refused;
 	st->copy_msgs_max = COPY_MSGS_MAX;
+	st->copy_lends = COPY_LENDS;
 	st->threads_rows = THREADS_ROWS;
 	st->intent_retry_ms = INTENT_RETRY_MS;
 	st->policy = (struct account_policy){ .undelete_s = (int64_t)conf->undelete_s,

@@ -7,7 +7,8 @@ Each client has an account of its own and knows what must be in it: which mailbo
 subscriptions; in a mailbox which messages, in which order, with which flags. Whatever it was doing when its
 connection ended (APPEND of several messages, STORE, COPY, MOVE, EXPUNGE, CREATE, DELETE, RENAME, also of
 INBOX, SUBSCRIBE, UNSUBSCRIBE) must have happened as a whole or not at all; whatever was answered OK must have
-happened. LIST, LSUB, STATUS and the messages themselves say so. A uid never means another message.
+happened. LIST, LSUB, STATUS and the messages themselves say so. A uid never means another message. Envelope, structure
+and a search by subject fit each message, too, also of copies, which share them: in the second half those of two messages do.
 """
 import argparse
 import collections
@@ -20,14 +21,15 @@ import sys
 import threading
 import time
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.join(os.path.dirname(HERE), "e2e"))
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import below  # noqa: E402
 import kill_tree  # noqa: E402
 import suite  # noqa: E402
 
 FLAGS = ("\\Seen", "\\Flagged", "\\Deleted", "one", "two")
 KINDS = ("stored", "stored", "stored", "imap", "imap child", "authd", "routerd", "authd-worker", "logd")
 CLIENTS = 6
+FACTS = re.compile(r'\* \d+ FETCH \(UID (\d+) ENVELOPE \(\S+ "([^"]*)" .*BODYSTRUCTURE \(.* (\d+) (\d+) NIL NIL NIL NIL\)', re.I)
 VERBS = {"APPEND", "STORE", "COPY", "MOVE", "EXPUNGE", "CREATE", "DELETE", "RENAME", "SUBSCRIBE", "UNSUBSCRIBE"}
 
 
@@ -88,9 +90,12 @@ class Conn:
         self.sock.close()
 
 
+def lines_of(number):
+    return random.Random(number).choice((1, 50, 4000))
+
+
 def message(number):
-    rng = random.Random(number)
-    return b"X-Id: %d\r\nSubject: message %d\r\n\r\n" % (number, number) + b"text \xff\r\n" * rng.choice((1, 50, 4000))
+    return b"X-Id: %d\r\nSubject: message %d\r\n\r\n" % (number, number) + b"text \xff\r\n" * lines_of(number)
 
 
 class Client(kill_tree.TreeActs):
@@ -130,7 +135,30 @@ class Client(kill_tree.TreeActs):
         told = self.conn.ok("STATUS %s (MESSAGES)" % name)
         if not any("(MESSAGES %d)" % len(found) in line for line in told):
             self.fault("%s: %d messages, and %s" % (name, len(found), told))
+        if found:
+            self.facts(name, [number for number, _ in found])
         return found
+
+    def facts(self, name, ids):
+        """What is said of the messages without their bytes; the mailbox is selected."""
+        found = {}
+        for line in self.conn.ok("UID FETCH 1:* (ENVELOPE BODYSTRUCTURE BODY.PEEK[HEADER.FIELDS (X-Id)])"):
+            m = FACTS.match(line)
+            if m:
+                told, uid = (m[2], int(m[3]), int(m[4])), int(m[1])
+            m = re.match(r"X-Id: (\d+)", line)
+            if m:
+                number = found[uid] = int(m[1])
+                want = ("message %d" % number, 8 * lines_of(number), lines_of(number))
+                if told != want:
+                    self.fault("uid %d of %s is said to be %r, and is %r" % (uid, name, told, want))
+        if sorted(found.values()) != sorted(ids):
+            self.fault("%s has %r by its facts, not %r" % (name, sorted(found.values()), sorted(ids)))
+        for number in self.rng.sample(sorted(set(found.values())), min(1, len(set(found.values())))):
+            line = [one for one in self.conn.ok('UID SEARCH SUBJECT "message %d"' % number) if one.startswith("* SEARCH")]
+            there = sorted(int(w) for w in line[0].split()[2:]) if line else []
+            if there != sorted(uid for uid, one in found.items() if one == number):
+                self.fault("a search for %d in %s finds %r of %r" % (number, name, there, found))
 
     def look(self):
         """All there is: (mailboxes and directories, subscriptions)."""
@@ -268,13 +296,15 @@ def main():
     p.add_argument("--seed", default="1")
     opt = p.parse_args()
     rng = random.Random("kills %s" % opt.seed)
-    with suite.Suite(opt.build, 25700, accounts=CLIENTS, hash="plain") as s:
+    with below.Below(opt.build, 25700, accounts=CLIENTS, hash="plain") as s:
         clients = [Client(143 + s.offset, i + 1, opt.seed) for i in range(CLIENTS)]
         threads = [threading.Thread(target=c.work) for c in clients]
         for t in threads:
             t.start()
         killed = {}
-        for _ in range(opt.kills):
+        for k in range(opt.kills):
+            if k == opt.kills // 2:
+                s.use(s.small_files())
             time.sleep(0.15 + rng.random() * 0.3)
             kind = rng.choice(KINDS)
             pids = victims(s, kind)

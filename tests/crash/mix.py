@@ -27,7 +27,8 @@ import faultdisk  # noqa: E402
 import look  # noqa: E402
 import suite  # noqa: E402
 from kill_imap import Lost  # noqa: E402
-from mix_account import Account, Reader, Sink  # noqa: E402
+from mix_account import Account  # noqa: E402
+from mix_reader import Reader, Sink  # noqa: E402
 
 BACK_S, SINKS = 60, 3
 DEATHS = ("call", "call", "kill", "kill", "suite")
@@ -205,6 +206,9 @@ class Run:
         found, wrong = judge.look(os.path.join(self.s.dir, "data", "store"))
         judge.close()
         self.bad += wrong
+        self.facts = judge.facts
+        if self.facts[2]:
+            self.bad.append("%d messages have no facts and no kept header" % self.facts[2])
         number_of = {min(f.sums) // 1000000: f for f in found.values() if f.sums}
         for a in self.accounts:
             there = number_of.get(int(a.name[1:]))
@@ -242,6 +246,7 @@ def main():
     for line in run.bad[:10]:
         print("    " + line)
     deaths = sum(v for k, v in run.deaths.items() if k != "none")
+    print("of the messages %d have facts of their own, %d by a loan, %d none" % tuple(run.facts))
     good = not run.faults() and deaths >= run.rounds_done * 3 // 4 and done > 5 * run.rounds_done and run.witness.looks > 0 and any(x.ids for x in run.sinks)
     print("%s: seed %s: %d rounds, %d operations, deaths %s, beside %s, %d looks of others, %d crossed, %d faults, %.0f s" % (
         "ok" if good else "FAILED", opt.seed, run.rounds_done, done, dict(run.deaths), dict(run.beside), run.witness.looks,

@@ -4,29 +4,18 @@ What was answered OK has happened; what was in flight when a connection ended ha
 at all. Whoever else looks (Witness) writes down what it was shown: no uid, flag or mod-sequence that anybody
 was ever shown is taken back by a restart.
 """
-import collections
 import hashlib
 import random
 import re
-import threading
 
 import kill_imap
 import kill_tree
 import suite
 from kill_imap import Lost
+from mix_reader import Reader, Shown
 
 # More keywords than a message's row has bits for: the others are numbers behind it.
 FLAGS, MANY = ("\\Seen", "\\Flagged", "\\Deleted", "one", "two"), tuple("k%d" % i for i in range(80))
-ROW = re.compile(r"\* (\d+) FETCH \((.*)$")
-
-
-def parse(line):
-    """(uid, flags, modseq) of a FETCH line, with None for what it does not say; None for other lines."""
-    m = ROW.match(line)
-    if not m:
-        return None
-    uid, flags, modseq = re.search(r"\bUID (\d+)", m[2]), re.search(r"FLAGS \(([^)]*)\)", m[2]), re.search(r"MODSEQ \((\d+)\)", m[2])
-    return (uid and int(uid[1]), flags and frozenset(flags[1].split()) - {"\\Recent"}, modseq and int(modseq[1]))
 
 
 def told(state):
@@ -36,102 +25,24 @@ def told(state):
             subs, sum(1 for m in boxes["INBOX"] if m[2]))
 
 
-class Shown:
-    """What anybody was shown of the mailboxes of an account, by uidvalidity. Grows only."""
-
-    def __init__(self, fault):
-        self.fault, self.lock = fault, threading.Lock()
-        self.uidnext, self.highest = {}, {}
-        self.rows = {}   # (uidvalidity, uid) -> (modseq, flags): the newest
-        self.ids = {}    # (uidvalidity, uid) -> id of the message
-        self.threads = {}  # id of the message -> id of its thread
-
-    def row(self, validity, uid, flags, modseq):
-        with self.lock:
-            old = self.rows.get((validity, uid))
-            if old and modseq == old[0] and flags != old[1]:
-                self.fault("uid %d at mod-sequence %d has flags %s and %s" % (uid, modseq, sorted(old[1]), sorted(flags)))
-            if not old or modseq > old[0]:
-                self.rows[validity, uid] = (modseq, flags)
-            self.uidnext[validity] = max(self.uidnext.get(validity, 0), uid + 1)
-            self.highest[validity] = max(self.highest.get(validity, 0), modseq)
-
-    def message(self, validity, uid, number, thread):
-        with self.lock:
-            if self.threads.setdefault(number, thread) != thread:
-                self.fault("message %d is of thread %s, and was of %s" % (number, thread, self.threads[number]))
-            if self.ids.setdefault((validity, uid), number) != number:
-                self.fault("uid %d means message %d, and meant %d" % (uid, number, self.ids[validity, uid]))
-
-
-class Reader:
-    """Selects and reads whole mailboxes on a connection, and says what it was shown."""
-
-    def __init__(self, port, user, shown):
-        self.conn, self.shown = kill_imap.Conn(port, user), shown
-        self.conn.ok("ENABLE CONDSTORE")
-
-    def select(self, name):
-        values = {}
-        for line in self.conn.ok('SELECT "%s"' % name):
-            m = re.match(r"\* OK \[(UIDVALIDITY|UIDNEXT|HIGHESTMODSEQ) (\d+)\]", line)
-            if m:
-                values[m[1]] = int(m[2])
-        self.validity = values["UIDVALIDITY"]
-        return values
-
-    def fetch(self, what):
-        """{uid: (flags, modseq, id)} of UID FETCH."""
-        found, last = {}, None
-        for line in self.conn.ok("UID FETCH %s (FLAGS MODSEQ THREADID BODY.PEEK[HEADER.FIELDS (X-Id)])" % what):
-            row = parse(line)
-            if row and None not in row:
-                last, thread = row, re.search(r"THREADID (\(\S+\)|NIL)", line)
-            m = re.match(r"X-Id: (\d+)", line)
-            if m and last:
-                uid, flags, modseq = last
-                found[uid] = (flags, modseq, int(m[1]))
-                self.shown.row(self.validity, uid, flags, modseq)
-                self.shown.message(self.validity, uid, int(m[1]), thread and thread[1])
-        return found
-
-
-class Sink:
-    """An account into which the others' mail is moved; nobody works on it."""
-
-    def __init__(self, name):
-        self.name, self.lock = name, threading.Lock()
-        self.ids = collections.Counter()
-
-    def add(self, ids):
-        with self.lock:
-            self.ids.update(ids)
-
-    def differs(self, port):
-        """Each is there as often as it was moved; or what is wrong."""
-        conn, found = kill_imap.Conn(port, self.name), collections.Counter()
-        if "* 0 EXISTS" not in conn.ok("SELECT INBOX"):
-            found.update(int(m[1]) for m in map(re.compile(r"X-Id: (\d+)").match,
-                                                conn.ok("UID FETCH 1:* (BODY.PEEK[HEADER.FIELDS (X-Id)])")) if m)
-        conn.close()
-        return None if found == self.ids else "%s lacks %s and has %s besides" % (self.name, self.ids - found, found - self.ids)
-
-
 class Account(kill_tree.TreeActs):
+    second = "Other"
+
     def __init__(self, s, name, seed, sinks=()):
         self.s, self.name, self.sinks = s, name, sinks
         self.crossing = None                              # (sink, ids) of what is in flight
         self.rng = random.Random("mix %s %s" % (seed, name))
-        self.second = "Other"
         self.boxes = {"INBOX": []}                        # [(id, flags, can only be restored)] in no order; None: holds others only
         self.subs = frozenset()
         self.maybe = None                                 # (boxes, subs) if what was in flight has happened
         self.what = "nothing"
         self.faults, self.done = [], 0
-        self.shown = Shown(self.fault)
+        self.base = int(name[1:]) * 1000000
+        self.shown = Shown(self.fault, lambda number: self.base < number < self.base + 1000000)
         self.removed = {}                                 # uidvalidity -> ids that something was told to remove
-        self.next = int(name[1:]) * 1000000
+        self.next = self.base
         self.sums, self.roots = {}, {}                    # id -> of its bytes; id -> that of the first of its thread
+        self.bodies = {}                                  # id -> octets and lines of its body, and whom it answers
         self.big = 0.01                                   # share of messages that get a file of their own
         self.reader = None
 
@@ -195,6 +106,8 @@ class Account(kill_tree.TreeActs):
             self.subs = there[1]
         self.maybe = self.crossing = None
         self.check_threads()
+        for box in [b for b, rows in self.boxes.items() if rows]:
+            self.check_facts(box)
         self.reader.select("INBOX")
         self.view = self.uids_in_view()
 
@@ -208,6 +121,24 @@ class Account(kill_tree.TreeActs):
                 self.fault("message %d is of thread %s, the first of them of %s" % (number, thread, seen[self.roots[number]]))
         if len(set(seen.values())) < len(seen):
             self.fault("strangers share a thread")
+
+    def check_facts(self, box):
+        """What the server says of each message without its bytes, or by its header alone, is its own; also of copies, which share it."""
+        self.reader.select(box)
+        found = self.reader.facts()
+        for uid, (number, subject, message_id, octets, lines, fields) in found.items():
+            told = (int(subject), message_id, int(octets), int(lines), fields)
+            want = (number, "<%d@mix.example>" % number, *self.bodies[number][:2], [str(number), "<%d@mix.example>" % number])
+            if told != want:
+                self.fault("uid %d of %s, message %d, is said to be %r, and is %r" % (uid, box, number, told, want))
+        if found:
+            number = self.rng.choice(sorted(found.values()))[0]
+            want = sorted(uid for uid, one in found.items() if one[0] == number)
+            answers = sorted(uid for uid, one in found.items() if self.bodies[one[0]][2] == number != one[0])
+            for key, more in (("SUBJECT %d" % number, []), ("HEADER Message-ID %d@mix" % number, []), ("TEXT <%d@mix" % number, answers)):
+                there = self.reader.search(key)
+                if there != sorted(want + more):
+                    self.fault("UID SEARCH %s in %s finds %r, not %r" % (key, box, there, sorted(want + more)))
 
     def recoverable(self):
         """How many messages of INBOX can be restored."""
@@ -273,6 +204,7 @@ class Account(kill_tree.TreeActs):
             lines = 18000 if large or draw < self.big else 700
             text = b"".join(b"%s\r\n" % self.rng.randbytes(36).hex().encode() for _ in range(lines))
         self.sums[number] = hashlib.sha256(head + b"\r\n" + text).hexdigest()
+        self.bodies[number] = (len(text), text.count(b"\r\n"), root)
         return number, head + b"\r\n" + text
 
     def keyword(self):
@@ -336,6 +268,33 @@ class Account(kill_tree.TreeActs):
             self.fault("%r was answered %s" % (self.what, lines[-1]))
         self.reader.select("INBOX")
 
+    def elsewhere(self):
+        """A copy or a move out of another mailbox: of what may be a copy itself, and others' facts may be its. INBOX has each message once."""
+        if not any(self.boxes[b] is not None for b in self.moving()):
+            return self.create()
+        of, to = self.rng.sample([b for b in sorted(self.boxes) if b != "INBOX" and self.boxes[b] is not None], 2)
+        self.reader.select(of)
+        rows = [(uid, (number, flags)) for uid, (flags, _, number) in sorted((self.reader.fetch("1:*") if self.there(of) else {}).items())]
+        picked = dict(self.rng.sample(rows, min(len(rows), self.rng.randrange(1, 5))))
+        if picked:
+            self.relocate(",".join(str(uid) for uid in sorted(picked)), picked, of, to, self.rng.random() < 0.4)
+        return self.reader.select("INBOX")
+
+    def relocate(self, uids, picked, of, to, move):
+        """{uid: (id, flags)}: of a message there may be several copies."""
+        after, left = self.state(), list(picked.values())
+        rows, after[0][of] = after[0][of], []
+        for m in rows:
+            if m[:2] in left and not m[2]:
+                left.remove(m[:2])
+                after[0][to].append(m)
+                after[0][of] += [] if move else [m]
+            else:
+                after[0][of].append(m)
+        if move:
+            self.removed.setdefault(self.reader.validity, set()).update(number for number, _ in picked.values())
+        self.run('UID %s %s "%s"' % ("MOVE" if move else "COPY", uids, to), after)
+
     def expunge(self, box="INBOX"):
         after = self.state()
         gone = [m for m in after[0][box] if "\\Deleted" in m[1] and not m[2]]
@@ -354,12 +313,12 @@ class Account(kill_tree.TreeActs):
         while self.maybe is None and self.moving():
             self.delete()
 
-    def admin(self, verb, after):
+    def admin(self, verb, box, after):
         self.begin(verb, after)
         try:
             with suite.Line(self.s.admin) as line:
                 line.want(None, "200 ")
-                answer = line.ask("%s %s {Mailbox=\"%s\";}" % (verb, self.name, "INBOX"))
+                answer = line.ask("%s %s {Mailbox=\"%s\";}" % (verb, self.name, box))
         except (OSError, suite.Failed) as e:
             raise Lost(str(e)) from None
         if answer is None:
@@ -368,14 +327,14 @@ class Account(kill_tree.TreeActs):
             self.happened()
 
     def restore(self):
-        after = self.state()
-        after[0]["INBOX"] = [(n, f, False) for n, f, _ in after[0]["INBOX"]]
-        self.admin("RestoreMessages", after)
+        after, box = self.state(), self.rng.choice(("INBOX", "INBOX", self.second))
+        after[0][box] = [(n, f, False) for n, f, _ in after[0][box]]
+        self.admin("RestoreMessages", box, after)
 
     def purge(self):
-        after = self.state()
-        after[0]["INBOX"] = [m for m in after[0]["INBOX"] if not m[2]]
-        self.admin("PurgeMessages", after)
+        after, box = self.state(), self.rng.choice(("INBOX", "INBOX", self.second))
+        after[0][box] = [m for m in after[0][box] if not m[2]]
+        self.admin("PurgeMessages", box, after)
 
     def deliver(self):
         after = self.state()
@@ -403,7 +362,7 @@ class Account(kill_tree.TreeActs):
         elif not self.view:
             self.rng.choice((self.append, self.deliver, self.restore))()
         else:
-            self.rng.choice((self.append, self.deliver, self.deliver, self.flag, self.flag, self.copy, self.move,
+            self.rng.choice((self.append, self.deliver, self.deliver, self.flag, self.flag, self.copy, self.copy, self.move, self.elsewhere,
                              self.expunge, self.restore, self.purge) + (self.cross, self.cross) * bool(self.sinks))()
         if self.maybe is None:
             self.view = self.uids_in_view()

@@ -2,7 +2,7 @@
 """paper_suite - the states of paper.py under the whole suite: a client's work, then its store after power cuts.
 
     paper_suite.py BUILD [--operations 60] [--every 50] [--subsets 50] [--states N] [--starts 3] [--seed N]
-                         [--without SITE | --table [--traces N]]
+                         [--shards N] [--without SITE | --table [--traces N]]
 
 One client delivers, appends, flags, copies, moves, expunges, creates, deletes, renames, subscribes, restores and
 purges, one after the other, half of the time with compression; compactions and backups go on beside it, and stored
@@ -12,6 +12,10 @@ not synced, and `subsets` with a part of it (one in `every` of these; at most `s
 mailboxes, subscriptions, bytes, threads, and what can be restored must be as the last operation answered before the cut
 left them, or as the one in flight would have; nothing that was shown is taken back. On a few the suite is started.
 With a sync left out a state with a loss must be found: --table does that for each, --without for one.
+
+With --shards 3 the store begins with one shard and grows; an account in each of the new ones, made on the way, works
+besides, messages for all of them and copies from one account to the other cross the shards, and accounts come and go
+there. A state of before the growth must grow by itself, a later one has its shards already.
 """
 import argparse
 import collections
@@ -31,11 +35,12 @@ import faultdisk  # noqa: E402
 import look  # noqa: E402
 import mix_account  # noqa: E402
 import paper  # noqa: E402
+import papertree  # noqa: E402
 import suite  # noqa: E402
 from kill_imap import Lost  # noqa: E402
 from mix_account import Account  # noqa: E402
+from paper_family import NOBODY, Family  # noqa: E402
 
-Entry = collections.namedtuple("Entry", "at sure state shown")
 Cut = collections.namedtuple("Cut", "position how draw")
 WAYS = (paper.PREFIX, paper.WRITES, paper.BLOCKS, paper.SECTORS)
 # What happens to stored on the way: it dies with a frame that was not synced, half of one, or anywhere; a sync fails.
@@ -49,63 +54,18 @@ class Traced(below.Below):
 
     def stopped(self):
         self.store = os.path.join(self.dir, "data", "store")
-        self.disk_before = tempfile.mkdtemp(prefix="before-", dir=self.dir)
         os.unlink(os.path.join(self.store, "data.mdb"))  # the index: it is made of the log
-        self.inodes = {name: os.stat(os.path.join(self.store, name)).st_ino for name in os.listdir(self.store)}
-        for name in self.inodes:
-            shutil.copy(os.path.join(self.store, name), self.disk_before)
+        self.before = papertree.snapshot(self.store)
         self.plain = self.libexec
+        if self.shards > 1:
+            self.edit("store_shards = 1", "store_shards = %d" % self.shards)
 
     def oldest(self):
-        """The first segment of the log that there is."""
+        """The first segment of the log that there is, in the shard that the client is in."""
         return min(name for name in os.listdir(self.store) if name.startswith("log-"))
 
     def disk(self, without=None):
-        disk = paper.Disk(without)
-        disk.base(self.disk_before)
-        disk.of_ino = {ino: disk.names[name] for name, ino in self.inodes.items()}
-        return disk
-
-
-class Client(Account):
-    """Remembers after each answer, and before each command, where the trace stood, what was there and what it was shown."""
-
-    def __init__(self, s, name, seed):
-        self.journal = []
-        super().__init__(s, name, seed)
-        self.big = 0.03
-
-    def prepare(self):
-        self.enter(True, self.state())
-        self.journal[0] = self.journal[0]._replace(at=0)
-        super().prepare()
-
-    def enter(self, sure, state):
-        self.journal.append(Entry(self.s.board.get("trace_n"), sure, state, self.snapshot()))
-
-    def begin(self, what, after):
-        super().begin(what, after)
-        self.enter(False, after)
-
-    def happened(self):
-        super().happened()
-        self.enter(True, self.state())
-
-    def check(self):
-        super().check()
-        self.enter(True, self.state())
-
-    def allowed(self, position):
-        """(states of which one must be there after a cut at this position, what was shown before it)."""
-        last = max(k for k, e in enumerate(self.journal) if e.sure and e.at <= position)
-        states, shown = [self.journal[last].state], self.journal[last].shown
-        for e in self.journal[last + 1:]:
-            if e.at <= position:
-                shown = e.shown
-            states.append(e.state)
-            if e.sure:
-                break
-        return states, shown
+        return papertree.Tree.of(self.before, without)
 
 
 def beside(s, stop, backups):
@@ -122,57 +82,46 @@ def beside(s, stop, backups):
             return
 
 
-def one(client):
-    """An operation, or a look after one that nobody answered."""
-    end = time.monotonic() + 60
-    while True:
-        try:
-            if client.reader is None:
-                client.check()
-            return client.act()
-        except Lost:
-            client.drop()
-            suite.check(time.monotonic() < end, "nobody can log in")
-            time.sleep(0.03)
+def done(family):
+    return sum(c.done for c in family.clients)
 
 
 def work(s, opt):
-    client = Client(s, "u1", opt.seed)
-    client.prepare()
+    family = Family(s, opt)
     stop, rng = threading.Event(), random.Random("strikes %s" % opt.seed)
-    client.backups = []
-    helper = threading.Thread(target=beside, args=(s, stop, client.backups))
+    family.backups = []
+    helper = threading.Thread(target=beside, args=(s, stop, family.backups))
     helper.start()
     struck, compressed, oldest = 0, False, s.oldest()
     try:
         # In the long forms until a compaction gave something back, which takes its time on a busy machine.
-        while client.done < opt.operations or (opt.operations >= 150 and s.oldest() == oldest and client.done < 20 * opt.operations):
-            if client.done * 2 > opt.operations and not compressed:
+        while done(family) < opt.operations or (opt.operations >= 150 and s.oldest() == oldest and done(family) < 20 * opt.operations):
+            if done(family) * 2 > opt.operations and not compressed:
                 compressed = True
                 s.ctl("domain", "settings", suite.DOMAIN, "CompressMessages=YES")
-            if struck < len(STRIKES) and client.done > (struck + 1) * opt.operations // (len(STRIKES) + 1):
+            if struck < len(STRIKES) and done(family) > (struck + 1) * opt.operations // (len(STRIKES) + 1):
                 s.board.strike(rng.randrange(1, 4), *STRIKES[struck % len(STRIKES)], error=5)
                 struck += 1
-            one(client)
-            suite.check(not client.faults, "%s: %s", client.what, client.faults)
-        client.check()
+            family.one()
+        s.board.rest()
+        family.check()
     finally:
         s.board.rest()
         stop.set()
         helper.join()
-    client.drop()
-    return client
+    return family
 
 
 class Cuts:
     """The states to visit, and what each must be."""
 
-    def __init__(self, s, opt, client):
-        self.s, self.opt, self.client = s, opt, client
+    def __init__(self, s, opt, family):
+        self.s, self.opt, self.family = s, opt, family
         events, where = s.board.trace()
         self.trace = list(zip(events, where))
         self.syncs = sum(1 for e in events if e.what in (faultdisk.EV_SYNC, faultdisk.EV_SYNC_DIR))
-        # With the master gone stored may have stopped in order before it was killed.
+        # From its first answer on the suite has its shards. With the master gone stored may have stopped in order before it was killed.
+        self.begun = family.clients[0].journal[1].at
         self.in_order = next((p for e, p in self.trace if e.what == faultdisk.EV_UNLINK and e.data == b"running"), self.trace[-1][1] + 1)
         self.made = sum(1 for e in events if e.what == faultdisk.EV_CREATE)
         self.given_back = sum(1 for e in events if e.what == faultdisk.EV_UNLINK)
@@ -180,7 +129,9 @@ class Cuts:
         self.dir = tempfile.mkdtemp(prefix="gh-paper-", dir="/dev/shm" if os.path.isdir("/dev/shm") else None)
         self.looked = collections.Counter()
         accounts, self.at_end = self.judge.look(s.store)
-        self.account = next(number for number, found in accounts.items() if client.second in found.boxes)
+        # Numbers grow, and clients began one after the other.
+        self.accounts = dict(zip(sorted(n for n, found in accounts.items() if Account.second in found.boxes), family.clients))
+        self.others = {n for n in accounts if n < max(self.accounts)} - set(self.accounts)
 
     def close(self):
         self.judge.close()
@@ -214,22 +165,37 @@ class Cuts:
             for cut in chosen[number]:
                 yield cut, disk.state(cut.how, random.Random(cut.draw))
 
+    def unmarked(self, cut, state):
+        """A part of the store that does not say that the stop was not in order."""
+        parts = [state] + [state.get("shard-%d" % k, {}) for k in range(1, self.opt.shards)]
+        return self.begun <= cut.position <= self.in_order and any(not part.get("running", b"").strip(b"\0") for part in parts)
+
     def wrong(self, cut, state):
         """None, or what is wrong with a state."""
         self.looked[cut.how] += 1
-        if self.client.journal[1].at <= cut.position <= self.in_order and not state.get("running", b"").strip(b"\0"):
+        if self.unmarked(cut, state):
             return "nothing says that the stop was not in order"
         where = os.path.join(self.dir, "store")
-        shutil.rmtree(where, ignore_errors=True)
-        os.mkdir(where)
-        for name, data in state.items():
-            with open(os.path.join(where, name), "wb") as f:
-                f.write(data)
-        accounts, wrong = self.judge.look(where)
+        papertree.write(where, state)
+        accounts, wrong = self.judge.look(where, "%d*lmdb" % (1 if cut.position >= self.begun else self.opt.shards))
         if wrong:
             return "; ".join(wrong[:3])
-        states, shown = self.client.allowed(cut.position)
-        return look.differs(accounts.get(self.account, look.Found()), states, shown, self.client.sums, self.client.roots)
+        if self.judge.shards != self.opt.shards:
+            return "it has %d shards" % self.judge.shards
+        return self.differs(accounts, cut.position)
+
+    def differs(self, accounts, position):
+        for number, client in self.accounts.items():
+            states, shown = client.allowed(position)
+            why = look.differs(accounts.get(number, look.Found()), states, shown, client.sums, client.roots)
+            if why:
+                return "%s: %s" % (client.name, why)
+        # One that comes and goes.
+        passing = [found for number, found in accounts.items() if number not in self.accounts and number not in self.others]
+        if len(passing) > 1:
+            return "%d accounts are too many" % (len(passing) - 1)
+        states, _ = self.family.passing.allowed(position)
+        return look.differs(passing[0] if passing else look.Found(), states, None, self.family.passing.sums, {})
 
     def play(self, without=None, first=False):
         out = []
@@ -250,32 +216,36 @@ class Cuts:
         return [why for k, (cut, state) in enumerate(self.states()) if k in picked for why in [self.start(cut, state)] if why]
 
     def start(self, cut, state):
-        s, owner = self.s, os.stat(self.s.store)
-        shutil.rmtree(s.store)
-        os.mkdir(s.store, 0o700)
-        os.chown(s.store, owner.st_uid, owner.st_gid)
-        for name, data in state.items():
-            with open(os.path.join(s.store, name), "wb") as f:
-                f.write(data)
-            os.chown(f.name, owner.st_uid, owner.st_gid)
-            os.chmod(f.name, 0o600)
-        found, end = Account(s, self.client.name, "look"), time.monotonic() + 60
-        found.roots = self.client.roots
-        allowed, _ = self.client.allowed(cut.position)
+        s = self.s
+        papertree.write(s.store, state, os.stat(s.store))
         s.start_again()
         try:
-            while True:
-                try:
-                    found.connect()
-                    there, right = found.look(), [mix_account.told(a) for a in allowed]
-                    return None if there in right else "the suite shows %r; must be one of %r" % (there, right)
-                except Lost:
-                    found.drop()
-                    if time.monotonic() > end:
-                        return "nobody can log in"
+            for client in self.family.clients:
+                allowed, _ = client.allowed(cut.position)
+                if NOBODY not in allowed:
+                    why = self.enter(client, allowed)
+                    if why:
+                        return "%s: %s" % (client.name, why)
+            return None
         finally:
-            found.drop()
             s.kill_all()
+
+    def enter(self, client, allowed):
+        found, end = client.stranger(), time.monotonic() + 60
+        while True:
+            try:
+                found.connect()
+                there, right = found.look(), [mix_account.told(a) for a in allowed]
+                if there not in right:
+                    return "the suite shows %r; must be one of %r" % (there, right)
+                for box in [b for b, rows in there[0].items() if rows]:
+                    found.check_facts(box)
+                return "; ".join(found.faults)
+            except Lost:
+                if time.monotonic() > end:
+                    return "nobody can log in"
+            finally:
+                found.drop()
 
 
 def missed(cuts, table, only):
@@ -291,25 +261,30 @@ def missed(cuts, table, only):
 def run(opt, table):
     """A trace and its states: what is wrong."""
     began = time.monotonic()
-    with Traced(opt.build, 22900, accounts=1, hash="plain") as s:
-        client = work(s, opt)
+    traced = Traced(opt.build, 22900, accounts=1, hash="plain", settings=("store_shards = 1",))
+    traced.shards = opt.shards
+    with traced as s:
+        family = work(s, opt)
         s.kill_all()
         s.libexec = s.plain
-        cuts = Cuts(s, opt, client)
+        cuts = Cuts(s, opt, family)
         try:
             wrong = cuts.at_end + cuts.play()
             looked = cuts.looked.copy()
+            facts = cuts.judge.facts
             starts = cuts.starts()
             if opt.table or opt.without:
                 missed(cuts, table, opt.without)
         finally:
             cuts.close()
     states = sum(looked.values())
-    good = not wrong and not starts and 0 in client.backups and (cuts.given_back > 0 or opt.operations < 150) and states > cuts.syncs // 2 and looked[paper.NOTHING] < states
+    good = not wrong and not starts and 0 in family.backups and facts[1] > 0 and facts[2] == 0 and (cuts.given_back > 0 or opt.operations < 150) and states > cuts.syncs // 2 and looked[paper.NOTHING] < states
     for line in (wrong + starts)[:5]:
         print("    " + line)
+    print("%d shards; %s; of the messages in these states %d had facts of their own, %d by a loan, %d none" % (
+        opt.shards, ", ".join("%d times %s" % (n, what) for what, n in sorted(family.crossed.items())) or "nothing crossed", *facts))
     print("%s: %d operations, %d syncs, %d files made and %d given back, %d backups, %d states after power cuts (%s), %d losses, the suite started on %d of them, %d wrong, seed %s, %.1f s" % (
-        "ok" if good else "FAILED", client.done, cuts.syncs, cuts.made, cuts.given_back, client.backups.count(0), states, ", ".join("%s %d" % (paper.HOW[h], n) for h, n in sorted(looked.items())),
+        "ok" if good else "FAILED", done(family), cuts.syncs, cuts.made, cuts.given_back, family.backups.count(0), states, ", ".join("%s %d" % (paper.HOW[h], n) for h, n in sorted(looked.items())),
         len(wrong), opt.starts, len(starts), opt.seed, time.monotonic() - began), flush=True)
     return good
 
@@ -323,11 +298,13 @@ def main():
     p.add_argument("--states", type=int, default=0, help="at most so many of these")
     p.add_argument("--starts", type=int, default=3)
     p.add_argument("--seed", default="1")
+    p.add_argument("--shards", type=int, default=int(os.environ.get("GH_SHARDS", "1")))
     p.add_argument("--without", help="leave this sync out, which must be noticed")
     p.add_argument("--table", action="store_true", help="leave out each sync in turn")
     p.add_argument("--traces", type=int, default=6, help="with these: so many, until each sync was missed")
     opt = p.parse_args()
-    return paper.tables(opt, (opt.without,) if opt.without else paper.SYNCS if opt.table else (), paper.SYNCS, run)
+    syncs = paper.SYNCS + (paper.SHARD_SYNCS if opt.shards > 1 else ())
+    return paper.tables(opt, (opt.without,) if opt.without else syncs if opt.table else (), syncs, run)
 
 
 if __name__ == "__main__":

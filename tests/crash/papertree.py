@@ -2,8 +2,37 @@
 import os
 import shutil
 
-import paper
 from faultdisk import EV_CREATE, EV_LINK, EV_MKDIR, EV_RENAME, EV_SYNC, EV_SYNC_DIR, EV_TRUNCATE, EV_UNLINK, EV_WRITE
+
+NOTHING, PREFIX, WRITES, BLOCKS, SECTORS = range(5)
+HOW = ("nothing", "a torn prefix", "some writes", "some blocks", "some sectors")
+O_DSYNC = -1  # stands for the site of LMDB's own synchronous writes
+
+
+class File:
+    """What is sure of it, and what was done since: [event]."""
+
+    def __init__(self):
+        self.sure, self.since = bytearray(), []
+
+
+def change(data, event):
+    if event.what == EV_TRUNCATE:
+        del data[event.at:]
+        data.extend(bytes(event.at - len(data)))
+        return
+    end = event.at + len(event.data)
+    data.extend(bytes(max(0, end - len(data))))
+    data[event.at:end] = event.data
+
+
+def parts(event, size):
+    """A write as writes of single blocks."""
+    at = event.at
+    while at < event.at + len(event.data):
+        end = min((at // size + 1) * size, event.at + len(event.data))
+        yield event._replace(at=at, data=event.data[at - event.at:end - event.at])
+        at = end
 
 
 class Folder:
@@ -15,21 +44,37 @@ class Folder:
 
 class Tree:
     def __init__(self, root_ino, without=None):
+        """`without` is a site whose syncs do nothing."""
         self.root, self.without = Folder(), without
         self.of_ino = {root_ino: self.root}
+
+    @classmethod
+    def of(cls, snapshot, without=None):
+        """What a snapshot() has is sure."""
+        tree = cls(snapshot[0], without)
+        tree.fill(tree.root, snapshot[1])
+        return tree
+
+    def fill(self, folder, entries):
+        for name, (ino, what) in entries.items():
+            node = self.of_ino[ino] = folder.names[name] = folder.live[name] = Folder() if isinstance(what, dict) else File()
+            if isinstance(what, dict):
+                self.fill(node, what)
+            else:
+                node.sure += what
 
     def step(self, event, position):
         if event.what in (EV_WRITE, EV_TRUNCATE):
             node = self.of_ino.get(event.ino)
             if node is None:
                 return  # of another tree
-            if event.what == EV_WRITE and event.flag and self.without != paper.O_DSYNC:
-                paper.change(node.sure, event)
+            if event.what == EV_WRITE and event.flag and self.without != O_DSYNC:
+                change(node.sure, event)
             else:
                 node.since.append((event, position, None))
         elif event.what in (EV_CREATE, EV_MKDIR, EV_LINK):
             folder = self.of_ino.get(event.at)
-            node = self.of_ino.get(event.ino) if event.what == EV_LINK else Folder() if event.what == EV_MKDIR else paper.File()
+            node = self.of_ino.get(event.ino) if event.what == EV_LINK else Folder() if event.what == EV_MKDIR else File()
             if event.what != EV_LINK:
                 self.of_ino.pop(event.ino, None)
             if folder is not None:
@@ -54,7 +99,7 @@ class Tree:
         for e, position, other in node.since:
             if position < event.at:
                 if event.what == EV_SYNC:
-                    paper.change(node.sure, e)
+                    change(node.sure, e)
                 else:
                     self.rename(node.names, e, other)
         node.since = [entry for entry in node.since if entry[1] >= event.at]
@@ -89,21 +134,21 @@ class Tree:
 
     def state(self, how, rng):
         """{name: bytes, or the same of a folder}: one state that a cut now may leave. Bytes are good until the next step."""
-        nodes = self.nodes() if how == paper.PREFIX else ()
+        nodes = self.nodes() if how == PREFIX else ()
         cut = rng.choice([0] + [p for n in nodes for _, p, _ in n.since]) if nodes else 0
 
         def lives(position):
-            return position < cut if how == paper.PREFIX else how != paper.NOTHING and rng.random() < 0.5
+            return position < cut if how == PREFIX else how != NOTHING and rng.random() < 0.5
 
         def data(node):
-            if how == paper.NOTHING or not node.since:
+            if how == NOTHING or not node.since:
                 return node.sure
             out = bytearray(node.sure)
             for e, position, _ in node.since:
-                whole = how in (paper.PREFIX, paper.WRITES) or e.what == EV_TRUNCATE
-                for part in (e,) if whole else paper.parts(e, 4096 if how == paper.BLOCKS else 512):
+                whole = how in (PREFIX, WRITES) or e.what == EV_TRUNCATE
+                for part in (e,) if whole else parts(e, 4096 if how == BLOCKS else 512):
                     if lives(position):
-                        paper.change(out, part)
+                        change(out, part)
             return out
 
         def build(folder):
@@ -117,6 +162,18 @@ class Tree:
 
 # ---- the same of real ones ----
 
+def snapshot(path):
+    """(inode, {name: (inode, bytes), or the same of a folder}) of a directory."""
+    out = {}
+    for entry in os.scandir(path):
+        if entry.is_dir():
+            out[entry.name] = snapshot(entry.path)
+        else:
+            with open(entry.path, "rb") as f:
+                out[entry.name] = (entry.inode(), f.read())
+    return os.stat(path).st_ino, out
+
+
 def files_of(path):
     """As Tree.state() of a directory."""
     out = {}
@@ -129,15 +186,21 @@ def files_of(path):
     return out
 
 
-def write(path, files):
+def write(path, files, owner=None):
+    """In place of what is there; `owner` is the os.stat() of somebody else's."""
     shutil.rmtree(path, ignore_errors=True)
     os.mkdir(path, 0o700)
+    if owner:
+        os.chown(path, owner.st_uid, owner.st_gid)
     for name, data in files.items():
         if isinstance(data, dict):
-            write(os.path.join(path, name), data)
+            write(os.path.join(path, name), data, owner)
         else:
             with open(os.path.join(path, name), "wb") as f:
                 f.write(data)
+            os.chmod(f.name, 0o600)
+            if owner:
+                os.chown(f.name, owner.st_uid, owner.st_gid)
 
 
 def differences(there, wanted):

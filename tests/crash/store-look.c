@@ -1,22 +1,27 @@
 /*
  * store-look - what a stopped store holds, for tests that make thousands of stores.
  *
- * For each line of standard input, the directory of a store: the store is opened and closed as
- * stored does it (a tail is cut, the log replayed, the index written), and read without the engine,
- * the index compared with the log. Lines, one fact each, then "exit N" (0, or what the child ended
- * with):
+ * For each line of standard input, an engine's spec and the directory of a store: the store is
+ * opened and closed as stored does it (shards that are wanted and not there are made, a tail is
+ * cut, the log replayed, the index written), and read without the engine, the index compared with
+ * the log. Lines, one fact each, then "exit N" (0, or what the child ended with):
  *
  *     box ACCOUNT ID UIDVALIDITY UIDNEXT MODSEQ NAME     a mailbox; its messages follow
  *     msg UID MODSEQ THREAD LOST X-ID SHA256 FLAGS WORDS its number, the sum of what begins there;
  *                                                        LOST: it can be restored
  *     dir ACCOUNT NAME, sub ACCOUNT NAME                 a name that only holds others, a
- * subscription lost|doubt|note: ...                               what is wrong, in salvage's words
+ *                                                        subscription
+ *     facts OWN LENT NONE                                messages with facts or a kept header of
+ *                                                        their own, by a loan, without
+ *     shards N                                           the store has so many
+ *     lost|doubt|note: ...                               what is wrong, in salvage's words
  *
  * Invariant: a store that kills its reader kills a child, and is told as one that did.
  */
 #include "common/base/buf.h"
 #include "common/base/log.h"
 #include "common/engine/engine.h"
+#include "store-shared.h"
 #include "stored/salvage/open.h"
 #include "stored/salvage/walk.h"
 
@@ -31,10 +36,19 @@
 enum { BODY_MAX = 8 << 20 };
 
 static struct buf body = BUF_INIT(BODY_MAX);
+static struct shared shared;
+static struct raw *raw;
+
+/* Also what salvage has no use for. */
+static bool keep_all(void *arg, struct slice group, struct slice key)
+{
+	return true;
+}
 
 static int on_mbox(void *arg, struct sv_mbox *b)
 {
 	(void)arg;
+	shared_begin(&shared, raw, b);
 	if (!b->deleted)
 		printf("box %llu %llu %u %u %llu %.*s\n", (unsigned long long)b->account->id,
 		    (unsigned long long)b->id, sv_mbox_validity(b), b->head.uidnext,
@@ -81,8 +95,12 @@ static int on_end(void *arg, const struct sv_msg *m, bool whole)
 	static const char field[] = "X-Id: ";
 	struct slice all = buf_slice(&body);
 	const uint8_t *p = memmem(all.p, all.n, field, sizeof(field) - 1);
+	const char *why = whole ? shared_look(&shared, raw, m, all) : NULL;
 
 	(void)arg;
+	if (why != NULL)
+		printf("lost: mailbox %llu, uid %u: %s\n", (unsigned long long)m->mbox->id, m->uid,
+		    why);
 	if (!whole || m->mbox->deleted)
 		return 0;
 	printf("msg %u %llu %llu %d ", m->uid, (unsigned long long)m->modseq,
@@ -125,11 +143,10 @@ static int tell(int fd)
 	struct names names = { 0 };
 	struct report rep;
 	struct model m;
-	struct raw *raw;
 	int rc;
 
 	report_init(&rep, "look", false, true);
-	rc = open_raw(fd, "store", NULL, model_keeps, &rep, &raw);
+	rc = open_raw(fd, "store", NULL, keep_all, &rep, &raw);
 	if (rc != 0)
 		return rc;
 	rc = model_load(&m, raw, &names, &rep);
@@ -143,13 +160,24 @@ static int tell(int fd)
 			rc = model_each_name(
 			    &m, id, REC_SUB, on_name, &(struct named_rows){ "sub", id });
 	}
+	printf("facts %llu %llu %llu\n", (unsigned long long)shared.own,
+	    (unsigned long long)shared.lent, (unsigned long long)shared.none);
+	shared_fini(&shared);
 	model_fini(&m);
 	raw_close(&raw);
 	return rc;
 }
 
+static void shards_tell(const struct engine *e)
+{
+	printf("shards %u\n", engine_shards(e));
+	for (unsigned k = 0; k < engine_shards(e); k++)
+		if (engine_shard_away(e, k) != NULL)
+			printf("note: shard %u is away: %s\n", k, engine_shard_away(e, k));
+}
+
 /* The child's exit status. */
-static int look(const char *dir)
+static int look(const char *spec, const char *dir)
 {
 	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc;
 	struct engine_stats st;
@@ -159,7 +187,7 @@ static int look(const char *dir)
 		printf("note: %s cannot be opened\n", dir);
 		return 2;
 	}
-	rc = engine_open("lmdb", fd, NULL, &e);
+	rc = engine_open(spec, fd, NULL, &e);
 	if (rc != 0) {
 		printf("note: the store is refused: %s\n", engine_rc_name(rc));
 		return 1;
@@ -167,6 +195,7 @@ static int look(const char *dir)
 	engine_stats(e, &st);
 	if (st.index_rebuilds > 0)
 		printf("note: the index is no good, and was made anew\n");
+	shards_tell(e);
 	engine_close(&e);
 	return tell(fd) != 0 ? 1 : 0;
 }
@@ -177,14 +206,18 @@ int main(void)
 
 	log_init(2, false, LOG_ERR);
 	while (fgets(line, sizeof(line), stdin) != NULL) {
+		char *dir = strchr(line, ' ');
 		int status;
 		pid_t pid;
 
-		line[strcspn(line, "\n")] = '\0';
+		if (dir == NULL)
+			return 2;
+		*dir++ = '\0';
+		dir[strcspn(dir, "\n")] = '\0';
 		fflush(stdout);
 		pid = fork();
 		if (pid == 0) {
-			int rc = look(line);
+			int rc = look(line, dir);
 
 			fflush(stdout);
 			_exit(rc);
