@@ -209,7 +209,7 @@ class Run:
         self.facts = judge.facts
         if self.facts[2]:
             self.bad.append("%d messages have no facts and no kept header" % self.facts[2])
-        number_of = {min(f.sums) // 1000000: f for f in found.values() if f.sums}
+        number_of = {min(f.sums) // 1000000: f for f in found.values() if f.sums and Account.second in f.boxes}
         for a in self.accounts:
             there = number_of.get(int(a.name[1:]))
             why = there and look.differs(there, [a.state()], a.snapshot(), a.sums, a.roots)

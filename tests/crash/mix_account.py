@@ -351,7 +351,8 @@ class Account(kill_tree.TreeActs):
 
     def act(self):
         """One operation; then INBOX is read, unless all is well known."""
-        if self.maybe is not None:
+        # What was restored may not have been told yet.
+        if self.maybe is not None or (not self.view and self.there("INBOX")):
             self.check()
         if sum(len(self.there(b)) for b in self.boxes if b != "INBOX" and self.boxes[b]) > 12:
             self.trim()

@@ -82,12 +82,12 @@ class Passing(Journal):
     def __init__(self, s):
         self.s, self.journal, self.sums, self.boxes = s, [Entry(0, True, NOBODY, None)], {}, None
 
-    def change(self, state, ask):
+    def change(self, state, ask, told):
         """What was not answered is asked for again until it is: a half-made account is in nobody's way meanwhile."""
         self.enter(False, state)
         end = time.monotonic() + 60
         while not ask():
-            suite.check(time.monotonic() < end, "the passing account does not change")
+            suite.check(time.monotonic() < end, "the passing account does not change: %s, %s", *told())
             time.sleep(0.05)
         self.enter(True, state)
 
@@ -98,12 +98,23 @@ class Family:
         self.clients, self.passing = [Client(s, "u1", opt.seed)], Passing(s)
         self.crossed = collections.Counter()
         self.clients[0].prepare()
+        self.lend(self.clients[0])
         if opt.shards > 1:
             suite.wait(lambda: self.accounts(0) >= 2, 60, "the accounts are counted")
             self.asked("SetAccountRights u1 (Domain,CanAccessMailboxes)")
         for k in range(1, opt.shards):
             self.add("u%d" % (k + 1), opt.seed)
             suite.equal(self.accounts(k), 1, "accounts in shard %d" % k)
+
+    @staticmethod
+    def lend(client):
+        """Two messages and their copies, which share what is known of them."""
+        while len(client.view) < 2:
+            client.append()
+            client.view = client.uids_in_view()
+        after = client.state()
+        after[0][client.second] += after[0]["INBOX"]
+        client.run('UID COPY 1:* "%s"' % client.second, after)
 
     def accounts(self, shard):
         return int(re.search(r"shard-%d-accounts\W+(\d+)" % shard, self.s.ctl("--json", "store", "stat"))[1])
@@ -113,7 +124,8 @@ class Family:
         try:
             with suite.Line(self.s.admin) as line:
                 line.want(None, "200 ")
-                return (line.ask(text) or "").startswith("200 ")
+                self.answer = line.ask(text) or ""
+                return self.answer.startswith("200 ")
         except (OSError, suite.Failed):
             return False
 
@@ -214,7 +226,8 @@ class Family:
         other.learn(client, ids)
         other.begin("a copy from " + client.name, after)
         if move:
-            mine[0]["INBOX"] = [m for m in mine[0]["INBOX"] if m[0] not in ids or m[2]]
+            # Here it can be restored from then on.
+            mine[0]["INBOX"] = [(n, f - {"\\Deleted"}, True) if n in ids else (n, f, lost) for n, f, lost in mine[0]["INBOX"]]
             client.removed.setdefault(client.reader.validity, set()).update(ids)
             client.begin("a move to " + other.name, mine)
         word, lines = client.reader.conn.command('UID %s %s "~%s/%s"' % ("MOVE" if move else "COPY", uids, other.name, other.second))
@@ -240,11 +253,14 @@ class Family:
     def pass_by(self, client):
         """An account in another shard than the first, as the fewest are there."""
         p, inbox = self.passing, ({"INBOX": []}, frozenset())
+
+        def told():
+            return self.answer, self.state(p.name)
         if p.boxes is None:
-            p.change(inbox, lambda: self.asked('CreateAccount passing {Password="%s";}' % suite.PASSWORD) or self.state(p.name) == "active")
+            p.change(inbox, lambda: self.asked('CreateAccount passing {Password="%s";}' % suite.PASSWORD) or self.state(p.name) == "active", told)
             p.boxes = inbox
             self.crossed["an account made"] += 1
         else:
-            p.change(NOBODY, lambda: self.asked("DeleteAccount passing") or self.state(p.name) == "none")
+            p.change(NOBODY, lambda: self.asked("DeleteAccount passing") or self.state(p.name) == "none", told)
             p.boxes = None
             self.crossed["an account deleted"] += 1
