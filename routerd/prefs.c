@@ -116,8 +116,11 @@ static void change(struct request *q, struct slice scope, const struct settings_
 		reply_error(q, IPC_DIR_BAD, "preferences are a dictionary");
 	} else {
 		put_new(&text, prefs_at(&mem, h), given, update);
-		settings_change_one(
-		    q, scope, SETTING_Prefs, text.n > 2 ? buf_slice(&text) : SLICE("default"));
+		if (text.overflow)
+			reply_error(q, IPC_DIR_BAD, "the preferences are too long");
+		else
+			settings_change_one(q, scope, SETTING_Prefs,
+			    text.n > 2 ? buf_slice(&text) : SLICE("default"));
 	}
 	buf_fini(&text);
 	arena_fini(&mem);

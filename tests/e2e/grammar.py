@@ -288,7 +288,8 @@ def prefs(s):
     u1.yes("UpdateAccountPrefs * {nested=default; Empty=default; Skin=mine;}")
     equal(u1.yes("GetAccountPrefs u1"), {"Language": "english", "A signature": "two\nlines", "Skin": "mine"}, "what u1 left")
     equal(u1.yes("GetAccountEffectivePrefs *")["Skin"], "mine", "the skin")
-    for line in ("GetAccountPrefs u2", "SetAccountPrefs u2 {a=b;}", "UpdateAccountDefaultPrefs {a=b;}", "UpdateAccountPrefs u1 {a=%s;}" % ("x" * 16384)):
+    for line in ("GetAccountPrefs u2", "SetAccountPrefs u2 {a=b;}", "UpdateAccountDefaultPrefs {a=b;}", "UpdateAccountPrefs u1 {a=%s;}" % ("x" * 16384),
+                 "SetAccountPrefs u1 {a=[%s];}" % ("A" * 56000)):
         u1.no(line)
     if s.engine != "memory":
         s.restart()
