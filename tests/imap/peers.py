@@ -1,4 +1,5 @@
 """peers - who else is in the mailboxes while the checker's IMAP sessions run: LMTP deliveries, POP3 readers, an operator."""
+import json
 import poplib
 import random
 import re
@@ -102,11 +103,43 @@ class Pop(Peer):
 
 
 class Operator(Peer):
-    """Asks what an operator asks; the sessions must not notice."""
+    """Asks what an operator asks, and brings back what was expunged; the sessions notice no more than a new message."""
+    restored = 0
+
+    def ctl(self, *words):
+        done = subprocess.run([self.server.suite.root + "/usr/bin/gatehousectl", "--socket", self.server.admin, "--json", *words],
+                              capture_output=True, timeout=30, check=False)
+        must(done.returncode == 0, "gatehousectl: %s", done.stderr.decode("utf-8", "replace"))
+        return json.loads(done.stdout)
 
     def step(self):
-        done = subprocess.run([self.server.suite.root + "/usr/bin/gatehousectl", "--socket", self.server.admin, "--json",
-                               "session", "list"], capture_output=True, timeout=30, check=False)
-        must(done.returncode == 0, "gatehousectl: %s", done.stderr.decode("utf-8", "replace"))
+        if self.made % 5 == 4:
+            self.restore()
+        else:
+            self.ctl("session", "list")
+        self.made += 1
         self.commands += 1
         time.sleep(0.1 + self.rng.random() * 0.2)
+
+    def restore(self):
+        """One that somebody has seen; like a delivery it comes without anybody's knowing its UID."""
+        lost = self.ctl("undelete", "list", self.server.users[0], "--mailbox=INBOX")
+        with self.world.lock:
+            box = self.world.boxes["INBOX"]
+            known = {m.uid: m.ident for m in box.messages.values() if m.ident is not None and m.gone is not None}
+        uids = [row["UID"] for row in lost if row["UID"] in known]
+        if not uids:
+            return
+        uid = self.rng.choice(uids)
+        sent = time.monotonic()
+        with self.world.lock:
+            box.restored[known[uid]] = box.restored.get(known[uid], 0) + 1
+            box.delivered[known[uid]] = (sent, FOREVER)
+        did = self.ctl("undelete", "restore", self.server.users[0], "--mailbox=INBOX", "--uid=%d" % uid)
+        must(did["Messages"] == 1, "UID %d of INBOX was lost, and %r restored", uid, did)
+        self.restored += 1
+
+    def figures(self):
+        """Mailboxes, messages and octets of the account, as the administrator sees them."""
+        told = self.ctl("stat", self.server.users[0])
+        return told["mailboxes"], told["messages"], told["bytes"]

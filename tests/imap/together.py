@@ -7,9 +7,11 @@ One IMAP session idles and notes when it is told; the other one, LMTP and POP3 c
 the answer to the one who changed until the other is told (it may be negative: told first), median and 99th of a hundred.
 Late is a defect from 5 s on; the promise of a machine that is not busy is 100 ms, and --limit-ms makes it a defect too.
 A POP3 session keeps its snapshot all the while, and a client that does
-not read what it asked for makes nobody wait.
+not read what it asked for makes nobody wait. The operator brings an expunged message back in every fifth round, and
+his count of the messages is that of the session in IDLE.
 """
 import argparse
+import json
 import os
 import poplib
 import queue
@@ -139,11 +141,14 @@ class Together:
         r = self.timed("APPEND", lambda: self.b.ok("APPEND", "INBOX", Lit(text(i))))
         self.seen("APPEND", lambda r: r.name == "EXISTS", time.monotonic())
         self.b.ok("NOOP")
+        uid = [x.data["UID"] for x in self.b.ok("FETCH", str(top), "(UID)").untagged if x.kind == "fetch"][0]
         self.timed("STORE", lambda: self.b.ok("STORE", str(top), "+FLAGS.SILENT", "(\\Deleted)"))
         self.timed("EXPUNGE", lambda: self.b.ok("EXPUNGE"))
         self.seen("EXPUNGE", lambda r: r.name == "EXPUNGE", time.monotonic())
         if i % 5 == 0:
             self.pop_deletes()
+        if i % 5 == 3 and self.server.admin:
+            self.restore(i, uid)
         if i % 10 == 0 and self.server.admin:
             self.timed("gatehousectl session list", self.operator)
 
@@ -160,10 +165,29 @@ class Together:
         self.seen("POP3 deletion", lambda r: r.name == "EXPUNGE", time.monotonic())
         self.b.ok("NOOP")
 
+    def ctl(self, *words):
+        out = subprocess.run([self.server.suite.root + "/usr/bin/gatehousectl", "--socket", self.server.admin, "--json", *words],
+                             capture_output=True, timeout=30, check=True).stdout
+        return json.loads(out)
+
     def operator(self):
-        out = subprocess.run([self.server.suite.root + "/usr/bin/gatehousectl", "--socket", self.server.admin, "--json",
-                              "session", "list"], capture_output=True, timeout=30, check=True).stdout
-        must(out.count(b"imap") >= 2 and b"pop3" in out, "the operator sees %r", out)
+        seen = [s["Protocol"] for s in self.ctl("session", "list")]
+        must(seen.count("imap") >= 2 and "pop3" in seen, "the operator sees %r", seen)
+
+    def restore(self, i, uid):
+        """The operator brings back what a client expunged: new mail for the others, with its flags."""
+        did = self.timed("gatehousectl undelete restore", lambda: self.ctl(
+            "undelete", "restore", self.user, "--mailbox=INBOX", "--uid=%d" % uid))
+        done = time.monotonic()
+        must(did["Messages"] == 1, "UID %d was expunged, and %r restored", uid, did)
+        self.seen("restored message", lambda r: r.name == "EXISTS", done)
+        must([x for x in self.b.ok("NOOP").untagged if x.name == "EXISTS"], "a restored message not told at NOOP")
+        back = [x.data for x in self.b.ok("FETCH", "*", "(UID FLAGS BODY.PEEK[HEADER.FIELDS (X-NUMBER)])").untagged
+                if x.kind == "fetch"][0]
+        must(back["UID"] > uid and set(back["FLAGS"]) - {"\\Recent"} == {"\\Flagged", "k%d" % (i % 3)} and
+             b"X-Number: %d\r\n" % i in back["BODY[HEADER.FIELDS (X-NUMBER)]"], "restored was %r", back)
+        told, count = self.ctl("stat", self.user), self.count()
+        must(told["messages"] == count, "the administrator counts %d messages, the session in IDLE %d", told["messages"], count)
 
     def slow_reader(self):
         """Asks for everything and reads nothing, while the others go on."""
