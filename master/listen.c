@@ -3,6 +3,7 @@
  */
 #include "master/master.h"
 
+#include "common/base/clock.h"
 #include "common/base/io.h"
 #include "common/base/log.h"
 #include "master/bind/bind.h"
@@ -16,12 +17,18 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 /* The kernel has no addresses of that kind: nothing to listen on for "all of them". */
 enum { NO_FAMILY = 1 };
 
-enum { LISTENERS_MAX = 512, LOCAL_BACKLOG = 4096 };
+enum {
+	LISTENERS_MAX = 512,
+	LOCAL_BACKLOG = 4096,
+	BUSY_WAIT_MS = 5000, /* for all of them together: more than an orphan has to end */
+	BUSY_PAUSE_MS = 20,
+};
 
 static enum ipc_role role_of(const char *name)
 {
@@ -134,7 +141,8 @@ static bool same_place(const struct listener *a, const struct listener *b)
 
 struct source {
 	const struct sockets *from;
-	int asker_fd; /* connected to from->bind_path once, when it is needed first */
+	int asker_fd;          /* connected to from->bind_path once, when it is needed first */
+	int64_t busy_until_ms; /* a place that somebody else has is tried again; 0: not at all */
 };
 
 static int open_tcp(struct listener *l, struct source *source, struct buf *why)
@@ -209,6 +217,8 @@ static int open_local(struct listener *l)
 	old = umask(0777);
 	r = bind(l->fd, (struct sockaddr *)&sun, sizeof(sun)) != 0 ? -errno : 0;
 	umask(old);
+	if (r != 0)
+		fd_close(&l->fd); /* the name there is somebody else's, and stays */
 	if (r == 0)
 		r = set_rights(l);
 	if (r == 0 && listen(l->fd, LOCAL_BACKLOG) != 0)
@@ -247,6 +257,28 @@ static int share(struct listener *l, int fd, bool passed)
 	return l->addr.family == 1 && !passed ? set_rights(l) : 0;
 }
 
+/*
+ * After kill -9 of a whole suite a process of it that was being forked may have its sockets for a
+ * moment still, and a supervisor may be quick to start us again.
+ */
+static int open_when_free(
+    struct listener *l, struct source *source, const char *place, struct buf *why)
+{
+	const struct timespec pause = { 0, BUSY_PAUSE_MS * 1000000 };
+	bool told = false;
+	int r;
+
+	for (;;) {
+		r = l->addr.family == 1 ? open_local(l) : open_tcp(l, source, why);
+		if (r != -EADDRINUSE || clock_mono_ms() >= source->busy_until_ms)
+			return r;
+		if (!told)
+			log_ev(LOG_WARNING, "listen.busy", kv_s("what", place));
+		told = true;
+		nanosleep(&pause, NULL);
+	}
+}
+
 /* 0, NO_FAMILY, or -errno after a sentence. */
 static int open_one(
     struct listener *l, const struct listeners *old, struct source *source, struct buf *why)
@@ -261,7 +293,7 @@ static int open_one(
 	if (p != NULL)
 		return share(l, p->fd, true);
 	place_text(l, place);
-	r = l->addr.family == 1 ? open_local(l) : open_tcp(l, source, why);
+	r = open_when_free(l, source, place, why);
 	if (r == -EAFNOSUPPORT && is_any_address(&l->addr)) {
 		log_ev(LOG_NOTICE, "listen.family", kv_s("what", place));
 		return NO_FAMILY;
@@ -296,7 +328,7 @@ int listeners_open(const struct conf *conf, const struct sockets *from, struct l
     struct listeners *ret, struct buf *why)
 {
 	struct listeners ls = { 0 };
-	struct source source = { from, -1 };
+	struct source source = { from, -1, old->n == 0 ? clock_mono_ms() + BUSY_WAIT_MS : 0 };
 	int r = 0;
 
 	for (size_t i = 0; i < conf->n_sections && r == 0; i++)

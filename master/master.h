@@ -144,7 +144,9 @@ struct sockets {
 
 /*
  * The sockets that `conf` wants. A socket of `old` for the same place is taken over, then one that
- * systemd passed; others are made. 0, or -errno after a sentence in `why`, with `old` as it was.
+ * systemd passed; others are made. At the start, when there is no `old`, a place that somebody else
+ * has is tried again for some seconds. 0, or -errno after a sentence in `why`, with `old` as it
+ * was.
  */
 int listeners_open(const struct conf *conf, const struct sockets *from, struct listeners *old,
     struct listeners *ret, struct buf *why);

@@ -316,27 +316,6 @@ def test_processes_are_confined(s):
     expect(s.stop() == 0, "stop", s)
 
 
-def test_bad_reload_keeps_the_old_one(s):
-    s.start()
-    before = s.children()
-    s.reload("main_domain = example.test\nconections_max = 3\n")
-    s.wait_log(r"master error conf\.kept")
-    expect('c.conf:2: unknown key \\"conections_max\\"; the nearest is \\"connections_max\\"' in s.log(),
-           "the reason is not in the log", s)
-    s.sections = s.sections.replace("port = %d" % s.ports[0], "port = 1", 1)
-    taken = socket.socket()
-    taken.bind(("127.0.0.1", 0))
-    taken.listen()
-    s.sections = s.sections.replace("port = 1\n", "port = %d\n" % taken.getsockname()[1], 1)
-    s.reload()
-    s.wait_log(r"master error conf\.kept", 2)
-    expect("cannot listen on 127.0.0.1 port" in s.log(), "the port is not named", s)
-    taken.close()
-    expect(s.children() == before, "a refused reload changed processes", s)
-    socket.create_connection(("127.0.0.1", s.ports[0]), 5).close()
-    expect(s.stop() == 0, "stop", s)
-
-
 def test_reload_does_what_the_row_says(s):
     s.start()
     before = s.children()
@@ -360,20 +339,6 @@ def test_reload_does_what_the_row_says(s):
     expect(s.stop() == 0, "stop", s)
 
 
-def test_connections_outlive_their_acceptor_and_end_with_the_suite(s):
-    s.lines["host_name"] = "forks"
-    s.start()
-    door = s.children()["pop3"]
-    with open("/proc/%d/task/%d/children" % (door, door), encoding="ascii") as f:
-        connection = int(f.read())
-    seen = s.ready_count("pop3")
-    os.kill(door, signal.SIGKILL)
-    s.wait_log(r"master\.child name=pop3 ", seen + 1)
-    expect(os.path.exists("/proc/%d" % connection), "the connection died with its acceptor", s)
-    expect(s.stop() == 0, "stop", s)
-    expect(not os.path.exists("/proc/%d" % connection), "the connection outlived the suite", s)
-
-
 def test_a_moved_data_folder_waits_for_the_next_start(s):
     s.start()
     old = s.lines["data_dir"]
@@ -384,25 +349,6 @@ def test_a_moved_data_folder_waits_for_the_next_start(s):
     s.wait_log(r"master\.later what=data_dir")
     s.wait_log(r"master\.child name=stored ", seen + 1)
     expect(os.path.isdir(old) and not os.path.exists(s.dir + "/elsewhere"), "stored was given other data", s)
-    expect(s.stop() == 0, "stop", s)
-
-
-def test_reload_moves_a_listener(s):
-    s.start()
-    before = s.children()
-    old, new = s.ports[0], free_port()
-    seen = s.ready_count("pop3")
-    s.sections = s.sections.replace("port = %d" % old, "port = %d" % new, 1)
-    s.reload()
-    s.wait_log(r"master\.child name=pop3 ", seen + 1)
-    socket.create_connection(("127.0.0.1", new), 5).close()
-    try:
-        socket.create_connection(("127.0.0.1", old), 5).close()
-        raise AssertionError("the old port still listens")
-    except ConnectionRefusedError:
-        pass
-    after = s.children()
-    expect({n for n in NAMES if before[n] != after[n]} == {"pop3"}, "others were restarted", s)
     expect(s.stop() == 0, "stop", s)
 
 
@@ -647,7 +593,10 @@ def test_the_log_goes_to_a_file_and_can_be_rotated(s):
 
 
 def main(names=None):
-    tests = [(n, f) for n, f in sorted((names or globals()).items()) if n.startswith("test_")]
+    if names is None:
+        import places  # it imports this file
+        names = {**globals(), **vars(places)}
+    tests = [(n, f) for n, f in sorted(names.items()) if n.startswith("test_")]
     only = sys.argv[2] if len(sys.argv) > 2 else ""
     passed = failed = 0
     for uid in ([0, NOBODY] if os.geteuid() == 0 else [0]):
