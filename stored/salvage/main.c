@@ -119,7 +119,8 @@ static int do_stat(struct tool *t)
 
 static int do_rebuild(struct tool *t)
 {
-	int rc = dirs_open(t), r = 0;
+	struct rebuilt done = { 0 };
+	int rc = dirs_open(t);
 	const struct {
 		int fd;
 		const char *name;
@@ -127,14 +128,15 @@ static int do_rebuild(struct tool *t)
 		{ t->secrets_fd, "secrets" } };
 
 	t->rep.unread = true;
-	/* One that cannot be made anew does not keep the others from it. */
-	for (size_t i = 0; rc == 0 && i < sizeof(all) / sizeof(all[0]); i++) {
-		int one = all[i].fd >= 0 ? rebuild_index(all[i].fd, all[i].name, &t->rep) : 0;
-
-		r = r == 0 ? one : r;
-	}
-	rc = rc == 0 ? r : rc;
-	return rc == 0 ? report_end(&t->rep) : rc;
+	for (size_t i = 0; rc == 0 && i < sizeof(all) / sizeof(all[0]); i++)
+		if (all[i].fd >= 0)
+			rebuild_index(all[i].fd, all[i].name, &t->rep, &done);
+	if (rc != 0)
+		return rc;
+	if (done.made == 0)
+		return report_fail(&t->rep, "no index was made anew: %s", done.why);
+	report_figure(&t->rep, "indexes", done.made);
+	return report_end(&t->rep);
 }
 
 static int salvage_to(struct tool *t, struct out *o)

@@ -121,6 +121,26 @@ def offline(s):
     equal(len(held(s)), len(SENT), "messages after the rebuild")
 
 
+def rebuilt(s):
+    """All indexes but that of the shard are made anew, and the answer says which one is left."""
+    others = ("store", "store/shard-2", "directory", "secrets")
+
+    def aside():
+        return {d: sorted(glob.glob("%s/%s/data.mdb.damaged-*" % (data(s), d))) for d in others}
+    before = aside()
+    for d in others:
+        with open("%s/%s/data.mdb" % (data(s), d), "r+b") as f:
+            f.write(b"\xff" * 65536)
+    said = tool(s, "rebuild", data(s), ok=(1,))
+    equal([i["why"] for i in said["items"]], ["store/shard-1: left as it is: missing"], "what it left")
+    equal(said["indexes"], len(others), "indexes that it made")
+    now = aside()
+    equal([d for d in others if now[d] == before[d]], [], "indexes that were not set aside")
+    os.unlink(data(s) + "/store/shard-2/data.mdb")
+    equal(tool(s, "rebuild", data(s) + "/store/shard-2")["indexes"], 1, "indexes that it made of a shard by itself")
+    check("done" not in said or said["done"], "it says %s", said)
+
+
 @case("a shard that is not there: verify and salvage say so, and save what the others have; no backup is made of it")
 def away(s):
     s.stop()
@@ -143,6 +163,7 @@ def away(s):
         check(any("mounted" in i["why"] for i in said["items"]), "verify says %s", said["items"][:3])
         os.rmdir(shard)
         check("shard-1" in tool(s, "backup", data(s), target(s), ok=(3,))["error"], "the backup does not say why")
+        rebuilt(s)
         s.start_again()
         status, out, _ = s.ctl("--json", "check", ok=False)
         equal(status, 1, "status of the check")
