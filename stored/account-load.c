@@ -28,6 +28,7 @@ struct account_load {
 	enum load_step step;
 	int rc;
 	bool found, more;
+	bool making; /* its shard was chosen now */
 	size_t next; /* mailbox */
 	struct rec_key from;
 	struct engine_group *group;
@@ -67,6 +68,8 @@ static void load_finish(struct account_load *l, int status)
 		    kv_s("why", engine_rc_name(l->rc)));
 	if (!lost_split(a) && status == IPC_ST_OK)
 		status = IPC_ST_TRYLATER;
+	if (l->making && status != IPC_ST_OK)
+		shard_refused(a->st, a->shard);
 	tree_mboxes_sort(a);
 	a->load = NULL;
 	a->st->in_flight--;
@@ -248,8 +251,6 @@ static void on_made(void *arg, int rc)
 
 	if (rc == ENGINE_UNKNOWN)
 		meta_reopen(a->st);
-	if (rc != ENGINE_OK && a->st->shards[a->shard].accounts > 0)
-		a->st->shards[a->shard].accounts--;
 	l->rc = rc;
 	l->step = LOAD_GROUP;
 	load_steps(l);
@@ -388,7 +389,7 @@ static bool load_decide(struct account_load *l)
 		if (l->rc == ENGINE_NOTFOUND && a->create) {
 			l->rc = ENGINE_OK;
 			a->shard = shard_for_new(a->st);
-			a->st->shards[a->shard].accounts++;
+			l->making = true;
 		}
 		break;
 	case LOAD_SHARD: /* nothing of the account is half made, or half gone */

@@ -1,7 +1,7 @@
 /*
  * copy-private - messages that a session copies, moves or brings back: queued, held and answered by
- * copy.c, facts gathered by copy-facts.c, stored by copy-store.c; what is brought back is chosen
- * and taken from the lost by copy-back.c.
+ * copy.c, chosen by copy-pick.c, facts gathered by copy-facts.c, stored by copy-store.c; what is
+ * brought back is chosen and taken from the lost by copy-back.c.
  *
  * Invariant: a copy is all or nothing: one commit, or portions of rows behind the last message,
  * which are messages once the last portion's commit says so in the header. Deliveries wait
@@ -68,8 +68,10 @@ struct copy {
 	size_t n;
 	bool staged;        /* more portions follow, or came before */
 	uint32_t first_uid; /* of these, once all are there */
-	uint64_t modseq;    /* of a copy: all its messages have it */
-	uint32_t next_uid;  /* where the next one begins; 0: there is none */
+	size_t handed;      /* of `all`: how many are in a batch, or stored */
+	bool watches;
+	uint64_t modseq;   /* of a copy: all its messages have it */
+	uint32_t next_uid; /* where the next one begins; 0: there is none */
 	struct keywords keywords;
 	uint16_t *map;                /* numbers there of the numbers here */
 	uint64_t map_last, map_there; /* the last word that was mapped, if it was no plain one */
@@ -122,9 +124,12 @@ void copy_back_end(struct copy *c);
 /* copy-facts.c: what is known of the portion's messages, then copy_store(). */
 void copy_facts(struct copy *c);
 
-/* copy-store.c: fills the portion: IPC_ST_OK, or why not. */
+/* copy-pick.c: fills the portion: IPC_ST_OK, or why not. */
 int copy_collect(struct copy *c);
-/* One commit of the portion, then copy_portion_done(). */
+/* From now on it hears of bodies that move; or no more. */
+void copy_watch(struct copy *c, bool on);
+
+/* copy-store.c: one commit of the portion, then copy_portion_done(). */
 void copy_store(struct copy *c);
 /* What the account there has room for, and keywords: IPC_ST_OK, or why not. */
 int copy_allowed(struct copy *c);

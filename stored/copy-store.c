@@ -10,106 +10,6 @@
 
 #include <stdlib.h>
 
-/* ---- which messages ---- */
-
-static bool take(struct copy *c, const struct cols_walk *w)
-{
-	size_t cap = c->cap == 0 ? 64 : c->cap * 2;
-	struct cols_row *rows;
-
-	if (c->n_all == c->cap) {
-		rows = reallocarray(c->all, cap, sizeof(*rows));
-		if (rows == NULL)
-			return false;
-		c->all = rows;
-		c->cap = cap;
-	}
-	c->all[c->n_all++] = cols_walk_row(w);
-	return true;
-}
-
-/* Bytes that the message's row has for keywords beyond the bits. */
-static size_t more_bytes(const struct copy *c, const struct cols_row *row)
-{
-	return keysets_get(&c->from->sets, row->keywords).more.n;
-}
-
-/* The uids of a move by steps fit into one row. */
-static size_t portion_max(const struct copy *c)
-{
-	return c->steps ? COPY_CROSSES : COPY_PORTION;
-}
-
-/* Messages for a portion of a move; of a copy all. */
-static int collect(struct copy *c)
-{
-	uint32_t from = c->next_uid;
-	size_t more = 0;
-	struct cols_walk w;
-
-	c->n_all = 0;
-	c->next_uid = 0;
-	cols_walk_from(&w, &c->from->cols, &c->see, from);
-	for (size_t at = 0; at < c->n_uids; at += 8) {
-		uint32_t first = wire_load_u32(c->uids + at);
-		uint32_t last = wire_load_u32(c->uids + at + 4);
-
-		if (last < from)
-			continue;
-		cols_walk_skip(&w, first > from ? first : from);
-		while (cols_walk_peek(&w) <= last && cols_walk_next(&w)) {
-			if (w.dead != NULL && c->move)
-				continue; /* it is gone already */
-			if (c->move && (c->n_all == portion_max(c) || more > COPY_KEYWORDS_MAX)) {
-				c->next_uid = w.uid;
-				return IPC_ST_OK;
-			}
-			if (!c->move && c->n_all == c->op.account->st->copy_msgs_max)
-				return IPC_ST_LIMIT;
-			if (!take(c, &w))
-				return IPC_ST_TRYLATER;
-			if (c->move)
-				more += more_bytes(c, &c->all[c->n_all - 1]);
-		}
-	}
-	return IPC_ST_OK;
-}
-
-/* The next portion of what a copy has collected. */
-static void portion_take(struct copy *c)
-{
-	size_t at = (size_t)(c->rows - c->all) + c->n, left = c->n_all - at, more = 0;
-	size_t max = c->n_all <= COPY_WHOLE ? COPY_WHOLE : COPY_PORTION;
-
-	c->rows = c->all + at;
-	for (c->n = 0; c->n < left && c->n < max && more <= COPY_KEYWORDS_MAX; c->n++)
-		more += more_bytes(c, &c->rows[c->n]);
-	c->next_uid = c->n < left;
-	c->staged = c->staged || c->n < left;
-}
-
-/* Facts and headers of many messages are not copied, as long as what is expunged here stays. */
-static bool may_lend(const struct copy *c)
-{
-	return !c->move && !copy_crosses(c) && c->n_all >= c->op.account->st->copy_lends &&
-	       account_keeps(c->op.account);
-}
-
-int copy_collect(struct copy *c)
-{
-	int r = IPC_ST_OK;
-
-	if (c->move || c->all == NULL) {
-		r = collect(c);
-		c->rows = c->all;
-		c->n = c->move ? c->n_all : 0;
-		c->lends = may_lend(c);
-	}
-	if (!c->move && r == IPC_ST_OK && c->n_all > 0)
-		portion_take(c);
-	return r;
-}
-
 /* ---- durable ---- */
 
 static void run_add(struct buf *b, uint32_t here, uint32_t there)
@@ -327,17 +227,6 @@ static void staged_count(struct copy *c, struct mbox_head *h)
 	}
 }
 
-/* Until the last portion is durable nobody else keeps the places of those before it. */
-static void on_staged_moved(
-    void *arg, uint32_t uid, const struct engine_loc *from, const struct engine_loc *to)
-{
-	struct copy *c = arg;
-	size_t i = uid - c->first_uid;
-
-	if (uid >= c->first_uid && i < c->n_all && memcmp(&c->all[i].loc, from, sizeof(*from)) == 0)
-		c->all[i].loc = *to;
-}
-
 static bool new_rows(struct copy *c, struct txn *t)
 {
 	struct mbox_head *h = &t->head;
@@ -380,6 +269,7 @@ static bool new_rows(struct copy *c, struct txn *t)
 	if (c->keywords.n > c->to->keywords.n &&
 	    !mbox_put_keywords(t, &c->keywords, c->to->keywords.n))
 		return false;
+	c->handed = (size_t)(c->rows - c->all) + c->n;
 	return loan_rows(c, t, first) && facts_rows(c, t->batch, first);
 }
 
@@ -532,8 +422,6 @@ int copy_store_portion(struct copy *c)
 	if (!c->staged)
 		c->txn.head.modseq = c->modseq;
 	c->to->staging = c->staged;
-	c->to->staged_moved = c->staged ? on_staged_moved : NULL;
-	c->to->staged_arg = c;
 	c->first_uid = c->txn.head.uidnext;
 	if (!keywords_map(c)) {
 		txn_abort(&c->txn);

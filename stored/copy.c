@@ -56,10 +56,10 @@ void copy_finish(struct copy *c, int status)
 	struct mbox *from = c->held_from ? c->from : NULL, *to = c->held_to ? c->to : NULL;
 
 	c->status = status;
-	if (c->staged) {
+	if (c->staged)
 		c->to->staging = false;
-		c->to->staged_moved = NULL;
-	}
+	if (c->watches)
+		copy_watch(c, false);
 	account_ref(there);
 	copy_answer(c);
 	if (c->back != NULL)
@@ -127,6 +127,8 @@ void copy_portion_done(struct copy *c, int status)
 static void on_ready(struct copy *c)
 {
 	c->next_uid = 1;
+	c->watches = true;
+	copy_watch(c, true);
 	copy_portion_done(c, IPC_ST_OK);
 }
 

@@ -30,6 +30,7 @@ enum {
 	COPY_PORTION = 4096,            /* messages of a move's batch, or of a large copy's */
 	COPY_CROSSES = 3072,            /* of a move's into another shard */
 	COPY_WHOLE = 16384,             /* a copy of more than these goes in portions */
+	COPY_BODIES_MAX = 16 << 20,     /* bytes of bodies that go to another shard in one batch */
 	COPY_KEYWORDS_MAX = 4 << 20,    /* bytes of keywords beyond the bits in one batch */
 	COPY_FACTS_MAX = 12 << 20,      /* bytes of facts in one batch */
 	COPY_LENDS = 64,                /* a copy of so many messages shares facts and headers */
@@ -56,6 +57,7 @@ enum {
 	MBOX_NAME_MAX = 1024,
 	TREE_LEVELS_MAX = 64,
 	TREE_OPS_MAX = 1024,       /* changes of one account's names that wait */
+	SHARD_REST_MS = 60000,     /* one that refused an account is asked again */
 	INTENT_RETRY_MS = 60000,   /* from one try to carry out what was left to the next */
 	LOAD_PAGES_MAX = 4,        /* scans of an index being loaded in one turn of the loop */
 	EARLY_MESSAGES_MIN = 2048, /* a smaller mailbox is loaded as soon as looked at */

@@ -287,6 +287,7 @@ static void state_text(const struct store *st, struct buf *b)
 	line(b, "segments", e.segments);
 	line(b, "body-files", e.body_files);
 	line(b, "index-bytes", e.index_bytes);
+	line(b, "index-reader-lag", e.reader_lag);
 	buf_printf(b, "running %s\n", chore_word(&e));
 	line(b, "done-bytes", e.chore_done);
 	line(b, "total-bytes", e.chore_total);

@@ -78,9 +78,10 @@ struct mbox {
 	TAILQ_HEAD(, change) changes, opens; /* the first change may be running */
 	bool change_running, change_looping, doomed_rows, load_failed;
 	bool staging; /* a copy puts rows behind the last message, see copy-private.h */
-	/* NULL, or it knows places of these rows: they are in no column yet. */
-	engine_moved_uid_fn *staged_moved;
-	void *staged_arg;
+	/* NULL, or a copy that knows places of messages here: those that it is still to store, and
+	 * rows that are in no column yet. */
+	engine_moved_uid_fn *on_moved;
+	void *moved_arg;
 	bool doomed;       /* there may be rows for what views still see */
 	int64_t deleted_s; /* it was deleted then, and is in account->lost or on its way there */
 };

@@ -50,8 +50,8 @@ static void on_moved(
 	if (key_get_u32(key, REC_MSG, &uid) != 0 && key_get_u32(key, REC_DOOMED, &uid) != 0)
 		return;
 	cols_moved(&m->cols, uid, from, to);
-	if (m->staged_moved != NULL)
-		m->staged_moved(m->staged_arg, uid, from, to);
+	if (m->on_moved != NULL)
+		m->on_moved(m->moved_arg, uid, from, to);
 	if (m->load != NULL)
 		mbox_load_moved(m->load, uid, from, to);
 }

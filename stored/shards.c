@@ -4,7 +4,7 @@
  */
 #include "stored/store-private.h"
 
-#include "common/base/log.h"
+#include "common/base/clock.h"
 #include "common/base/wire.h"
 
 static void count_step(struct store *st);
@@ -48,28 +48,45 @@ void shards_tick(struct store *st)
 	count_step(st);
 }
 
-static bool is_well(const struct store *st, unsigned k)
+enum rank { WELL, REFUSES, SICK, AWAY };
+
+static enum rank rank(const struct store *st, unsigned k)
 {
 	const struct engine *e = store_engine(st);
+	int64_t refused_ms = st->shards[k].refused_ms;
 
-	return engine_shard_away(e, k) == NULL &&
-	       engine_health(engine_shard(e, k)) == ENGINE_HEALTHY;
+	if (engine_shard_away(e, k) != NULL)
+		return AWAY;
+	if (engine_health(engine_shard(e, k)) != ENGINE_HEALTHY)
+		return SICK;
+	/* A full one is as healthy as any. */
+	return refused_ms != 0 && clock_mono_ms() - refused_ms < st->shard_rest_ms ? REFUSES : WELL;
 }
 
-/* A sick one, whose accounts cannot be made, would stay the one with the fewest. */
-unsigned shard_for_new(const struct store *st)
+/* One where accounts cannot be made would stay the one with the fewest. */
+unsigned shard_for_new(struct store *st)
 {
-	bool well = is_well(st, 0);
+	enum rank least = rank(st, 0);
 	unsigned best = 0;
 
 	for (unsigned k = 1; k < st->n_shards; k++) {
-		if (!is_well(st, k) ||
-		    (well && st->shards[k].accounts >= st->shards[best].accounts))
+		enum rank r = rank(st, k);
+
+		if (r > least ||
+		    (r == least && st->shards[k].accounts >= st->shards[best].accounts))
 			continue;
 		best = k;
-		well = true;
+		least = r;
 	}
+	st->shards[best].accounts++;
 	return best;
+}
+
+void shard_refused(struct store *st, unsigned shard)
+{
+	if (st->shards[shard].accounts > 0)
+		st->shards[shard].accounts--;
+	st->shards[shard].refused_ms = clock_mono_ms();
 }
 
 unsigned shards_away(const struct store *st)

@@ -59,7 +59,8 @@ struct peer {
 
 /* Of the engine: what lies in it. */
 struct shard {
-	uint64_t accounts; /* about */
+	uint64_t accounts;  /* about */
+	int64_t refused_ms; /* when an account could not be made there, last; 0: never */
 };
 
 struct store_counts {
@@ -114,15 +115,16 @@ struct store {
 	struct parse_bad *parse_bad; /* messages that have no facts; see parse.c */
 	struct intent_round *intents;
 	int64_t intent_retry_ms;      /* INTENT_RETRY_MS; tests lower it */
+	int64_t shard_rest_ms;        /* SHARD_REST_MS; tests lower it */
 	struct account_policy policy; /* of accounts that have none of their own */
 	struct lost_sweep *sweep;
 	uint64_t lost_bytes; /* that can be restored, as of the last round over all accounts */
 	struct maintain *maintain;
 	struct store_counts counts;
 	LIST_HEAD(, copy) crosses; /* moves under way that end accounts' loads, see cross.h */
-	size_t copy_msgs_max;      /* COPY_MSGS_MAX; tests lower it */
-	size_t copy_lends;         /* COPY_LENDS; so do they */
-	uint32_t threads_rows;     /* THREADS_ROWS; tests lower it */
+	/* COPY_MSGS_MAX, COPY_WHOLE, COPY_PORTION, COPY_LENDS; tests lower them */
+	size_t copy_msgs_max, copy_whole, copy_portion, copy_lends;
+	uint32_t threads_rows; /* THREADS_ROWS; tests lower it */
 	TAILQ_HEAD(, account) threads_dirty;
 	unsigned n_threads_dirty;
 };
@@ -134,7 +136,10 @@ static inline struct engine *store_engine(const struct store *st)
 
 /* shards.c */
 void shards_tick(struct store *st);
-unsigned shard_for_new(const struct store *st);
+/* Where the account is to be made; it counts there from now on. */
+unsigned shard_for_new(struct store *st);
+/* It could not be: others come first for a while. */
+void shard_refused(struct store *st, unsigned shard);
 unsigned shards_away(const struct store *st);
 /* Lines for an operator; of a store that has one shard none. */
 void shards_text(const struct store *st, struct buf *b);

@@ -154,8 +154,11 @@ int store_new(const struct store_conf *conf, struct store **ret_st)
 	st->refused = conf->refused;
 	st->copy_msgs_max = COPY_MSGS_MAX;
 	st->copy_lends = COPY_LENDS;
+	st->copy_whole = COPY_WHOLE;
+	st->copy_portion = COPY_PORTION;
 	st->threads_rows = THREADS_ROWS;
 	st->intent_retry_ms = INTENT_RETRY_MS;
+	st->shard_rest_ms = SHARD_REST_MS;
 	st->policy = (struct account_policy){ .undelete_s = (int64_t)conf->undelete_s,
 		.restores_per_day = RESTORES_PER_DAY,
 		.suspend = 100 };

@@ -448,6 +448,10 @@ struct engine_stats {
 	uint64_t commits, frames, frame_bytes, syncs, checkpoints, checkpoint_rows;
 	uint64_t overlay_rows, overlay_bytes, replayed_frames, cut_bytes;
 	uint64_t reads_now, reads_pool, sync_failures;
+	uint64_t frame_largest; /* bytes: what a commit may need in memory, all at once */
+	/* Checkpoints since another process began to read the index, whose freed pages wait for it;
+	 * 0: nobody does. Of several shards the largest. */
+	uint64_t reader_lag;
 	/* Of the last measure; zeros before the first. */
 	uint64_t measures, file_bytes, live_bytes, live_bodies_bytes, rows, segments, body_files;
 	uint64_t body_raw_bytes, body_stored_bytes; /* of living bodies: theirs, and the files' */

@@ -2,7 +2,7 @@
 """version - data of every format version opens, says what it said, and goes on.
 
 The fixtures are tests/e2e/version-N.tar.xz: the data directory of a server of that version, and what its clients
-saw. One is made once, by the last commit that writes the version, with --make FILE, and never changed.
+saw. One is made once, by the last commit that writes the version, with --make FILE [SHARDS], and never changed.
 """
 import glob
 import hashlib
@@ -12,6 +12,7 @@ import json
 import os
 import random
 import re
+import shutil
 import sys
 import tarfile
 import time
@@ -82,8 +83,8 @@ def fill(s):
     s.ctl("group", "create", "all@" + DOMAIN, "u1@" + DOMAIN, "u2@" + DOMAIN)
 
 
-def make(path, build):
-    with suite.Suite(build, 21300, engine="lmdb") as s:
+def make(path, build, shards):
+    with suite.Suite(build, 21300, engine="lmdb", settings=["store_shards = %d" % shards]) as s:
         s.ctl("domain", "settings", DOMAIN, "CompressMessages=YES")
         fill(s)
         state = seen(s)
@@ -92,11 +93,14 @@ def make(path, build):
             text = json.dumps(state, indent=1, sort_keys=True).encode()
             t.addfile(entry("seen.json", len(text)), io.BytesIO(text))
             for part in ("directory", "secrets", "store"):
-                for name in sorted(os.listdir(os.path.join(data(s), part))):
-                    with open(os.path.join(data(s), part, name), "rb") as f:
-                        body = f.read()
-                    if name not in ("lock", "lock.mdb"):
-                        t.addfile(entry("%s/%s" % (part, name), len(body)), io.BytesIO(body))
+                for folder, folders, names in os.walk(os.path.join(data(s), part)):
+                    folders.sort()
+                    for name in sorted(names):
+                        with open(os.path.join(folder, name), "rb") as f:
+                            body = f.read()
+                        if name not in ("lock", "lock.mdb"):
+                            name = os.path.relpath(os.path.join(folder, name), data(s))
+                            t.addfile(entry(name, len(body)), io.BytesIO(body))
     print("%s: %d octets" % (path, os.path.getsize(path)))
 
 
@@ -107,6 +111,11 @@ def entry(name, size):
     return e
 
 
+def own(path, owner):
+    if os.geteuid() == 0:
+        os.chown(path, owner.st_uid, owner.st_gid)
+
+
 def unpack(s, path):
     """The fixture in the place of the suite's data, with the owners that those have; what clients saw."""
     with tarfile.open(path) as t:
@@ -114,16 +123,20 @@ def unpack(s, path):
             folder = os.path.join(data(s), part)
             owner = os.stat(folder)
             for name in os.listdir(folder):
-                os.unlink(os.path.join(folder, name))
+                path = os.path.join(folder, name)
+                shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)
             for member in t.getmembers():
                 if not member.name.startswith(part + "/"):
                     continue
                 to = os.path.join(data(s), member.name)
+                within = os.path.dirname(to)
+                if not os.path.isdir(within):  # of a shard
+                    os.mkdir(within, 0o700)
+                    own(within, owner)
                 with open(to, "wb") as f:
                     f.write(t.extractfile(member).read())
                 os.chmod(to, 0o600)
-                if os.geteuid() == 0:
-                    os.chown(to, owner.st_uid, owner.st_gid)
+                own(to, owner)
         return json.load(t.extractfile("seen.json"))
 
 
@@ -183,7 +196,7 @@ def goes_on(s, want):
     equal((len(now), int(now[len(before)]) > max(map(int, before))), (len(before) + 2, True), "messages in INBOX")
     state = seen(s)
     s.stop()
-    for name in glob.glob(os.path.join(data(s), "*", "data.mdb")):
+    for name in glob.glob(os.path.join(data(s), "**", "data.mdb"), recursive=True):
         os.unlink(name)
     s.start_again()
     equal(seen(s), state, "mail after a new index")
@@ -196,6 +209,9 @@ for fixture in sorted(glob.glob(os.path.join(HERE, "version-*.tar.xz"))):
         want = unpack(s, path)
         s.start_again()
         equal(seen(s), want, "mail")
+        if "version-3" in path:
+            stat = json.loads(s.ctl("--json", "store", "stat"))
+            equal((int(stat["shards"]), int(stat["shards-away"])), (3, 0), "shards")
         check("engine.aside" not in s.log_text(), "an index was not taken")
         old = get_threads(s) if path.endswith("version-1.tar.xz") else kept_threads(s)
         goes_on(s, want)
@@ -204,6 +220,7 @@ for fixture in sorted(glob.glob(os.path.join(HERE, "version-*.tar.xz"))):
 
 if __name__ == "__main__":
     if "--make" in sys.argv:
-        make(sys.argv[sys.argv.index("--make") + 1], os.path.join(suite.TOP, "build"))
+        path, *shards = sys.argv[sys.argv.index("--make") + 1:]
+        make(path, os.path.join(suite.TOP, "build"), int(*shards or (1,)))
     else:
         suite.main(21100)

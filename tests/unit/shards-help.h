@@ -76,7 +76,7 @@ static void expect_away(const char *of_spec, const char *why1, const char *why2)
 
 static void run(const char *what)
 {
-	char cmd[256];
+	char cmd[512];
 
 	snprintf(cmd, sizeof(cmd), "cd ./%s && { %s; }", dir, what);
 	assert_int_equal(system(cmd), 0);

@@ -304,6 +304,72 @@ static void test_a_pass_does_not_wait_for_a_body(void **state)
 	del_one(v, 0, 1);
 }
 
+/* ---- readers ---- */
+
+struct slow_read {
+	struct pool_job p;
+	_Atomic bool began, ends;
+};
+
+static void slow_work(struct engine *e, struct pool_job *p, struct index_reader *r)
+{
+	struct slow_read *s = (struct slow_read *)p;
+
+	s->began = true;
+	while (!s->ends)
+		poll(NULL, 0, 1);
+}
+
+static void slow_done(struct engine *e, struct engine_done *d)
+{
+}
+
+static void put_many(struct env *v, int n, size_t size)
+{
+	struct engine_batch *b = engine_batch_new(v->g[0]);
+
+	for (int i = 0; i < n; i++) {
+		struct engine_body *body = body_make(v->e, size, 2 * (unsigned)i);
+		char key[16];
+
+		key_of(i, key);
+		assert_int_equal(engine_put_body(b, slice_str(key), SLICE("v"), body), 0);
+		engine_body_free(&body);
+	}
+	assert_int_equal(commit(v->e, b), 0);
+}
+
+/* Somebody who waits for the disk goes before each 256 KiB, and they may be many short bodies. */
+static void test_a_reader_does_not_wait_for_short_bodies(void **state)
+{
+	enum { BODIES = 500, BODY = 4000, STEP = 256 << 10, STEPS = 5, FIRST_MS = 100 };
+	struct slow_read slow = { .p.work = slow_work, .p.d.run = slow_done };
+	struct scrub_wait w = { .rc = WAITING };
+	struct env *v = *state;
+	struct engine_stats st = { 0 };
+	int64_t began_ms, took_ms = 0;
+
+	v->e = store_open("lmdb", v->dir, &conf);
+	groups_open(v);
+	put_many(v, BODIES, BODY);
+	pool_submit((struct store *)v->e, &slow.p);
+	while (!slow.began)
+		poll(NULL, 0, 1);
+	began_ms = clock_mono_ms();
+	engine_scrub(v->e, on_scrub_damage, on_scrubbed, &w);
+	while (st.scrub_bytes < STEPS * STEP && took_ms < 60000) {
+		poll(NULL, 0, 1);
+		engine_stats(v->e, &st);
+		took_ms = clock_mono_ms() - began_ms;
+	}
+	slow.ends = true;
+	/* It gets on, but no faster than so. */
+	assert_in_range(took_ms, (STEPS - 1) * FIRST_MS, 59999);
+	wait_for(v->e, &w.rc);
+	assert_int_equal(w.rc, 0);
+	assert_int_equal(w.found.n, 0);
+}
+
 static int all(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -314,6 +380,7 @@ static int all(void)
 		CASE(test_short_bodies),
 		CASE(test_a_pass_does_not_wait_for_a_scrub),
 		CASE(test_a_pass_does_not_wait_for_a_body),
+		CASE(test_a_reader_does_not_wait_for_short_bodies),
 	};
 
 	log_init(-1, false, LOG_EMERG);

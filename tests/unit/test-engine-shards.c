@@ -196,6 +196,41 @@ static void test_directories(void **state)
 	expect_away("3*lmdb", NULL, NULL);
 }
 
+static void expect_refused(int want)
+{
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct engine *e = NULL;
+
+	assert_true(fd >= 0);
+	assert_int_equal(engine_open("3*lmdb", fd, NULL, &e), want);
+	close(fd);
+}
+
+/* Names, sizes, times and bytes of all that is there. */
+static const char sums[] = "find . -printf '%P %s %T@ %C@\\n' | sort; find . -type f | sort | "
+			   "xargs sha256sum";
+
+/* Whose the first directory is, is known before anything is made or changed in it. */
+static void test_the_first_directory_is_the_first(void **state)
+{
+	char before[256], after[300];
+
+	make_three();
+	snprintf(before, sizeof(before), "{ %s; } >../before", sums);
+	snprintf(after, sizeof(after), "{ %s; } >../after; cmp ../before ../after", sums);
+	run("mkdir ../kept && mv * ../kept/ && mv ../kept/shard-1/* .");
+	run(before);
+	expect_refused(ENGINE_CORRUPT); /* the second disk in the first one's place */
+	run(after);
+	run("sed -i 's/^gatehouse-shard 1/gatehouse-shard 2/' identity");
+	run(before);
+	expect_refused(ENGINE_VERSION);
+	run(after);
+	run("sed -i 's/^gatehouse-shard 2/gatehouse-shard 1/' identity && mv * ../kept/shard-1/ && "
+	    "mv ../kept/* . && rmdir ../kept && rm ../before ../after");
+	expect_away("3*lmdb", NULL, NULL);
+}
+
 static void test_damage_stays_in_its_shard(void **state)
 {
 	make_three();
@@ -298,6 +333,7 @@ static int tests(void)
 		CASE(test_packed),
 		CASE(test_order_behind_a_copy),
 		CASE(test_directories),
+		CASE(test_the_first_directory_is_the_first),
 		CASE(test_damage_stays_in_its_shard),
 		CASE(test_a_failed_sync_stays_in_its_shard),
 		CASE(test_in_memory),

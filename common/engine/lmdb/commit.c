@@ -335,6 +335,8 @@ static int group_store(struct store *s, struct group *g)
 		s->n_user_frames += g->n > 0;
 		s->n_syncs++;
 		s->n_frame_bytes += frame_bytes(&g->h);
+		if (frame_bytes(&g->h) > s->frame_largest)
+			s->frame_largest = frame_bytes(&g->h);
 		apply(s, g);
 		return 0;
 	}

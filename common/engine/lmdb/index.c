@@ -408,12 +408,9 @@ static int map_grow(struct store *s)
 
 int index_apply(struct store *s, const struct map *m, const struct log_pos *pos)
 {
-	int r, stale;
+	int r;
 
-	/* Pages that a process still read when it was killed, of whatever program, are free again.
-	 */
-	if (!s->map_lost)
-		(void)mdb_reader_check(s->env, &stale);
+	index_readers(s);
 	while ((r = apply_once(s, m, pos)) == MDB_MAP_FULL)
 		if ((r = map_grow(s)) != 0)
 			break;

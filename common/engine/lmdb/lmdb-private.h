@@ -112,6 +112,7 @@ struct store {
 	MDB_dbi dbi;
 	size_t map_bytes;
 	_Atomic bool map_lost; /* LMDB has none any more: nobody may ask it for anything */
+	uint64_t lag_told;     /* the checkpointer's: see index_readers() */
 	struct guard guard;
 	struct index_reader *owner_reader;
 	_Atomic bool resident; /* all of data.mdb is in memory: the owner may look */
@@ -145,7 +146,7 @@ struct store {
 	/* pool */
 	pthread_t pool[8];
 	unsigned n_pool;
-	unsigned n_ready; /* under pool_lock */
+	unsigned n_ready, n_working; /* under pool_lock */
 	pthread_cond_t ready;
 	pthread_mutex_t pool_lock;
 	pthread_cond_t pool_more;
@@ -168,6 +169,7 @@ struct store {
 	_Atomic uint64_t n_user_frames; /* frames with commits in them */
 	_Atomic uint64_t n_commits, n_frames, n_frame_bytes, n_syncs, n_checkpoints,
 	    n_checkpoint_rows, n_sync_failures;
+	_Atomic uint64_t frame_largest, reader_lag;
 	uint64_t n_replayed, n_cut, n_reads_now, n_reads_pool;
 	uint64_t segs_done, segs; /* of the replay, for conf.progress */
 };
@@ -220,6 +222,8 @@ void *committer_main(void *arg);
 int index_open(struct store *s, struct log_pos *ret_pos, uint64_t *ret_store_id);
 void index_close(struct store *s);
 int index_apply(struct store *s, const struct map *m, const struct log_pos *pos);
+/* Forgets the readers of processes that were killed, and says who holds pages back. */
+void index_readers(struct store *s);
 int index_reader_new(struct store *s, struct index_reader **ret_r);
 void index_reader_free(struct index_reader **r);
 int index_begin(struct store *s, struct index_reader *r); /* takes map_lock for reading */

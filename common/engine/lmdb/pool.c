@@ -30,10 +30,14 @@ void *pool_main(void *arg)
 		p = s->jobs;
 		if (p != NULL && (s->jobs = p->next) == NULL)
 			s->jobs_tail = &s->jobs;
+		s->n_working += p != NULL;
 		pthread_mutex_unlock(&s->pool_lock);
 		if (p == NULL)
 			break;
 		p->work(&s->e, p, r);
+		pthread_mutex_lock(&s->pool_lock);
+		s->n_working--;
+		pthread_mutex_unlock(&s->pool_lock);
 		store_answer(&s->e, &p->d);
 	}
 	index_reader_free(&r);

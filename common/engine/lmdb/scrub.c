@@ -22,9 +22,11 @@ enum {
 	BAD_MAX = 65536, /* damaged bodies of which every row is named */
 	BODY_LATER =
 	    ENGINE_BUSY + 1, /* something else is to be done before the rest of this body */
-	READERS_FIRST_MS =
-	    100, /* users who wait for the disk go first for so long, and yet it gets on */
+	/* Users who wait for the disk go first for so long, and yet it gets on; they are looked for
+	 * as often as so much was read, be it one long body or many short ones. */
+	READERS_FIRST_MS = 100,
 	READERS_LOOK_MS = 2,
+	READERS_STEP = ENGINE_BODY_READ_MAX,
 };
 
 struct scrub {
@@ -32,6 +34,7 @@ struct scrub {
 	struct compact_request *q;
 	struct log_pos end;                       /* of the log, when it was looked at */
 	uint32_t log_from;                        /* older segments only keep bodies */
+	uint64_t alone;                           /* bytes read since users were looked for */
 	struct containers files;                  /* when it began */
 	uint8_t from[ENGINE_KEY_ENCODED_MAX + 1]; /* the row to go on with */
 	/* the file that was read last */
@@ -100,6 +103,22 @@ static void tell(
 	store_answer(&x->s->e, &f->d);
 }
 
+/* Cold reads of users are waited for before the next piece. */
+static void readers_first(struct store *s)
+{
+	const struct timespec pause = { 0, READERS_LOOK_MS * 1000000 };
+	bool wait = true;
+
+	for (int ms = 0; wait && ms < READERS_FIRST_MS && !s->compactor.stop;
+	     ms += READERS_LOOK_MS) {
+		pthread_mutex_lock(&s->pool_lock);
+		wait = s->jobs != NULL || s->n_working > 0;
+		pthread_mutex_unlock(&s->pool_lock);
+		if (wait)
+			nanosleep(&pause, NULL);
+	}
+}
+
 static bool scrub_step(struct scrub *x, uint64_t bytes)
 {
 	struct compactor *k = &x->s->compactor;
@@ -108,6 +127,11 @@ static bool scrub_step(struct scrub *x, uint64_t bytes)
 	k->chore_done += bytes;
 	k->scrub_bytes += bytes;
 	pthread_mutex_unlock(&k->lock);
+	x->alone += bytes;
+	if (x->alone >= READERS_STEP) {
+		x->alone = 0;
+		readers_first(x->s);
+	}
 	return scrub_rest(x->s, bytes);
 }
 
@@ -300,22 +324,6 @@ static int bad_add(struct scrub *x, const struct loc_parts *p)
 	return 0;
 }
 
-/* Cold reads of users are waited for before the next piece. */
-static void readers_first(struct store *s)
-{
-	const struct timespec pause = { 0, READERS_LOOK_MS * 1000000 };
-	bool wait = true;
-
-	for (int ms = 0; wait && ms < READERS_FIRST_MS && !s->compactor.stop;
-	     ms += READERS_LOOK_MS) {
-		pthread_mutex_lock(&s->pool_lock);
-		wait = s->jobs != NULL;
-		pthread_mutex_unlock(&s->pool_lock);
-		if (wait)
-			nanosleep(&pause, NULL);
-	}
-}
-
 /* Of what the body takes on the disk, the share of its first `off` bytes. */
 static uint64_t share(const struct loc_parts *p, uint64_t off)
 {
@@ -343,8 +351,6 @@ static int body_look(struct scrub *x, const struct loc_parts *p, uint64_t off)
 		if (!scrub_step(x, share(p, next) - share(p, off)))
 			return ENGINE_CANCELLED;
 		off = next;
-		if (off < p->size || p->size >= ENGINE_BODY_READ_MAX)
-			readers_first(x->s); /* not for each of many small ones */
 		pthread_mutex_lock(&k->lock);
 		others = compactor_others(k);
 		pthread_mutex_unlock(&k->lock);

@@ -284,6 +284,8 @@ static void store_stats(const struct engine *e, struct engine_stats *st)
 	st->commits = s->n_commits;
 	st->frames = s->n_frames;
 	st->frame_bytes = s->n_frame_bytes;
+	st->frame_largest = s->frame_largest;
+	st->reader_lag = s->reader_lag;
 	st->syncs = s->n_syncs;
 	st->checkpoints = s->n_checkpoints;
 	st->checkpoint_rows = s->n_checkpoint_rows;

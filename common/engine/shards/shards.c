@@ -118,6 +118,10 @@ static void whole_stats(const struct engine *e, struct engine_stats *ret_s)
 		if (first || s.scrubbed_s < ret_s->scrubbed_s)
 			ret_s->scrubbed_s = s.scrubbed_s;
 		first = false;
+		if (s.frame_largest > ret_s->frame_largest)
+			ret_s->frame_largest = s.frame_largest;
+		if (s.reader_lag > ret_s->reader_lag)
+			ret_s->reader_lag = s.reader_lag;
 		stats_add(ret_s, &s);
 	}
 }
@@ -296,6 +300,20 @@ static bool alone(unsigned n, bool memory, int dir_fd)
 	return n == 1 && (memory || identity_read(dir_fd, &id) == ENGINE_NOTFOUND);
 }
 
+/*
+ * Whose it is, before anything is made or changed in it: where the disk of another shard is mounted
+ * in the first one's place it stays as it is. Without identity it is a store of one shard, or new.
+ */
+static int look_first(int dir_fd)
+{
+	struct identity id;
+	int r = identity_read(dir_fd, &id);
+
+	if (r == ENGINE_NOTFOUND)
+		return 0;
+	return r == 0 && id.shard != 0 ? ENGINE_CORRUPT : r;
+}
+
 int engine_shards_open(unsigned n, const char *child, int dir_fd, const struct engine_conf *conf,
     struct engine **ret_e)
 {
@@ -306,6 +324,8 @@ int engine_shards_open(unsigned n, const char *child, int dir_fd, const struct e
 
 	if (alone(n, memory, dir_fd))
 		return engine_open(child, dir_fd, conf, ret_e);
+	if (!memory && (r = look_first(dir_fd)) != 0)
+		return r;
 	w = shards_new();
 	if (w == NULL)
 		return -ENOMEM;
