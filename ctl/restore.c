@@ -133,7 +133,7 @@ static int both(struct ctl *c, const char *out)
 
 static bool options_fit(const struct ctl *c)
 {
-	return ctl_opt(c, "account") != NULL &&
+	return ctl_opt(c, "account") != NULL && ctl_opt(c, "shards") == NULL &&
 	       (ctl_opt(c, "uid") == NULL || ctl_opt(c, "mailbox") != NULL) &&
 	       c->n_opt < CTL_OPTIONS_MAX;
 }
