@@ -140,15 +140,27 @@ static bool is_born_with(enum dir_kind kind, size_t part)
 	       (kind == DIR_ACCOUNT && part == PART_ACCOUNT_SETTINGS);
 }
 
-static void put_born_with(struct buf *b, const struct dir_entry *e)
+/* What a new account begins with: its domain's template, as it is on the server now. */
+static struct slice template_for(const struct plan *p, struct slice name)
+{
+	ptrdiff_t at = slice_rfind(name, '@');
+	const struct dir_entry *domain =
+	    dirfile_find(&p->have, DIR_DOMAIN, slice_from(name, (size_t)(at + 1)));
+
+	return domain != NULL ? domain->part[PART_TEMPLATE] : SLICE_NONE;
+}
+
+static void put_born_with(const struct plan *p, struct buf *b, const struct dir_entry *e)
 {
 	size_t at = e->kind == DIR_DOMAIN ? PART_DOMAIN_SETTINGS : PART_ACCOUNT_SETTINGS;
 	struct slice ips = e->kind == DIR_DOMAIN ? e->part[PART_IPS] : SLICE_NONE;
 	struct slice settings = e->part[at];
+	struct slice template = e->kind == DIR_ACCOUNT ? template_for(p, e->name) : SLICE_NONE;
 
-	if (ips.n == 0 && settings.n == 0)
+	if (ips.n == 0 && settings.n == 0 && template.n == 0)
 		return;
 	buf_puts(b, " {");
+	plan_put_unwanted(b, template, settings);
 	if (ips.n > 0) {
 		buf_puts(b, "IPAddresses=");
 		buf_put(b, ips);
@@ -175,18 +187,8 @@ static void make_object(struct plan *p, const struct dir_entry *e)
 		buf_put(&b, e->part[0]);
 	}
 	if (e->kind == DIR_DOMAIN || e->kind == DIR_ACCOUNT)
-		put_born_with(&b, e);
+		put_born_with(p, &b, e);
 	add_step(p, PHASE_MAKE, e, &b);
-}
-
-/* A new account begins with its domain's template, as it is on the server now. */
-static bool has_template(const struct plan *p, struct slice name)
-{
-	ptrdiff_t at = slice_rfind(name, '@');
-	const struct dir_entry *domain =
-	    dirfile_find(&p->have, DIR_DOMAIN, slice_from(name, (size_t)(at + 1)));
-
-	return domain != NULL && domain->part[PART_TEMPLATE].n > 0;
 }
 
 static void plan_new(struct plan *p, const struct dir_entry *e)
@@ -195,14 +197,9 @@ static void plan_new(struct plan *p, const struct dir_entry *e)
 
 	plan_show_object(p, '+', e);
 	make_object(p, e);
-	for (size_t i = 0; parts[i].key != NULL; i++) {
-		bool born = is_born_with(e->kind, i);
-		bool more = born && e->kind == DIR_ACCOUNT && has_template(p, e->name);
-
-		/* Settings of the template that the file does not want go again. */
-		if (parts[i].set != NULL && (more || (!born && e->part[i].n > 0)))
+	for (size_t i = 0; parts[i].key != NULL; i++)
+		if (parts[i].set != NULL && e->part[i].n > 0 && !is_born_with(e->kind, i))
 			set_part(p, PHASE_SET, e, i, e->part[i]);
-	}
 }
 
 static bool says_suspended(struct slice settings)

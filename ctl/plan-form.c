@@ -153,3 +153,28 @@ bool plan_form(struct dirfile *f)
 	}
 	return true;
 }
+
+/* ---- templates ---- */
+
+void plan_put_unwanted(struct buf *b, struct slice template, struct slice settings)
+{
+	struct arena mem;
+	struct data *dict = NULL, *wanted = NULL;
+	const char *why;
+
+	arena_init(&mem, FORM_BYTES * 4);
+	if (template.n > 0)
+		dict = data_parse(&mem, &template, &why);
+	if (settings.n > 0)
+		wanted = data_parse(&mem, &settings, &why);
+	for (const struct data *d = dict != NULL ? dict->first : NULL; d != NULL; d = d->next) {
+		enum setting key = setting_find(d->key);
+
+		if (key == SETTINGS || setting_rows[key].level != LEVEL_ACCOUNT ||
+		    data_get(wanted, setting_rows[key].name) != NULL)
+			continue;
+		buf_puts(b, setting_rows[key].name);
+		buf_puts(b, "=default;");
+	}
+	arena_fini(&mem);
+}

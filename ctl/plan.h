@@ -32,6 +32,8 @@ struct plan {
 
 /* plan-form.c: a file's values as the server writes them. False without memory. */
 bool plan_form(struct dirfile *f);
+/* "Key=default;" for each setting that a new account would have of the template, and is not to. */
+void plan_put_unwanted(struct buf *b, struct slice template, struct slice settings);
 
 /*
  * plan-show.c: the difference as it is found. Counts `changes`; a mark is '+' made, '-' taken away.

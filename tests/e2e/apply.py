@@ -162,6 +162,13 @@ def one_change(s):
         if verb is not None:
             equal(now[len(was):], [verb], "the changes for " + text)
         equal(dry(s, path)[0], ["nothing to do"], "what is left to do")
+    # What the template says and the file does not is not there, from the beginning.
+    s.ctl("apply", "--quiet", write(s, 'domain "t.test" {Template={DefaultMailboxes=(Sent);QuotaAlert=5;RealName=new;};}\n'))
+    for line in ('account "a@t.test"', 'account "b@t.test" {Settings={QuotaAlert=7;};}'):
+        path, was = write(s, line + "\n"), changes(s)
+        s.ctl("apply", "--quiet", path)
+        equal(changes(s)[len(was):], ["account_create"], "the changes for " + line)
+        check(line + "\n" in s.ctl("dump"), "there is %s", s.ctl("dump"))
     s.ctl("apply", "--quiet", "--prune", write(s, base))
     equal(s.ctl("dump"), base, "what is there at the end")
 
