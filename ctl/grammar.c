@@ -78,6 +78,8 @@ const struct said ctl_said[] = {
 	{ "GetForwarder", "forwarder show" },
 	{ "FindForwarders", "forwarder find" },
 	{ "ListLists", "list list" },
+	{ "GetDomainLists", "list list" },
+	{ "GetAccountLists", "list list" },
 	{ "CreateList", "list create" },
 	{ "RenameList", "list rename" },
 	{ "DeleteList", "list delete" },

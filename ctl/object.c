@@ -164,9 +164,18 @@ int ctl_forwarder_delete(struct ctl *c)
 
 /* ---- names of mailing lists ---- */
 
+/* Names; with --subscribers how many each has; --owner: those of an account. */
 int ctl_list_list(struct ctl *c)
 {
-	return show(c, "ListLists");
+	const char *owner = ctl_opt(c, "owner");
+	struct buf b;
+
+	if (owner == NULL)
+		return show(c, ctl_opt(c, "subscribers") != NULL ? "GetDomainLists" : "ListLists");
+	if (c->argc > 0)
+		return CTL_USAGE;
+	start(&b, "GetAccountLists", owner);
+	return ctl_show(c, &b);
 }
 
 int ctl_list_create(struct ctl *c)

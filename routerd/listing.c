@@ -293,6 +293,22 @@ void verb_forwarder_find(struct request *q)
 	names_reply(q, &l);
 }
 
+/* They are all in its domain. */
+void verb_account_lists(struct request *q)
+{
+	const struct object *account = request_account(q, q->args[0]);
+	struct names l = { 0 };
+	size_t at = 0;
+
+	if (account == NULL)
+		return;
+	for (const struct object *o; (o = domain_next_object(account->domain, &at)) != NULL;)
+		if (o->kind == OBJECT_LIST && o->state == STATE_ACTIVE &&
+		    o->owner_id == account->id)
+			names_add(&l, o->name);
+	names_reply(q, &l);
+}
+
 void verb_list_get(struct request *q)
 {
 	struct object *o = request_object(q, q->args[0], OBJECT_LIST);

@@ -1,9 +1,10 @@
-/* account - accounts, their settings, passwords and aliases. */
+/* account - accounts, their settings, passwords, aliases and lists. */
 #include "protocols/admin/admin-private.h"
 
 #include "common/base/wire.h"
 
-void cmd_account_list(struct cmd *c, enum ipc_type type, const union ipc_any *m)
+/* Items are names: a dictionary in which each has this value. */
+static void put_names(struct cmd *c, const union ipc_any *m, const char *value)
 {
 	struct wire_reader r = wire_reader(m->dir_reply.data);
 
@@ -13,12 +14,23 @@ void cmd_account_list(struct cmd *c, enum ipc_type type, const union ipc_any *m)
 		buf_putc(&c->data, '{');
 	while (wire_left(&r) > 0 && !r.bad) {
 		data_put_string(&c->data, wire_get_bytes(&r, UINT32_MAX));
-		buf_puts(&c->data, "=MultiMailbox;");
+		buf_printf(&c->data, "=%s;", value);
 	}
 	if (m->dir_reply.more)
 		return;
 	buf_putc(&c->data, '}');
 	cmd_data(c);
+}
+
+void cmd_account_list(struct cmd *c, enum ipc_type type, const union ipc_any *m)
+{
+	put_names(c, m, "MultiMailbox");
+}
+
+/* Mailing lists are names until there are lists: nobody subscribes. */
+void cmd_lists(struct cmd *c, enum ipc_type type, const union ipc_any *m)
+{
+	put_names(c, m, "#0");
 }
 
 /* ---- secrets ---- */

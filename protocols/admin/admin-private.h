@@ -268,6 +268,7 @@ ADMIN_REPLY(cmd_settings);
 ADMIN_REPLY(cmd_domain_info);
 ADMIN_REPLY(cmd_domain_location);
 ADMIN_REPLY(cmd_group);
+ADMIN_REPLY(cmd_lists);
 ADMIN_REPLY(cmd_objects);
 ADMIN_REPLY(cmd_settings_table);
 ADMIN_REPLY(cmd_alerts);

@@ -133,6 +133,8 @@ const struct verb admin_verbs[] = {
 	{ "FindForwarders", "domain TO address", run_dir, VERB_forwarder_find, cmd_dir_array },
 
 	{ "ListLists", "[domain]", run_dir_name, VERB_list_list, cmd_dir_array },
+	{ "GetDomainLists", "[domain]", run_dir_name, VERB_list_list, cmd_lists },
+	{ "GetAccountLists", "name", run_dir_name, VERB_account_lists, cmd_lists },
 	{ "CreateList", "name FOR account", run_dir, VERB_list_create },
 	{ "RenameList", "old INTO new", run_dir, VERB_list_rename },
 	{ "DeleteList", "name", run_dir, VERB_list_delete },
@@ -238,8 +240,6 @@ const struct verb admin_verbs[] = {
 	{ "DeleteStorageFile", "account FILE file", run_later, .before = "changes CanAccessWebSites own", .later = later_files },
 	{ "RemoveAccountSubset", "account SUBSET name", run_later, .before = "changes CanCreateAccounts account", .later = later_files },
 
-	{ "GetDomainLists", "[domain]", run_later, .before = "looks Domain domain", .later = later_lists },
-	{ "GetAccountLists", "account", run_later, .before = "looks Domain account", .later = later_lists },
 	{ "ListSubscribers", "name [FILTER text [limit]]", run_later, .before = "looks Domain list", .later = later_lists },
 	{ "GetSubscriberInfo", "name NAME address", run_later, .before = "looks Domain list", .later = later_lists },
 	{ "UpdateList", "name {settings}", run_later, .before = "changes CanCreateLists list", .later = later_lists },

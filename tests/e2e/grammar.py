@@ -302,6 +302,19 @@ def prefs(s):
         one.close()
 
 
+@case("lists of a domain and of an account are told with how many subscribe")
+def lists(s):
+    c = Cli(s.admin)
+    for line in ("CreateList one FOR u1", "CreateList two FOR u2"):
+        c.yes(line)
+    equal(c.yes("GetDomainLists"), {"one": 0, "two": 0}, "of the domain")
+    equal(c.yes("GetAccountLists u2"), {"two": 0}, "of u2")
+    equal(c.yes("GetAccountLists postmaster"), {}, "of postmaster")
+    for line in ("DeleteList one", "DeleteList two"):
+        c.yes(line)
+    c.close()
+
+
 @case("a word that may stand alone later is no password without quotes: one that a script forgot changes nothing")
 def forgotten(s):
     c = Cli(s.admin)

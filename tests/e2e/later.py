@@ -60,8 +60,6 @@ ListStorageFiles user@$ PATH a | UserAccounts CanAccessWebSites self
 GetStorageFileInfo user@$ | UserAccounts CanAccessWebSites self
 GetStorageFileInfo user@$ PATH a | UserAccounts CanAccessWebSites self
 RemoveAccountSubset user@$ SUBSET files | UserAccounts CanCreateAccounts
-GetDomainLists $ | LOOK
-GetAccountLists user@$ | LOOK self
 ListSubscribers news@$ | LOOK
 ListSubscribers news@$ FILTER a | LOOK
 ListSubscribers news@$ FILTER a 5 | LOOK

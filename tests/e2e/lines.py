@@ -91,6 +91,8 @@ ListForwarders c.test
 CreateList news@c.test for y@c.test
 RenameList news@c.test into olds@c.test
 ListLists c.test
+GetDomainLists c.test
+GetAccountLists y@c.test
 GetList olds@c.test
 ListDomainObjects c.test 10
 ListDomainObjects c.test FILTER y 10 ACCOUNTS ALIASES FORWARDERS COOKIE a

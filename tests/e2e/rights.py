@@ -104,6 +104,8 @@ DeleteForwarder nobody@$ | UserAccounts CanCreateForwarders
 GetForwarder away@$ | LOOK
 FindForwarders $ TO a@b.example | LOOK
 ListLists $ | LOOK
+GetDomainLists $ | LOOK
+GetAccountLists user@$ | LOOK self
 CreateList bad*name@$ FOR user@$ | UserAccounts CanCreateLists
 RenameList nobody@$ into other@$ | UserAccounts CanCreateLists
 DeleteList nobody@$ | UserAccounts CanCreateLists

@@ -91,6 +91,8 @@ forwarder find w.test a@else.test
 forwarder delete ff@w.test
 list create l@w.test y@w.test
 list list w.test
+list list w.test --subscribers
+list list --owner=y@w.test
 list rename l@w.test ll@w.test
 list show ll@w.test
 list delete ll@w.test

@@ -342,13 +342,13 @@ static void later_asks_for_the_right_first(void **state)
 	dir(0, IPC_DIR_DENIED, false, ITEMS("no"));
 	assert_string_equal(rig.asked[1].args, "changes|Master|server|");
 	dir(1, IPC_DIR_OK, false, ITEMS());
-	type_in("GetDomainLists\n");
-	assert_string_equal(rig.asked[2].args, "looks|Domain|domain|");
+	type_in("GetDomainMailRules d\n");
+	assert_string_equal(rig.asked[2].args, "looks|Domain|domain|d");
 	dir(2, IPC_DIR_OK, false, ITEMS());
 	replies("501 no\r\n"
 		"501 Shutdown is not here yet: modules are set in the configuration, and the suite "
 		"is stopped where it is started\r\n"
-		"501 GetDomainLists is not here yet: it comes with mailing lists\r\n");
+		"501 GetDomainMailRules is not here yet: it comes with rules\r\n");
 }
 
 static void quotes_make_a_value_of_a_keyword(void **state)

@@ -125,6 +125,10 @@ static void lists_hold_their_names(void **state)
 	assert_data("Owner|anna@company.com");
 	assert_int_equal(ask(list_list, ""), IPC_DIR_OK);
 	assert_data("news2");
+	assert_int_equal(ask(account_lists, "anna"), IPC_DIR_OK);
+	assert_data("news2");
+	assert_int_equal(ask(account_lists, "postmaster"), IPC_DIR_OK);
+	assert_data("");
 	assert_int_equal(ask(list_delete, "news2"), IPC_DIR_OK);
 	assert_int_equal(ask(account_rename, "anna", "ann@client1.com"), IPC_DIR_OK);
 	assert_int_equal(ask(account_delete, "ann@client1.com"), IPC_DIR_OK);

@@ -57,6 +57,7 @@ static const struct {
 	{ "forwarder_rename", { "nobody@$", "other@$" }, "UserAccounts CanCreateForwarders" },
 	{ "forwarder_delete", { "nobody@$" }, "UserAccounts CanCreateForwarders" },
 	{ "list_list", { "$" }, "UserAccounts DomainsRead Domain" },
+	{ "account_lists", { "user@$" }, "UserAccounts DomainsRead Domain self" },
 	{ "list_create", { "bad*name@$", "user@$" }, "UserAccounts CanCreateLists" },
 	{ "list_get", { "nobody@$" }, "UserAccounts DomainsRead Domain" },
 	{ "list_rename", { "nobody@$", "other@$" }, "UserAccounts CanCreateLists" },
