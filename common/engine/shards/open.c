@@ -177,7 +177,10 @@ static const char *make_dir(int store_fd, const struct identity *store, unsigned
 	return why;
 }
 
-/* 0, or why the store stays as it is for now; then the others are not made either. */
+/*
+ * NULL, or why the store stays as it is for now; then the others are not made either. An engine
+ * that has opened has synced its directory, for its log's sake; nothing else in it has a name.
+ */
 static const char *make_one(struct shards *w, const struct identity *store, const char *child,
     int dir_fd, const struct engine_conf *conf)
 {
@@ -190,10 +193,6 @@ static const char *make_one(struct shards *w, const struct identity *store, cons
 	why = make_dir(dir_fd, store, own.shard, &fd);
 	if (why == NULL && (r = engine_open(child, fd, &own, &e)) != 0)
 		why = shards_open_word(r);
-	if (why == NULL && fsync(fd) != 0) {
-		engine_close(&e);
-		why = "io";
-	}
 	fd_close(&fd);
 	if (why == NULL && shards_add(w, e, NULL) != 0) {
 		engine_close(&e);
