@@ -225,7 +225,18 @@ static void on_row(void *arg, int rc, const struct engine_row *rows, size_t n, b
 		note_remove(s);
 }
 
-/* While a shard looks at its tail nobody can tell; when it is away neither. */
+/* While a shard looks at its tail nobody can tell, since a commit of an unknown outcome may be
+ * found there; when it is broken or away neither. */
+static bool can_tell(const struct engine *e, unsigned shard)
+{
+	enum engine_health h;
+
+	if (engine_shard_away(e, shard) != NULL)
+		return false;
+	h = engine_health(engine_shard(e, shard));
+	return h == ENGINE_HEALTHY || h == ENGINE_INDEX_STUCK;
+}
+
 static void on_shard(void *arg, int rc, const struct engine_row *rows, size_t n, bool more)
 {
 	struct settle *s = arg;
@@ -238,8 +249,7 @@ static void on_shard(void *arg, int rc, const struct engine_row *rows, size_t n,
 		return;
 	}
 	shard = rc == ENGINE_OK && rows[0].val.n == 4 ? wire_load_u32(rows[0].val.p) : UINT32_MAX;
-	if (shard >= s->a->st->n_shards || engine_shard_away(e, shard) != NULL ||
-	    engine_health(engine_shard(e, shard)) == ENGINE_RECOVERING) {
+	if (shard >= s->a->st->n_shards || !can_tell(e, shard)) {
 		over(s, IPC_ST_TRYLATER);
 		return;
 	}
