@@ -314,7 +314,7 @@ static void nobody_has_it_before(void **state)
 /* The account is forgotten while the move is under way: its next load waits for the move. */
 static void forgotten_amid(const struct states *w, int ms)
 {
-	const struct engine_faults slow = { .seed = (uint64_t)ms + 1, .delay_ms = 10 };
+	const struct engine_faults slow = { .seed = (uint64_t)ms + 1, .delay_ms = 6 };
 	char now[CROSS_STATE_MAX];
 	struct rig_client *s;
 	struct ipc_mbox_opened o;
@@ -347,7 +347,7 @@ static void its_load_waits_for_the_move(void **state)
 	struct states w;
 
 	states_find(&w);
-	for (int ms = 1; ms <= 30; ms++)
+	for (int ms = 1; ms <= 18; ms++)
 		forgotten_amid(&w, ms);
 }
 
