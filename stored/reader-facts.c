@@ -12,7 +12,7 @@
 
 #include <stdlib.h>
 
-enum { FACTS_ROWS = 64, ENTRY_BYTES = 12, FACTS_MAX = 32768, SEGMENTS_MAX = 64 };
+enum { FACTS_ROWS = 128, ENTRY_BYTES = 12, FACTS_MAX = 32768, SEGMENTS_MAX = 64 };
 
 /* One answer being made. */
 struct facts_out {

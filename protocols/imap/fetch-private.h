@@ -78,13 +78,14 @@ enum fetch_slot_state {
 };
 
 struct fetch_slot {
-	struct imap_row row;
+	/* First what is looked at in all slots, for each answer. */
+	enum fetch_slot_state state;
 	uint32_t seq;
 	uint32_t facts_seq, header_seq; /* of the questions that it waits for; 0: none */
-	enum fetch_slot_state state;
+	struct slice header;            /* in `kept`; p is NULL: it must be read */
+	struct imap_row row;
 	struct buf blob, kept;
 	struct facts_view view; /* of the blob; without facts only the size */
-	struct slice header;    /* in `kept`; p is NULL: it must be read */
 };
 
 enum fetch_ask_kind {

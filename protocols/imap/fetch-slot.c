@@ -6,6 +6,9 @@
 
 #include "common/base/wire.h"
 
+/* A slot's memory for facts or a header that stays for the next message. */
+enum { SLOT_KEEP = 8192 };
+
 /* Something is asked of a message besides its octets. */
 static bool facts_wanted(const struct fetch *f)
 {
@@ -44,8 +47,10 @@ void fetch_slot_pop(struct fetch *f)
 {
 	struct fetch_slot *t = fetch_slot_at(f, 0);
 
-	if (t->blob.cap > FACTS_MAX)
+	if (t->blob.cap > SLOT_KEEP)
 		buf_fini(&t->blob);
+	if (t->kept.cap > SLOT_KEEP)
+		buf_fini(&t->kept);
 	f->slot_head = (f->slot_head + 1) % f->slot_cap;
 	f->slot_n--;
 	f->slot_asked -= f->slot_asked > 0;
@@ -204,12 +209,13 @@ static void slot_header(struct fetch_slot *t, uint32_t status, struct slice kept
 /* The question is answered: stored has nothing of those that still wait. */
 static void facts_last(struct fetch *f, uint32_t seq, uint32_t status)
 {
-	bool any = false;
+	bool any = false, fresh = false;
 
 	for (unsigned i = 0; i < f->slot_n; i++) {
 		struct fetch_slot *t = fetch_slot_at(f, i);
 
 		any |= t->header.p != NULL;
+		fresh |= i < f->slot_asked && t->state == FETCH_NEW;
 		if (!waits_for(t, seq))
 			continue;
 		t->state = FETCH_GONE;
@@ -217,7 +223,8 @@ static void facts_last(struct fetch *f, uint32_t seq, uint32_t status)
 	}
 	/* The headers of those that are new again must be read, and so their places known. */
 	f->headerless = f->plan.header && !any;
-	ask_new(f, 0, f->slot_asked, false, true);
+	if (fresh)
+		ask_new(f, 0, f->slot_asked, false, true);
 }
 
 void fetch_on_facts(struct fetch *f, const struct ipc_facts_are *m)

@@ -81,10 +81,10 @@
 #define IMAP_ITEMS_MAX 128
 #define IMAP_NAMES_MAX 256
 /* Messages whose facts or bodies are under way in a FETCH, and questions for them. */
-#define IMAP_FETCH_SLOTS 64
-#define IMAP_FETCH_ASKS  256
+#define IMAP_FETCH_SLOTS 256
+#define IMAP_FETCH_ASKS  512
 /* New facts are asked for when so many slots are free. */
-#define IMAP_FETCH_BATCH 32
+#define IMAP_FETCH_BATCH 64
 /* Octets of bodies asked for ahead: the window. */
 #define IMAP_FETCH_AHEAD (256 * 1024)
 /* Pieces up to this are asked for many at a time, larger ones one by one. */
