@@ -22,8 +22,9 @@
 #define POP3_AHEAD_BYTES (128 * 1024)
 /* stored is given credit in pieces of at least this. */
 #define POP3_CREDIT_STEP (32 * 1024)
-/* TOP reads a message in pieces: the first, and those after it. */
-#define POP3_TOP_FIRST (16 * 1024)
+/* TOP reads a message in pieces: the first, which is what lies under one sum at the begin of a long
+ * one, and those after it. */
+#define POP3_TOP_FIRST (8 * 1024)
 #define POP3_TOP_NEXT  (64 * 1024)
 
 /* RFC 1939 3 wants at least ten minutes between commands after the login. */
