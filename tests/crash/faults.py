@@ -5,7 +5,7 @@
 
 For each kind of failure (no room or an I/O error at a write, at half a write, at a sync, at a new name, at a new
 length, at a read), and for the n-th such call from now on, n swept, once and for many calls in a row, clients
-deliver, append, flag, copy, move, expunge, restore and purge, read by IMAP and POP. Each is answered OK, or 4xx
+deliver, append, flag, copy, move, also into other accounts, expunge, restore and purge, read by IMAP and POP. Each is answered OK, or 4xx
 by LMTP, NO or BYE by IMAP, -ERR by POP; never with wrong bytes. When the disk is well again all of it works,
 in the same stored, and the accounts hold what was answered (mix_account.py).
 """
@@ -23,6 +23,7 @@ import faultdisk  # noqa: E402
 import suite  # noqa: E402
 from kill_imap import Lost  # noqa: E402
 from mix_account import Account  # noqa: E402
+from mix_reader import Sink  # noqa: E402
 
 WRITE, SYNC, CREATE, TRUNCATE, READ = (1 << k for k in (
     faultdisk.WRITE, faultdisk.SYNC, faultdisk.CREATE, faultdisk.TRUNCATE, faultdisk.READ))
@@ -37,7 +38,8 @@ FAULTS = (
     ("any change fails", faultdisk.FAIL, faultdisk.CHANGES, errno.EIO),
     ("a read that fails", faultdisk.FAIL, READ, errno.EIO),
 )
-WORK = (Account.append, Account.deliver, Account.flag, Account.copy, Account.move, Account.expunge, Account.restore, Account.purge)
+WORK = (Account.append, Account.deliver, Account.flag, Account.copy, Account.move, Account.append, Account.cross, Account.expunge,
+        Account.restore, Account.purge)
 OFTEN = 1 << 40
 
 
@@ -94,7 +96,8 @@ class Reads:
 class Run:
     def __init__(self, opt, s):
         self.opt, self.s = opt, s
-        self.account = Account(s, "u1", opt.seed)
+        self.sinks = [Sink("u2"), Sink("u3")]
+        self.account = Account(s, "u1", opt.seed, self.sinks)
         self.account.prepare()
         s.ctl("account", "import", "-", stdin="big:{PLAIN}%s\n" % suite.PASSWORD)
         self.reads = Reads(s)
@@ -110,7 +113,7 @@ class Run:
                 a.reader.select("INBOX")
             if a.maybe is not None:
                 a.check()
-            if what in (Account.flag, Account.copy, Account.move) and not a.view:
+            if what in (Account.flag, Account.copy, Account.move, Account.cross) and not a.view:
                 return
             what(a)
             self.turned_down += a.maybe is not None
@@ -198,7 +201,10 @@ class Run:
             print("%s: %s: %d calls failed, %d answered \"not now\", %d connections ended, %.1f s" % (
                 "ok" if good else "FAILED", text, self.struck - struck, self.turned_down + self.reads.failed - down, self.lost - lost,
                 time.monotonic() - began), flush=True)
-        return passed, failed
+        wrong = list(filter(None, [sink.differs(self.s.port(143)) for sink in self.sinks]))
+        print("%s: %d messages that were moved into other accounts %s" % (
+            "FAILED" if wrong else "ok", sum(sum(x.ids.values()) for x in self.sinks), "; ".join(wrong)))
+        return passed + (not wrong), failed + bool(wrong)
 
 
 def main():
@@ -207,7 +213,7 @@ def main():
     p.add_argument("--calls", type=int, default=6)
     p.add_argument("--seed", default="1")
     opt = p.parse_args()
-    with below.Below(opt.build, 22700, accounts=1, hash="plain") as s:
+    with below.Below(opt.build, 22700, accounts=3, hash="plain") as s:
         passed, failed = Run(opt, s).play()
     print("%d passed, %d failed" % (passed, failed))
     return 1 if failed else 0
