@@ -23,12 +23,13 @@ static int sync_fails(int fd)
 	return real_sys.fdatasync(fd);
 }
 
-static void enter(const char *dir, const char *empty, struct engine **ret_e)
+static void enter(const char *spec, const char *dir, const char *empty, struct engine **ret_e)
 {
 	struct engine_conf conf = { .hold_threads = true,
 		.segment_bytes = 100000,
 		.overlay_bytes = 4000,
-		.checkpoint_ms = 20 };
+		.checkpoint_ms = 20,
+		.mend = true };
 	int dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	int root_fd = open(empty, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct sandbox_env env = { .root_fd = geteuid() == 0 ? root_fd : -1,
@@ -37,7 +38,7 @@ static void enter(const char *dir, const char *empty, struct engine **ret_e)
 		.dir_fds = &dir_fd,
 		.n_dirs = 1 };
 
-	assert(engine_open("lmdb", dir_fd, &conf, ret_e) == 0);
+	assert(engine_open(spec, dir_fd, &conf, ret_e) == 0);
 	assert(sandbox_enter(&sandbox_rows[PROC_STORED], &env) == 0);
 	assert(engine_start(*ret_e) == 0);
 }
@@ -82,13 +83,38 @@ static int child(const char *dir, const char *empty)
 
 	real_sys = engine_sys;
 	engine_sys.fdatasync = sync_fails;
-	enter(dir, empty, &e);
+	enter("lmdb", dir, empty, &e);
 	use(e);
 	engine_close(&e);
 	return 0;
 }
 
-static void test_lives_in_storeds_sandbox(void **state)
+/* A shard's index is damaged, made anew, and opened: where nothing has a path. */
+static int child_mends(const char *dir, const char *empty)
+{
+	int64_t end = clock_mono_ms() + 60000;
+	struct engine *e;
+	struct engine_group *g;
+
+	enter("3*lmdb", dir, empty, &e);
+	g = group_open(e, "g1", ENGINE_CREATE, 0);
+	assert(shard_of(e, "g1") == 1);
+	assert(put(e, g, "k", "v") == 0);
+	index_damaged((struct store *)engine_shard(e, 1), "a test says so", SLICE_NONE);
+	engine_dispatch(e, 0);
+	assert(engine_shard_away(e, 1) != NULL && put(e, g, "k", "w") == ENGINE_IO);
+	while (engine_shard_away(e, 1) != NULL) {
+		engine_dispatch(e, 0);
+		usleep(1000);
+		assert(clock_mono_ms() < end);
+	}
+	assert(strcmp(get(e, g, "k")->text, "k=v ") == 0 && put(e, g, "k", "w") == 0);
+	engine_group_close(&g);
+	engine_close(&e);
+	return 0;
+}
+
+static void lives(int (*child_of)(const char *dir, const char *empty))
 {
 	char dir[64], empty[64];
 	int status;
@@ -101,7 +127,7 @@ static void test_lives_in_storeds_sandbox(void **state)
 		assert_int_equal(chown(dir, NOBODY, NOBODY), 0);
 	pid = fork();
 	if (pid == 0)
-		_exit(child(dir, empty));
+		_exit(child_of(dir, empty));
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	if (WIFSIGNALED(status))
 		print_message("signal %d\n", WTERMSIG(status));
@@ -110,10 +136,21 @@ static void test_lives_in_storeds_sandbox(void **state)
 	dir_remove(empty);
 }
 
+static void test_lives_in_storeds_sandbox(void **state)
+{
+	lives(child);
+}
+
+static void test_mends_in_storeds_sandbox(void **state)
+{
+	lives(child_mends);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lives_in_storeds_sandbox),
+		cmocka_unit_test(test_mends_in_storeds_sandbox),
 	};
 
 	log_init(-1, false, LOG_EMERG);

@@ -230,7 +230,9 @@ static int put_off(struct store *s)
 
 static int look(struct store *s, bool unclean)
 {
-	int budget_ms = s->conf.crashes > 0 ? SUSPECT_MS : unclean ? UNCLEAN_MS : CLEAN_MS;
+	/* Of whom others wait for: a death by its fault would have left a word. */
+	bool suspect = s->conf.crashes > 0 && !is_beside(s);
+	int budget_ms = suspect ? SUSPECT_MS : unclean ? UNCLEAN_MS : CLEAN_MS;
 	int64_t from_ms = clock_mono_ms();
 	struct look_answer a;
 	int r = look_at_index(s->dir_fd, budget_ms, on_tick, s, &a);

@@ -104,6 +104,7 @@ static int load(struct store *s)
 
 	if (r == ENGINE_CORRUPT && store_without_index(s, r)) {
 		engine_lmdb_unload(&s->e);
+		s->health = ENGINE_HEALTHY;
 		r = store_load(s);
 	}
 	return r;
