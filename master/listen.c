@@ -26,7 +26,7 @@ enum { NO_FAMILY = 1 };
 enum {
 	LISTENERS_MAX = 512,
 	LOCAL_BACKLOG = 4096,
-	BUSY_WAIT_MS = 5000, /* for all of them together: more than an orphan has to end */
+	BUSY_WAIT_MS = 3000, /* for all of them together: more than an orphan has to end */
 	BUSY_PAUSE_MS = 20,
 };
 
