@@ -312,18 +312,18 @@ static void routerd(struct rig *r, const struct ipc_foreign_ask *m)
 	rig_send(r->routerd, IPC_foreign_is,
 	    &(struct ipc_foreign_is){ .seq = m->seq,
 		.status = IPC_DIR_OK,
-		.account = 2,
+		.account = slice_eq(m->name, SLICE("one")) ? 1 : 2,
 		.name = SLICE("canonical@example.test") });
 }
 
-static int copy(struct rig_client *s, uint32_t mbox, const char *to)
+static int copy(struct rig_client *s, uint32_t mbox, const char *to, bool move)
 {
 	enum ipc_type type;
 	const union ipc_any *m;
 
 	rig_send(s, IPC_msg_copy,
 	    &(struct ipc_msg_copy){
-		++s->rig->seq, mbox, 0, slice_str(to), SLICE("\1\0\0\0\377\377\377\377") });
+		++s->rig->seq, mbox, move, slice_str(to), SLICE("\1\0\0\0\377\377\377\377") });
 	do
 		m = rig_next(s, 60000, &type, NULL);
 	while (m != NULL && (type != IPC_copy_done || m->copy_done.more));
@@ -340,11 +340,20 @@ static void body_fill(uint8_t body[BODY])
 	}
 }
 
+/* So many bodies came into the shard of that account, and not at once. */
+static void expect_portions(const struct rig *r, uint64_t account)
+{
+	struct engine_stats st;
+
+	engine_stats(engine_shard(r->engine, shard_of(r, account)), &st);
+	assert_true(st.frame_bytes > (uint64_t)COPIES * BODY);
+	assert_true(st.frame_largest < FRAME_MAX);
+}
+
 /* Bodies that are short enough to stay in memory, 30 MB of them. */
 static void a_copy_to_another_shard_goes_in_portions(void **state)
 {
 	static uint8_t body[BODY];
-	struct engine_stats st;
 	struct rig_client *s;
 	struct ipc_mbox_opened o;
 	struct rig r;
@@ -361,14 +370,12 @@ static void a_copy_to_another_shard_goes_in_portions(void **state)
 	s = rig_session(&r, 1, 1, NULL);
 	for (int i = 0; i < DOUBLINGS; i++) {
 		o = rig_open(s, "INBOX", 0);
-		assert_int_equal(copy(s, o.mbox, "INBOX"), IPC_ST_OK);
+		assert_int_equal(copy(s, o.mbox, "INBOX", false), IPC_ST_OK);
 	}
 	o = rig_open(s, "INBOX", 0);
 	assert_int_equal(o.exists, COPIES);
-	assert_int_equal(copy(s, o.mbox, "~two/INBOX"), IPC_ST_OK);
-	engine_stats(engine_shard(r.engine, shard_of(&r, 2)), &st);
-	assert_true(st.frame_bytes > (uint64_t)COPIES * BODY);
-	assert_true(st.frame_largest < FRAME_MAX);
+	assert_int_equal(copy(s, o.mbox, "~two/INBOX", false), IPC_ST_OK);
+	expect_portions(&r, 2);
 	for (int round = 0; round < 2; round++) {
 		s = rig_session(&r, 2, 2, NULL);
 		o = rig_open(s, "INBOX", 0);
@@ -385,6 +392,13 @@ static void a_copy_to_another_shard_goes_in_portions(void **state)
 		}
 		rig_restart(&r);
 	}
+	/* And back, as a move. */
+	s = rig_session(&r, 2, 2, NULL);
+	o = rig_open(s, "INBOX", 0);
+	assert_int_equal(copy(s, o.mbox, "~one/INBOX", true), IPC_ST_OK);
+	expect_portions(&r, 1);
+	s = rig_session(&r, 1, 1, NULL);
+	assert_int_equal(rig_open(s, "INBOX", 0).exists, 2 * COPIES);
 	rig_fini(&r);
 }
 
