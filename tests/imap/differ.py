@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """The same random commands of one connection to Gatehouse and to Dovecot; what differs must be a rule.
 
-    differ.py [BUILD] [--commands 1500] [--seed N] [--verbose] [--offset 25200]
+    differ.py [BUILD] [--commands 3000] [--seed N] [--verbose] [--offset 25200]
 
 Answers are made comparable first: UIDVALIDITY, mod-sequences, tags, texts, dates that the server chose, the order of
 untagged responses and of flags do not count. RULES has every accepted difference with the sentence that allows it;
@@ -15,6 +15,7 @@ import re
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import differ_more  # noqa: E402
 import grammar  # noqa: E402
 import relaxed  # noqa: E402
 import searching  # noqa: E402
@@ -30,7 +31,6 @@ RULES = {
                  "then does not do",
     "default-charset": "2045 5.2: text without a charset is us-ascii; Dovecot adds it to BODYSTRUCTURE, ours tells what was written",
     "flags-told": "3501 7.4.2: FETCH may be sent at any time; one server tells flags again that did not change, or not its own",
-    "first-unseen": "3501 7.1 UNSEEN, 9051: gone; the code is told by one only",
     "status-items": "3501 6.3.10, 9051 6.3.11: which other items STATUS knows is the server's",
     "recent": "3501 2.3.2: if it is not possible to determine whether a session is the first, it is recent; 9051 has none",
     "strict": "9051 7.1.3: BAD is a protocol error: what the grammar does not allow; Dovecot takes some of it",
@@ -38,10 +38,12 @@ RULES = {
     "codes": "5530: response codes are advice; one server gives one where the other gives another or none",
     "no-or-bad": "9051 7.1: NO is failure, BAD a protocol error; where a number or name is both wrong and not there either may be said",
     "whitespace": "5322 2.2.3: folds of Subject are undone; Dovecot also makes runs of blanks one",
-    "children": "3348 3: \\HasChildren and \\HasNoChildren and the marks of special use, hints that may be missing",
+    "children": "5258 4: a server may tell \\HasChildren and \\HasNoChildren unasked, as ours does; 3501 7.2.2: \\Marked and \\Unmarked "
+                "SHOULD NOT be sent when it is not feasible to determine them; Dovecot sends them",
     "body-text": "9051 6.4.4, BODY: \"this doesn't match any header fields\"; Dovecot looks at headers inside multipart/digest",
     "sort-order": "5256 3: sorted by the criteria, which oracle.py judges; Dovecot places messages wrongly that came after it sorted",
     "exists": "3501 6.3.11: EXISTS after APPEND SHOULD be sent at once; Dovecot sometimes waits for the next command",
+    "binary-whole": "3516 4.2: what is taken away is the transfer encoding of the section; Dovecot takes those of all parts away",
     "preview": "8970 3.1: the text of a preview is the server's choice",
     "empty-list": "3501 6.3.8: what LIST tells of a mailbox that only has children is the server's choice",
 }
@@ -74,19 +76,20 @@ def plain(m):
     names = [n.lower() for n, _ in m.tree.fields]
     return not relaxed.odd_structure(m) and len(names) == len(set(names)) and all(m.sure_mailbox.values()) and \
         isinstance(m.sent, tuple) and 86400 < m.moment < 1 << 31 and m.sure_thread and m.tree.end > m.tree.body and \
-        b"\t" not in m.data[:m.tree.body] and not any(relaxed.unknown_word(v) for _, v in m.tree.fields)
+        b"\t" not in m.data[:m.tree.body] and differ_more.decodes(m.tree) and not any(relaxed.unknown_word(v) for _, v in m.tree.fields)
 
 
-class Drawer:
+class Drawer(differ_more.More):
     """Random commands; the count of messages is what the servers agree on."""
 
     def __init__(self, seed):
         self.rng = random.Random(seed)
+        self.boxes = BOXES
         self.messages = [m.data for m in corpus.load(seed=seed, generated=80, use_outside=False) if len(m.data) < 3000 and
                          plain(searching.Message(1, m.data))]
         self.selected, self.count, self.top, self.read_only = None, 0, 1, False
 
-    def numbers(self, uid):
+    def plain_numbers(self, uid):
         rng = self.rng
         top = max(1, self.top if uid else self.count)
         kind = rng.randrange(5)
@@ -98,6 +101,8 @@ class Drawer:
 
     def draw(self):
         rng = self.rng
+        if self.more and rng.random() < 0.4:
+            return self.draw_more()
         if self.selected is None:
             return rng.choice([self.select, self.select, self.append, self.names, self.wrong])()
         if self.count == 0:
@@ -193,7 +198,7 @@ class Answer:
         self.status, self.code = r.status, r.code.name if r.code else None
         self.code_data = r.code.data if r.code else None
         self.fetched, self.flags, self.gone, self.exists, self.recent, self.lists, self.rest = {}, {}, [], None, None, {}, []
-        self.codes, self.copy = set(), None
+        self.unseen = self.copy = None
         for one in r.untagged:
             self.add(one)
         if self.code in ("APPENDUID", "COPYUID"):
@@ -217,17 +222,20 @@ class Answer:
         elif one.kind == "cond":
             if one.code and one.code.name == "COPYUID":
                 self.copy = one.code.data[1:]
-            elif one.code:
-                self.codes.add(one.code.name)
+            elif one.code and one.code.name == "UNSEEN":
+                self.unseen = one.code.data
         elif one.kind in ("LIST", "LSUB"):
-            flags, delimiter, name, _ = one.data
+            flags, delimiter, name, extended = one.data
+            if extended:
+                self.rest.append(("extended", name, repr(extended)))
             self.lists[name] = (frozenset(f.lower() for f in flags), delimiter)
         elif one.kind == "ESEARCH":
             self.rest.append(("ESEARCH", one.data[1], tuple(sorted((k, str(v)) for k, v in one.data[2].items() if k != "MODSEQ"))))
         elif one.kind in ("SEARCH", "SORT"):
             self.rest.append((one.kind, tuple(one.data[0])))
         elif one.kind == "STATUS":
-            self.rest.append(("STATUS", one.data[0], tuple(sorted(one.data[1].items()))))
+            self.rest.append(("STATUS", one.data[0], tuple(sorted((k, v) for k, v in one.data[1].items()
+                                                                       if k != "HIGHESTMODSEQ"))))
         elif one.kind == "THREAD":
             self.rest.append((one.kind, repr(one.data)))
         elif one.kind not in ("CAPABILITY", "FLAGS", "ENABLED"):
@@ -243,7 +251,7 @@ def differences(command, a, b):
         if x != y:
             out.append((what, x, y, next((r for r, applies in rules if applies), None)))
     differ("status", a.status, b.status, ("no-or-bad", {a.status, b.status} == {"NO", "BAD"}),
-           ("strict", command in WRONG and a.status == "BAD"),
+           ("strict", command in WRONG + differ_more.WRONG and a.status == "BAD"),
            ("subscribe", verb in ("SUBSCRIBE", "UNSUBSCRIBE")),
            ("read-only", a.status == "NO" and b.status == "OK" and verb in ("STORE", "EXPUNGE", "MOVE")))
     if a.status != b.status:
@@ -252,7 +260,9 @@ def differences(command, a, b):
                                                                  "NONEXISTENT", "ALREADYEXISTS", "TRYCREATE", "CAPABILITY"} and
                                     (Comparison.read_only or not {a.code, b.code} & {"READ-ONLY"}) and
                                     not {a.code, b.code} & {"READ-WRITE", "APPENDUID", "COPYUID", "MODIFIED"}))
+    differ("MODIFIED", *(x.code_data if x.code == "MODIFIED" else None for x in (a, b)))
     differ("UIDs of the copies", a.copy, b.copy)
+    differ("UNSEEN", a.unseen, b.unseen)
     differ("EXPUNGE", gone_set(a.gone), gone_set(b.gone))
     differ("EXISTS", a.exists, b.exists, ("exists", verb == "APPEND"))
     differ("RECENT", a.recent, b.recent, ("recent", True))
@@ -267,8 +277,7 @@ def differences(command, a, b):
         both = n in a.flags and n in b.flags
         differ("flags of %d" % n, a.flags.get(n), b.flags.get(n), ("flags-told", not both))
     differ("names", sorted(a.lists), sorted(b.lists), ("empty-list", only_parents(a, b)))
-    hints = {"\\haschildren", "\\hasnochildren", "\\marked", "\\unmarked", "\\subscribed", "\\noinferiors", "\\drafts", "\\sent", "\\trash",
-             "\\junk", "\\archive"}
+    hints = {"\\haschildren", "\\hasnochildren", "\\marked", "\\unmarked"}
     for name in set(a.lists) & set(b.lists):
         differ("flags of %s" % name, a.lists[name], b.lists[name],
                ("children", a.lists[name][0] - hints == b.lists[name][0] - hints and a.lists[name][1] == b.lists[name][1]),
@@ -303,7 +312,7 @@ def without_charset(s):
 
 
 def compare_value(differ, n, k, x, y, asked):
-    rules = [("preview", k == "PREVIEW"), ("flags-told", not asked)]
+    rules = [("preview", k == "PREVIEW"), ("flags-told", not asked), ("binary-whole", k in ("BINARY[]", "BINARY.SIZE[]"))]
     if k in ("BODY", "BODYSTRUCTURE"):
         rules.append(("default-charset", x and y and without_charset(x) == without_charset(y)))
     if k == "ENVELOPE":
@@ -320,6 +329,7 @@ class Comparison:
         self.drawer = Drawer(opt.seed)
         self.clients = [Imap(s.imap, name="x").login(s.users[0], s.password) for s in (ours, theirs)]
         self.rules, self.failed, self.passed = collections.Counter(), 0, 0
+        self.marks = [collections.defaultdict(list) for _ in self.clients]  # of each mailbox, the mod-sequences it had
         for c in self.clients:
             for name in BOXES[1:]:
                 c.ok("CREATE", box_arg(name))
@@ -328,7 +338,7 @@ class Comparison:
         out = []
         for i, c in enumerate(self.clients):
             grammar.DOVECOT = i == 1
-            out.append(c.run(*args))
+            out.append(c.run(*differ_more.replaced(args, self.marks[i][self.drawer.selected])))
         grammar.DOVECOT = False
         return out
 
@@ -375,6 +385,10 @@ class Comparison:
             self.failed += 1
             print("FAILED: after %r the UIDs are %r and %r" % (args[:3], counts[0][:20], counts[1][:20]))
             raise SystemExit("the servers are apart; seed %s" % self.opt.seed)
+        if d.more and d.selected is not None:
+            for c, marks in zip(self.clients, self.marks):
+                told = [x.data[1] for x in c.ok("STATUS", d.selected, "(HIGHESTMODSEQ)").untagged if x.kind == "STATUS"]
+                marks[d.selected] = marks[d.selected][1 - differ_more.MARKS:] + [told[0]["HIGHESTMODSEQ"]]
         if counts:
             d.count, d.top = len(counts[0]), max(counts[0], default=1)
 
@@ -390,7 +404,7 @@ def main():
     check_page()
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     servers.options(p, 25200)
-    p.add_argument("--commands", type=int, default=1500)
+    p.add_argument("--commands", type=int, default=3000)
     p.add_argument("--seed", default=str(random.SystemRandom().randrange(1 << 32)))
     p.add_argument("--verbose", action="store_true", help="print what the rules accept, too")
     p.add_argument("--self", action="store_true", help="Dovecot against Dovecot: nothing may differ")
@@ -399,7 +413,10 @@ def main():
     first = servers.start("dovecot", 1, opt.offset) if opt.self else servers.start("gatehouse", 1, opt.offset, opt.build)
     with first as ours, servers.start("dovecot", 1, opt.offset + 60) as theirs:
         c = Comparison(opt, ours, theirs)
-        for _ in range(opt.commands):
+        for i in range(opt.commands):
+            if i == opt.commands // 2:
+                c.both(["ENABLE", "CONDSTORE"])
+                c.drawer.more = True
             c.step()
         for one in c.clients:
             one.logout()
