@@ -96,7 +96,7 @@ class Family:
     def __init__(self, s, opt):
         self.s, self.rng = s, random.Random("family %s" % opt.seed)
         self.clients, self.passing = [Client(s, "u1", opt.seed)], Passing(s)
-        self.crossed = collections.Counter()
+        self.crossed, self.calm = collections.Counter(), float("inf")  # calm: so far nothing failed and nobody died
         self.clients[0].prepare()
         self.lend(self.clients[0])
         if opt.shards > 1:
@@ -106,15 +106,34 @@ class Family:
             self.add("u%d" % (k + 1), opt.seed)
             suite.equal(self.accounts(k), 1, "accounts in shard %d" % k)
 
-    @staticmethod
-    def lend(client):
-        """Two messages and their copies, which share what is known of them."""
-        while len(client.view) < 2:
+    def lend(self, client):
+        """Messages and their copies, which share what is known of them until it is to go: by a purge, a restore, a move."""
+        view = []
+        while len(view) < 4:
             client.append()
-            client.view = client.uids_in_view()
+            flags = {n: f for n, f, _ in client.boxes["INBOX"]}
+            view = [one for one in client.uids_in_view() if "\\Deleted" not in flags[one[1]]]
         after = client.state()
         after[0][client.second] += after[0]["INBOX"]
         client.run('UID COPY 1:* "%s"' % client.second, after)
+        for (uid, number), verb in zip(view, ("PurgeMessages", "RestoreMessages")):
+            self.expunge(client, uid, number)
+            after = client.state()
+            after[0]["INBOX"] = [(n, f, False) for n, f, lost in after[0]["INBOX"] if not lost or verb == "RestoreMessages"]
+            client.admin(verb, "INBOX", after)
+        after = client.state()
+        after[0][client.second] += [m for m in after[0]["INBOX"] if m[0] == view[2][1]]
+        after[0]["INBOX"] = [m for m in after[0]["INBOX"] if m[0] != view[2][1]]
+        client.removed.setdefault(client.reader.validity, set()).add(view[2][1])
+        client.run('UID MOVE %d "%s"' % (view[2][0], client.second), after)
+        client.check()
+
+    @staticmethod
+    def expunge(client, uid, number):
+        after = client.state()
+        after[0]["INBOX"] = [(n, f | {"\\Deleted"} if n == number else f, lost) for n, f, lost in after[0]["INBOX"]]
+        client.run("UID STORE %d +FLAGS.SILENT (\\Deleted)" % uid, after)
+        client.expunge()
 
     def accounts(self, shard):
         return int(re.search(r"shard-%d-accounts\W+(\d+)" % shard, self.s.ctl("--json", "store", "stat"))[1])
