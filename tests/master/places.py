@@ -8,7 +8,7 @@ import signal
 import socket
 import threading
 
-from test import NAMES, expect, free_port
+from rig import NAMES, expect, free_port
 
 
 def test_bad_reload_keeps_the_old_one(s):

@@ -14,8 +14,8 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "master"))
-import test as rig  # noqa: E402
-from test import BUILD, expect  # noqa: E402
+import rig  # noqa: E402
+from rig import BUILD, expect  # noqa: E402
 
 DEMO_CA = os.path.join(HERE, "..", "..", "scripts", "lib", "demo-ca")
 

@@ -15,8 +15,8 @@ import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "master"))
-import test as rig  # noqa: E402
-from test import BUILD, Suite, expect  # noqa: E402
+import rig  # noqa: E402
+from rig import BUILD, Suite, expect  # noqa: E402
 
 BIND = os.path.join(BUILD, "master", "bind", "bind")
 
