@@ -1,14 +1,16 @@
 /*
  * accounts - creation and deletion span the directory, the store and the secrets. The object's
  * state on disk is the intent; every step may be repeated; start-up and the return of a peer finish
- * what was begun.
+ * what was begun, and so does time where a peer could not do it just then.
  */
 #include "routerd/accounts-private.h"
 #include "routerd/tally.h"
 
 #include "common/base/log.h"
 #include "common/base/wire.h"
+#include "routerd/limits.h"
 
+#include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -25,12 +27,33 @@ struct op *account_op_new(struct routerd *rd, struct object *o, struct dir_answe
 	return op;
 }
 
+static void on_resume(evutil_socket_t fd, short what, void *arg)
+{
+	struct routerd *rd = arg;
+
+	rd->resume_waits = false;
+	account_resume_all(rd);
+}
+
+/* A server that is there said that it cannot now: nobody tells us when it can. */
+static void resume_later(struct routerd *rd)
+{
+	unsigned ms = rd->resume_ms != 0 ? rd->resume_ms : ACCOUNT_RESUME_MS;
+	struct timeval after = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
+
+	if (rd->resume_waits || rd->stored == NULL || rd->authd == NULL)
+		return;
+	rd->resume_waits = event_base_once(rd->base, -1, EV_TIMEOUT, on_resume, rd, &after) == 0;
+}
+
 void account_op_end(struct op *op, enum ipc_dir_status status, const char *text)
 {
 	struct object *o = directory_account(&op->rd->db.dir, op->account);
 
 	if (o != NULL)
 		o->in_flow = false;
+	if (o != NULL && o->state != STATE_ACTIVE)
+		resume_later(op->rd);
 	dir_reply_status(op->rd, op->answer, status, text);
 	HASH_DEL(op->rd->ops, op);
 	free(op);

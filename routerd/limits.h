@@ -24,6 +24,7 @@ enum {
 	FIGURES_MAX = 64, /* of the operator's own */
 	FIGURE_NAME_MAX = 47,
 	TRACE_BYTES_MAX = 8192,
+	ACCOUNT_RESUME_MS = 5000, /* what a server could not do for an account is asked again */
 	RCPT_CONNS_MAX = 40000,  /* connections that deliver mail at a time */
 	RCPT_TARGETS_MAX = 4096, /* accounts that one of them may have registered */
 	PROVISIONS_MAX = 1000,   /* recipients that wait for their account to be made */

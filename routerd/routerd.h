@@ -30,6 +30,8 @@ struct routerd {
 	struct rcpt_wait *rcpt_waits; /* recipients that wait for stored, by seq */
 	struct provision *provisions; /* mail that waits for an account, by seq */
 	struct op *ops;               /* waiting for stored or authd, by seq */
+	unsigned resume_ms;           /* ACCOUNT_RESUME_MS where it is 0; tests lower it */
+	bool resume_waits;            /* accounts half made or half gone are looked at then */
 	uint32_t next_seq;
 	bool names_in_flight; /* a change of domains' other names or addresses is on its way */
 	unsigned prefs_in_flight;   /* changes of preferences that are no account's own */

@@ -8,11 +8,13 @@ import random
 import re
 import time
 
+import look
 import suite
 from kill_imap import Lost
 from mix_account import Account
 
 Entry = collections.namedtuple("Entry", "at sure state shown")
+Move = collections.namedtuple("Move", "at source before after target target_before")
 NOBODY = ({}, frozenset())
 
 
@@ -97,6 +99,7 @@ class Family:
         self.s, self.rng = s, random.Random("family %s" % opt.seed)
         self.clients, self.passing = [Client(s, "u1", opt.seed)], Passing(s)
         self.crossed, self.calm = collections.Counter(), float("inf")  # calm: so far nothing failed and nobody died
+        self.moves = []
         self.clients[0].prepare()
         self.lend(self.clients[0])
         if opt.shards > 1:
@@ -171,7 +174,7 @@ class Family:
         client, end = self.rng.choice(self.clients), time.monotonic() + 60
         what = client.act
         if len(self.clients) > 1 and self.rng.random() < 0.25:
-            what = lambda: self.rng.choice((self.for_all, self.copy, self.copy, self.move, self.pass_by))(client)
+            what = lambda: self.rng.choice((self.for_all, self.copy, self.move, self.move, self.pass_by))(client)
         while True:
             try:
                 if client.reader is None:
@@ -248,6 +251,7 @@ class Family:
             # Here it can be restored from then on.
             mine[0]["INBOX"] = [(n, f - {"\\Deleted"}, True) if n in ids else (n, f, lost) for n, f, lost in mine[0]["INBOX"]]
             client.removed.setdefault(client.reader.validity, set()).update(ids)
+            self.moves.append(Move(self.s.board.get("trace_n"), client, client.state(), mine, other, other.state()))
             client.begin("a move to " + other.name, mine)
         word, lines = client.reader.conn.command('UID %s %s "~%s/%s"' % ("MOVE" if move else "COPY", uids, other.name, other.second))
         if word == "OK":
@@ -259,6 +263,15 @@ class Family:
             client.fault("a copy to %s was answered %s" % (other.name, lines[-1]))
         self.crossed["a move" if move else "a copy"] += word == "OK"
         client.view = client.uids_in_view() if client.maybe is None else client.view
+
+    def in_neither(self, position, states):
+        """A move that a cut at this position left in neither account; states: {client: exact state}."""
+        for m in self.moves:
+            end = min([e.at for e in m.source.journal if e.sure and e.at > m.at], default=float("inf"))
+            if m.at <= position < end and look.exact(m.before) != states[m.source] == look.exact(m.after) and \
+                    states[m.target] == look.exact(m.target_before):
+                return "what %s moved to %s is in neither" % (m.source.name, m.target.name)
+        return None
 
     def move(self, client):
         self.copy(client, True)

@@ -195,6 +195,10 @@ class Cuts:
             why = look.differs(accounts.get(number, look.Found()), states, shown, client.sums, client.roots)
             if why:
                 return "%s: %s" % (client.name, why)
+        there = {client: look.exact(accounts.get(number, look.Found()).state()) for number, client in self.accounts.items()}
+        why = self.family.in_neither(position, there)
+        if why:
+            return why
         # One that comes and goes.
         passing = [found for number, found in accounts.items() if number not in self.accounts and number not in self.others]
         if len(passing) > 1:

@@ -29,6 +29,10 @@ static void stored_msg(
 		service_off(&m->service_off);
 	if (rig.stored_mute)
 		return;
+	if ((type == IPC_account_make || type == IPC_account_drop) && rig.stored_refuses > 0) {
+		rig.stored_refuses--;
+		done.status = IPC_ST_TRYLATER;
+	}
 	if (type == IPC_account_make) {
 		rig.makes++;
 		done.seq = m->account_make.seq;

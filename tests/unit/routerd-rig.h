@@ -26,6 +26,7 @@ extern struct rig {
 	struct ipc_chan *stored_end, *authd_end, *admin_end, *rcpt_end;
 	unsigned makes, drops, secret_drops, targets, changed, replies, rcpt_replies, more;
 	bool stored_mute;
+	unsigned stored_refuses; /* so many accounts: it cannot now */
 	uint32_t status_more;             /* the last reply is not the end of its answer */
 	uint32_t status, handle, members; /* of the last answers; a group: how many more handles */
 	uint64_t last_account, last_off;  /* made; lost a service */

@@ -136,6 +136,25 @@ static void peers_go_away(void **state)
 	assert_int_equal(rig.drops, 2);
 }
 
+/* Both are there, and the store's disk is not well: it follows without anybody's return. */
+static void stored_cannot_now(void **state)
+{
+	rig.rd.resume_ms = 1;
+	rig.stored_refuses = 3;
+	assert_int_equal(ask(account_create, "ann"), IPC_DIR_TRYLATER);
+	for (int i = 0; i < 1000 && rig.stored_refuses > 0; i++)
+		rig_spin();
+	rig_spin();
+	assert_int_equal(ask(account_info, "ann"), IPC_DIR_OK);
+	assert_data_has("|active|");
+	rig.stored_refuses = 3;
+	assert_int_equal(ask(account_delete, "ann"), IPC_DIR_TRYLATER);
+	for (int i = 0; i < 1000 && rig.stored_refuses > 0; i++)
+		rig_spin();
+	rig_spin();
+	assert_int_equal(ask(account_info, "ann"), IPC_DIR_NOTFOUND);
+}
+
 static void an_answer_to_another_life_of_ours(void **state)
 {
 	struct ipc_secret_taken stale = { .account = 77, .status = IPC_AUTH_OK };
@@ -239,8 +258,8 @@ int main(void)
 	const struct CMUnitTest tests[] = { CASE(with_settings_and_secret),
 		CASE(what_is_wrong_leaves_nothing), CASE(a_secret_that_cannot_be_kept),
 		CASE(a_restart_asks_for_the_secret), CASE(nobody_knows_yet), CASE(peers_go_away),
-		CASE(an_answer_to_another_life_of_ours), CASE(rights_count),
-		CASE(a_full_disk_makes_nothing), CASE(domains_come_whole),
+		CASE(stored_cannot_now), CASE(an_answer_to_another_life_of_ours),
+		CASE(rights_count), CASE(a_full_disk_makes_nothing), CASE(domains_come_whole),
 		CASE(a_new_domain_does_not_take_postmaster) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
