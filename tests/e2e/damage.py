@@ -10,7 +10,6 @@ import hashlib
 import imaplib
 import json
 import os
-import random
 import signal
 import smtplib
 import sys
@@ -18,7 +17,7 @@ import threading
 
 import openmetrics
 import suite
-from stores import data, tool
+from stores import data, flip, tool
 from suite import DOMAIN, PASSWORD, case, check, equal, message, wait
 
 U1 = "u1@" + DOMAIN
@@ -68,23 +67,6 @@ def quiet(function, *args):
 
 def said(s, event):
     return s.log_text().count(event)
-
-
-def flip(path, seed, pages=False, size=None):
-    """1 to 1,000 bytes, or 1 to 8 pages; `size`: only so much of the file's begin."""
-    r = random.Random(seed)
-    with open(path, "r+b") as f:
-        end = size or os.path.getsize(path)
-        for _ in range(r.randint(1, 8) if pages else r.randint(1, 1000)):
-            at = r.randrange(end)
-            if pages:
-                f.seek(at // 4096 * 4096)
-                f.write(r.randbytes(4096))
-            else:
-                f.seek(at)
-                was = f.read(1)[0]
-                f.seek(at)
-                f.write(bytes([was ^ r.randint(1, 255)]))
 
 
 def settle(s, seconds=60):

@@ -3,6 +3,7 @@ import contextlib
 import glob
 import json
 import os
+import random
 import subprocess
 
 from suite import check
@@ -35,3 +36,20 @@ def tool(s, *args, ok=(0,), run=subprocess.run):
     check(done.returncode in ok, "store %s: status %d: %s %s", " ".join(args), done.returncode, done.stdout[-800:],
           done.stderr[-800:])
     return json.loads(done.stdout)
+
+
+def flip(path, seed, pages=False, size=None):
+    """1 to 1,000 bytes, or 1 to 8 pages; `size`: only so much of the file's begin."""
+    r = random.Random(seed)
+    with open(path, "r+b") as f:
+        end = size or os.path.getsize(path)
+        for _ in range(r.randint(1, 8) if pages else r.randint(1, 1000)):
+            at = r.randrange(end)
+            if pages:
+                f.seek(at // 4096 * 4096)
+                f.write(r.randbytes(4096))
+            else:
+                f.seek(at)
+                was = f.read(1)[0]
+                f.seek(at)
+                f.write(bytes([was ^ r.randint(1, 255)]))

@@ -222,7 +222,7 @@ static int put_off(struct store *s)
 {
 	int r;
 
-	s->guard.marked = true;
+	s->guard.marked |= !s->guard.blamed;
 	r = run_write(s);
 	return r == 0 ? ENGINE_REBUILD : r;
 }
