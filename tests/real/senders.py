@@ -15,8 +15,9 @@ import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
-sys.path[:0] = [os.path.join(ROOT, "tests", "e2e"), os.path.join(ROOT, "tests", "corpus")]
+sys.path[:0] = [os.path.join(ROOT, "tests", "e2e"), os.path.join(ROOT, "tests", "corpus"), HERE]
 import corpus  # noqa: E402
+import expected  # noqa: E402
 import gen  # noqa: E402
 from suite import DOMAIN, PASSWORD, behind_trace, case, check, equal, main  # noqa: E402
 
@@ -47,11 +48,17 @@ class Way:
 
 
 def swaks(way, data):
-    path = os.path.join(way.scratch, "swaks.data")
-    with open(path, "wb") as f:
-        f.write(gen.stuffed(data))
-    cmd = ["swaks", "--server", "localhost", "--port", str(way.port), "--from", way.sender, "--to", U2,
-           "--helo", "client.example", "--data", "@" + path, "--no-data-fixup", "--pipeline"]
+    run_swaks(way, gen.stuffed(data), "--helo", "client.example", "--no-data-fixup", "--pipeline")
+
+
+def run_swaks(way, data, *options):
+    """Without data it sends a message of its own."""
+    cmd = ["swaks", "--server", "localhost", "--port", str(way.port), "--from", way.sender, "--to", U2, *options]
+    if data:
+        path = os.path.join(way.scratch, "swaks.data")
+        with open(path, "wb") as f:
+            f.write(data)
+        cmd += ["--data", "@" + path]
     cmd += {"plain": [], "starttls": ["--tls"], "tls": ["--tls-on-connect"]}[way.tls]
     if way.tls != "plain":
         cmd += ["--tls-verify", "--tls-ca-path", way.ca]
@@ -76,9 +83,12 @@ def curl(way, data):
 
 
 def msmtp(way, data):
-    cmd = ["msmtp", "--file=/dev/null", "--host=localhost", "--port=%d" % way.port, "--from=" + way.sender,
-           # What it would change in the message by itself.
-           "--set-date-header=off", "--set-msgid-header=off", "--set-from-header=off", "--remove-bcc-headers=off"]
+    # What it would change in the message by itself.
+    run_msmtp(way, data, "--set-date-header=off", "--set-msgid-header=off", "--set-from-header=off", "--remove-bcc-headers=off")
+
+
+def run_msmtp(way, data, *options):
+    cmd = ["msmtp", "--file=/dev/null", "--host=localhost", "--port=%d" % way.port, "--from=" + way.sender, *options]
     if way.tls == "plain":
         cmd += ["--tls=off"]
     else:
@@ -194,6 +204,58 @@ pairs(swaks, ("PLAIN", "LOGIN"), 30)
 pairs(curl, ("PLAIN", "LOGIN"), 30)
 pairs(msmtp, ("PLAIN", "LOGIN", "SCRAM-SHA-256"), 30)
 pairs(python, (), 60)
+
+
+# (TLS, with a login) for a program at its defaults: 25 twice, 587 twice, 465.
+DOORS = (("plain", False), ("starttls", False), ("plain", True), ("starttls", True), ("tls", True))
+STRANGER = "someone@sender.example"
+SWAKS_ODD = corpus.Message("tokens", b"From someone Mon Jan  2 03:04:05 2023\r\nSubject: to %TO_ADDRESS%\r\nFrom: %FROM_ADDRESS%\r\n"
+                           b"\r\nC:\\new%NEWLINE%here\r\n..\r\n%BODY%\r\n", False)
+SWAKS_OWN = (rb"Date: (\w{3}, \d\d \w{3} \d{4} [\d:]{8} [+-]\d{4})\r\nTo: %s\r\nFrom: %s\r\nSubject: test \1\r\nMessage-Id: <[^<>\r\n]+>\r\n"
+             rb"X-Mailer: swaks v[\d.]+ jetmore\.org/john/code/swaks/\r\n\r\nThis is a test mailing\r\n\r\n\r\n")
+
+
+@case("swaks at its defaults, to 25, 587 and 465: its own message, and what it makes of others")
+def swaks_defaults(s):
+    for tls, login in DOORS:
+        way = Way(s, tls, login, sender=U1 if login else STRANGER)
+        made = []
+        for m in [ODD, EIGHT, SWAKS_ODD] + messages(3):
+            data = expected.swaks_makes(m.data, way.sender, [U2])
+            if data is not None:
+                made.append(corpus.Message(m.name, data, False))
+                run_swaks(way, expected.swaks_file(m.data))
+        check(any(m.name == "tokens" and b"%" not in m.data for m in made), "nothing to replace")
+        check_same(arrived(s), made, login)
+        run_swaks(way, b"")
+        own = arrived(s)
+        equal(len(own), 1, "messages of its own")
+        check(re.fullmatch(SWAKS_OWN % (re.escape(U2.encode()), re.escape(way.sender.encode())), own[0]),
+              "its own message: %r", own[0])
+
+
+def complete(data):
+    """True where msmtp finds nothing to add or to take away."""
+    lines = data.partition(b"\r\n\r\n")[0].split(b"\r\n")
+    if any(re.match(rb"[!-9;-~]+:|[ \t]", line) is None for line in lines):
+        return False  # its header ends sooner for it and for the server
+    has = {line.partition(b":")[0].lower() for line in lines}
+    return {b"from", b"date", b"message-id"} <= has and not has & {b"bcc", b"resent-bcc"}
+
+
+@case("msmtp at its defaults, to 25, 587 and 465: byte for byte what has From, Date, Message-ID and no Bcc")
+def msmtp_defaults(s):
+    whole = [m for m in messages(1000) if complete(m.data)]
+    check(len(whole) >= 8, "only %d messages are complete", len(whole))
+    whole = whole[::len(whole) // 8][:8]
+    for tls, login in DOORS:
+        way = Way(s, tls, login, sender=U1 if login else STRANGER)
+        for m in whole:
+            run_msmtp(way, m.data)
+        got = arrived(s)
+        equal(len(got), len(whole), "number of messages")
+        for g, m in zip(got, whole):
+            check(g == m.data, "%s: not what was sent: %.300r", m.name, g)
 
 
 @case("s-nail: its text arrives, in each way and by each mechanism")

@@ -74,6 +74,11 @@ def date_value(text):
     return calendar.timegm((int(year), month, int(day), int(h), int(mi), int(s))) - zone
 
 
+def settled(data):
+    """With one name for each boundary that Python's email package had to draw by lot."""
+    return expected.GETMAIL_BOUNDARY.sub(b"BOUNDARY", data)
+
+
 def orderly_header(data):
     """A header of fields and nothing else, with its end: programs for people mend or lose what is not."""
     head, blank, _ = data.partition(b"\r\n\r\n")

@@ -1,8 +1,11 @@
 """curl: fetch by UID, sections, upload, and commands of one's own."""
 import os
 import re
+import time
 
 import fixture
+
+DATE = re.compile(rb'FETCH \(UID (\d+) INTERNALDATE "([^"]*)"\)')
 
 
 class Curl:
@@ -36,6 +39,9 @@ def curl(fx, how):
     before = fx.state(box.account, bodies=False)
     uids = list(before)
     fx.equal(uids, list(range(uids[0], uids[0] + len(uids))), "unique ids of a new mailbox have no holes")
+    told = DATE.findall(get("INBOX", "-X", "UID FETCH 1:* INTERNALDATE"))
+    fx.equal([(int(u), fixture.date_value(d)) for u, d in told], [(u, m.when) for u, m in zip(uids, box.messages)],
+             "unique ids and dates")
     data = [m.data for m in box.messages]
     split = [d.partition(b"\r\n\r\n") for d in data]
     fx.same_list(get.many("INBOX;UID=%s", uids, "all"), data, "BODY[]", names)
@@ -45,8 +51,8 @@ def curl(fx, how):
     n = len(sample)
     fx.same_list(get.many("INBOX;UID=%s;SECTION=HEADER", sample, "head"), heads[:n], "BODY[HEADER]", names)
     fx.same_list(get.many("INBOX;UID=%s;SECTION=TEXT", sample, "text"), texts[:n], "BODY[TEXT]", names)
-    fx.equal({u: s.flags | {"\\Seen"} for u, s in before.items()},
-             {u: s.flags for u, s in fx.state(box.account, bodies=False).items()}, "all read, no other flag changed")
+    fx.equal(fx.state(box.account, bodies=False), {u: s._replace(flags=s.flags | {"\\Seen"}) for u, s in before.items()},
+             "all read, no other flag, date or unique id changed")
     curl_commands(fx, get, box)
     curl_upload(fx, get, box.account, messages[:20])
 
@@ -62,15 +68,17 @@ def curl_commands(fx, get, box):
     get("", "-X", "CREATE New")
     fx.equal(sorted(line.split()[-1] for line in get("").splitlines()), [b"INBOX", b"New"], "the list of mailboxes")
     get("INBOX", "-X", "COPY 1:5 New")
-    fx.same_list([s.data for s in fx.state(box.account, "New").values()], [m.data for m in box.messages[:5]], "COPY")
+    copied = fx.state(box.account, "New")
+    fx.equal(list(copied.values()), [m._replace(flags=m.flags | {"\\Seen"}) for m in box.messages[:5]], "COPY: bytes, flags, dates")
     get("New", "-X", "STORE 2:3 +FLAGS (\\Deleted)")
     get("New", "-X", "EXPUNGE")
-    left = [m.data for i, m in enumerate(box.messages[:5]) if i not in (1, 2)]
-    fx.same_list([s.data for s in fx.state(box.account, "New").values()], left, "EXPUNGE")
+    left = dict(x for i, x in enumerate(copied.items()) if i not in (1, 2))
+    fx.equal(fx.state(box.account, "New"), left, "EXPUNGE: bytes, flags, dates and unique ids of what is left")
 
 
 def curl_upload(fx, get, account, messages):
     get("", "-X", "CREATE Up")
+    began = int(time.time())
     for i, m in enumerate(messages):
         with open(get.home + "/up", "wb") as f:
             f.write(m.data)
@@ -78,6 +86,7 @@ def curl_upload(fx, get, account, messages):
     there = list(fx.state(account, "Up").values())
     fx.same_list([s.data for s in there], [m.data for m in messages], "APPEND", [m.name for m in messages])
     fx.equal({s.flags for s in there}, {frozenset({"\\Seen"})}, "curl appends as read")
+    fx.check(all(began <= s.when <= time.time() for s in there), "and gives no date, so that it is the server's now")
 
 
 CLIENTS = [(curl, ("plain", "starttls", "tls"))]

@@ -37,6 +37,7 @@ def use(fx, how, program):
     messages += [fixture.Message("s%d" % i, b"From: a@sender.example\r\nSubject: %s %d\r\nMessage-ID: <%d@s.example>\r\n"
                                  b"\r\ntext\r\n" % (subjects[i % 5].encode(), i, i), False) for i in range(10)]
     box = fx.fill(fx.account(), messages)
+    before = fx.state(box.account, bodies=False)
     home = fx.home()
     values = {"user": box.account, "port": fx.port(how), "password": fixture.PASSWORD, "ca": fx.ca, "home": home,
               "starttls": "yes" if how == "starttls" else "no"}
@@ -55,19 +56,22 @@ def use(fx, how, program):
     got.sort()
     fx.same_list([x[0] for x in got], [x[0] for x in want], "copied to a Maildir")
     fx.equal([x[1] for x in got], [x[1] for x in want], "flags of what was copied")
-    there, left = fx.state(box.account), []
+    there, left = fx.state(box.account), {}
     moved = [m for m in box.messages if b"\nSubject: zzmoved " in m.data]
-    for m in box.messages:
+    for uid, m in zip(before, box.messages):
         subject = m.data.partition(b"\nSubject: ")[2].split()[:1]
         if subject and subject[0] in (b"zzmoved", b"zzdeleted"):
             continue
         more = {b"zzflagged": {"\\Flagged"}, b"zzreplied": {"\\Answered", "\\Seen"}}.get(subject[0] if subject else b"", set())
-        left.append(m._replace(flags=m.flags | more))
-    fx.equal([s.flags for s in there.values()], [s.flags for s in left], "flags of those that stay")
-    fx.same_list([s.data for s in there.values()], [s.data for s in left], "those that stay")
+        left[uid] = m._replace(flags=m.flags | more)
+    fx.equal(list(there), list(left), "unique ids of those that stay")
+    fx.equal([s.flags for s in there.values()], [s.flags for s in left.values()], "flags of those that stay")
+    fx.equal([s.when for s in there.values()], [s.when for s in left.values()], "dates of those that stay")
+    fx.same_list([s.data for s in there.values()], [s.data for s in left.values()], "those that stay")
     there = list(fx.state(box.account, "Moved").values())
     fx.same_list([s.data for s in there], [m.data for m in moved], "moved")
-    fx.equal([s.flags for s in there], [m.flags | {"\\Flagged"} for m in moved], "flags of the moved, in another mailbox")
+    fx.equal([(s.flags, s.when) for s in there], [(m.flags | {"\\Flagged"}, m.when) for m in moved],
+             "flags and dates of the moved, in another mailbox")
 
 
 def parted(data):

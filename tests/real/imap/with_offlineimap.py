@@ -6,6 +6,8 @@ import re
 
 import fixture
 
+PUSHED_S = 1234567890  # the time of the file that is new near
+
 CONF = """[general]
 accounts = a
 metadata = %(home)s/meta
@@ -35,7 +37,7 @@ def offlineimap(fx, how):
     fx.fill(box.account, messages[:3], "Sub")
     home = fx.home()
     # ssl is its default, and so is STARTTLS without it.
-    ssl = {"plain": "ssl = no\nstarttls = no\nauth_mechanisms = LOGIN", "starttls": "ssl = no\nstarttls = yes",
+    ssl = {"plain": "ssl = no\nstarttls = no", "starttls": "ssl = no\nstarttls = yes",
            "tls": "ssl = yes"}[how] + ("\nsslcacertfile = " + fx.ca if how != "plain" else "")
     rc = fixture.private(home + "/rc", CONF % {"home": home, "port": fx.port(how), "user": box.account,
                                                "password": fixture.PASSWORD, "ssl": ssl})
@@ -58,7 +60,7 @@ def offlineimap(fx, how):
     files = near()
     before = fx.state(box.account)
     fx.equal(list(files), list(before), "unique ids are part of the names")
-    fx.same_list([settled(x[2]) for x in files.values()], [settled(made(m.data)) for m in box.messages],
+    fx.same_list([fixture.settled(x[2]) for x in files.values()], [fixture.settled(made(m.data)) for m in box.messages],
                  "pulled, as Python's email package writes them", [m.name for m in messages])
     fx.equal([x[1] for x in files.values()], [letters(m.flags) for m in box.messages], "flags of what was pulled")
     fx.equal(len(near("Sub")), 3, "the other mailbox")
@@ -77,6 +79,7 @@ def offlineimap(fx, how):
         os.unlink(files[uid][0])
     with open(home + "/mail/Sub/new/1700000000.1_1.here", "wb") as f:
         f.write(b"Subject: new near\nDate: Tue, 14 Nov 2023 22:13:20 +0000\nMessage-ID: <n@near.example>\n\nnear\n")
+    os.utime(f.name, (PUSHED_S, PUSHED_S))
     sync()
     more = {0: {"\\Flagged"}, 2: {"\\Answered"}}
     want = {u: s._replace(flags=s.flags | more.get(i % 10, set())) for i, (u, s) in enumerate(before.items())
@@ -84,6 +87,7 @@ def offlineimap(fx, how):
     far = fx.state(box.account)
     fx.equal(list(far), list(want), "unique ids of those that stay")
     fx.equal([s.flags for s in far.values()], [s.flags for s in want.values()], "flags, far")
+    fx.equal([s.when for s in far.values()], [s.when for s in want.values()], "dates, far")
     fx.same_list([s.data for s in far.values()], [s.data for s in want.values()], "messages left, far")
     files = near()
     fx.equal({u: x[1] for u, x in files.items()}, {u: letters(s.flags) for u, s in want.items()}, "flags, near")
@@ -91,22 +95,19 @@ def offlineimap(fx, how):
     fx.equal([re.sub(rb"X-OfflineIMAP: [^\r\n]*\r\n", b"", s.data) for s in pushed], [
         b"Subject: new near\r\nDate: Tue, 14 Nov 2023 22:13:20 +0000\r\nMessage-ID: <n@near.example>\r\n\r\nnear\r\n"],
         "what was new near")
+    fx.equal([(s.flags, s.when) for s in pushed], [(frozenset(), PUSHED_S)], "its flags and its date, that of the file")
 
 
 def made(data):
     """It parses a message with Python's email package and writes it again; None: it cannot write it.
 
-    A boundary that the package has to draw by lot is named by settled().
+    A boundary that the package has to draw by lot is named by fixture.settled().
     """
     far = email.policy.default.clone(cte_type="8bit", utf8=True, refold_source="none", linesep="\r\n")
     try:
         return email.message_from_bytes(data, policy=far).as_bytes(policy=far.clone(linesep="\n"))
     except (UnicodeError, LookupError, ValueError, AttributeError, IndexError, TypeError):
         return None
-
-
-def settled(data):
-    return re.sub(rb"={15}\d{19}==", b"BOUNDARY", data)
 
 
 def letters(flags):

@@ -1,5 +1,7 @@
 """Python's imaplib, and imap_tools (Debian: python3-imap-tools), a library on top of it."""
 import datetime
+import email
+import email.utils
 import imaplib
 import re
 import ssl
@@ -27,19 +29,21 @@ def good(answer):
 def python_imaplib(fx, how):
     box = fx.fill(fx.account(), fx.messages(2000 if fx.opt.full else 60, outside=fx.opt.full))
     want = box.messages
+    before = fx.state(box.account, bodies=False)
     c = connect(fx, how)
     good(c.login(box.account, fixture.PASSWORD))
     fx.equal(good(c.select()), [b"%d" % len(want)], "select says how many")
     uids = good(c.uid("search", None, "ALL"))[0].split()
-    fx.equal(len(uids), len(want), "search finds all")
-    fx.equal(uids, sorted(uids, key=int), "unique ids rise")
+    fx.equal([int(u) for u in uids], list(before), "search finds all, in the order of their unique ids")
     got = [x for x in good(c.uid("fetch", "1:*", "(UID FLAGS INTERNALDATE BODY.PEEK[])")) if isinstance(x, tuple)]
     fx.same_list([x[1] for x in got], [m.data for m in want], "bodies")
     flags = [frozenset(f.decode() for f in imaplib.ParseFlags(x[0])) - {"\\Recent"} for x in got]
     fx.equal(flags, [m.flags for m in want], "flags")
     dates = [fixture.date_value(re.search(rb'INTERNALDATE "([^"]*)"', x[0])[1]) for x in got]
     fx.equal(dates, [m.when for m in want], "dates")
+    fx.equal([int(re.search(rb"UID (\d+)", x[0])[1]) for x in got], list(before), "unique ids")
     python_changes(fx, c, box.account, want)
+    fx.equal(fx.state(box.account), dict(list(zip(before, want))[3:]), "what is left: bytes, flags, dates, unique ids")
     good(c.close())
     c.logout()
 
@@ -65,9 +69,20 @@ def python_changes(fx, c, account, want):
     fx.equal(fx.boxes(account) and [b[2] for b in fx.boxes(account)], ["INBOX"], "rename and delete")
 
 
+APPENDED = fixture.Stored(frozenset({"\\Answered"}), 1582934398, b"Subject: from imap_tools\r\n\r\ntext\r\n")
+
+
+def header_date(message):
+    try:
+        return email.utils.parsedate_to_datetime(message["Date"])
+    except (TypeError, ValueError):
+        return None
+
+
 def imap_tools(fx, how):
     import imap_tools as lib
     box = fx.fill(fx.account(), fx.messages(40, outside=False))
+    before = fx.state(box.account, bodies=False)
     context = ssl.create_default_context(cafile=fx.ca)
     if how == "tls":
         m = lib.MailBox("localhost", fx.imaps, ssl_context=context)
@@ -78,17 +93,27 @@ def imap_tools(fx, how):
     with m.login(box.account, fixture.PASSWORD):
         got = list(m.fetch(mark_seen=False))
         fx.equal([sorted(set(x.flags) - {"\\Recent"}) for x in got], [sorted(x.flags) for x in box.messages], "flags")
-        fx.equal([len(x.obj.as_bytes()) > 0 for x in got], [True] * len(box.messages), "every message parsed")
+        fx.equal([int(x.uid) for x in got], list(before), "unique ids")
+        fx.equal([x.size_rfc822 for x in got], [len(x.data) for x in box.messages], "sizes")
+        parsed = [email.message_from_bytes(x.data) for x in box.messages]
+        fx.same_list([fixture.settled(x.obj.as_bytes()) for x in got], [fixture.settled(x.as_bytes()) for x in parsed],
+                     "messages, as Python's email package writes them")
+        fx.equal([x.date_str for x in got], [str(x["Date"] or "") for x in parsed], "fields Date")
+        fx.equal([x.date for x in got if x.date.year != 1900], [d for d in map(header_date, parsed) if d], "dates in them")
         uids = m.uids(lib.AND(seen=False))
         m.flag(uids, lib.MailMessageFlags.FLAGGED, True)
         m.folder.create("Moved")
         m.move(uids[:2], "Moved")
         m.delete(uids[2:4])
         fx.equal(len(list(m.fetch(lib.AND(flagged=True, seen=False), mark_seen=False))), len(uids) - 4, "search")
-    there = fx.state(box.account)
-    unseen = [x for x in box.messages if "\\Seen" not in x.flags]
-    fx.same_list([x.data for x in fx.state(box.account, "Moved").values()], [x.data for x in unseen[:2]], "moved")
-    fx.equal(len(there), len(box.messages) - 4, "moved and deleted are gone")
+        m.append(APPENDED.data, "Moved", dt=datetime.datetime.fromtimestamp(APPENDED.when, datetime.timezone.utc),
+                 flag_set=sorted(APPENDED.flags))
+    unseen = [x._replace(flags=x.flags | {"\\Flagged"}) for x in box.messages if "\\Seen" not in x.flags]
+    fx.equal([int(u) for u in uids], [u for u, x in zip(before, box.messages) if "\\Seen" not in x.flags], "unread ones")
+    fx.equal(list(fx.state(box.account, "Moved").values()), unseen[:2] + [APPENDED], "moved, appended: bytes, flags, dates")
+    want = {u: x._replace(flags=x.flags | ({"\\Flagged"} if str(u) in uids else set()))
+            for u, x in zip(before, box.messages) if str(u) not in uids[:4]}
+    fx.equal(fx.state(box.account), want, "moved and deleted are gone; bytes, flags, dates and unique ids of the rest")
 
 
 CLIENTS = [(python_imaplib, ("plain", "starttls", "tls")), (imap_tools, ("plain", "starttls", "tls"))]
