@@ -60,6 +60,7 @@ enum {
 	SHARD_REST_MS = 60000,     /* one that refused an account is asked again */
 	INTENT_RETRY_MS = 60000,   /* from one try to carry out what was left to the next */
 	LOAD_PAGES_MAX = 4,        /* scans of an index being loaded in one turn of the loop */
+	LOAD_PAUSE_MS = 2,         /* from what is told early to the rest, if nobody asks */
 	EARLY_MESSAGES_MIN = 2048, /* a smaller mailbox is loaded as soon as looked at */
 	EARLY_GONE_MAX = 4096,     /* rows of history that are read for it */
 	EARLY_WINDOW_MIN = 512,    /* newest messages in which the first unseen one is looked for */

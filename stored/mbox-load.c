@@ -10,6 +10,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <event2/event.h>
 #include <stdlib.h>
 
 struct mbox_load {
@@ -37,7 +38,9 @@ struct mbox_load {
 	struct uid_ranges lost; /* expunged: their rows are read over */
 	struct mbox_head head;  /* when it began */
 	struct early early;
-	bool told_early; /* whoever waits for it was poked */
+	bool told_early;     /* whoever waits for it was poked */
+	struct event *pause; /* before it goes on, or NULL; then: */
+	LIST_ENTRY(mbox_load) pause_link;
 };
 
 /* The message is expunged. */
@@ -286,6 +289,52 @@ static void on_rows_later(void *arg, int rc, const struct engine_row *rows, size
 	load_steps(arg);
 }
 
+static void scan_later(struct mbox_load *l)
+{
+	engine_scan(l->m->group, key_slice(&l->from), key_slice(&l->to), 0, on_rows_later, l);
+}
+
+static void pause_end(struct mbox_load *l)
+{
+	LIST_REMOVE(l, pause_link);
+	event_free(l->pause);
+	l->pause = NULL;
+	if (l->m->group != NULL) {
+		scan_later(l);
+		return;
+	}
+	l->rc = ENGINE_IO; /* it is being opened again */
+	load_end(l);
+}
+
+static void on_pause(evutil_socket_t fd, short what, void *arg)
+{
+	pause_end(arg);
+}
+
+/*
+ * What was told early is on its way through other processes: the rest waits for a moment, and for
+ * nobody who asks for it, so that they have the processor. False: it is not to wait.
+ */
+static bool pause_begin(struct mbox_load *l)
+{
+	struct store *st = l->m->account->st;
+	struct timeval tv = { 0, LOAD_PAUSE_MS * 1000 };
+	uint32_t unseen;
+
+	if (st->stopping || !early_known(&l->early, &l->head, UINT32_MAX, &unseen))
+		return false;
+	l->pause = evtimer_new(st->base, on_pause, l);
+	if (l->pause != NULL && evtimer_add(l->pause, &tv) == 0) {
+		LIST_INSERT_HEAD(&st->paused, l, pause_link);
+		return true;
+	}
+	if (l->pause != NULL)
+		event_free(l->pause);
+	l->pause = NULL;
+	return false;
+}
+
 /* On entry in the middle, an answer has arrived. */
 static void load_steps(struct mbox_load *l)
 {
@@ -305,14 +354,15 @@ static void load_steps(struct mbox_load *l)
 		l->told_early |= early;
 		if (early)
 			load_poke(l->m);
+		if (early && pause_begin(l))
+			return;
 		/* A large mailbox is not read in one go: others get their turn. */
 		r = early || ++l->pages % LOAD_PAGES_MAX == 0
 			? ENGINE_AGAIN
 			: engine_scan_now(
 			      l->m->group, key_slice(&l->from), key_slice(&l->to), 0, on_rows, l);
 		if (r == ENGINE_AGAIN) {
-			engine_scan(l->m->group, key_slice(&l->from), key_slice(&l->to), 0,
-			    on_rows_later, l);
+			scan_later(l);
 			return;
 		}
 		if (r != ENGINE_OK)
@@ -325,6 +375,8 @@ void mbox_load(struct mbox *m)
 {
 	struct mbox_load *l;
 
+	if (m->cols_state == COLS_LOADING && m->load != NULL && m->load->pause != NULL)
+		pause_end(m->load);
 	if (m->cols_state != COLS_NONE)
 		return;
 	l = calloc(1, sizeof(*l));
@@ -346,6 +398,14 @@ void mbox_load(struct mbox *m)
 	l->more = true;
 	load_begin_step(l);
 	load_steps(l);
+}
+
+void mbox_load_hurry(struct store *st)
+{
+	struct mbox_load *l;
+
+	while ((l = LIST_FIRST(&st->paused)) != NULL)
+		pause_end(l);
 }
 
 const struct uid_ranges *mbox_load_early(

@@ -120,6 +120,8 @@ void mbox_take_group(struct mbox *m, struct engine_group *take_group);
 void mbox_free(struct mbox **m);
 /* mbox-load.c: loads the columns; views' sessions and changes are poked when they are there. */
 void mbox_load(struct mbox *m);
+/* None of them waits for a better moment any more. */
+void mbox_load_hurry(struct store *st);
 /* A message's row joins columns. ENGINE_OK, or ENGINE_IO without memory. */
 int mbox_load_row(struct cols *c, struct keysets *sets, uint32_t uid, const struct msg_rec *rec,
     const struct engine_loc *loc) __attribute__((warn_unused_result));

@@ -97,7 +97,8 @@ struct store {
 	bool id_asked, meta_opening;
 	struct event *ev_tick, *ev_sweep, *ev_pump, *ev_threads;
 	TAILQ_HEAD(, session) pump_later;
-	struct idmap accounts, conns; /* by id, by sid */
+	LIST_HEAD(, mbox_load) paused; /* see mbox-load.c */
+	struct idmap accounts, conns;  /* by id, by sid */
 	TAILQ_HEAD(, account) idle;
 	size_t n_idle, idle_rows;
 	unsigned in_flight, n_unattached, n_admins, n_sessions;

@@ -181,6 +181,7 @@ int store_new(const struct store_conf *conf, struct store **ret_st)
 void store_stop(struct store *st)
 {
 	st->stopping = true;
+	mbox_load_hurry(st);
 	session_end_all(st, NULL, 0, IPC_BYE_STOP);
 	threads_flush_all(st);
 }

@@ -2,6 +2,7 @@
 #include "common/base/wire.h"
 #include "stored/early.h"
 #include "stored/limits.h"
+#include "stored/store-private.h"
 #include "tests/unit/stored-look.h"
 #include "tests/unit/stored-rig.h"
 
@@ -212,6 +213,35 @@ static void the_store_says_the_same_early_and_late(void **state)
 	}
 }
 
+/* Nobody asks for more than what was told early: the index comes all the same. */
+static void the_index_is_loaded_behind_the_answer(void **state)
+{
+	static struct piece p[1000];
+	struct rig *r = *state;
+	struct rig_client *s = rig_session(r, 7, 1, NULL);
+	struct ipc_mbox_opened o;
+	struct told early;
+	struct account *a;
+
+	for (size_t i = 0; i < 1000; i++)
+		p[i] = (struct piece){ 0, "", 0, SLICE("x"), SLICE("f"), SLICE("h") };
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(put_pieces(s, "INBOX", p, 1000).status, IPC_ST_OK);
+	/* The second time it ends while the rest waits. */
+	for (int i = 0; i < 2; i++) {
+		rig_restart(r);
+		s = rig_session(r, 7, 1, NULL);
+		o = rig_open(s, "INBOX", 0);
+		told_get(s, o.mbox, &early);
+		buf_fini(&early.uids);
+	}
+	a = idmap_get(&r->store->accounts, 7);
+	for (int ms = 0; ms < 60000 && a->inbox->cols_state != COLS_READY; ms += 10)
+		rig_spin(r, 10);
+	assert_int_equal(a->inbox->cols_state, COLS_READY);
+	rig_client_close(s);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -219,6 +249,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(what_does_not_add_up_is_not_known),
 		cmocka_unit_test_setup_teardown(
 		    the_store_says_the_same_early_and_late, rig_setup_account, rig_teardown),
+		cmocka_unit_test_setup_teardown(
+		    the_index_is_loaded_behind_the_answer, rig_setup_account, rig_teardown),
 	};
 
 	if (argc > 1)
