@@ -113,6 +113,7 @@ def change_both_sides(fx, sync, box):
                   .replace("/new/", "/cur/"))
     with open(sync.folder() + "/cur/1700000000.1_1.here:2,S", "wb") as f:
         f.write(b"Subject: new near\n\nnear\n")
+    os.utime(f.name, (1234567890, 1234567890))
     sync()
     want = []
     for i, s in enumerate(before.values()):
@@ -126,6 +127,7 @@ def change_both_sides(fx, sync, box):
     fx.equal([(s.flags, s.when) for s in there[:len(want)]], [(s.flags, s.when) for s in want], "flags and dates, far")
     fx.same_list([without_tuid(s.data) for s in there], [s.data for s in want] + [
         b"Subject: new far\r\n\r\nfar\r\n", b"Subject: new near\r\n\r\nnear\r\n"], "messages left, far")
+    fx.equal([there[-2].flags, *there[-1][:2]], [{"\\Flagged"}, {"\\Seen"}, 1234567890], "flags and date of what is new")
     kept = [u for i, u in enumerate(uids) if i % 10 not in (2, 4)]
     fx.equal(list(far)[:len(kept)], kept, "unique ids of those that stay")
     near = sync.near()
