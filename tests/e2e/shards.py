@@ -209,23 +209,13 @@ def flip_rows(s):
             at = text.find(b"INBOX", at + 1)
 
 
-def spoil_pages(s):
-    """Everything but the length: who reads it may die."""
-    with open(index(s), "r+b") as f:
-        for page in range(0, os.path.getsize(index(s)), 4096):
-            f.seek(page)
-            f.write(os.urandom(4096))
-
-
-def truncate(s):
-    os.truncate(index(s), 8192)
-
-
-def touch(s):
+def meet(s):
+    """Somebody reads what is damaged: users, or who has all rows in memory already, a scrub."""
     for user in USERS:
         with contextlib.suppress(OSError, EOFError, poplib.error_proto):
             with contextlib.closing(s.pop(user)) as p:
                 p.quit()
+    s.ctl("store", "scrub", ok=False)
 
 
 def away_word(s):
@@ -240,16 +230,22 @@ def menders(s):
     return s.pids("stored-mender", child=True)
 
 
-def hold(s):
+@contextlib.contextmanager
+def held_menders(s):
     pids = wait(lambda: len(menders(s)) == 3 and menders(s), 60, "three menders")
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
-    return pids
+    try:
+        yield pids
+    finally:
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
 
 
 def everything(s, before):
     """All are served, and have what they had."""
-    wait(lambda: len(served_or_none(s)) == len(USERS), 60, "all are served again")
+    wait(lambda: away_word(s) == "no" and len(served_or_none(s)) == len(USERS), 60, "all are served again")
     for user, had in before.items():
         got = bodies(s, user)
         check(got[:len(had)] == had, "the mail of %s: %d and %d", user, len(had), len(got))
@@ -258,48 +254,34 @@ def everything(s, before):
 @case("the index of one shard is damaged below a running server: made anew beside it; who makes it may be killed", engines=("lmdb",))
 def beside(s):
     s.restart()
-    held = hold(s)
+    with held_menders(s) as held:
+        beside_held(s, held)
+
+
+def beside_held(s, held):
     stored = s.pids("stored")
     flip_rows(s)
-    touch(s)
-    wait(lambda: away_word(s) == "rebuilding", 60, "the shard is being rebuilt")
-    here = served(s)
-    check(0 < len(here) < len(USERS), "served: %r", here)
+    meet(s)
+    wait(lambda: away_word(s) == "rebuilding" or meet(s), 60, "the shard is being rebuilt")
+    # Whom stored has in memory may log in all the same; nobody's mail is taken.
+    here = [u for u in USERS if taken(s, u + "@" + DOMAIN, "while it is away\r\n")]
+    check(0 < len(here) < len(USERS), "mail is taken for %r", here)
     before = {u: bodies(s, u) for u in here}
     for k in range(3):
-        equal(served(s), here, "served while it is rebuilt")
+        check(set(served(s)) >= set(here), "somebody is not served while it is rebuilt")
         for user in USERS:
             equal(taken(s, user + "@" + DOMAIN, "beside %d\r\n" % k), user in here, "mail for %s is taken" % user)
     equal(int(openmetrics.value(openmetrics.scrape(s), "store_shards_away")), 1, "shards that are away, by the metrics")
     # One of them has been asked: that is the one that is killed first.
     os.kill(held[0], signal.SIGKILL)
     os.kill(held[1], signal.SIGKILL)
-    equal(served(s), here, "served while another one tries")
+    check(set(served(s)) >= set(here), "somebody is not served while another one tries")
     os.kill(held[2], signal.SIGCONT)
     everything(s, before)
     equal(away_word(s), "no", "the shard")
     equal(s.pids("stored"), stored, "stored")
     check("engine.back shard=1" in s.log_text(), "no line in the log")
     check("stored.mender shard=1" in s.log_text(), "no line about who was killed")
-
-
-@case("a damaged index ends the process, or it is killed meanwhile: the next one serves the others at once", engines=("lmdb",))
-def dies(s):
-    s.restart()
-    before = {u: bodies(s, u) for u in USERS}
-    for spoil in (truncate, spoil_pages, flip_rows):
-        s.restart()
-        anew = s.log_text().count("engine.aside")
-        spoil(s)
-        touch(s)
-        if spoil is flip_rows:  # killed in the middle
-            wait(lambda: s.log_text().count("engine.aside") > anew, 60, "the old index is set aside")
-            os.kill(s.pids("stored")[0], signal.SIGKILL)
-        everything(s, before)
-        equal(away_word(s), "no", "the shard")
-        equal(s.log_text().count("engine.aside"), anew + 1, "indexes that were set aside")
-    check(os.path.exists(os.path.join(s.dir, "data", "store", "data.mdb")), "no index")
-    check(not [n for n in os.listdir(os.path.join(s.dir, "data", "store")) if "damaged" in n], "the first shard's index was suspected")
 
 
 @case("bytes and pages flip in one shard's index below a running server: errors or a new start, never other mail, and all of it comes back",
