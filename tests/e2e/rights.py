@@ -178,6 +178,7 @@ ROLES = {
     "lister@one.test": "Domain CanCreateLists", "mail@one.test": "Domain CanAccessMailboxes",
     "actor@one.test": "Domain CanImpersonate", "ruler@one.test": "Domain RulesAllowed CanCreateTelnums CanModifyRSIP",
     "rover@one.test": "Domain SignalRulesAllowed CanModifyRPOP WebUserSettings CanAccessWebSites",
+    "idle@one.test": "Domain PSTNSettings CanCreateSpecialAccounts CanCreateNamedTasks CentralDirectory",
     "alone@one.test": "CanCreateAccounts BasicSettings", "user@one.test": "",
 }
 INTRUDER = "boss@one.test"
@@ -243,6 +244,9 @@ def complete(s):
     mine = {command.split()[0] for command, _ in [*rows(), *rows(SESSION_ROWS)]}
     equal(sorted(there - mine - OUTSIDE), [], "commands without a row in the matrix of rights")
     equal(sorted((mine | OUTSIDE) - there), [], "rows of commands that do not exist")
+    with open(os.path.join(TOP, "common", "ipc", "rights.def"), encoding="utf-8") as f:
+        rights = set(re.findall(r'^RIGHT\(\w+, "(\w+)"', f.read(), re.M))
+    equal(sorted(rights ^ set(" ".join(ROLES.values()).split())), [], "rights without a role, or roles of no right")
 
 
 @case("the matrix: every role, every command, every domain, over the PWD port; root by the Unix socket may all")

@@ -143,8 +143,11 @@ def right(s):
     for user in RIGHT:
         equal(opens(s, *((user, p) for p in (SYSTEM, SYSTEM + "x", PASSWORD, SYSTEM + "@" + DOMAIN)), doors=DOORS),
               same([True, False, True, False], DOORS), "logins of %s (%s)" % (user, USERS[user][0]))
-    granted = [x for x in s.log_text().splitlines() if " auth.granted " in x and " source=system " in x]
-    equal({u for u in RIGHT if any(" user=%s@%s " % (u, DOMAIN) in x for x in granted)}, set(RIGHT), "who was let in by the system")
+
+    def granted():
+        lines = [x for x in s.log_text().splitlines() if " auth.granted " in x and " source=system " in x]
+        return {u for u in RIGHT if any(" user=%s@%s " % (u, DOMAIN) in x for x in lines)}
+    wait(lambda: granted() == set(RIGHT), 60, "the lines of who was let in by the system")
 
 
 @case("locked, expired, without password, of the system itself, or no user at all: the right password opens nothing, the own one does")

@@ -199,7 +199,10 @@ class Relay:
         kept = b""
         while True:
             for s in select.select([client, server], [], [])[0]:
-                data, fds = socket.recv_fds(s, 65536, 1)[:2]
+                try:
+                    data, fds = socket.recv_fds(s, 65536, 1)[:2]
+                except ConnectionResetError:  # closed with octets unread
+                    return
                 if s is client:
                     kept += data
                     *lines, kept = kept.split(b"\n")

@@ -136,9 +136,11 @@ static void die_reading(int how)
 		(void)signal(deadly[i], SIG_DFL); /* cmocka's */
 	engine_blame_signals();
 	e = store_open("3*lmdb", dir, NULL);
-	g = group_in(e, "g", 1);
+	g = group_in(e, "g", how == 2 ? 0 : 1);
 	if (how == 0)
 		run("truncate -s 8192 shard-1/data.mdb");
+	else if (how == 2)
+		run("truncate -s 8192 data.mdb");
 	else
 		abort();
 	(void)get(e, g, "000007");
@@ -147,7 +149,7 @@ static void die_reading(int how)
 
 static void test_blame(void **state)
 {
-	for (int how = 0; how < 2; how++) {
+	for (int how = 0; how < 3; how++) {
 		struct engine_conf conf = mends;
 		struct engine *e;
 		int status;
@@ -161,10 +163,10 @@ static void test_blame(void **state)
 			die_reading(how);
 		assert_int_equal(waitpid(pid, &status, 0), pid);
 		assert_true(WIFSIGNALED(status));
-		assert_int_equal(WTERMSIG(status), how == 0 ? SIGBUS : SIGABRT);
+		assert_int_equal(WTERMSIG(status), how == 1 ? SIGABRT : SIGBUS);
 		/* Where nobody read an index no index is suspected. */
 		run("test -e running -a -e shard-1/running -a -e shard-2/running");
-		conf.crashes = how == 0 ? 2 : 0; /* which would be the end of all three */
+		conf.crashes = how == 1 ? 0 : 2; /* which would be the end of all three */
 		e = store_open("3*lmdb", dir, &conf);
 		assert_null(engine_shard_away(e, 2));
 		if (how == 0)
@@ -174,7 +176,9 @@ static void test_blame(void **state)
 		wait_back(e, 1);
 		expect_three(e);
 		engine_close(&e);
-		run("! ls data.mdb.damaged-* shard-2/data.mdb.damaged-* 2>/dev/null");
+		run("! ls shard-2/data.mdb.damaged-* 2>/dev/null");
+		if (how == 2)
+			run("! ls shard-1/data.mdb.damaged-* 2>/dev/null");
 	}
 }
 

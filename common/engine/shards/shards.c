@@ -1,3 +1,4 @@
+#include "common/engine/lmdb/guard.h"
 #include "common/engine/shards/shards.h"
 
 #include "common/engine/identity.h"
@@ -320,6 +321,7 @@ int engine_shards_open(unsigned n, const char *child, int dir_fd, const struct e
 	bool memory = strncmp(child, "mem", 3) == 0;
 	struct engine_conf own = *conf;
 	struct shards *w;
+	bool first;
 	int r;
 
 	if (alone(n, memory, dir_fd))
@@ -329,9 +331,12 @@ int engine_shards_open(unsigned n, const char *child, int dir_fd, const struct e
 	w = shards_new();
 	if (w == NULL)
 		return -ENOMEM;
-	if (!memory && shards_are_blamed(dir_fd))
-		own.crashes = 0; /* not by their fault */
+	first = !memory && guard_is_blamed(dir_fd); /* opening it forgets that */
+	if (!memory && !first && shards_are_blamed(dir_fd))
+		own.crashes = 0; /* not by its fault */
 	r = open_first(child, dir_fd, &own, w);
+	if (first)
+		own.crashes = 0; /* nor is it the others' */
 	if (r == 0)
 		r = memory ? open_memory(w, n, child, &own)
 			   : shards_open_dirs(w, n, child, dir_fd, &own);
