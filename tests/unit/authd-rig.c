@@ -368,6 +368,18 @@ int rig_setup(void **state)
 	return 0;
 }
 
+/* Workers are processes: what they were asked for, and who they hide that has gone, takes its time.
+ */
+static bool is_at_work(void)
+{
+	unsigned open = rig.a.workers;
+
+	for (int i = 0; i < IPC_ROLES; i++)
+		open += rig.a.open[i];
+	return open > 0 || !LIST_EMPTY(&rig.a.admins) || !LIST_EMPTY(&rig.a.changes) ||
+	       !LIST_EMPTY(&rig.a.keeps);
+}
+
 int rig_teardown(void **state)
 {
 	int fd = log_fd();
@@ -376,6 +388,8 @@ int rig_teardown(void **state)
 	fd_close(&fd);
 	ipc_chan_free(&rig.door);
 	ipc_chan_free(&rig.admin);
+	for (int i = 0; i < 5000 && is_at_work(); i++)
+		rig_turn();
 	for (int i = 0; i < 100; i++)
 		round_once();
 	ipc_chan_free(&rig.a.pool);

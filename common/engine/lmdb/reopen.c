@@ -52,7 +52,8 @@ static void maps_empty(struct store *s)
 static void guard_forget(struct guard *g)
 {
 	fd_close(&g->fd);
-	g->was_there = g->marked = g->blamed = g->making = false;
+	g->marked = false;
+	g->was_there = g->blamed = g->making = false;
 	g->rebuilds = g->first_s = 0;
 	g->aside[0] = '\0';
 }
@@ -78,8 +79,10 @@ void engine_lmdb_unload(struct engine *e)
 	s->hurry = true;
 	store_threads_stop(s);
 	s->threads = s->n_pool = s->n_ready = 0;
-	s->commit_stop = s->pool_stop = s->compactor.stop = false;
-	s->check_stop = s->check_dirty = s->check_now = s->check_look = s->check_stuck = false;
+	s->commit_stop = s->pool_stop = false;
+	s->compactor.stop = false;
+	s->check_stop = s->check_dirty = s->check_now = false;
+	s->check_look = s->check_stuck = false;
 	s->check_due_ms = 0;
 	s->check_log_bytes = 0;
 	s->resident = false;
