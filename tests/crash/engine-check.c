@@ -11,7 +11,10 @@ enum { CHUNK = 64 * 1024 };
 static struct model model[PLAN_GROUPS];
 static unsigned reached[PLAN_GROUPS]; /* batches the model has applied */
 
-/* Of commits; more than all of them: as many shards. */
+/*
+ * Of commits; more than all of them: as many shards. A line that a death cut short and the next one
+ * behind it are no number of either; to a store of one shard nothing says how many it has.
+ */
 static bool *read_acks(const char *path, unsigned *ret_shards)
 {
 	bool *acked = calloc(w.plan.count, sizeof(*acked));
@@ -24,7 +27,7 @@ static bool *read_acks(const char *path, unsigned *ret_shards)
 	while (fscanf(f, "%u", &i) == 1)
 		if (i < w.plan.count)
 			acked[i] = true;
-		else
+		else if (w.may_grow && i - w.plan.count <= ENGINE_SHARDS_MAX)
 			*ret_shards = i - w.plan.count;
 	fclose(f);
 	return acked;

@@ -65,7 +65,8 @@ static void spread(const char *spec)
 {
 	static const unsigned of_shards[PLAN_GROUPS] = { 0, 0, 1, 2 };
 
-	if (strchr(spec, '*') != NULL)
+	w.may_grow = strchr(spec, '*') != NULL;
+	if (w.may_grow)
 		memcpy(w.shard, of_shards, sizeof(w.shard));
 }
 

@@ -19,6 +19,7 @@ struct writer {
 	struct engine_group *group[PLAN_GROUPS]; /* NULL: its shard is not there yet */
 	struct plan plan;
 	unsigned shard[PLAN_GROUPS];
+	bool may_grow;           /* it is opened as one of several shards */
 	uint8_t *held;           /* by commit: bits of the batches that the store has */
 	struct engine_loc *locs; /* by commit: where its body is */
 };
