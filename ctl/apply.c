@@ -202,24 +202,35 @@ static void plan_new(struct plan *p, const struct dir_entry *e)
 			set_part(p, PHASE_SET, e, i, e->part[i]);
 }
 
-static bool says_suspended(struct slice settings)
+static bool says(struct slice settings, const char *key)
 {
-	static const char key[] = "Suspended=";
+	struct arena mem;
+	const char *why;
+	bool found;
 
-	return settings.n > 0 && memmem(settings.p, settings.n, key, sizeof(key) - 1) != NULL;
+	arena_init(&mem, 64 << 20);
+	found = settings.n > 0 && data_get(data_parse(&mem, &settings, &why), key) != NULL;
+	arena_fini(&mem);
+	return found;
 }
 
-/* SetAccountSettings leaves an account suspended unless it is told otherwise. */
+/* SetAccountSettings leaves an account suspended, and its preferences, unless it is told otherwise.
+ */
 static void set_settings(struct plan *p, const struct dir_entry *e, size_t i, struct slice old)
 {
+	bool ours = e->kind == DIR_ACCOUNT && i == PART_ACCOUNT_SETTINGS;
+	bool resume = ours && says(old, "Suspended") && !says(e->part[i], "Suspended");
+	bool bare = ours && says(old, "Prefs") && !says(e->part[i], "Prefs");
 	struct buf b;
 
-	if (e->kind != DIR_ACCOUNT || !says_suspended(old) || says_suspended(e->part[i])) {
+	if (!resume && !bare) {
 		set_part(p, PHASE_SET, e, i, e->part[i]);
 		return;
 	}
 	b = BUF_INIT(e->part[i].n + 100);
-	buf_puts(&b, "{Suspended=NO;");
+	buf_putc(&b, '{');
+	buf_puts(&b, resume ? "Suspended=NO;" : "");
+	buf_puts(&b, bare ? "Prefs=default;" : "");
 	buf_puts(&b, e->part[i].n > 0 ? "" : "}");
 	buf_put(&b, slice_from(e->part[i], 1));
 	set_part(p, PHASE_SET, e, i, buf_slice(&b));

@@ -142,7 +142,8 @@ const struct command ctl_commands[] = {
 	    "changes these, the value default takes one away", "" },
 	{ "settings", "replace", 1, 100, ctl_settings_replace, 0, "SCOPE [NAME] [KEY=VALUE...]", "",
 	    "these and no others: what is not named is taken away",
-	    "Suspended of an account stays when it is not named." },
+	    "Suspended and Prefs of an account stay when they are not named; Prefs=default takes "
+	    "preferences away." },
 	{ "prefs", "show", 2, 2, ctl_prefs_show, 0, "account|domain NAME", "effective",
 	    "preferences of an account, or of a domain for its accounts",
 	    "--effective: an account's own, then its domain's, then the server's." },

@@ -83,12 +83,18 @@ static bool take_pair(struct request *q, struct settings_ops *ops, const struct 
 	return op_add(ops, key, true, at);
 }
 
+/* A form that an administrator sends back whole does not know what people's programs keep. */
+static bool goes_unnamed(const struct settings_holder *h, enum setting key)
+{
+	return key != SETTING_Suspended && (key != SETTING_Prefs || h->account == NULL);
+}
+
 bool settings_ops_take(struct request *q, struct settings_ops *ops, const struct settings_holder *h,
     size_t from, bool whole)
 {
 	for (int i = 0; whole && i < SETTINGS; i++)
-		if (settings_scope_takes(h->scope, (enum setting)i) && i != SETTING_Suspended &&
-		    allowed(q, h, (enum setting)i))
+		if (settings_scope_takes(h->scope, (enum setting)i) &&
+		    goes_unnamed(h, (enum setting)i) && allowed(q, h, (enum setting)i))
 			op_add(ops, (enum setting)i, false, 0);
 	for (size_t i = from; i + 1 < q->n; i += 2)
 		if (!take_pair(q, ops, h, q->args[i], q->args[i + 1]))

@@ -30,7 +30,7 @@ void settings_ops_fini(struct settings_ops *ops);
 
 /*
  * Names and values of the request from its argument `from` on; `whole`: what is not named is
- * removed, but for what is kept apart. False after having answered.
+ * removed, but for Suspended and an account's own Prefs. False after having answered.
  */
 bool settings_ops_take(struct request *q, struct settings_ops *ops, const struct settings_holder *h,
     size_t from, bool whole);

@@ -146,6 +146,24 @@ def forms(s):
     equal(s.ctl("dump"), base, "what is there at the end")
 
 
+@case("preferences that a file does not have go, though SetAccountSettings leaves them; one that is called Suspended is not the setting")
+def preferences(s):
+    base = s.ctl("dump")
+    s.ctl("prefs", "set", "account", "u1", "Suspended=YES", "a=b")
+    had = s.ctl("dump")
+    s.ctl("settings", "replace", "account", "u1")
+    equal(s.ctl("dump"), had, "what is there after the settings were replaced")
+    s.ctl("settings", "set", "account", "u1", "Suspended=YES", "RealName=x")
+    for text in (had, base):
+        s.ctl("apply", "--quiet", write(s, text))
+        equal(s.ctl("dump"), text, "what is there now")
+    # Both go at once.
+    s.ctl("prefs", "set", "account", "u1", "a=b")
+    s.ctl("settings", "set", "account", "u1", "Suspended=YES")
+    s.ctl("apply", "--quiet", write(s, base))
+    equal(s.ctl("dump"), base, "what is there at the end")
+
+
 FULL = 'account "%s" {Settings={AccessModes=(23,Mail,POP,IMAP,PWD);FailedLoginFlow=(7,2m);MaxAccountSize=1G;PWDAllowed=NO;' \
     'QuotaNotice=70;RealName="%s";SenderAddresses=("a@b.test","*@c.test");UndeletePeriod=3d;};}\n'
 DOM = 'domain "%s" {IPAddresses=("192.0.2.%d"); Settings={MailRerouteAddress="*@old.test";MailToUnknown="Rerouted to";};}\n'

@@ -245,8 +245,8 @@ static void every_setting_by_every_role_in_every_scope(void **state)
 				continue;
 			assert_int_equal(ask(settings_set, places[p].word, name), IPC_DIR_OK);
 			if (places[p].scope == SCOPE_ACCOUNT)
-				assert_int_equal(
-				    ask(settings_update, "account", name, "Suspended", "default"),
+				assert_int_equal(ask(settings_update, "account", name, "Suspended",
+						     "default", "Prefs", "default"),
 				    IPC_DIR_OK);
 			assert_int_equal(found(places[p].word, name), 0);
 		}

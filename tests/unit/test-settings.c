@@ -389,6 +389,28 @@ static void preferences_of_a_domain_change_one_at_a_time(void **state)
 	assert_string_equal(explicit("account-defaults", "", "Prefs"), "{a=1;b=2;}");
 }
 
+/* Who puts an account's settings in place does not know what its programs keep. */
+static void preferences_stay_when_settings_are_replaced(void **state)
+{
+	assert_int_equal(ask(account_create, "ann"), IPC_DIR_OK);
+	assert_int_equal(ask(settings_update, "account", "ann", "QuotaNotice", "7"), IPC_DIR_OK);
+	assert_int_equal(ask(prefs_change, "ann", "update", "{a=1;}"), IPC_DIR_OK);
+	assert_int_equal(ask(settings_set, "account", "ann", "RealName", "Ann"), IPC_DIR_OK);
+	rig_restart();
+	assert_int_equal(ask(settings_get, "account", "ann", "explicit"), IPC_DIR_OK);
+	assert_data("RealName|Ann|Prefs|{a=1;}");
+	assert_int_equal(ask(settings_set, "account", "ann", "Prefs", "{b=2;}"), IPC_DIR_OK);
+	assert_string_equal(explicit("account", "ann", "Prefs"), "{b=2;}");
+	assert_int_equal(ask(settings_set, "account", "ann", "Prefs", "default"), IPC_DIR_OK);
+	assert_int_equal(ask(settings_get, "account", "ann", "explicit"), IPC_DIR_OK);
+	assert_data("");
+	/* Those of a domain are its administrator's. */
+	assert_int_equal(ask(domain_prefs_change, "", "update", "{a=1;}"), IPC_DIR_OK);
+	assert_int_equal(ask(settings_set, "account-defaults", ""), IPC_DIR_OK);
+	assert_int_equal(ask(settings_get, "account-defaults", "", "explicit"), IPC_DIR_OK);
+	assert_data("");
+}
+
 static void a_new_account_begins_as_its_template_says(void **state)
 {
 	assert_int_equal(ask(domain_create, "d.example"), IPC_DIR_OK);
@@ -437,6 +459,8 @@ int main(void)
 		    preferences_are_put_together, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(
 		    preferences_of_a_domain_change_one_at_a_time, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(
+		    preferences_stay_when_settings_are_replaced, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(
 		    a_new_account_begins_as_its_template_says, rig_setup, rig_teardown),
 	};
