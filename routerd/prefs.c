@@ -101,6 +101,16 @@ static void put_new(struct buf *b, const struct data *was, const struct data *gi
 	buf_putc(b, '}');
 }
 
+/* To say so after putting them together would be late: that takes each with each. */
+static bool too_many(const struct data *given)
+{
+	uint64_t n = 0;
+
+	for (const struct data *d = given->first; d != NULL; d = d->next)
+		n++;
+	return n > setting_rows[SETTING_Prefs].min;
+}
+
 static void change(struct request *q, struct slice scope, const struct settings_holder *h)
 {
 	bool update = slice_ieq(q->args[1], SLICE("update"));
@@ -114,6 +124,8 @@ static void change(struct request *q, struct slice scope, const struct settings_
 	given = data_parse(&mem, &in, &why);
 	if (given == NULL || given->kind != DATA_DICT || in.n > 0) {
 		reply_error(q, IPC_DIR_BAD, "preferences are a dictionary");
+	} else if (too_many(given)) {
+		reply_error(q, IPC_DIR_BAD, "these are too many preferences");
 	} else {
 		put_new(&text, prefs_at(&mem, h), given, update);
 		if (text.overflow)

@@ -411,6 +411,26 @@ static void preferences_stay_when_settings_are_replaced(void **state)
 	assert_data("");
 }
 
+static void too_many_preferences_are_not_put_together(void **state)
+{
+	enum { MOST = 500 };
+	struct buf text = BUF_INIT(20000);
+
+	assert_int_equal(ask(account_create, "ann"), IPC_DIR_OK);
+	buf_putc(&text, '{');
+	for (int i = 0; i < MOST; i++)
+		buf_printf(&text, "k%d=default;", i);
+	buf_putc(&text, '}');
+	assert_int_equal(ask(prefs_change, "ann", "update", buf_cstr(&text)), IPC_DIR_OK);
+	text.n--;
+	buf_puts(&text, "k=default;}");
+	assert_int_equal(ask(prefs_change, "ann", "update", buf_cstr(&text)), IPC_DIR_BAD);
+	assert_data("these are too many preferences");
+	assert_int_equal(ask(domain_prefs_change, "", "set", buf_cstr(&text)), IPC_DIR_BAD);
+	assert_data("these are too many preferences");
+	buf_fini(&text);
+}
+
 static void a_new_account_begins_as_its_template_says(void **state)
 {
 	assert_int_equal(ask(domain_create, "d.example"), IPC_DIR_OK);
@@ -461,6 +481,8 @@ int main(void)
 		    preferences_of_a_domain_change_one_at_a_time, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(
 		    preferences_stay_when_settings_are_replaced, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(
+		    too_many_preferences_are_not_put_together, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(
 		    a_new_account_begins_as_its_template_says, rig_setup, rig_teardown),
 	};
