@@ -38,7 +38,6 @@ struct dialogue {
 	enum ipc_source asks;      /* of them, the one that is asked now */
 	struct secret password;    /* while sources are asked, or the account is made */
 	bool make;                 /* a name that nobody has, and the helper may know */
-	bool confirmed;            /* the account was made by this password */
 	bool kept;                 /* which becomes its own */
 	struct waiter *waiter;     /* while it is made */
 	uint64_t guess;            /* whose failure a wrong password is: the account's number ... */
@@ -52,6 +51,7 @@ struct dialogue {
 	uint64_t sid, quota, rights;
 	uint64_t account;    /* that a worker may open by its yes; 0: none */
 	uint64_t asked;      /* that routerd named and whose settings allow the login; 0: none */
+	uint64_t confirmed;  /* the one that was made by this password; 0: none */
 	uint32_t changes;    /* keep_changes() of it then */
 	uint32_t flags, uid; /* flags: IPC_CONN_... of the beginning */
 	char service[33], mech[33], domain[256];

@@ -350,9 +350,9 @@ static void on_start(struct dialogue *d, const struct ipc_auth_start *m)
 	snprintf(d->mech, sizeof(d->mech), "%.*s", SLICE_FMT(m->mech));
 	snprintf(d->domain, sizeof(d->domain), "%.*s", SLICE_FMT(m->domain));
 	buf_reset(&d->name);
-	d->account = d->asked = d->guess = 0;
+	d->account = d->asked = d->guess = d->confirmed = 0;
 	d->sources = 0;
-	d->named = d->later = d->make = d->confirmed = d->kept = false;
+	d->named = d->later = d->make = d->kept = false;
 	d->starts++;
 	d->hide = a->hide_unknown;
 	d->tls = m->tls != 0 || (d->flags & IPC_CONN_TLS) != 0;

@@ -414,7 +414,7 @@ void make_on_source(struct authd *a, const struct ipc_source_answer *m)
 }
 
 /* The account is there: mail goes on to it, logins to what its settings say (sources_made()). */
-static void let_in(struct making *k, bool made)
+static void let_in(struct making *k, uint64_t account, bool made)
 {
 	struct waiter *w;
 
@@ -429,7 +429,7 @@ static void let_in(struct making *k, bool made)
 			continue;
 		}
 		d->make = false;
-		d->confirmed = same;
+		d->confirmed = same ? account : 0;
 		d->kept = same && k->keep;
 		d->later |= !made; /* it may have an own password by now */
 		dialogue_ask_route(d);
@@ -454,7 +454,7 @@ void make_on_new(struct authd *a, const struct ipc_account_new_reply *m)
 	k->keep = k->keep && m->made != 0;
 	if (k->keep && k->password.p != NULL)
 		keep_first_password(a, m->account, slice_str(k->name), secret_slice(&k->password));
-	let_in(k, m->made != 0);
+	let_in(k, m->account, m->made != 0);
 	making_free(k);
 }
 

@@ -129,8 +129,14 @@ void sources_made(struct dialogue *d)
 	bool late = d->make;
 
 	d->make = false;
+	if (d->confirmed != 0 && d->confirmed != d->asked) {
+		/* The name is another's since: what was said of the one is no word about the other.
+		 */
+		dialogue_refuse(d, IPC_AUTH_TRYLATER, SLICE_NONE);
+		return;
+	}
 	/* Its word opens what it may open of an account that was there before, and no more. */
-	if (!d->confirmed || !(known(d->sources, IPC_SOURCE_EXT) || (d->kept && d->own))) {
+	if (d->confirmed == 0 || !(known(d->sources, IPC_SOURCE_EXT) || (d->kept && d->own))) {
 		/* Made while this one was on its way: its password may be the own one by now. */
 		d->later |= late && d->sources == 0;
 		ask_next(d);

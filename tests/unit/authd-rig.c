@@ -70,7 +70,7 @@ static void answer_new_login(struct ipc_chan *c, const struct ipc_route_login *m
 
 	if (slice_eq(m->name, slice_str(seen.made))) {
 		r.status = IPC_ROUTE_OK;
-		r.account = 30;
+		r.account = seen.leads_to != 0 ? seen.leads_to : 30;
 		r.flags = seen.login_flags;
 		r.fail_max = seen.fail_max;
 		r.fail_s = seen.fail_s;

@@ -40,7 +40,8 @@ extern struct seen {
 	struct buf data;
 	/* of an account that is made: its name, what routerd answers, and what it was asked */
 	char made[400];
-	bool new_there; /* somebody else made it meanwhile */
+	bool new_there;    /* somebody else made it meanwhile */
+	uint64_t leads_to; /* to which account its name leads then; 0: to that one */
 	uint32_t new_status, news, provisioned, provision_status[8], creates;
 	struct ipc_account_new new;
 	/* of source_ask, and what is answered: by source, IPC_TYPES for nothing */

@@ -51,6 +51,31 @@ static void an_account_that_somebody_else_made_meanwhile(void **state)
 	assert_int_equal(rig_start("PLAIN", "\0new@x\0first", 12), IPC_auth_granted);
 }
 
+/* Renamed, an alias, a record of the Router: between the two questions about a name it may become
+ * another account's, to which the word about the first is no key. */
+static void a_name_that_leads_elsewhere_by_then(void **state)
+{
+	seen.login_flags = IPC_LOGIN_EXT;
+	seen.leads_to = 7;
+	rig_knock(IPC_CONN_TLS, 0, "pop3");
+	assert_int_equal(rig_start("PLAIN", "\0new@x\0first", 12), IPC_auth_refused);
+	assert_int_equal(seen.why, IPC_AUTH_TRYLATER);
+	assert_int_equal(seen.news, 1);
+	assert_int_equal(seen.sources[IPC_SOURCE_EXT], 1);
+	/* Whose own it becomes is the one that was made. */
+	seen.made[0] = '\0';
+	seen.login_flags = 0;
+	seen.keep = 1;
+	assert_int_equal(rig_start("PLAIN", "\0new@x\0first", 12), IPC_auth_refused);
+	assert_int_equal(seen.why, IPC_AUTH_TRYLATER);
+	/* The next time the name is asked about as the other's. */
+	seen.login_flags = IPC_LOGIN_EXT;
+	seen.keep = 0;
+	assert_int_equal(rig_start("PLAIN", "\0new@x\0first", 12), IPC_auth_granted);
+	assert_int_equal(seen.news, 2);
+	assert_int_equal(seen.sources[IPC_SOURCE_EXT], 3);
+}
+
 static void who_is_unknown_there_is_unknown_here(void **state)
 {
 	seen.source_status[IPC_SOURCE_EXT] = IPC_SOURCE_UNKNOWN;
@@ -215,6 +240,7 @@ int main(void)
 		CASE(the_first_login_makes_the_account),
 		CASE(an_account_that_does_not_name_the_helper),
 		CASE(an_account_that_somebody_else_made_meanwhile),
+		CASE(a_name_that_leads_elsewhere_by_then),
 		CASE(who_is_unknown_there_is_unknown_here),
 		CASE(what_cannot_be_made_now),
 		CASE(those_behind_wait_for_the_first),
