@@ -26,8 +26,9 @@ enum { NO_FAMILY = 1 };
 enum {
 	LISTENERS_MAX = 512,
 	LOCAL_BACKLOG = 4096,
-	BUSY_WAIT_MS = 3000, /* for all of them together: more than an orphan has to end */
+	BUSY_WAIT_MS = 5000, /* for all of them together: more than an orphan has to end */
 	BUSY_PAUSE_MS = 20,
+	BUSY_LOCAL_PAUSE_MS = 200, /* a try is a connection, which whoever lives there takes */
 };
 
 static enum ipc_role role_of(const char *name)
@@ -264,12 +265,14 @@ static int share(struct listener *l, int fd, bool passed)
 static int open_when_free(
     struct listener *l, struct source *source, const char *place, struct buf *why)
 {
-	const struct timespec pause = { 0, BUSY_PAUSE_MS * 1000000 };
+	bool local = l->addr.family == 1;
+	const struct timespec pause = { 0,
+		(local ? BUSY_LOCAL_PAUSE_MS : BUSY_PAUSE_MS) * 1000000 };
 	bool told = false;
 	int r;
 
 	for (;;) {
-		r = l->addr.family == 1 ? open_local(l) : open_tcp(l, source, why);
+		r = local ? open_local(l) : open_tcp(l, source, why);
 		if (r != -EADDRINUSE || clock_mono_ms() >= source->busy_until_ms)
 			return r;
 		if (!told)
