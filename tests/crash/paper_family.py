@@ -108,6 +108,8 @@ class Family:
         for k in range(1, opt.shards):
             self.add("u%d" % (k + 1), opt.seed)
             suite.equal(self.accounts(k), 1, "accounts in shard %d" % k)
+        if opt.shards > 1:
+            self.cross(self.clients[0])
 
     def lend(self, client):
         """Messages and their copies, which share what is known of them until it is to go: by a purge, a restore, a move."""
@@ -171,10 +173,21 @@ class Family:
 
     def one(self):
         """An operation of one of them, or a look after one that nobody answered."""
-        client, end = self.rng.choice(self.clients), time.monotonic() + 60
+        client = self.rng.choice(self.clients)
         what = client.act
         if len(self.clients) > 1 and self.rng.random() < 0.25:
             what = lambda: self.rng.choice((self.for_all, self.copy, self.move, self.move, self.pass_by))(client)
+        self.until_done(client, what)
+
+    def cross(self, client):
+        """A move into another shard before anything fails; the change of its rights may end its session first."""
+        end = time.monotonic() + 60
+        while not self.crossed["a move"]:
+            suite.check(time.monotonic() < end, "nothing is moved into another shard")
+            self.until_done(client, lambda: self.move(client))
+
+    def until_done(self, client, what):
+        end = time.monotonic() + 60
         while True:
             try:
                 if client.reader is None:

@@ -1,5 +1,8 @@
 #!/usr/bin/python3
-"""backup_shards - the operator's tools on a store of three shards: backup at one instant, restore, verify, stat, rebuild, salvage."""
+"""backup_shards - the operator's tools on a store of three shards: backup at one instant, restore, verify, stat, rebuild, salvage.
+
+    tests/e2e/backup_shards.py BUILD [--seed N]     the moments at which a restore is killed; without it another one each time
+"""
 import glob
 import json
 import os
@@ -7,6 +10,7 @@ import random
 import re
 import shutil
 import subprocess
+import sys
 import threading
 import time
 
@@ -18,6 +22,12 @@ from suite import DOMAIN, behind_trace, case, check, equal, message
 SHARDS, USERS, LOADS = 3, ["u%d" % i for i in range(1, 7)], 3
 SENT = []  # (when it was acknowledged, load, number, user)
 BACKUPS = []  # (when it was begun, generation's path)
+SEED = random.randrange(1 << 32)
+if "--seed" in sys.argv:
+    at = sys.argv.index("--seed")
+    SEED = int(sys.argv[at + 1])
+    del sys.argv[at:at + 2]
+moments = random.Random(SEED)
 
 
 class Load:
@@ -274,7 +284,7 @@ def broken_off(s, shards, source):
     """Killed at some moment: nobody starts on what is there, and the same command begins anew."""
     for k in range(3):
         p = tool(s, "restore", "--shards=%d" % shards, source, data(s), run=subprocess.Popen)
-        time.sleep(random.random() * 0.2)
+        time.sleep(moments.random() * 0.2)
         p.kill()
         p.communicate()
         there = sorted(os.listdir(data(s))) if os.path.isdir(data(s)) else []
@@ -315,4 +325,5 @@ def parts_of(s, generation, want):
 
 
 if __name__ == "__main__":
+    print("seed %d" % SEED)
     suite.main(22000, accounts=len(USERS), settings=["store_shards=%d" % SHARDS])
