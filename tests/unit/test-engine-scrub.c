@@ -363,8 +363,8 @@ static void test_a_reader_does_not_wait_for_short_bodies(void **state)
 		took_ms = clock_mono_ms() - began_ms;
 	}
 	slow.ends = true;
-	/* It gets on, but no faster than so. */
-	assert_in_range(took_ms, (STEPS - 1) * FIRST_MS, 59999);
+	/* It gets on, but no faster than so; two clocks may differ a little. */
+	assert_in_range(took_ms, (STEPS - 1) * FIRST_MS - 20, 59999);
 	wait_for(v->e, &w.rc);
 	assert_int_equal(w.rc, 0);
 	assert_int_equal(w.found.n, 0);
