@@ -207,7 +207,7 @@ class Run:
         judge.close()
         self.bad += wrong
         self.facts = judge.facts
-        if self.facts[2]:
+        if self.facts[2] > 3:  # a death between two commits of a purge may cost some (docs/store.md, Loans)
             self.bad.append("%d messages have no facts and no kept header" % self.facts[2])
         number_of = {min(f.sums) // 1000000: f for f in found.values() if f.sums and Account.second in f.boxes}
         for a in self.accounts:
